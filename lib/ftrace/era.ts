@@ -1,0 +1,137 @@
+/**
+ * Eras: everything in which one kernel's ftrace differs from another's, as data.
+ *
+ * Nothing else may ask which era it is. A rule that differs is a field here; the site's words are
+ * the scheme (`lib/patcher`), the code they call is the trampoline (`lib/trampoline`), and this puts
+ * the two and the kernel's answers together. Each era is pinned to one kernel.
+ *
+ * @module
+ */
+import { SCHEMES, type SiteScheme } from "../patcher/scheme.ts";
+import type { KprobeRules } from "./kprobe.ts";
+
+/** The name of an era, as `--era` takes it. */
+export type EraName = "regs" | "args" | "preset" | "call-ops";
+
+/** One kernel's ways. */
+export interface Era {
+  /** As `--era` takes it. */
+  readonly name: EraName;
+  /** One line: the kernel it is pinned to and what marks it. */
+  readonly description: string;
+  /** The release whose text and options it has. */
+  readonly release: string;
+  /** How a site looks and is switched. */
+  readonly scheme: SiteScheme;
+  /** Whether an ops may have full `pt_regs` (DYNAMIC_FTRACE_WITH_REGS). */
+  readonly savesRegs: boolean;
+  /** Whether the ops comes from the literal before the function, not from one global word. */
+  readonly opsLiteral: boolean;
+  /** Whether this kernel has fprobe at all; if not, it is served as with the 6.14 series. */
+  readonly hasFprobe: boolean;
+  /** What it says to a kprobe on a site. */
+  readonly kprobes: KprobeRules;
+}
+
+const inside = { code: "EILSEQ" } as const;
+const refused = { code: "EINVAL" } as const;
+const overwritten = {
+  warning: "ftrace does not know of this probe: it is lost as soon as the function is traced",
+} as const;
+
+/** A site of two words that are both ftrace's; only the first is its location. */
+const TWO_WORDS: KprobeRules = { 0: refused, 2: inside, 4: overwritten, 6: inside };
+/** A site whose second word is ftrace's location. */
+const ONE_WORD: KprobeRules = { 0: {}, 2: inside, 4: refused, 6: inside };
+
+/** All eras, oldest first. */
+export const ERAS: Readonly<Record<EraName, Era>> = {
+  regs: {
+    name: "regs",
+    description:
+      "Linux 6.9: two trampolines, 288 bytes of pt_regs, two words switched with harts parked",
+    release: "6.9.0",
+    scheme: SCHEMES["regs"],
+    savesRegs: true,
+    opsLiteral: false,
+    hasFprobe: false,
+    kprobes: { ...TWO_WORDS, 0: {} },
+  },
+  args: {
+    name: "args",
+    description:
+      "Linux 6.12: one trampoline, 112 bytes of ftrace_regs, two words switched with harts parked",
+    release: "6.12.107+deb13-riscv64",
+    scheme: SCHEMES["args"],
+    savesRegs: false,
+    opsLiteral: false,
+    hasFprobe: false,
+    kprobes: TWO_WORDS,
+  },
+  preset: {
+    name: "preset",
+    description: "the change as first proposed: auipc fixed, one word switched by one store",
+    release: "7.2.13+deb14-riscv64",
+    scheme: SCHEMES["preset"],
+    savesRegs: false,
+    opsLiteral: false,
+    hasFprobe: true,
+    kprobes: ONE_WORD,
+  },
+  "call-ops": {
+    name: "call-ops",
+    description: "Linux 7.2: one word switched, the ops in a literal before the function",
+    release: "7.2.13+deb14-riscv64",
+    scheme: SCHEMES["call-ops"],
+    savesRegs: false,
+    opsLiteral: true,
+    hasFprobe: true,
+    kprobes: ONE_WORD,
+  },
+};
+
+/** The era that serves all the sites of a program, and why it was chosen. */
+export interface EraChoice {
+  /** The era. */
+  readonly era: Era;
+  /** One line with the counts. */
+  readonly reason: string;
+}
+
+/** What a site must offer for a scheme to take it; `SiteSource` of the loader has it. */
+export interface SiteShape {
+  /** Where the function begins. */
+  readonly entry: bigint;
+  /** Bytes of nop before it. */
+  readonly before: number;
+  /** Bytes of nop from there on. */
+  readonly after: number;
+}
+
+/** Chooses the newest era whose scheme takes every site of 8 bytes or more. */
+export function chooseEra(sites: readonly SiteShape[]): EraChoice {
+  const usable = sites.filter(({ after }) => after >= 8);
+  const count = (holds: (site: SiteShape) => boolean) => usable.filter(holds).length;
+  const literals = count(({ before, entry }) => before >= 8 && entry % 8n === 0n);
+  const aligned = count(({ entry }) => entry % 4n === 0n);
+  const total = usable.length;
+  if (total > 0 && literals === total) {
+    return {
+      era: ERAS["call-ops"],
+      reason: `all ${total} sites have 8 bytes before their entry and are 8-byte aligned`,
+    };
+  }
+  if (total > 0 && aligned === total) {
+    return {
+      era: ERAS.preset,
+      reason:
+        `all ${total} sites are 4-byte aligned, but only ${literals} have an aligned 8-byte literal before them`,
+    };
+  }
+  return {
+    era: ERAS.args,
+    reason: total === 0
+      ? "there are no sites"
+      : `only ${aligned} of ${total} sites are 4-byte aligned, so one store cannot switch them all`,
+  };
+}

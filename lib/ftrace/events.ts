@@ -1,0 +1,117 @@
+/**
+ * Events: what a trace is made of, whoever wrote it down.
+ *
+ * The ring buffer yields these, the kernel-text parser yields these, and every writer in
+ * `lib/output` takes these and nothing else. Addresses are plain numbers in a bigint: names belong
+ * to a {@linkcode Symbolizer}, which a live trace takes from the program and a parsed one makes up.
+ *
+ * How events are stored while the guest runs is `ring_buffer.ts`; how they look is `lib/output`.
+ *
+ * @module
+ */
+
+/** What every event carries (`struct trace_entry` and where it was written). */
+export interface EventCommon {
+  /** Nanoseconds since the trace's clock began. */
+  readonly time: bigint;
+  /** Hart (the kernel's CPU number). */
+  readonly cpu: number;
+  /** Task. */
+  readonly pid: number;
+  /** `common_flags`: 0x01 irqs off, 0x04 need-resched, 0x08 hardirq, 0x10 softirq, 0x40 NMI, 0x80 BH off. */
+  readonly flags: number;
+  /** `common_preempt_count`: low nibble depth, high nibble migrate-disable count. */
+  readonly preemptCount: number;
+}
+
+/** A function was entered (`TRACE_FN`). */
+export interface FunctionEvent extends EventCommon {
+  readonly type: "function";
+  readonly ip: bigint;
+  readonly parentIp: bigint;
+  /** Text between the parentheses with the func-args option, without them. */
+  readonly args?: string | undefined;
+}
+
+/** The same function was called again from the same place (`TRACE_FUNC_REPEATS`). */
+export interface FunctionRepeatsEvent extends EventCommon {
+  readonly type: "func_repeats";
+  readonly ip: bigint;
+  readonly parentIp: bigint;
+  readonly count: number;
+  /** Time of the last repetition, nanoseconds. */
+  readonly lastTime: bigint;
+}
+
+/** A function was entered under the graph tracer (`TRACE_GRAPH_ENT`). */
+export interface GraphEntryEvent extends EventCommon {
+  readonly type: "funcgraph_entry";
+  readonly func: bigint;
+  readonly depth: number;
+  readonly args?: string | undefined;
+  /** Where it returns to, with the funcgraph-retaddr option. */
+  readonly retaddr?: bigint | undefined;
+}
+
+/** A function returned under the graph tracer (`TRACE_GRAPH_RET`). */
+export interface GraphExitEvent extends EventCommon {
+  readonly type: "funcgraph_exit";
+  readonly func: bigint;
+  readonly depth: number;
+  /** Nanoseconds. */
+  readonly callTime: bigint;
+  /** Nanoseconds. */
+  readonly returnTime: bigint;
+  readonly overrun: number;
+  /** a0 at the return, unsigned. */
+  readonly returnValue?: bigint | undefined;
+  /** The function did not return: an outer frame was reached past it (longjmp, exception). */
+  readonly unwound?: boolean | undefined;
+}
+
+/** Text put into the trace (`trace_marker`, `TRACE_PRINT`). */
+export interface PrintEvent extends EventCommon {
+  readonly type: "print";
+  readonly ip: bigint;
+  readonly text: string;
+}
+
+/** A stack of return addresses, innermost first (`TRACE_STACK`). */
+export interface StackEvent extends EventCommon {
+  readonly type: "kernel_stack";
+  readonly callers: readonly bigint[];
+}
+
+/** Any other event: its name and its text as printed. */
+export interface NamedEvent extends EventCommon {
+  readonly type: "event";
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Everything a trace can hold. */
+export type TraceEvent =
+  | FunctionEvent
+  | FunctionRepeatsEvent
+  | GraphEntryEvent
+  | GraphExitEvent
+  | PrintEvent
+  | StackEvent
+  | NamedEvent;
+
+/** Events a full buffer has thrown away, told where they are missing. */
+export interface LostEvents {
+  readonly type: "lost";
+  readonly cpu: number;
+  readonly count: number;
+}
+
+/** Names for addresses. */
+export interface Symbolizer {
+  /** The symbol that covers `address`, or undefined. `size` is in bytes. */
+  symbol(
+    address: bigint,
+  ): { readonly name: string; readonly address: bigint; readonly size: bigint } | undefined;
+  /** Name of a task, as `comm`; undefined prints `<...>`. */
+  comm(pid: number): string | undefined;
+}

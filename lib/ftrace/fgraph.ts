@@ -1,0 +1,350 @@
+/**
+ * The graph tracer's core: entries and returns of functions, for up to sixteen users.
+ *
+ * Returns are caught as the kernel does it (`kernel/trace/fgraph.c`): ra is replaced by
+ * `return_to_handler` and kept on a shadow stack. Guest programs, unlike the kernel, throw and jump:
+ * before an unwinder of theirs runs, the real return addresses are put back for as long as it reads
+ * them.
+ *
+ * Frames are `shadow_stack.ts`; what a user does with a call is up to it (`graph_trace.ts` records it).
+ *
+ * @module
+ */
+import type { Hart } from "../hart/hart.ts";
+import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
+import type { FtraceRegs } from "../trampoline/ftrace_regs.ts";
+import { FtraceError } from "./ftrace_error.ts";
+import { createHash, type FtraceHash, hashAllows } from "./filter.ts";
+import {
+  hideReturns,
+  popDeadAtEntry,
+  popDeadAtReturn,
+  type RestoredReturn,
+  restoreReturns,
+  type ShadowFrame,
+  type ShadowStack,
+  type StackWords,
+} from "./shadow_stack.ts";
+
+/** Most users at a time (`FGRAPH_ARRAY_SIZE`). */
+export const FGRAPH_ARRAY_SIZE = 16;
+
+/** A call, as its entry handler sees it (`struct ftrace_graph_ent`). */
+export interface GraphEntry {
+  /** The site, as the era names it. */
+  readonly func: bigint;
+  /** Index of the site's record. */
+  readonly site: number;
+  /** Where it was called from: the real return address. */
+  readonly parentIp: bigint;
+  /** Open traced calls around it. */
+  readonly depth: number;
+  /** Virtual nanoseconds. */
+  readonly callTime: bigint;
+  /** Hart. */
+  readonly cpu: number;
+  /** Task. */
+  readonly pid: number;
+  /** Whether its return can be caught: not where a function returns twice or links in t0. */
+  readonly returns: boolean;
+  /** Storage kept for this user until the exit handler runs. */
+  data: unknown;
+}
+
+/** A call that has ended (`struct ftrace_graph_ret`). */
+export interface GraphReturn extends GraphEntry {
+  /** Virtual nanoseconds. */
+  readonly returnTime: bigint;
+  /** a0 as it returns, unsigned; 0 if it was unwound. */
+  readonly returnValue: bigint;
+  /** Calls inside it that could not be recorded. */
+  readonly overrun: number;
+  /** It never returned: an outer frame was reached past it. */
+  readonly unwound: boolean;
+}
+
+/** A user of the graph tracer (`struct fgraph_ops`). */
+export interface FgraphOps {
+  /** At the entry; false means that the return is of no interest. */
+  entryFunc?: (entry: GraphEntry, fregs: FtraceRegs) => boolean | void;
+  /** At the return. `fregs` is null for a call that was unwound. */
+  retFunc?: (exit: GraphReturn, fregs: FtraceRegs | null) => void;
+  /** Patterns of functions to trace; none traces all. */
+  filter?: readonly string[];
+  /** Patterns of functions not to trace. */
+  notrace?: readonly string[];
+  /** A hash shared with others, in place of the two above. */
+  hash?: FtraceHash;
+  /** Name in reports. */
+  name?: string;
+}
+
+/** What the core needs of its surroundings. */
+export interface FgraphHost {
+  /** Address of `return_to_handler`. */
+  readonly returnToHandler: bigint;
+  /** The guest's stacks as memory. */
+  readonly words: StackWords;
+  /** Which guest stack an sp lies on. */
+  stackIdentity(hart: Hart, sp: number): number;
+  /** Whether the record's return can be caught at all (not where functions return twice). */
+  returnable(record: DynFtrace): boolean;
+  /** Task of a hart. */
+  pid(hart: Hart): number;
+  /** Runs a user's handler: reports a throw, and then removes the user. */
+  guard<T>(gops: FgraphOps, site: number, body: () => T): T | undefined;
+}
+
+/** A user and the functions it traces. */
+interface GraphUser {
+  readonly gops: FgraphOps;
+  readonly hash: FtraceHash;
+}
+
+/** An unwinder of the guest's that runs, and what it was shown. */
+interface Unwinding {
+  /** The hart's stack pointer at the unwinder's entry. */
+  readonly sp: number;
+  readonly stack: ShadowStack;
+  readonly restored: readonly RestoredReturn[];
+}
+
+/** The users and the shadow stacks of one machine. */
+export class Fgraph {
+  readonly #host: FgraphHost;
+  readonly #users: (GraphUser | undefined)[] = Array(FGRAPH_ARRAY_SIZE).fill(undefined);
+  readonly #stacks: ShadowStack[][] = [];
+  #unwinding: Unwinding | undefined;
+  /** What all users together trace; {@linkcode Fgraph.unite} keeps it. */
+  readonly hash: FtraceHash = createHash();
+
+  /** Starts without users. */
+  constructor(host: FgraphHost) {
+    this.#host = host;
+  }
+
+  /** How many users there are. */
+  get count(): number {
+    return this.#users.filter((user) => user !== undefined).length;
+  }
+
+  /**
+   * Adds a user (`register_ftrace_graph`).
+   *
+   * @throws {FtraceError} EBUSY if it is registered, ENODEV if there are sixteen already.
+   */
+  add(gops: FgraphOps, hash: FtraceHash): void {
+    if (this.#users.some((user) => user?.gops === gops)) {
+      throw new FtraceError(
+        "EBUSY",
+        "already-enabled",
+        "Cannot register the graph ops: it is registered",
+      );
+    }
+    const free = this.#users.indexOf(undefined);
+    if (free < 0) {
+      throw new FtraceError(
+        "ENODEV",
+        "too-many",
+        `Cannot register a graph ops: ${FGRAPH_ARRAY_SIZE} are in use`,
+      );
+    }
+    this.#users[free] = { gops, hash };
+  }
+
+  /** Removes a user; its open calls end without a word to it. */
+  remove(gops: FgraphOps): boolean {
+    const index = this.#users.findIndex((user) => user?.gops === gops);
+    if (index < 0) return false;
+    this.#users[index] = undefined;
+    for (const frame of this.#stacks.flat().flatMap(({ frames }) => frames)) {
+      frame.users &= ~(1 << index);
+    }
+    return true;
+  }
+
+  /** Rewrites {@linkcode hash} to what all users together trace. */
+  unite(records: readonly DynFtrace[]): void {
+    this.hash.filter.clear();
+    this.hash.notrace.clear();
+    const users = this.#users.filter((user) => user !== undefined);
+    if (users.some(({ hash }) => hash.filter.size === 0 && hash.notrace.size === 0)) return;
+    for (const { index } of records) {
+      if (users.some(({ hash }) => hashAllows(hash, index))) this.hash.filter.add(index);
+      else this.hash.notrace.add(index);
+    }
+  }
+
+  #stackOf(hart: Hart, sp: number): ShadowStack {
+    const identity = this.#host.stackIdentity(hart, sp);
+    const stacks = this.#stacks[hart.id] ??= [];
+    let stack = stacks.find((each) => each.identity === identity);
+    if (!stack) stacks.push(stack = { identity, frames: [] });
+    return stack;
+  }
+
+  /** Open calls of a hart on the stack it uses, outermost first. */
+  frames(hart: Hart): readonly ShadowFrame[] {
+    return this.#stackOf(hart, stackPointer(hart)).frames;
+  }
+
+  /** The real return address behind a value read from a guest stack (`ftrace_graph_ret_addr`). */
+  returnAddress(hart: Hart, value: bigint, slot: number): bigint {
+    if (value !== this.#host.returnToHandler) return value;
+    const frames = this.#stackOf(hart, slot).frames;
+    // The slot lies below the entry sp of the frame it belongs to, and above the next inner one's.
+    for (let k = frames.length - 1; k >= 0; k--) {
+      if (frames[k]!.sp <= slot) continue;
+      while (k > 0 && frames[k]!.returnAddress === this.#host.returnToHandler) k--;
+      return frames[k]!.returnAddress;
+    }
+    return value;
+  }
+
+  /** A traced entry; `sp` is the hart's at the site. Rewrites the return address in `fregs`. */
+  enter(hart: Hart, record: DynFtrace, ip: bigint, sp: number, fregs: FtraceRegs): void {
+    const stack = this.#stackOf(hart, sp);
+    const parentIp = fregs.returnAddress;
+    const tailCall = parentIp === this.#host.returnToHandler;
+    this.#endUnwinding(hart, stack, sp, tailCall);
+    this.#unwound(hart, stack, popDeadAtEntry(stack, sp, tailCall));
+    const frame: ShadowFrame = {
+      site: record.index,
+      ip,
+      returnAddress: parentIp,
+      sp,
+      callTime: hart.now(),
+      users: 0,
+      data: [],
+      overrun: 0,
+    };
+    const returnable = this.#host.returnable(record);
+    const entry = {
+      ...this.#entry(hart, frame, stack.frames.length, this.#realReturn(stack.frames, parentIp)),
+      returns: returnable,
+    };
+    this.#users.forEach((user, index) => {
+      if (!user || !hashAllows(user.hash, record.index)) return;
+      entry.data = undefined;
+      const { gops } = user;
+      const wanted = gops.entryFunc
+        ? this.#host.guard(gops, record.index, () => gops.entryFunc!(entry, fregs)) !== false
+        : true;
+      if (!wanted || !returnable || this.#users[index] !== user) return;
+      frame.users |= 1 << index;
+      if (entry.data !== undefined) frame.data[index] = entry.data;
+    });
+    if (frame.users === 0) return;
+    stack.frames.push(frame);
+    fregs.returnAddress = this.#host.returnToHandler;
+  }
+
+  /** Follows a chain of tail calls among `frames` back to a real address. */
+  #realReturn(frames: readonly ShadowFrame[], returnAddress: bigint): bigint {
+    let address = returnAddress;
+    for (let k = frames.length - 1; k >= 0 && address === this.#host.returnToHandler; k--) {
+      address = frames[k]!.returnAddress;
+    }
+    return address;
+  }
+
+  #entry(hart: Hart, frame: ShadowFrame, depth: number, parentIp: bigint): GraphEntry {
+    return {
+      func: frame.ip,
+      site: frame.site,
+      parentIp,
+      depth,
+      callTime: frame.callTime,
+      cpu: hart.id,
+      pid: this.#host.pid(hart),
+      returns: true,
+      data: undefined,
+    };
+  }
+
+  /**
+   * A traced return; the hart's stack pointer is `sp` again. Gives the address to go on at.
+   *
+   * @throws {RangeError} If no call is open there: the guest made up a return.
+   */
+  leave(hart: Hart, sp: number, fregs: FtraceRegs): bigint {
+    const stack = this.#stackOf(hart, sp);
+    this.#unwound(hart, stack, popDeadAtReturn(stack, sp));
+    const frame = stack.frames.pop();
+    if (!frame) {
+      throw new RangeError(
+        `Cannot return to the caller: a hart came to return_to_handler at sp 0x${
+          sp.toString(16)
+        } ` +
+          "and no traced call is open on that stack",
+      );
+    }
+    const returnValue = BigInt.asUintN(64, fregs.returnValue);
+    this.#end(
+      hart,
+      frame,
+      stack.frames,
+      stack.frames.length,
+      { returnValue, unwound: false },
+      fregs,
+    );
+    return frame.returnAddress;
+  }
+
+  #end(
+    hart: Hart,
+    frame: ShadowFrame,
+    outer: readonly ShadowFrame[],
+    depth: number,
+    how: { readonly returnValue: bigint; readonly unwound: boolean },
+    fregs: FtraceRegs | null,
+  ): void {
+    const entry = this.#entry(hart, frame, depth, this.#realReturn(outer, frame.returnAddress));
+    const exit = { ...entry, ...how, returnTime: hart.now(), overrun: frame.overrun };
+    // The kernel runs return handlers in the reverse order of entry handlers.
+    for (let index = FGRAPH_ARRAY_SIZE - 1; index >= 0; index--) {
+      const user = this.#users[index];
+      if (!user?.gops.retFunc || (frame.users & (1 << index)) === 0) continue;
+      exit.data = frame.data[index];
+      this.#host.guard(user.gops, frame.site, () => user.gops.retFunc!(exit, fregs));
+    }
+  }
+
+  #unwound(hart: Hart, stack: ShadowStack, frames: readonly ShadowFrame[]): void {
+    frames.forEach((frame, k) => {
+      // Depth counts as if the inner ones had been popped one by one.
+      const depth = stack.frames.length + frames.length - 1 - k;
+      this.#end(hart, frame, stack.frames, depth, { returnValue: 0n, unwound: true }, null);
+    });
+  }
+
+  /** The guest's unwinder is about to run, at its entry: shows it the real return addresses. */
+  beginUnwinding(hart: Hart): void {
+    const sp = stackPointer(hart);
+    const stack = this.#stackOf(hart, sp);
+    this.#endUnwinding(hart, stack, sp, false);
+    const restored = restoreReturns(stack, sp, this.#host.returnToHandler, this.#host.words);
+    // The unwinder itself may have been reached by a tail call from a traced function.
+    hart.x[1] = this.#realReturn(stack.frames, BigInt.asUintN(64, hart.x[1]!));
+    this.#unwinding = { sp, stack, restored };
+  }
+
+  /** A hart is where an unwinder leads to, or back where it was called: hides them again. */
+  endUnwinding(hart: Hart): void {
+    const sp = stackPointer(hart);
+    this.#endUnwinding(hart, this.#stackOf(hart, sp), sp, false);
+  }
+
+  #endUnwinding(hart: Hart, stack: ShadowStack, sp: number, tailCall: boolean): void {
+    const unwinding = this.#unwinding;
+    // Calls made by the unwinder itself lie below it.
+    if (!unwinding || stack !== unwinding.stack || sp < unwinding.sp) return;
+    this.#unwinding = undefined;
+    this.#unwound(hart, stack, popDeadAtEntry(stack, sp, tailCall));
+    hideReturns(stack, unwinding.restored, this.#host.returnToHandler, this.#host.words);
+  }
+}
+
+function stackPointer(hart: Hart): number {
+  return Number(BigInt.asUintN(32, hart.x[2]!));
+}

@@ -1,0 +1,462 @@
+/**
+ * ftrace on one machine: the object a tracer gets.
+ *
+ * Registering an ops works out which records change, asks the patcher to switch them, and points
+ * the trampoline at the ops or, where several share it, at the list (`kernel/trace/ftrace.c`).
+ * Callbacks are synchronous and the guest waits for them; one that throws or returns a promise is
+ * unregistered and reported once, and the guest goes on.
+ *
+ * Which records an ops traces and how sites follow is `function_core.ts`; how a hart reaches a
+ * callback is `call_paths.ts`; what differs between kernels is `era.ts`.
+ *
+ * @module
+ */
+import type { Machine } from "../machine/machine.ts";
+import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
+import { chooseEra, type Era, type EraName, ERAS } from "./era.ts";
+import type { TraceEvent } from "./events.ts";
+import { Fgraph, type FgraphOps } from "./fgraph.ts";
+import { createHash, type FtraceHash, matchRecords, parsePattern, updateSet } from "./filter.ts";
+import { createFprobes, type Fprobe } from "./fprobe.ts";
+import { FtraceError } from "./ftrace_error.ts";
+import {
+  FTRACE_OPS_FL,
+  FTRACE_OPS_FL_GRAPH,
+  type FtraceFunc,
+  type FtraceOps,
+  type FtraceOpsFlags,
+  type FtraceRegistration,
+} from "./ftrace_ops.ts";
+import { createFunctionCore, type FunctionCore } from "./function_core.ts";
+import { createGraphTrace, type GraphTrace } from "./graph_trace.ts";
+import { checkKprobe, type Kprobe } from "./kprobe.ts";
+import { noReturnReason } from "./records.ts";
+import { RingBuffer, type RingMode } from "./ring_buffer.ts";
+import { hookUnwinders } from "./unwinders.ts";
+
+/** How {@linkcode createFtrace} sets ftrace up. */
+export interface FtraceOptions {
+  /** Which kernel's ways; `auto` takes the newest whose scheme switches every site. */
+  readonly era?: EraName | "auto" | undefined;
+  /** Refuse what that kernel refuses, instead of serving it another way. */
+  readonly strict?: boolean | undefined;
+  /** Also trace functions that have no call site, by hooks of the engine. */
+  readonly virtual?: boolean | undefined;
+  /** `guest` makes harts execute the real trampolines. */
+  readonly trampoline?: "guest" | "fast" | undefined;
+  /** Size of each hart's ring, KiB. */
+  readonly bufferKib?: number | undefined;
+  /** What a full ring does. */
+  readonly bufferMode?: RingMode | undefined;
+  /** Takes a line for the user: a tracer's output. */
+  readonly print?: ((text: string) => void) | undefined;
+  /** Takes a line about something wrong. */
+  readonly report?: ((line: string) => void) | undefined;
+}
+
+/** What a tracer traces with. One a machine. */
+export interface Ftrace {
+  /** The machine: its memory, harts, symbols. */
+  readonly machine: Machine;
+  /** The kernel's ways in force. */
+  readonly era: Era;
+  /** Why this era, with the counts. */
+  readonly eraReason: string;
+  /** Follow that kernel to the letter. */
+  readonly strict: boolean;
+  /** `FTRACE_OPS_FL_*` by name. */
+  readonly flags: FtraceOpsFlags;
+  /** Everything that can be traced, and why what cannot cannot; index = `DynFtrace.index`. */
+  readonly records: readonly DynFtrace[];
+  /** Where events go. */
+  readonly buffer: RingBuffer;
+  /** `set_ftrace_filter` and `set_ftrace_notrace`: shared by function and function_graph. */
+  readonly globalHash: FtraceHash;
+  /** The graph tracer's recording: its handlers, `set_graph_function`, `max_graph_depth`. */
+  readonly graph: GraphTrace;
+  /** Call sites, trampolines and calls in figures. */
+  readonly core: FunctionCore;
+  /** The function tracer's callback: records a function event. The fast path has it in WASM. */
+  readonly functionTraceCall: FtraceFunc;
+  /** Starts calling `ops.func` (`register_ftrace_function`). @throws {FtraceError} As the kernel. */
+  registerFtraceFunction(ops: FtraceOps): FtraceRegistration;
+  /** Stops calling it. @throws {FtraceError} EBUSY if it is not registered. */
+  unregisterFtraceFunction(ops: FtraceOps): void;
+  /** Changes what a registered ops traces. @throws {FtraceError} EINVAL if a pattern matches nothing. */
+  ftraceSetFilter(
+    ops: FtraceOps,
+    patterns: readonly string[],
+    options?: { readonly reset?: boolean },
+  ): void;
+  /** Changes what a registered ops does not trace. @throws {FtraceError} EINVAL if a pattern matches nothing. */
+  ftraceSetNotrace(
+    ops: FtraceOps,
+    patterns: readonly string[],
+    options?: { readonly reset?: boolean },
+  ): void;
+  /** Writes `set_ftrace_filter`. @throws {FtraceError} EINVAL if a pattern matches nothing. */
+  setFtraceFilter(patterns: readonly string[], options?: { readonly reset?: boolean }): void;
+  /** Writes `set_ftrace_notrace`. @throws {FtraceError} EINVAL if a pattern matches nothing. */
+  setFtraceNotrace(patterns: readonly string[], options?: { readonly reset?: boolean }): void;
+  /** Adds a user of the graph tracer (`register_ftrace_graph`). @throws {FtraceError} EBUSY, ENODEV. */
+  registerFtraceGraph(gops: FgraphOps): Disposable;
+  /** Removes it. @throws {FtraceError} EINVAL if it is not registered. */
+  unregisterFtraceGraph(gops: FgraphOps): void;
+  /** Probes functions by patterns. @throws {FtraceError} ENOENT, E2BIG, EBUSY, and EOPNOTSUPP if strict. */
+  registerFprobe(fp: Fprobe, filter: string, notfilter?: string): Disposable;
+  /** Probes sites by address. @throws {FtraceError} ENOENT if one is no site. */
+  registerFprobeIps(fp: Fprobe, addresses: readonly bigint[]): Disposable;
+  /** Probes functions by exact name. @throws {FtraceError} ENOENT if one has no site. */
+  registerFprobeSyms(fp: Fprobe, names: readonly string[]): Disposable;
+  /** Removes a probe. @throws {FtraceError} EINVAL if it is not registered. */
+  unregisterFprobe(fp: Fprobe): void;
+  /** Probes an instruction. @throws {FtraceError} By the era's table; ENOENT for an unknown symbol. */
+  registerKprobe(kp: Kprobe): Disposable;
+  /** Name of the function that covers `address`, or undefined. */
+  symbol(address: bigint): string | undefined;
+  /** Address of a function by name, or undefined. */
+  lookup(name: string): bigint | undefined;
+  /** The events stored so far, of all harts, in order of time. */
+  events(): Iterable<TraceEvent>;
+  /** Puts an event into the trace. */
+  record(event: TraceEvent): void;
+  /** A line of the tracer's own output. */
+  print(text: string): void;
+  /** A line about something wrong. */
+  report(line: string): void;
+}
+
+/** Sets ftrace up on a machine that has not run yet. @throws {RangeError} For a buffer of no size. */
+export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftrace {
+  const report = options.report ?? (() => {});
+  const strict = options.strict ?? false;
+  const choice = options.era === undefined || options.era === "auto"
+    ? chooseEra(machine.sites)
+    : { era: ERAS[options.era], reason: "as asked" };
+  const { era } = choice;
+  const buffer = new RingBuffer(machine.memory, {
+    harts: machine.harts.length,
+    kib: options.bufferKib ?? 1408,
+    mode: options.bufferMode ?? "overwrite",
+  });
+  const core = createFunctionCore(machine, era, {
+    strict,
+    virtual: options.virtual ?? false,
+    guestTrampoline: options.trampoline === "guest",
+    buffer,
+    report,
+    onReturn: (hart, sp, fregs) => fgraph.leave(hart, sp, fregs),
+  });
+  const { records } = core;
+  const reportThrow = (who: string, site: number, error: unknown) =>
+    report(
+      `[${who}] Cannot trace ${records[site]?.name ?? "a function"}: ${
+        describe(error)
+      }; it is unregistered`,
+    );
+  const words = {
+    read: (address: number) => {
+      const bytes = machine.memory.read(BigInt(address), 8);
+      return bytes && new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+    },
+    write: (address: number, value: bigint) =>
+      machine.memory.view.setBigUint64(address, value, true),
+  };
+  const fgraph = new Fgraph({
+    returnToHandler: core.returnToHandler,
+    words,
+    stackIdentity: (hart, sp) => machine.stackIdentity?.(hart, sp) ?? 0,
+    returnable: (record) => noReturnReason(record) === undefined,
+    pid: () => machine.pid,
+    guard(gops, site, body) {
+      try {
+        return refusePromise(body());
+      } catch (error) {
+        reportThrow(gops.name ?? "fgraph", site, error);
+        unregisterFtraceGraph(gops);
+        return undefined;
+      }
+    },
+  });
+  fgraph.setRecords(records);
+  const graphOps: FtraceOps = { name: "graph_ops", flags: FTRACE_OPS_FL_GRAPH, hash: fgraph.hash };
+  let graphRegistration: FtraceRegistration | undefined;
+  let unwinders: Disposable | undefined;
+  const updateGraph = () => {
+    fgraph.unite(records);
+    if (fgraph.count > 0 && !graphRegistration) {
+      unwinders = hookUnwinders(
+        machine,
+        core.hooks,
+        (hart) => fgraph.beginUnwinding(hart),
+        (hart) => fgraph.endUnwinding(hart),
+      );
+      graphRegistration = core.registerInternal(
+        graphOps,
+        (call) => fgraph.enter(call.hart, call.record, call.ip, call.sp, call.fregs),
+      );
+    } else if (fgraph.count === 0 && graphRegistration) {
+      graphRegistration.unregister();
+      graphRegistration = undefined;
+      // Open calls still come back through return_to_handler, so unwinders stay hooked.
+    } else {
+      core.update();
+    }
+    void unwinders;
+  };
+  const ownHash = (
+    patterns: { readonly filter?: readonly string[]; readonly notrace?: readonly string[] },
+  ) => {
+    const hash = createHash();
+    if (patterns.filter) updateSet(hash.filter, patterns.filter, records);
+    if (patterns.notrace) updateSet(hash.notrace, patterns.notrace, records);
+    return hash;
+  };
+  const addGraph = (gops: FgraphOps, hash: FtraceHash) => {
+    fgraph.add(gops, hash);
+    try {
+      updateGraph();
+    } catch (error) {
+      fgraph.remove(gops);
+      throw error;
+    }
+  };
+  function unregisterFtraceGraph(gops: FgraphOps): void {
+    if (!fgraph.remove(gops)) {
+      throw new FtraceError(
+        "EINVAL",
+        "not-enabled",
+        "Cannot unregister the graph ops: it is not registered",
+      );
+    }
+    updateGraph();
+  }
+
+  const fprobes = createFprobes((fp, site, body) => {
+    try {
+      return refusePromise(body());
+    } catch (error) {
+      reportThrow("fprobe", site, error);
+      unregisterFprobe(fp);
+      return 1;
+    }
+  });
+  let saidFprobe = false;
+  const addFprobe = (fp: Fprobe, sites: readonly DynFtrace[]): Disposable => {
+    if (!era.hasFprobe) {
+      if (strict) {
+        throw new FtraceError(
+          "EOPNOTSUPP",
+          "not-supported-by-era",
+          `Cannot register an fprobe: era ${era.name} is Linux ${
+            era.release.split("-")[0]
+          }, and RISC-V has fprobe ` +
+            "with ftrace_regs from 6.14 on",
+          "--era call-ops, or no --strict",
+        );
+      }
+      if (!saidFprobe) {
+        report(`fprobe runs on the graph tracer, as from Linux 6.14 on; ${era.name} is older`);
+      }
+      saidFprobe = true;
+    }
+    fprobes.add(fp, sites);
+    try {
+      if (fprobes.count === 1) addGraph(fprobes.gops, fprobes.gops.hash);
+      else updateGraph();
+    } catch (error) {
+      fprobes.remove(fp);
+      throw error;
+    }
+    return once(() => unregisterFprobe(fp));
+  };
+  function unregisterFprobe(fp: Fprobe): void {
+    fprobes.remove(fp);
+    if (fprobes.count === 0) unregisterFtraceGraph(fprobes.gops);
+    else updateGraph();
+  }
+
+  const symbol = (address: bigint) => machine.symbols.at(address)?.symbol.name;
+  const lookup = (name: string) => machine.symbols.named(name)[0]?.address;
+  const byName = (name: string) =>
+    records.filter((record) => record.name === name && record.kind !== "disabled");
+  const noSite = (what: string) =>
+    new FtraceError(
+      "ENOENT",
+      "no-site",
+      `Cannot probe ${what}: it is no ftrace location`,
+      "--virtual",
+    );
+
+  return {
+    machine,
+    era,
+    eraReason: choice.reason,
+    strict,
+    flags: FTRACE_OPS_FL,
+    records,
+    buffer,
+    globalHash: core.globalHash,
+    graph: createGraphTrace(buffer),
+    core,
+    functionTraceCall: core.functionTraceCall,
+    registerFtraceFunction: (ops) => core.register(ops),
+    unregisterFtraceFunction: (ops) => core.unregister(ops),
+    ftraceSetFilter: (ops, patterns, how) => core.setHash(ops, "filter", patterns, how),
+    ftraceSetNotrace: (ops, patterns, how) => core.setHash(ops, "notrace", patterns, how),
+    setFtraceFilter(patterns, how) {
+      updateSet(core.globalHash.filter, patterns, records, how);
+      updateGraph();
+    },
+    setFtraceNotrace(patterns, how) {
+      updateSet(core.globalHash.notrace, patterns, records, how);
+      updateGraph();
+    },
+    registerFtraceGraph(gops) {
+      if (!gops.entryFunc && !gops.retFunc) {
+        throw new TypeError("Cannot register the graph ops: it has neither entryFunc nor retFunc");
+      }
+      addGraph(gops, gops.hash ?? ownHash(gops));
+      return once(() => unregisterFtraceGraph(gops));
+    },
+    unregisterFtraceGraph,
+    registerFprobe(fp, filter, notfilter) {
+      if (!filter) {
+        throw new FtraceError(
+          "EINVAL",
+          "empty-filter",
+          "Cannot register the fprobe: the filter is empty",
+        );
+      }
+      const wanted = matchRecords(parsePattern(filter), records);
+      const unwanted = new Set(notfilter ? matchRecords(parsePattern(notfilter), records) : []);
+      const sites = wanted.filter((record) => !unwanted.has(record));
+      if (sites.length === 0) throw noSite(`"${filter}"`);
+      return addFprobe(fp, sites);
+    },
+    registerFprobeIps(fp, addresses) {
+      if (addresses.length === 0) {
+        throw new FtraceError(
+          "EINVAL",
+          "empty-filter",
+          "Cannot register the fprobe: there are no addresses",
+        );
+      }
+      return addFprobe(
+        fp,
+        addresses.map((address) => {
+          const record = records.find(({ ip, entry }) => ip === address || entry === address);
+          if (!record || record.kind === "disabled") throw noSite(`0x${address.toString(16)}`);
+          return record;
+        }),
+      );
+    },
+    registerFprobeSyms(fp, names) {
+      if (names.length === 0) {
+        throw new FtraceError(
+          "EINVAL",
+          "empty-filter",
+          "Cannot register the fprobe: there are no names",
+        );
+      }
+      return addFprobe(
+        fp,
+        names.flatMap((name) => {
+          const found = byName(name);
+          if (found.length === 0) throw noSite(name);
+          return found;
+        }),
+      );
+    },
+    unregisterFprobe,
+    registerKprobe(kp) {
+      const address = typeof kp.at === "bigint" ? kp.at : probeAddress(kp.at, lookup);
+      const record = records.find(({ entry, before, after, kind }) =>
+        kind === "patched" && address >= entry - BigInt(before) &&
+        address < entry + BigInt(Math.min(after, 8))
+      );
+      const warning = checkKprobe(
+        address,
+        record,
+        era.kprobes,
+        era.name,
+        isBoundary(machine, address),
+      );
+      if (warning) {
+        report(`kprobe at ${symbol(address) ?? "?"} (0x${address.toString(16)}): ${warning}`);
+      }
+      kp.nmissed ??= 0;
+      return core.hooks.add(Number(address), (hart) => {
+        try {
+          refusePromise(kp.preHandler?.(kp, hart));
+        } catch (error) {
+          report(
+            `[kprobe] Cannot serve the probe at 0x${address.toString(16)}: ${
+              describe(error)
+            }; it is disabled`,
+          );
+          delete kp.preHandler;
+        }
+      });
+    },
+    symbol,
+    lookup,
+    *events() {
+      for (const event of buffer.all()) if (event.type !== "lost") yield event;
+    },
+    record: (event) => buffer.write(event),
+    print: options.print ?? (() => {}),
+    report,
+  };
+}
+
+/** The address that `symbol` or `symbol+offset` or `0x…` names. */
+function probeAddress(text: string, lookup: (name: string) => bigint | undefined): bigint {
+  const [name, offset = "0"] = text.split("+") as [string, string?];
+  if (!/^(0x[0-9a-f]+|\d+)$/i.test(offset)) {
+    throw new SyntaxError(`Cannot read the probe "${text}": the offset behind + is not a number`);
+  }
+  const base = /^0x[0-9a-f]+$/i.test(name) ? BigInt(name) : lookup(name);
+  if (base === undefined) {
+    throw new FtraceError(
+      "ENOENT",
+      "no-match",
+      `Cannot place a kprobe at ${text}: there is no symbol ${name}`,
+    );
+  }
+  return base + BigInt(offset);
+}
+
+/** Whether an instruction starts at `address`, decoding from the start of its symbol. */
+function isBoundary(machine: Machine, address: bigint): boolean {
+  let at = machine.symbols.at(address)?.symbol.address;
+  if (at === undefined) return true;
+  while (at < address) {
+    const half = machine.memory.view.getUint16(Number(at), true);
+    at += (half & 3) === 3 ? 4n : 2n;
+  }
+  return at === address;
+}
+
+/** A callback's result; a promise is refused, since the guest cannot wait for it. */
+export function refusePromise<T>(result: T): T {
+  if (typeof (result as { then?: unknown } | null | undefined)?.then === "function") {
+    throw new TypeError("its callback returned a promise, and the guest cannot wait for one");
+  }
+  return result;
+}
+
+/** What went wrong, for a report. */
+export function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function once(body: () => void): Disposable {
+  let done = false;
+  return {
+    [Symbol.dispose]() {
+      if (!done) body();
+      done = true;
+    },
+  };
+}

@@ -1,0 +1,64 @@
+/**
+ * Refusals: what the kernel answers with an errno, said in words.
+ *
+ * The kernel tells a caller `-EINVAL` and nothing else. Here the errno stays, because scripts test
+ * for it, and the reason and the way out come with it. Misuse of a function's types is not a
+ * refusal: that is a `TypeError` or a `RangeError`.
+ *
+ * @module
+ */
+
+/** The errno of a refusal, as the kernel of the chosen era returns it. */
+export type FtraceErrorCode =
+  | "E2BIG"
+  | "EBUSY"
+  | "EILSEQ"
+  | "EINVAL"
+  | "ENODEV"
+  | "ENOENT"
+  | "ENOMEM"
+  | "EOPNOTSUPP";
+
+/** Why something cannot be traced: the closed list that `list --why` and every refusal use. */
+export type FtraceReason =
+  | "already-enabled"
+  | "already-ipmodify"
+  | "deleted"
+  | "empty-filter"
+  | "ftrace-disabled"
+  | "link-in-t0"
+  | "misaligned"
+  | "no-ipmodify"
+  | "no-literal"
+  | "no-match"
+  | "no-regs"
+  | "no-site"
+  | "no-symbol"
+  | "not-enabled"
+  | "not-instruction-boundary"
+  | "not-supported-by-era"
+  | "on-ftrace-slot"
+  | "out-of-reach"
+  | "returns-twice"
+  | "site-too-small"
+  | "too-many";
+
+/** Tracing was refused. The one error class of this package that callers are meant to catch. */
+export class FtraceError extends Error {
+  /** Always `"FtraceError"`: tell it by this where two copies of the package meet. */
+  override readonly name = "FtraceError";
+  /** The kernel's errno. */
+  readonly code: FtraceErrorCode;
+  /** Which rule refused it. */
+  readonly reason: FtraceReason;
+  /** What to use instead; empty if there is nothing. */
+  readonly instead: string;
+
+  /** `what` completes "Cannot …", sentence case and without a full stop. */
+  constructor(code: FtraceErrorCode, reason: FtraceReason, what: string, instead = "") {
+    super(`${code}: ${what}${instead ? `; use ${instead} instead` : ""}`);
+    this.code = code;
+    this.reason = reason;
+    this.instead = instead;
+  }
+}

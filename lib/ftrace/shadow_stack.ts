@@ -1,0 +1,118 @@
+/**
+ * The shadow stack: which traced calls are open, and where each really returns to.
+ *
+ * A frame is known by the stack pointer at its entry. Programs leave frames without returning
+ * (longjmp, exceptions), so nothing may be popped on trust: frames below the hart's stack pointer
+ * are dead, and so is one at the same stack pointer unless the new call came from it by a tail call.
+ *
+ * What is done with frames is `fgraph.ts`; how a return is caught is `lib/trampoline`.
+ *
+ * @module
+ */
+
+/** One open call. */
+export interface ShadowFrame {
+  /** Index of the record entered. */
+  readonly site: number;
+  /** The site as the era names it. */
+  readonly ip: bigint;
+  /** Where it returns to; `return_to_handler` itself after a tail call. */
+  readonly returnAddress: bigint;
+  /** The hart's stack pointer at the entry: the frame's identity. */
+  readonly sp: number;
+  /** Virtual nanoseconds. */
+  readonly callTime: bigint;
+  /** Which graph users want the return: bit = index of the user. */
+  users: number;
+  /** Storage that a user keeps from entry to exit, by index of the user. */
+  readonly data: unknown[];
+  /** Times a deeper frame could not be pushed. */
+  overrun: number;
+}
+
+/** Frames of one guest stack, outermost first. */
+export interface ShadowStack {
+  /** Which guest stack: whatever tells stacks apart, such as the base of its mapping. */
+  readonly identity: number;
+  /** Outermost first. */
+  readonly frames: ShadowFrame[];
+}
+
+/** Gives the frames that a call from a hart at `sp` proves dead, innermost first, and pops them. */
+export function popDeadAtEntry(stack: ShadowStack, sp: number, tailCall: boolean): ShadowFrame[] {
+  return popWhile(stack, (frame) => frame.sp < sp || (frame.sp === sp && !tailCall));
+}
+
+/** Gives the frames that a return to a hart at `sp` has passed by, innermost first, and pops them. */
+export function popDeadAtReturn(stack: ShadowStack, sp: number): ShadowFrame[] {
+  return popWhile(stack, (frame) => frame.sp < sp);
+}
+
+function popWhile(stack: ShadowStack, dead: (frame: ShadowFrame) => boolean): ShadowFrame[] {
+  const popped: ShadowFrame[] = [];
+  for (let top = stack.frames.at(-1); top && dead(top); top = stack.frames.at(-1)) {
+    popped.push(top);
+    stack.frames.pop();
+  }
+  return popped;
+}
+
+/** Words of guest stack, as the search below needs them. */
+export interface StackWords {
+  /** The 8 bytes at `address`, or undefined if the guest may not read them. */
+  read(address: number): bigint | undefined;
+  /** Overwrites 8 bytes of guest stack. */
+  write(address: number, value: bigint): void;
+}
+
+/** A return address that was put back, so that it can be hidden again. */
+export interface RestoredReturn {
+  /** The frame whose return address it is. */
+  readonly frame: ShadowFrame;
+  /** Guest address of the slot. */
+  readonly slot: number;
+}
+
+/**
+ * Puts the real return address of every open frame back into the guest's stack, for an unwinder
+ * that is about to read it. `sp` is the hart's, at the unwinder's entry.
+ *
+ * A compiler saves ra near the top of a frame, above everything stale, so the topmost word between
+ * the next inner frame's entry and this one's that holds `hidden` is the slot.
+ */
+export function restoreReturns(
+  stack: ShadowStack,
+  sp: number,
+  hidden: bigint,
+  words: StackWords,
+): RestoredReturn[] {
+  const restored: RestoredReturn[] = [];
+  let low = sp;
+  for (let k = stack.frames.length - 1; k >= 0;) {
+    const frame = stack.frames[k]!;
+    // Frames of a chain of tail calls share one slot; the outermost knows the way back.
+    let outermost = k;
+    while (outermost > 0 && stack.frames[outermost]!.returnAddress === hidden) outermost--;
+    for (let slot = frame.sp - 8; slot >= low; slot -= 8) {
+      if (words.read(slot) !== hidden) continue;
+      words.write(slot, stack.frames[outermost]!.returnAddress);
+      restored.push({ frame, slot });
+      break;
+    }
+    low = frame.sp;
+    k = outermost - 1;
+  }
+  return restored;
+}
+
+/** Hides again what {@linkcode restoreReturns} put back, for the frames that are still open. */
+export function hideReturns(
+  stack: ShadowStack,
+  restored: readonly RestoredReturn[],
+  hidden: bigint,
+  words: StackWords,
+): void {
+  for (const { frame, slot } of restored) {
+    if (stack.frames.includes(frame)) words.write(slot, hidden);
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * The vocabulary in which an instruction's meaning is written, once.
+ *
+ * `V` is what a value is to the reading at hand: a bigint to the reference, the code that pushes it to the recorder.
+ * A definition is straight-line: it calls words of this vocabulary and never looks at a value, so the sequence of calls is
+ * the same for every instance of the instruction. The recorder depends on exactly that.
+ * @module
+ */
+
+export type Field = "rd" | "rs1" | "rs2" | "rs3";
+export type Format = "s" | "d";
+export type IntegerType = "w" | "wu" | "l" | "lu";
+export type AmoOperation = "swap" | "add" | "xor" | "and" | "or" | "min" | "max" | "minu" | "maxu";
+export type CsrUpdate = "write" | "set" | "clear";
+
+/** Size and interpretation of a memory access. */
+export interface Access {
+  readonly bytes: 1 | 2 | 4 | 8;
+  readonly as: "signed" | "unsigned" | "float";
+}
+export const BYTE: Access = { bytes: 1, as: "signed" },
+  UBYTE: Access = { bytes: 1, as: "unsigned" };
+export const HALF: Access = { bytes: 2, as: "signed" },
+  UHALF: Access = { bytes: 2, as: "unsigned" };
+export const WORD: Access = { bytes: 4, as: "signed" },
+  UWORD: Access = { bytes: 4, as: "unsigned" };
+export const LONG: Access = { bytes: 8, as: "signed" };
+export const SINGLE: Access = { bytes: 4, as: "float" }, DOUBLE: Access = { bytes: 8, as: "float" };
+
+/** Trap causes, numbered as mcause numbers them; a host call is the first custom cause. */
+export const Cause = {
+  FetchFault: 1,
+  Illegal: 2,
+  Breakpoint: 3,
+  LoadFault: 5,
+  StoreFault: 7,
+  Ecall: 8,
+  HostCall: 24,
+} as const;
+export type Cause = typeof Cause[keyof typeof Cause];
+
+/** Integer arithmetic at one width. Total, with RISC-V's corner cases: x/0 = -1, x%0 = x, MIN/-1 = MIN. Shifts use the low log2(width) bits. */
+export interface Alu<V> {
+  add(a: V, b: V): V;
+  sub(a: V, b: V): V;
+  mul(a: V, b: V): V;
+  and(a: V, b: V): V;
+  or(a: V, b: V): V;
+  xor(a: V, b: V): V;
+  shl(a: V, b: V): V;
+  shr(a: V, b: V): V;
+  sar(a: V, b: V): V;
+  div(a: V, b: V): V;
+  divu(a: V, b: V): V;
+  rem(a: V, b: V): V;
+  remu(a: V, b: V): V;
+  /** Comparisons give a 32-bit 0 or 1. */
+  eq(a: V, b: V): V;
+  ne(a: V, b: V): V;
+  lt(a: V, b: V): V;
+  ge(a: V, b: V): V;
+  ltu(a: V, b: V): V;
+  geu(a: V, b: V): V;
+}
+export type AluOperation = keyof Alu<unknown>;
+
+/**
+ * IEEE 754 arithmetic in one format. Every operation that rounds does so by the instruction's `rm` field (or frm where that
+ * says dynamic), accrues its exceptions in fflags, and gives the canonical NaN where the result is a NaN.
+ */
+export interface Fpu<V> {
+  add(a: V, b: V): V;
+  sub(a: V, b: V): V;
+  mul(a: V, b: V): V;
+  div(a: V, b: V): V;
+  sqrt(a: V): V;
+  /** a × b + c, rounded once. */
+  fma(a: V, b: V, c: V): V;
+  min(a: V, b: V): V;
+  max(a: V, b: V): V;
+  eq(a: V, b: V): V;
+  lt(a: V, b: V): V;
+  le(a: V, b: V): V;
+  /** Sign manipulation touches bits only: no rounding, no flags, NaNs kept. */
+  neg(a: V): V;
+  copySign(a: V, sign: V): V;
+  xorSign(a: V, sign: V): V;
+  /** `a` as a register value; out of range and NaN saturate as the ISA says. */
+  toInteger(type: IntegerType, a: V): V;
+  fromInteger(type: IntegerType, x: V): V;
+  /** `a`, a value of the other format, in this one. */
+  convert(a: V): V;
+  /** Reinterpretation of 64 (d) or 32 (s) integer bits. */
+  fromBits(bits: V): V;
+}
+
+export interface Sem<V> {
+  // ---- operands: fields of the instruction
+  x(field: Field): V;
+  /** Writes a 64-bit value; a write to x0 has no effect. */
+  setX(field: Field, value: V): void;
+  /** A float register read in a format: "s" un-boxes (canonical NaN where not boxed), "d" takes it as it is. */
+  f(format: Format, field: Field): V;
+  /** Writes a float register, NaN-boxed where the format is "s". */
+  setF(format: Format, field: Field, value: V): void;
+  /** The 64 raw bits of a float register. */
+  fbits(field: Field): V;
+  /** The immediate, sign-extended as the encoding says. */
+  imm(): V;
+  /** pc + immediate. */
+  target(): V;
+  /** Address of the following instruction: pc + 4, or + 2 where this one was compressed. */
+  next(): V;
+  constant(value: bigint): V;
+
+  // ---- values
+  /** A value that is used more than once, or read before and used after a write, is kept. All others are used once. */
+  keep(value: V): V;
+  readonly i64: Alu<V>;
+  readonly i32: Alu<V>;
+  low(value: V): V;
+  signed(word: V): V;
+  unsigned(word: V): V;
+  /** Upper 64 bits of the product: signed×signed, unsigned×unsigned, signed×unsigned. */
+  mulh(a: V, b: V): V;
+  mulhu(a: V, b: V): V;
+  mulhsu(a: V, b: V): V;
+  readonly float: Readonly<Record<Format, Fpu<V>>>;
+
+  // ---- memory: base and offset stay apart, so a reading can fold, check or translate the address
+  load(access: Access, base: V, offset?: V): V;
+  store(access: Access, base: V, offset: V, value: V): void;
+  /** Reads the old value and writes old ∘ value, as one access. */
+  amo(operation: AmoOperation, access: Access, address: V, value: V): V;
+  loadReserved(access: Access, address: V): V;
+  /** 0 if it stored, 1 if not. */
+  storeConditional(access: Access, address: V, value: V): V;
+
+  // ---- the rest of the machine; control transfers end a definition
+  /** Reads the CSR of the `csr` field and updates it; reads or updates that the ISA suppresses (rd or source x0) do not happen. */
+  csr(update: CsrUpdate, source: V): V;
+  /** To `target()` if the condition, a 32-bit 0 or 1, holds. */
+  branch(condition: V): void;
+  jump(target: V): void;
+  trap(cause: Cause, value?: V): void;
+  synchronize(what: "memory" | "fetch"): void;
+}
+
+/** What an instruction does. */
+export type Meaning = <V>(s: Sem<V>) => void;

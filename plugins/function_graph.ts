@@ -1,0 +1,22 @@
+/**
+ * `function_graph`: calls nested as they happen, with durations, as the kernel prints them.
+ *
+ * @module
+ */
+import type { Tracer } from "../mod.ts";
+
+/** The function graph tracer. */
+const functionGraph: Tracer = {
+  name: "function_graph",
+  description: "calls and returns, nested, with durations",
+  prints: "function_graph",
+  init(ftrace) {
+    return ftrace.registerFtraceGraph({
+      name: "function_graph",
+      entryFunc: ftrace.graph.entryFunc,
+      retFunc: ftrace.graph.retFunc,
+      hash: ftrace.globalHash,
+    });
+  },
+};
+export default functionGraph;

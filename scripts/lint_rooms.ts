@@ -1,0 +1,99 @@
+/**
+ * Lint plugin: keeps imports between rooms pointing the one allowed way.
+ *
+ * A room is a folder under `lib`, or `plugins`. Every folder under `lib` must be on the map below,
+ * so that a new one is a decision. Files outside the rooms (`mod.ts`, `trace.ts`, `scripts`,
+ * `tests`) may import any.
+ *
+ * @module
+ */
+
+/** Each room and what of ours it may import. */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  "lib/isa": [],
+  "lib/wasm": [],
+  "lib/memory": [],
+  "lib/hart": ["lib/isa", "lib/memory"],
+  "lib/engine": ["lib/hart", "lib/isa", "lib/wasm", "lib/memory"],
+  "lib/machine": ["lib/engine", "lib/hart", "lib/isa", "lib/wasm", "lib/memory"],
+  "lib/patcher": ["lib/isa", "lib/memory"],
+  "lib/trampoline": ["lib/isa", "lib/memory"],
+  "lib/ftrace": [
+    "lib/patcher",
+    "lib/trampoline",
+    "lib/machine",
+    "lib/engine",
+    "lib/hart",
+    "lib/isa",
+    "lib/wasm",
+    "lib/memory",
+  ],
+  "lib/output": ["lib/ftrace"],
+  "lib/explore": ["lib/patcher", "lib/trampoline", "lib/isa"],
+  "lib/cli": ["mod.ts"],
+  "plugins": ["mod.ts"],
+};
+
+/** What the package is called where it is imported by name; `mod.ts` is behind it. */
+const PACKAGE = "@hartrace/hartrace";
+
+/** For tests alone: a user of the package should not load them. */
+const ONLY_IN_TESTS = ["@std/assert", "@std/testing"];
+
+const root = new URL("..", import.meta.url);
+
+/** `lib/NAME` or `plugins` for a file in one; any other file is its own place. */
+function placeOf(path: string): string {
+  return path.match(/^(lib\/[^/]+|plugins)\//)?.[1] ?? path;
+}
+
+/** The file of ours that `specifier` names in the file at `path`, if it names one. */
+function targetOf(path: string, specifier: string): string | undefined {
+  if (specifier === PACKAGE) return "mod.ts";
+  if (!specifier.startsWith(".")) return undefined;
+  return new URL(specifier, new URL(path, root)).href.slice(root.href.length);
+}
+
+/** What is wrong with an import of `specifier` in the file at `path`, if anything is. */
+function complaint(path: string, specifier: string): string | undefined {
+  const from = placeOf(path);
+  if (from === path && path !== "mod.ts" && path !== "trace.ts") return undefined;
+  const forTests = ONLY_IN_TESTS.find((name) => `${specifier}/`.startsWith(`${name}/`));
+  if (forTests) return `${from} must not import ${forTests}, which is for tests`;
+  const allowed = ROOMS[from];
+  const target = targetOf(path, specifier);
+  if (!allowed || target === undefined) return undefined;
+  const to = placeOf(target);
+  return to === from || allowed.includes(to) ? undefined : `${from} must not import ${to}`;
+}
+
+const plugin: Deno.lint.Plugin = {
+  name: "rooms",
+  rules: {
+    "one-way": {
+      create(context) {
+        const path = new URL(`file://${context.filename}`).href.slice(root.href.length);
+        const check = (node: Deno.lint.Node, specifier: unknown) => {
+          if (typeof specifier !== "string") return;
+          const message = complaint(path, specifier);
+          if (message) context.report({ node, message });
+        };
+        return {
+          Program(node) {
+            const room = placeOf(path);
+            if (room.startsWith("lib/") && room !== path && !ROOMS[room]) {
+              context.report({ node, message: `${room} is not on the map of the rooms` });
+            }
+          },
+          ImportDeclaration: (node) => check(node, node.source.value),
+          ExportAllDeclaration: (node) => check(node, node.source.value),
+          ExportNamedDeclaration: (node) => check(node, node.source?.value),
+          ImportExpression(node) {
+            if (node.source.type === "Literal") check(node, node.source.value);
+          },
+        };
+      },
+    },
+  },
+};
+export default plugin;

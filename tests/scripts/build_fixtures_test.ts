@@ -1,0 +1,35 @@
+import { assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { compareFiles } from "../../scripts/build_fixtures.ts";
+
+const bytes = (...values: number[]): Uint8Array => new Uint8Array(values);
+
+Deno.test("compareFiles() names each file that is not as it was built", async () => {
+  const root = await Deno.makeTempDir();
+  try {
+    const folder = "tests/fixtures/elf";
+    await Deno.mkdir(join(root, folder), { recursive: true });
+    await Deno.writeFile(join(root, folder, "same"), bytes(1, 2, 3));
+    await Deno.writeFile(join(root, folder, "changed"), bytes(1, 2, 3));
+    await Deno.writeFile(join(root, folder, "shorter"), bytes(1, 2));
+    await Deno.writeFile(join(root, folder, "left"), bytes(1));
+    const built = new Map([
+      [`${folder}/same`, bytes(1, 2, 3)],
+      [`${folder}/changed`, bytes(1, 2, 4)],
+      [`${folder}/shorter`, bytes(1, 2, 3)],
+      [`${folder}/missing`, bytes(1)],
+    ]);
+    const differences = [
+      `${folder}/changed: differs`,
+      `${folder}/shorter: differs`,
+      `${folder}/missing: not there`,
+    ];
+    assertEquals(await compareFiles(built, root, false), differences);
+    assertEquals(await compareFiles(built, root, true), [
+      ...differences,
+      `${folder}/left: built by nothing`,
+    ]);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+});
