@@ -4,7 +4,7 @@
  * Short and long names are trace-cmd's where it has them, because that is what fingers know. What
  * follows PROGRAM, or `--`, belongs to the guest and is not looked at.
  *
- * What the options do is `run.ts` and `list.ts`.
+ * The text of `--help` is `help.ts`; what the options do is `run.ts` and `list.ts`.
  *
  * @module
  */
@@ -22,40 +22,185 @@ export interface CliOption {
   readonly repeats?: boolean;
   /** The values it takes, if only some are. */
   readonly choices?: readonly string[];
+  /** Under which heading of `--help` it stands. */
+  readonly group: OptionGroup;
   /** One line. */
   readonly help: string;
 }
 
+/** The headings of `--help`, in order. */
+export type OptionGroup = "What is traced" | "How" | "The trace" | "The guest" | "Other";
+
 /** All options, in the order of `--help`. */
 export const CLI_OPTIONS: readonly CliOption[] = [
-  { name: "tracer", letter: "p", value: "NAME", help: "function_graph (default), function, nop, or a plugin's name" },
-  { name: "plugin", value: "FILE|URL", repeats: true, help: "load a module and run its init; with it and no -p the tracer is nop" },
-  { name: "set", value: "NAME.key=value", repeats: true, help: "an option of a tracer or plugin (list options names them)" },
-  { name: "function", letter: "l", value: "GLOB", repeats: true, help: "trace only these functions (set_ftrace_filter)" },
-  { name: "notrace", letter: "n", value: "GLOB", repeats: true, help: "do not trace these functions (set_ftrace_notrace)" },
-  { name: "graph-function", letter: "g", value: "GLOB", repeats: true, help: "graph only what these functions call (set_graph_function)" },
-  { name: "max-graph-depth", value: "N", help: "graph only N levels of calls" },
-  { name: "option", letter: "O", value: "NAME", repeats: true, help: "a trace option of the kernel, or noNAME (funcgraph-abstime, nofuncgraph-cpu, sym-offset, …)" },
-  { name: "buffer-size", letter: "b", value: "KIB", help: "size of each hart's ring buffer (1408)" },
-  { name: "output", letter: "o", value: "FILE", help: "write the trace there; nothing is lost to a full buffer then" },
-  { name: "era", value: "NAME", choices: ["auto", "regs", "args", "preset", "call-ops"], help: "whose ftrace: regs (6.9), args (6.12), preset, call-ops (7.2), auto (the newest that fits)" },
-  { name: "strict", help: "refuse what that kernel refuses, instead of serving it another way" },
-  { name: "virtual", help: "also trace functions without a call site" },
-  { name: "trampoline", value: "guest|fast", choices: ["guest", "fast"], help: "execute the real trampolines, or their equivalent (fast, the default)" },
-  { name: "engine", value: "ref|interp", choices: ["ref", "interp"], help: "the reference, or the WASM interpreter (the default)" },
-  { name: "machine", value: "KIND", choices: ["auto", "linux", "bare"], help: "auto, linux (user program) or bare (firmware in M-mode)" },
-  { name: "charge-tracing", help: "let tracing cost the guest time, as on a real machine" },
-  { name: "seed", value: "N", help: "seed of everything random (0)" },
-  { name: "stats", help: "figures on stderr: sites, events, instructions, cost of a traced call" },
-  { name: "limit-insns", value: "N", help: "stop the guest after N instructions (exit code 124)" },
-  { name: "root", value: "DIR", help: "the guest's file system, read-only" },
-  { name: "allow", value: "PATH[:rw]", repeats: true, help: "a file or folder of the host that the guest may see" },
-  { name: "env", value: "NAME=VALUE", repeats: true, help: "an environment variable of the guest" },
-  { name: "signature", value: "FILE", help: "bare: write the words from begin_signature to end_signature there" },
-  { name: "no-park", help: "switch two-word sites without parking harts, to study the bug" },
-  { name: "quiet", letter: "q", help: "no progress and no notes on stderr, only errors" },
-  { name: "help", letter: "h", help: "this text" },
-  { name: "version", help: "print the version" },
+  {
+    name: "tracer",
+    letter: "p",
+    value: "NAME",
+    group: "What is traced",
+    help: "function_graph (default), function, fprobe, kprobe, nop, or a plugin's name",
+  },
+  {
+    name: "plugin",
+    value: "FILE|URL",
+    repeats: true,
+    group: "What is traced",
+    help: "load a module and run its init; with it and no -p the tracer is nop",
+  },
+  {
+    name: "set",
+    value: "NAME.key=value",
+    repeats: true,
+    group: "What is traced",
+    help: "an option of a tracer or plugin; `list options` names them",
+  },
+  {
+    name: "function",
+    letter: "l",
+    value: "GLOB",
+    repeats: true,
+    group: "What is traced",
+    help: "trace only these functions (set_ftrace_filter)",
+  },
+  {
+    name: "notrace",
+    letter: "n",
+    value: "GLOB",
+    repeats: true,
+    group: "What is traced",
+    help: "do not trace these functions (set_ftrace_notrace)",
+  },
+  {
+    name: "graph-function",
+    letter: "g",
+    value: "GLOB",
+    repeats: true,
+    group: "What is traced",
+    help: "graph only these functions and what they call (set_graph_function)",
+  },
+  {
+    name: "max-graph-depth",
+    value: "N",
+    group: "What is traced",
+    help: "graph only N levels of calls",
+  },
+  {
+    name: "virtual",
+    group: "What is traced",
+    help: "also trace functions that have no call site",
+  },
+  {
+    name: "era",
+    value: "NAME",
+    choices: ["auto", "regs", "args", "preset", "call-ops"],
+    group: "How",
+    help: "whose ftrace: regs (6.9), args (6.12), preset, call-ops (7.2), auto (what fits best)",
+  },
+  {
+    name: "strict",
+    group: "How",
+    help: "refuse what that kernel refuses, instead of serving it another way",
+  },
+  {
+    name: "trampoline",
+    value: "guest|fast",
+    choices: ["guest", "fast"],
+    group: "How",
+    help: "execute the real trampolines, or their equivalent (fast, the default)",
+  },
+  {
+    name: "engine",
+    value: "ref|interp",
+    choices: ["ref", "interp"],
+    group: "How",
+    help: "the reference, or the WASM interpreter (interp, the default)",
+  },
+  {
+    name: "charge-tracing",
+    group: "How",
+    help: "let tracing cost the guest time, as on a real machine",
+  },
+  {
+    name: "no-park",
+    group: "How",
+    help: "switch two-word sites without parking harts, to study the bug",
+  },
+  {
+    name: "output",
+    letter: "o",
+    value: "FILE",
+    group: "The trace",
+    help: "write the trace there, with nothing lost to a full buffer",
+  },
+  {
+    name: "option",
+    letter: "O",
+    value: "NAME",
+    repeats: true,
+    group: "The trace",
+    help: "a trace option of the kernel, or noNAME: funcgraph-abstime, sym-offset, …",
+  },
+  {
+    name: "buffer-size",
+    letter: "b",
+    value: "KIB",
+    group: "The trace",
+    help: "size of each hart's ring buffer (1408)",
+  },
+  {
+    name: "stats",
+    group: "The trace",
+    help: "figures on stderr: sites, events, instructions, what a traced call costs",
+  },
+  {
+    name: "machine",
+    value: "KIND",
+    choices: ["auto", "linux", "bare"],
+    group: "The guest",
+    help: "auto (by the ELF file), linux (user program) or bare (firmware in M-mode)",
+  },
+  {
+    name: "env",
+    value: "NAME=VALUE",
+    repeats: true,
+    group: "The guest",
+    help: "an environment variable of the guest, which has no other",
+  },
+  {
+    name: "root",
+    value: "DIR",
+    group: "The guest",
+    help: "the guest's file system, read-only",
+  },
+  {
+    name: "allow",
+    value: "PATH[:rw]",
+    repeats: true,
+    group: "The guest",
+    help: "a file or folder of the host that the guest may see",
+  },
+  {
+    name: "seed",
+    value: "N",
+    group: "The guest",
+    help: "seed of everything random (0)",
+  },
+  {
+    name: "limit-insns",
+    value: "N",
+    group: "The guest",
+    help: "stop the guest after N instructions (exit code 124)",
+  },
+  {
+    name: "signature",
+    value: "FILE",
+    group: "The guest",
+    help: "bare: write the words from begin_signature to end_signature there",
+  },
+  { name: "json", group: "Other", help: "list: print JSON" },
+  { name: "quiet", letter: "q", group: "Other", help: "no notes and no progress on stderr" },
+  { name: "help", letter: "h", group: "Other", help: "this text" },
+  { name: "version", group: "Other", help: "print the versions" },
 ];
 
 /** The command line, read. */
@@ -66,25 +211,29 @@ export interface CliArguments {
   readonly values: Readonly<Record<string, string | undefined>>;
   /** Values of options that repeat, by name. */
   readonly lists: Readonly<Record<string, readonly string[]>>;
-  /** PROGRAM and what follows, or a command's arguments. */
+  /** PROGRAM and what follows, or a command and its arguments. */
   readonly rest: readonly string[];
+  /** Whether `--` stood before the rest, so that it is PROGRAM whatever its name. */
+  readonly dashes: boolean;
 }
 
-/** Reads arguments. @throws {SyntaxError} For an unknown option or a value that is missing or wrong. */
+/**
+ * Reads arguments up to PROGRAM or `--`.
+ *
+ * @throws {SyntaxError} For an unknown option or a value that is missing or wrong.
+ */
 export function readArguments(args: readonly string[]): CliArguments {
+  const { ours, rest, dashes } = splitArguments(args);
   const takesValue = CLI_OPTIONS.filter(({ value }) => value !== undefined);
-  const repeated = takesValue.filter(({ repeats }) => repeats).map(({ name }) => name);
   const alias: Record<string, string> = {};
   for (const { name, letter } of CLI_OPTIONS) if (letter) alias[name] = letter;
-  const parsed: Record<string, unknown> = parseArgs(args, {
+  const parsed: Record<string, unknown> = parseArgs(ours, {
     boolean: CLI_OPTIONS.filter(({ value }) => value === undefined).map(({ name }) => name),
     string: takesValue.map(({ name }) => name),
-    collect: repeated,
+    collect: takesValue.filter(({ repeats }) => repeats).map(({ name }) => name),
     alias,
-    stopEarly: true,
-    unknown(arg, key) {
-      if (key !== undefined) throw unknownOption(arg);
-      return true;
+    unknown(arg) {
+      throw unknownOption(arg);
     },
   });
   const switches = new Set<string>();
@@ -95,72 +244,75 @@ export function readArguments(args: readonly string[]): CliArguments {
     if (option.value === undefined) {
       if (given === true) switches.add(option.name);
     } else if (option.repeats) {
-      const list = (given as string[] | undefined) ?? [];
+      const list = (given as readonly string[] | undefined) ?? [];
       lists[option.name] = list;
       for (const text of list) checkValue(option, text);
     } else if (given !== undefined) {
       values[option.name] = checkValue(option, given as string);
     }
   }
-  const rest = (parsed["_"] as readonly (string | number)[]).map(String);
-  return { switches, values, lists, rest };
+  return { switches, values, lists, rest, dashes };
+}
+
+/** Cuts arguments where the guest's begin; ours come out as `--name` and `--name=value`. */
+function splitArguments(
+  args: readonly string[],
+): { readonly ours: string[]; readonly rest: readonly string[]; readonly dashes: boolean } {
+  const ours: string[] = [];
+  for (let at = 0; at < args.length; at++) {
+    const arg = args[at]!;
+    if (arg === "--") return { ours, rest: args.slice(at + 1), dashes: true };
+    if (!arg.startsWith("-") || arg === "-") return { ours, rest: args.slice(at), dashes: false };
+    const [, name, letter, attached] = /^(?:--([^=]+)|-([^-]))(?:=?([^]*))$/.exec(arg) ?? [];
+    const option = CLI_OPTIONS.find((each) =>
+      name === undefined ? each.letter === letter : each.name === name
+    );
+    if (option?.value === undefined) ours.push(arg);
+    else ours.push(`--${option.name}=${attached !== "" ? attached : args[++at] ?? ""}`);
+  }
+  return { ours, rest: [], dashes: false };
 }
 
 function checkValue(option: CliOption, text: string): string {
   const name = `--${option.name}`;
-  if (text === "") throw new SyntaxError(`${name} needs a value: ${name} ${option.value}`);
+  if (text === "") {
+    throw new SyntaxError(`Cannot read ${name}: it needs a value, ${name} ${option.value}`);
+  }
   if (option.choices && !option.choices.includes(text)) {
-    throw new SyntaxError(`${name} cannot be "${text}": it is one of ${option.choices.join(", ")}`);
+    throw new SyntaxError(
+      `Cannot read ${name} "${text}": there is no such choice; there are ${
+        option.choices.join(", ")
+      }`,
+    );
   }
   return text;
 }
 
 function unknownOption(arg: string): SyntaxError {
-  const name = arg.replace(/^-+/, "").replace(/=.*/, "");
-  const close = CLI_OPTIONS.map((option) => option.name).filter((known) => known.startsWith(name.slice(0, 3)));
+  const name = arg.replace(/^-+/, "").replace(/=.*/s, "");
+  const close = name.length < 2 ? [] : CLI_OPTIONS
+    .map((option) => option.name)
+    .filter((known) => known.startsWith(name.slice(0, 3)));
   const hint = close.length > 0 ? `; did you mean --${close.join(" or --")}?` : "";
-  return new SyntaxError(`Unknown option ${arg}${hint} (--help lists them; the guest's own options go behind PROGRAM)`);
+  return new SyntaxError(
+    `Cannot read ${arg}: there is no such option${hint} ` +
+      "(--help lists them; the guest's own options go behind PROGRAM)",
+  );
 }
 
 /** The number that an option holds. @throws {SyntaxError} If it is none, or below `least`. */
-export function numberOf(values: CliArguments["values"], name: string, least = 0): number | undefined {
+export function numberOf(
+  values: CliArguments["values"],
+  name: string,
+  least = 0,
+): number | undefined {
   const text = values[name];
   if (text === undefined) return undefined;
   const value = Number(text);
-  if (!Number.isInteger(value) || value < least) {
-    throw new SyntaxError(`--${name} cannot be "${text}": it is a whole number from ${least} up`);
+  if (!Number.isSafeInteger(value) || value < least) {
+    throw new SyntaxError(
+      `Cannot read --${name} "${text}": it must be a whole number from ${least} up`,
+    );
   }
   return value;
-}
-
-/** The text of `--help`. */
-export function helpText(): string {
-  const left = ({ name, letter, value }: CliOption) =>
-    `  ${letter ? `-${letter}, ` : "    "}--${name}${value ? ` ${value}` : ""}`;
-  const width = 32;
-  const rows = CLI_OPTIONS.map((option) => {
-    const head = left(option);
-    return head.length < width ? head.padEnd(width) + option.help : `${head}\n${" ".repeat(width)}${option.help}`;
-  });
-  return `hartrace: run a RISC-V program and trace its functions as Linux ftrace does
-
-  deno run -A trace.ts [run] [options] PROGRAM [ARGS…]
-  deno run -A trace.ts list functions|sites|plugins|options [PROGRAM]
-  deno run -A trace.ts                     a built-in sample
-
-PROGRAM is a RISC-V ELF: a static Linux program, or firmware linked at 0x80000000. To have call
-sites it must be compiled with -fpatchable-function-entry=8,4 -falign-functions=8 (or =4).
-Everything behind PROGRAM, or behind --, is the guest's. A program called "list" is ./list.
-
-${rows.join("\n")}
-
-Examples
-  deno run -A trace.ts ./prog                                the call graph, with durations
-  deno run -A trace.ts -p function -l 'parse*' ./prog file   one line a call of parse…
-  deno run -A trace.ts -g main --max-graph-depth 3 -o trace.txt ./prog
-  deno run -A trace.ts --plugin ./mine.ts --set mine.limit=10 ./prog
-
-Exit code: the guest's; 128 + signal; 124 limit reached, 125 our error, 126 not executable,
-127 not found, 130 Ctrl-C.
-`;
 }

@@ -82,6 +82,23 @@ export interface StackEvent extends EventCommon {
   readonly callers: readonly bigint[];
 }
 
+/** A system call was entered (`events/syscalls/sys_enter_NAME`). */
+export interface SyscallEnterEvent extends EventCommon {
+  readonly type: "sys_enter";
+  /** Without `sys_`. */
+  readonly name: string;
+  readonly args: readonly { readonly name: string; readonly value: bigint }[];
+}
+
+/** A system call was left (`events/syscalls/sys_exit_NAME`). */
+export interface SyscallExitEvent extends EventCommon {
+  readonly type: "sys_exit";
+  /** Without `sys_`. */
+  readonly name: string;
+  /** a0, unsigned. */
+  readonly returnValue: bigint;
+}
+
 /** Any other event: its name and its text as printed. */
 export interface NamedEvent extends EventCommon {
   readonly type: "event";
@@ -97,12 +114,15 @@ export type TraceEvent =
   | GraphExitEvent
   | PrintEvent
   | StackEvent
+  | SyscallEnterEvent
+  | SyscallExitEvent
   | NamedEvent;
 
 /** Events a full buffer has thrown away, told where they are missing. */
 export interface LostEvents {
   readonly type: "lost";
   readonly cpu: number;
+  /** How many; -1 if only that there were some is known. */
   readonly count: number;
 }
 
@@ -114,4 +134,6 @@ export interface Symbolizer {
   ): { readonly name: string; readonly address: bigint; readonly size: bigint } | undefined;
   /** Name of a task, as `comm`; undefined prints `<...>`. */
   comm(pid: number): string | undefined;
+  /** Thread group of a task, if the record-tgid option had it recorded. */
+  tgid?(pid: number): number | undefined;
 }

@@ -13,6 +13,7 @@
  */
 import type { Machine } from "../machine/machine.ts";
 import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
+import { describe, refusePromise } from "./callbacks.ts";
 import { chooseEra, type Era, type EraName, ERAS } from "./era.ts";
 import type { TraceEvent } from "./events.ts";
 import { Fgraph, type FgraphOps } from "./fgraph.ts";
@@ -165,7 +166,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
   const fgraph = new Fgraph({
     returnToHandler: core.returnToHandler,
     words,
-    stackIdentity: (hart, sp) => machine.stackIdentity?.(hart, sp) ?? 0,
+    stackIdentity: (hart, sp) => machine.stackIdentity(hart, sp),
     returnable: (record) => noReturnReason(record) === undefined,
     pid: () => machine.pid,
     guard(gops, site, body) {
@@ -178,7 +179,6 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
       }
     },
   });
-  fgraph.setRecords(records);
   const graphOps: FtraceOps = { name: "graph_ops", flags: FTRACE_OPS_FL_GRAPH, hash: fgraph.hash };
   let graphRegistration: FtraceRegistration | undefined;
   let unwinders: Disposable | undefined;
@@ -436,19 +436,6 @@ function isBoundary(machine: Machine, address: bigint): boolean {
     at += (half & 3) === 3 ? 4n : 2n;
   }
   return at === address;
-}
-
-/** A callback's result; a promise is refused, since the guest cannot wait for it. */
-export function refusePromise<T>(result: T): T {
-  if (typeof (result as { then?: unknown } | null | undefined)?.then === "function") {
-    throw new TypeError("its callback returned a promise, and the guest cannot wait for one");
-  }
-  return result;
-}
-
-/** What went wrong, for a report. */
-export function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function once(body: () => void): Disposable {

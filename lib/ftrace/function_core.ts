@@ -15,8 +15,10 @@ import type { Machine } from "../machine/machine.ts";
 import { type DynFtrace, FTRACE_FL_REF_MASK, FTRACE_FL_TOUCHED } from "../patcher/dyn_ftrace.ts";
 import { Patcher, type SiteChange } from "../patcher/patcher.ts";
 import type { Target } from "../patcher/scheme.ts";
-import type { FtraceRegs } from "../trampoline/ftrace_regs.ts";
+import type { FrameLayout } from "../trampoline/frame.ts";
+import { FtraceRegs } from "../trampoline/ftrace_regs.ts";
 import { createCallPaths, type TracedCall } from "./call_paths.ts";
+import { describe, refusePromise } from "./callbacks.ts";
 import type { Era } from "./era.ts";
 import { createHash, type FtraceHash, hashAllows, updateSet } from "./filter.ts";
 import { FtraceError } from "./ftrace_error.ts";
@@ -96,4 +98,312 @@ export interface FunctionCore {
   ): void;
   /** Makes the sites follow the hashes. */
   update(): void;
+}
+
+/** Makes the core of one machine: records, tracing area, sites in their initial state. */
+export function createFunctionCore(
+  machine: Machine,
+  era: Era,
+  options: FunctionCoreOptions,
+): FunctionCore {
+  const { memory } = machine;
+  const area = createTracingArea(machine, era.name, era.opsLiteral);
+  const { symbols, frame } = area.trampolines;
+  const records = createRecords(machine, era, {
+    strict: options.strict,
+    virtual: options.virtual,
+    caller: symbols.ftrace_caller,
+  });
+  const byIp = new Map<number, DynFtrace>(records.map((record) => [Number(record.ip), record]));
+  const globalHash = createHash();
+  const hooks = createHookTable(machine.engine);
+  const patcher = new Patcher(
+    {
+      read: (address, length) => memory.bytes.slice(Number(address), Number(address) + length),
+      write: (address, bytes) => memory.poke(Number(address), bytes),
+      park: (inside) => machine.park(inside),
+      localFenceI: () => machine.fenceI(),
+      remoteFenceI: () => machine.fenceI(),
+    },
+    era.scheme,
+    records,
+  );
+  /** Newest first, as the kernel's list is. */
+  let registered: readonly RegisteredOps[] = [];
+  let calls = 0;
+  const virtualHooks = new Map<number, Disposable>();
+  const targets = new Map<number, Target>();
+
+  const nopTarget: Target = { caller: symbols.ftrace_caller, ops: area.ops(OPS_SLOT.nop) };
+  for (const record of records) patcher.ftraceInitNop(record, nopTarget);
+  for (const pair of [symbols.ftrace_call, symbols.ftrace_regs_call]) {
+    if (pair !== undefined) patcher.addPair(pair);
+  }
+  machine.fenceI();
+
+  /** Who a record's site calls: one ops by itself, the list of all, or nobody. */
+  const slotFor = (users: readonly RegisteredOps[]): number =>
+    users.length === 0 ? OPS_SLOT.nop : users.length === 1 ? users[0]!.slot : OPS_SLOT.list;
+
+  const usersOf = (record: DynFtrace) =>
+    record.kind === "disabled"
+      ? []
+      : registered.filter(({ hash }) => hashAllows(hash, record.index));
+
+  const targetFor = (users: readonly RegisteredOps[]): Target => ({
+    caller: users.some(({ flags }) => wantsRegs(flags)) && symbols.ftrace_regs_caller !== undefined
+      ? symbols.ftrace_regs_caller
+      : symbols.ftrace_caller,
+    ops: area.ops(slotFor(users)),
+  });
+
+  /** Points the trampoline itself at whom it calls, where that is not said by each site. */
+  const publish = (slot: number) => {
+    area.shared = slot;
+    if (era.opsLiteral) return;
+    const { function_trace_op, ftrace_call_dest } = area.trampolines.data;
+    const func = slot === OPS_SLOT.nop ? symbols.ftrace_stub : area.stub(slot);
+    if (function_trace_op !== undefined) area.writeWord(function_trace_op, area.ops(slot));
+    if (ftrace_call_dest !== undefined) area.writeWord(ftrace_call_dest, func);
+    const pairs = [symbols.ftrace_call, symbols.ftrace_regs_call].filter((pair) =>
+      pair !== undefined
+    );
+    for (const pair of pairs) patcher.ftraceUpdateFtraceFunc(pair, func);
+  };
+
+  const update = () => {
+    const changes: SiteChange[] = [];
+    const hooked: DynFtrace[] = [];
+    for (const record of records) {
+      const users = usersOf(record);
+      record.flags = (record.flags & ~FTRACE_FL_REF_MASK) | users.length;
+      if (users.length > 0) record.flags |= FTRACE_FL_TOUCHED;
+      if (record.kind === "virtual") {
+        if (users.length > 0) hooked.push(record);
+        else if (virtualHooks.has(record.index)) {
+          virtualHooks.get(record.index)![Symbol.dispose]();
+          virtualHooks.delete(record.index);
+        }
+        continue;
+      }
+      const from = targets.get(record.index);
+      const to = users.length > 0 ? targetFor(users) : undefined;
+      if (from?.caller === to?.caller && from?.ops === to?.ops) continue;
+      changes.push({ record, from, to });
+      if (to) targets.set(record.index, to);
+      else targets.delete(record.index);
+    }
+    const slot = slotFor(registered);
+    if (registered.length > 1) publish(OPS_SLOT.list);
+    patcher.update(changes, nopTarget);
+    publish(slot);
+    for (const record of hooked) {
+      if (virtualHooks.has(record.index)) continue;
+      const hook = hooks.add(Number(record.entry), (hart) => paths.enterVirtual(hart, record));
+      virtualHooks.set(record.index, hook);
+    }
+  };
+
+  const call: TracedCall = {
+    hart: machine.harts[0]!,
+    record: records[0]!,
+    ip: 0n,
+    parentIp: 0n,
+    sp: 0,
+    fregs: new FtraceRegs(memory, frame),
+  };
+
+  /** Runs one ops on the call at hand; a throw unregisters it. */
+  const serve = (entry: RegisteredOps, epcAt: number) => {
+    entry.calls++;
+    calls++;
+    const epc = memory.view.getUint32(epcAt, true);
+    try {
+      entry.call(call);
+      if (
+        (entry.flags & FTRACE_OPS_FL_IPMODIFY) === 0 && memory.view.getUint32(epcAt, true) !== epc
+      ) {
+        memory.view.setUint32(epcAt, epc, true);
+        memory.view.setUint32(epcAt + 4, 0, true);
+        throw new FtraceError(
+          "EINVAL",
+          "no-ipmodify",
+          "it changed the instruction pointer without FTRACE_OPS_FL_IPMODIFY",
+          "flags: ftrace.flags.IPMODIFY and a filter",
+        );
+      }
+    } catch (error) {
+      const where = `${call.record.name}, call ${entry.calls}`;
+      options.report(
+        `[${entry.ops.name ?? "ops"}] Cannot trace ${where}: ${
+          describe(error)
+        }; it is unregistered`,
+      );
+      if (registered.includes(entry)) remove(entry);
+    }
+  };
+
+  const dispatch = (
+    hart: Hart,
+    record: DynFtrace,
+    sp: number,
+    at: number,
+    layout: FrameLayout,
+    slot: number,
+  ) => {
+    call.hart = hart;
+    call.record = record;
+    call.ip = record.ip;
+    call.sp = sp;
+    call.fregs.point(at, layout);
+    call.parentIp = call.fregs.returnAddress;
+    for (const entry of registered) {
+      const wanted = slot === OPS_SLOT.list
+        ? hashAllows(entry.hash, record.index)
+        : entry.slot === slot;
+      if (wanted) serve(entry, at + layout.epc);
+    }
+  };
+
+  const paths = createCallPaths(machine, area, {
+    entry(hart, ip, sp, at, layout, slot) {
+      const record = byIp.get(ip);
+      if (record) dispatch(hart, record, sp, at, layout, slot);
+    },
+    virtual: (hart, record, sp, at, layout) =>
+      dispatch(hart, record, sp, at, layout, OPS_SLOT.list),
+    leave: options.onReturn,
+  }, options.guestTrampoline);
+
+  const add = (ops: FtraceOps, handler: (call: TracedCall) => void): FtraceRegistration => {
+    const flags = checkFlags(ops, era, registered);
+    const hash = ops.hash ?? createHash();
+    if (!ops.hash) {
+      if (ops.filter) updateSet(hash.filter, ops.filter, records);
+      if (ops.notrace) updateSet(hash.notrace, ops.notrace, records);
+    }
+    checkIpModify(flags, hash, registered, records);
+    const slot = area.take(flags);
+    const entry: RegisteredOps = { ops, hash, flags, slot, call: handler, calls: 0 };
+    paths.serve(slot);
+    ops.flags = flags | FTRACE_OPS_FL_ENABLED;
+    registered = [entry, ...registered];
+    update();
+    return {
+      ops,
+      unregister() {
+        if (registered.includes(entry)) remove(entry);
+      },
+      [Symbol.dispose]() {
+        this.unregister();
+      },
+    };
+  };
+
+  const remove = (entry: RegisteredOps) => {
+    registered = registered.filter((each) => each !== entry);
+    entry.ops.flags = entry.flags & ~FTRACE_OPS_FL_ENABLED;
+    update();
+    area.free(entry.slot);
+  };
+
+  const find = (ops: FtraceOps): RegisteredOps => {
+    const entry = registered.find((each) => each.ops === ops);
+    if (entry) return entry;
+    throw new FtraceError(
+      "EBUSY",
+      "not-enabled",
+      `Cannot change ${ops.name ?? "the ops"}: it is not registered`,
+    );
+  };
+
+  const functionTraceCall: FtraceFunc = (ip, parentIp) => {
+    options.buffer.writeFunction(call.hart.id, call.hart.now(), ip, parentIp, machine.pid);
+  };
+
+  return {
+    records,
+    globalHash,
+    hooks,
+    area,
+    patcher,
+    returnToHandler: symbols.return_to_handler,
+    functionTraceCall,
+    get calls() {
+      return calls;
+    },
+    targetOf: (record) => targets.get(record.index) ?? nopTarget,
+    register(ops) {
+      const { func, hit } = ops;
+      if (!func && !hit) {
+        throw new TypeError("Cannot register the ops: it has neither func nor hit");
+      }
+      return add(ops, ({ record, ip, parentIp, fregs }) => {
+        refusePromise(hit ? hit(record.index, fregs) : func!(ip, parentIp, ops, fregs));
+      });
+    },
+    registerInternal: add,
+    unregister: (ops) => remove(find(ops)),
+    setHash(ops, which, patterns, how) {
+      const { hash } = find(ops);
+      updateSet(hash[which], patterns, records, how);
+      update();
+    },
+    update,
+  };
+}
+
+function wantsRegs(flags: number): boolean {
+  return (flags & (FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_SAVE_REGS_IF_SUPPORTED)) !== 0;
+}
+
+/** The flags an ops is registered with. @throws {FtraceError} As `__register_ftrace_function`. */
+function checkFlags(ops: FtraceOps, era: Era, registered: readonly RegisteredOps[]): number {
+  const who = ops.name ?? "the ops";
+  const flags = (ops.flags ?? 0) & ~FTRACE_OPS_FL_ENABLED;
+  if (flags & FTRACE_OPS_FL_DELETED) {
+    throw new FtraceError("EINVAL", "deleted", `Cannot register ${who}: it is being deleted`);
+  }
+  if (registered.some((each) => each.ops === ops)) {
+    throw new FtraceError("EBUSY", "already-enabled", `Cannot register ${who}: it is registered`);
+  }
+  const tolerant = (flags & FTRACE_OPS_FL_SAVE_REGS_IF_SUPPORTED) !== 0;
+  if ((flags & FTRACE_OPS_FL_SAVE_REGS) !== 0 && !tolerant && !era.savesRegs) {
+    throw new FtraceError(
+      "EINVAL",
+      "no-regs",
+      `Cannot register ${who} with SAVE_REGS: era ${era.name} saves arguments, not full pt_regs`,
+      "fregs.argument(n), SAVE_REGS_IF_SUPPORTED or --era regs",
+    );
+  }
+  return flags;
+}
+
+/** @throws {FtraceError} EINVAL without a filter, EBUSY if another ops owns a site's ip. */
+function checkIpModify(
+  flags: number,
+  hash: FtraceHash,
+  registered: readonly RegisteredOps[],
+  records: readonly DynFtrace[],
+): void {
+  if ((flags & FTRACE_OPS_FL_IPMODIFY) === 0) return;
+  if (hash.filter.size === 0) {
+    throw new FtraceError(
+      "EINVAL",
+      "empty-filter",
+      "Cannot register an IPMODIFY ops that traces every function",
+      "a filter that names the functions",
+    );
+  }
+  const owners = registered.filter((each) => (each.flags & FTRACE_OPS_FL_IPMODIFY) !== 0);
+  for (const index of hash.filter) {
+    const owner = owners.find((each) => hashAllows(each.hash, index));
+    if (!owner) continue;
+    throw new FtraceError(
+      "EBUSY",
+      "already-ipmodify",
+      `Cannot take the ip of ${records[index]!.name}: ${owner.ops.name ?? "another ops"} has it`,
+      "one IPMODIFY ops for both",
+    );
+  }
 }

@@ -38,20 +38,22 @@ export interface TracingArea {
   stub(slot: number): bigint;
   /** Guest address of the `struct ftrace_ops` of a slot. */
   ops(slot: number): bigint;
-  /** The slot behind the address of a stub. */
-  slotOfStub(address: bigint): number;
   /** Takes a free slot and writes its struct. @throws {RangeError} If 1022 are in use. */
   take(flags: number): number;
   /** Gives a slot back. */
   free(slot: number): void;
+  /** Says which slot sites without a literal call: what the trampoline itself was pointed at. */
+  shared: number;
+  /** The slot that a site at `ip` calls: its literal's, or the shared one; undefined if neither is known. */
+  slotAt(ip: number): number | undefined;
   /** Writes one of the 64-bit words that trampolines load. */
   writeWord(address: bigint, value: bigint): void;
-  /** Host address of no guest: 128 bytes that hold the frame of a virtual site. */
+  /** Where the frame of a virtual site is made: the guest's stack is not touched there. */
   readonly scratchFrame: number;
 }
 
 /** Lays out and fills the tracing range. */
-export function createTracingArea(machine: Machine, era: EraName): TracingArea {
+export function createTracingArea(machine: Machine, era: EraName, literals: boolean): TracingArea {
   const { memory, tracing } = machine;
   const text = tracing.allocate(PAGE, READ | EXECUTE);
   const stubs = tracing.allocate(MAX_OPS * 4, READ | EXECUTE);
@@ -83,13 +85,21 @@ export function createTracingArea(machine: Machine, era: EraName): TracingArea {
   const { function_trace_op, ftrace_call_dest } = trampolines.data;
   if (function_trace_op !== undefined) writeWord(function_trace_op, ops(OPS_SLOT.list));
   if (ftrace_call_dest !== undefined) writeWord(ftrace_call_dest, trampolines.symbols.ftrace_stub);
+
   return {
     trampolines,
+    shared: OPS_SLOT.nop,
+    slotAt(ip) {
+      if (!literals) return this.shared;
+      // ip is entry + 4, the literal lies at entry − 8.
+      const address = Number(memory.view.getBigUint64(ip - 12, true));
+      const slot = (address - structs) / OPS_SIZE;
+      return Number.isInteger(slot) && used.has(slot) ? slot : undefined;
+    },
     stub,
     ops,
     writeWord,
     scratchFrame: data + PAGE / 2,
-    slotOfStub: (address) => Number(address - BigInt(stubs)) / 4,
     take(flags) {
       let slot: number = OPS_SLOT.first;
       while (used.has(slot)) slot++;

@@ -29,12 +29,17 @@ export const SINGLE: Access = { bytes: 4, as: "float" }, DOUBLE: Access = { byte
 
 /** Trap causes, numbered as mcause numbers them; a host call is the first custom cause. */
 export const Cause = {
+  FetchMisaligned: 0,
   FetchFault: 1,
   Illegal: 2,
   Breakpoint: 3,
+  LoadMisaligned: 4,
   LoadFault: 5,
+  StoreMisaligned: 6,
   StoreFault: 7,
-  Ecall: 8,
+  EcallU: 8,
+  EcallS: 9,
+  EcallM: 11,
   HostCall: 24,
 } as const;
 export type Cause = typeof Cause[keyof typeof Cause];

@@ -1,0 +1,56 @@
+/**
+ * The text of `--help`: how hartrace is called, with examples, and every option.
+ *
+ * @module
+ */
+import { CLI_OPTIONS, type CliOption, type OptionGroup } from "./options.ts";
+
+/** Where the explanations of options begin. */
+const COLUMN = 28;
+
+/** The text of `--help`. */
+export function helpText(): string {
+  return `hartrace runs a RISC-V program and traces its functions as Linux ftrace does.
+
+  deno run -A trace.ts                                     trace a built-in sample
+  deno run -A trace.ts [run] [options] PROGRAM [ARGS…]     trace PROGRAM
+  deno run -A trace.ts list functions|sites PROGRAM        what can be traced, and how
+  deno run -A trace.ts list plugins|options                what there is to trace with
+
+PROGRAM is a RISC-V ELF file: a static Linux program, or firmware linked at 0x80000000. Its call
+sites come from the compiler, two words of nop at the entry of each function:
+
+  riscv64-linux-gnu-gcc -O2 -static -fpatchable-function-entry=8,4 -falign-functions=8 prog.c
+
+What follows PROGRAM, or --, is the guest's. A program that is called "list" is ./list.
+The guest's output passes through as it comes; the trace follows on stdout, or goes to -o FILE.
+
+Try
+  … ./prog                                     who calls whom, with durations
+  … -p function -l 'parse*' ./prog file.txt    one line for each call of parse…
+  … -g main --max-graph-depth 3 -o t.txt ./prog
+  … -p fprobe --set fprobe.at='read_*' ./prog  arguments and return values
+  … --plugin ./mine.ts --set mine.limit=10 ./prog
+  … --era regs --stats ./prog                  what a traced call cost in Linux 6.9
+
+${groups().map(groupText).join("\n")}
+Exit code: the guest's, 128 + signal if one ended it; 124 limit reached, 125 our own error,
+126 not executable, 127 not found, 130 Ctrl-C. A last line on stderr that begins with "hartrace:"
+says what ended the run, unless it was the guest's own exit with 0.
+`;
+}
+
+function groups(): readonly OptionGroup[] {
+  return [...new Set(CLI_OPTIONS.map(({ group }) => group))];
+}
+
+function groupText(group: OptionGroup): string {
+  const rows = CLI_OPTIONS.filter((option) => option.group === group).map(optionText);
+  return `${group}\n${rows.join("\n")}\n`;
+}
+
+function optionText({ name, letter, value, help, repeats }: CliOption): string {
+  const head = `  ${letter ? `-${letter}, ` : "    "}--${name}${value ? ` ${value}` : ""}`;
+  const gap = head.length < COLUMN - 1 ? " ".repeat(COLUMN - head.length) : `\n${" ".repeat(COLUMN)}`;
+  return `${head}${gap}${help}${repeats ? " (repeatable)" : ""}`;
+}

@@ -1,0 +1,77 @@
+/**
+ * What the command line has of its host: three streams, Ctrl-C, and a clock.
+ *
+ * Commands get it as an argument, so that a test hands them its own.
+ *
+ * @module
+ */
+
+/** The surroundings of one call of the command line. */
+export interface CliHost {
+  /** Writes all of `data`; false if whoever read it is gone. */
+  stdout(data: Uint8Array): boolean;
+  /** Writes all of `data`. */
+  stderr(data: Uint8Array): void;
+  /** Up to `length` bytes of input; none at its end. */
+  stdin(length: number): Promise<Uint8Array>;
+  /** Whether a person sees stderr as it comes. */
+  readonly stderrIsTerminal: boolean;
+  /** Calls `listener` at each Ctrl-C until disposed. */
+  onInterrupt(listener: () => void): Disposable;
+  /** Ends the process at once. */
+  exit(code: number): void;
+  /** Milliseconds since some moment. */
+  now(): number;
+}
+
+/** The host that this process runs on. */
+export function denoHost(): CliHost {
+  let stdoutOpen = true;
+  return {
+    stdout(data) {
+      if (stdoutOpen) stdoutOpen = writeAll(Deno.stdout, data);
+      return stdoutOpen;
+    },
+    stderr(data) {
+      writeAll(Deno.stderr, data);
+    },
+    async stdin(length) {
+      const buffer = new Uint8Array(length);
+      const count = await Deno.stdin.read(buffer);
+      return buffer.subarray(0, count ?? 0);
+    },
+    stderrIsTerminal: Deno.stderr.isTerminal(),
+    onInterrupt(listener) {
+      Deno.addSignalListener("SIGINT", listener);
+      return { [Symbol.dispose]: () => Deno.removeSignalListener("SIGINT", listener) };
+    },
+    exit: (code) => Deno.exit(code),
+    now: () => performance.now(),
+  };
+}
+
+/** Writes until all is written; false if the reader has closed its end. */
+function writeAll(stream: { writeSync(data: Uint8Array): number }, data: Uint8Array): boolean {
+  try {
+    for (let at = 0; at < data.length;) at += stream.writeSync(data.subarray(at));
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) return false;
+    // A pipe that was set non-blocking by whoever shares it: the reader is only slow.
+    if (error instanceof Deno.errors.WouldBlock) return writeAll(stream, data);
+    throw error;
+  }
+}
+
+const encoder = new TextEncoder();
+
+/** Writes lines of ours on stderr, each marked as such. */
+export function say(host: CliHost, text: string): void {
+  const lines = text.split("\n").map((line) => `hartrace: ${line}\n`);
+  host.stderr(encoder.encode(lines.join("")));
+}
+
+/** Writes text on stdout; false if whoever read it is gone. */
+export function print(host: CliHost, text: string): boolean {
+  return host.stdout(encoder.encode(text));
+}

@@ -1,0 +1,134 @@
+/**
+ * Which tracers run: the one that `-p` names, and the modules that `--plugin` loads.
+ *
+ * Tracers come in as an argument (`trace.ts` names the built-in ones), so a new one is a file in
+ * `plugins` and a line there. `nop` is here, because it is the absence of one.
+ *
+ * @module
+ */
+import { resolve, toFileUrl } from "@std/path";
+import { checkTracer, resolveOptions, type Tracer, type TracerOptionValue } from "../../mod.ts";
+
+/** `nop`: traces nothing and prints nothing. */
+export const NOP: Tracer = {
+  name: "nop",
+  description: "nothing: the program runs as if there were no tracer",
+  init() {},
+};
+
+/** A tracer that is to run, with its options read. */
+export interface LoadedTracer {
+  /** The tracer. */
+  readonly tracer: Tracer;
+  /** What its `init` gets. */
+  readonly options: Readonly<Record<string, TracerOptionValue>>;
+  /** Where it came from: `built in`, or the text behind `--plugin`. */
+  readonly source: string;
+}
+
+/** Everything that runs in one trace. */
+export interface LoadedTracers {
+  /** In the order in which their `init` runs. */
+  readonly all: readonly LoadedTracer[];
+  /** The one that gives the trace its form and its header. */
+  readonly current: Tracer;
+}
+
+/** What {@linkcode loadTracers} is asked for. */
+export interface TracerRequest {
+  /** Tracers that need not be loaded, without `nop`. */
+  readonly builtIn: readonly Tracer[];
+  /** `-p`. */
+  readonly name: string | undefined;
+  /** `--plugin`, in order. */
+  readonly plugins: readonly string[];
+  /** `--set`, in order. */
+  readonly settings: readonly string[];
+}
+
+/**
+ * Loads plugins, finds the tracer and reads all their options.
+ *
+ * @throws {RangeError} For an unknown tracer, an option of one that does not run, or a wrong value.
+ * @throws {TypeError} If a module is no tracer.
+ * @throws {SyntaxError} If a setting cannot be read.
+ */
+export async function loadTracers(request: TracerRequest): Promise<LoadedTracers> {
+  const { builtIn, plugins } = request;
+  const loaded: { readonly tracer: Tracer; readonly source: string }[] = [];
+  for (const source of plugins) {
+    const tracer = await importTracer(source);
+    const known = [NOP, ...builtIn, ...loaded.map((each) => each.tracer)];
+    if (known.some(({ name }) => name === tracer.name)) {
+      throw new RangeError(
+        `Cannot load ${source}: there is already a tracer named ${tracer.name}; rename one`,
+      );
+    }
+    loaded.push({ tracer, source });
+  }
+  const everything = [...builtIn, NOP, ...loaded.map((each) => each.tracer)];
+  const name = request.name ?? (plugins.length > 0 ? NOP.name : "function_graph");
+  const current = everything.find((tracer) => tracer.name === name);
+  if (!current) {
+    const names = everything.map((tracer) => tracer.name).join(", ");
+    throw new RangeError(
+      `Cannot trace with "${name}": there is no such tracer; there are ${names}` +
+        (name.endsWith(".ts") ? `; a file is loaded with --plugin ${name}` : ""),
+    );
+  }
+  const running = [...loaded];
+  if (!loaded.some(({ tracer }) => tracer === current)) {
+    running.unshift({ tracer: current, source: "built in" });
+  }
+  const settings = readSettings(request.settings, running.map(({ tracer }) => tracer), everything);
+  return {
+    current,
+    all: running.map((each) => ({
+      ...each,
+      options: resolveOptions(each.tracer, settings.get(each.tracer.name) ?? {}),
+    })),
+  };
+}
+
+/** Sorts `NAME.key=value` texts by tracer. */
+function readSettings(
+  texts: readonly string[],
+  running: readonly Tracer[],
+  everything: readonly Tracer[],
+): ReadonlyMap<string, Readonly<Record<string, string>>> {
+  const settings = new Map<string, Record<string, string>>();
+  for (const text of texts) {
+    const [, name, key, value] = /^([^.=]+)\.([^=]+)=([^]*)$/.exec(text) ?? [];
+    if (name === undefined || key === undefined || value === undefined) {
+      throw new SyntaxError(`Cannot read --set "${text}": write --set NAME.key=value`);
+    }
+    if (!running.some((tracer) => tracer.name === name)) {
+      const exists = everything.some((tracer) => tracer.name === name);
+      throw new RangeError(
+        exists
+          ? `Cannot set ${name}.${key}: ${name} does not run here; add -p ${name}`
+          : `Cannot set ${name}.${key}: there is no tracer ${name}; there are ${
+            everything.map((tracer) => tracer.name).join(", ")
+          }`,
+      );
+    }
+    settings.set(name, { ...settings.get(name), [key]: value });
+  }
+  return settings;
+}
+
+/** Loads the module that a path or URL names. @throws {TypeError} If it does not load or fit. */
+export async function importTracer(source: string): Promise<Tracer> {
+  // One letter before a colon is a drive, not a scheme.
+  const url = /^[a-z][a-z0-9+.-]+:/i.test(source) ? source : toFileUrl(resolve(source)).href;
+  let module: { readonly default?: unknown };
+  try {
+    module = await import(url);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new TypeError(
+      `Cannot load the plugin ${source}: ${reason.split("\n")[0]}; try deno check ${source}`,
+    );
+  }
+  return checkTracer(module.default, source);
+}

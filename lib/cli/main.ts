@@ -1,0 +1,86 @@
+/**
+ * Entry of the command line: which command it is, and what becomes of an error.
+ *
+ * @module
+ */
+import type { Tracer } from "../../mod.ts";
+import { helpText } from "./help.ts";
+import { type CliHost, denoHost, print, say } from "./host.ts";
+import { list } from "./list.ts";
+import { type CliArguments, readArguments } from "./options.ts";
+import { ProgramError } from "./program.ts";
+import { isRefusal, run } from "./run.ts";
+import { VERSION } from "./version.ts";
+
+/** Exit code of our own errors. */
+const OUR_ERROR = 125;
+
+/**
+ * Does what `args` say and gives the exit code.
+ *
+ * @param builtIn Tracers that need no `--plugin`.
+ */
+export async function main(
+  args: readonly string[],
+  builtIn: readonly Tracer[],
+  host: CliHost = denoHost(),
+): Promise<number> {
+  try {
+    return await dispatch(args, builtIn, host);
+  } catch (error) {
+    if (error instanceof ProgramError) {
+      say(host, error.message);
+      return error.exitCode;
+    }
+    if (isRefusal(error) && !isProgrammingError(error)) {
+      say(host, error.message);
+      return OUR_ERROR;
+    }
+    const stack = error instanceof Error ? error.stack ?? error.message : String(error);
+    say(host, `${stack}\nthis is a bug of hartrace; please report it with the lines above`);
+    return OUR_ERROR;
+  }
+}
+
+function dispatch(
+  args: readonly string[],
+  builtIn: readonly Tracer[],
+  host: CliHost,
+): Promise<number> | number {
+  const first = readArguments(args);
+  const command = first.dashes ? undefined : first.rest[0];
+  const options = args.slice(0, args.length - first.rest.length);
+  if (command === "list") return list({ host, builtIn, args: readListArguments(first, options) });
+  const whole = command === "run" ? readArguments([...options, ...first.rest.slice(1)]) : first;
+  if (whole.switches.has("help")) {
+    print(host, helpText());
+    return 0;
+  }
+  if (whole.switches.has("version")) {
+    const { deno, v8 } = Deno.version;
+    print(host, `hartrace ${VERSION} (deno ${deno}, v8 ${v8}, ${Deno.build.target})\n`);
+    return 0;
+  }
+  return run({ host, builtIn, args: whole });
+}
+
+/** Behind `list` nothing is a guest's: options may stand anywhere. */
+function readListArguments(first: CliArguments, options: readonly string[]): CliArguments {
+  const words: string[] = [];
+  let left = first.rest.slice(1);
+  let given = [...options];
+  for (;;) {
+    const read = readArguments([...given, ...left]);
+    const [word, ...more] = read.rest;
+    if (word === undefined) return { ...read, rest: words };
+    given = [...given, ...left.slice(0, left.length - read.rest.length)];
+    if (given.at(-1) === "--") given.pop();
+    words.push(word);
+    left = more;
+  }
+}
+
+/** A TypeError that the language threw, not we: its message does not begin as ours do. */
+function isProgrammingError(error: Error): boolean {
+  return error instanceof TypeError && !/^(Cannot (?!read propert|set propert|destructure|access|convert|mix)|E[A-Z0-9]+: )/.test(error.message);
+}

@@ -1,0 +1,123 @@
+/**
+ * How a run ended, as an exit code and in words.
+ *
+ * @module
+ */
+import type { Outcome, Trap } from "../../mod.ts";
+
+/** The end of a run. */
+export interface Ending {
+  /** What the process exits with. */
+  readonly code: number;
+  /** Lines for stderr, the last of which says what ended the run; none if there is no need. */
+  readonly lines: readonly string[];
+}
+
+/** Traps by `mcause`, and the signal that Linux makes of each. */
+const TRAPS: Readonly<Record<number, readonly [name: string, signal: number]>> = {
+  0: ["misaligned jump", 7],
+  1: ["instruction access fault", 11],
+  2: ["illegal instruction", 4],
+  3: ["breakpoint", 5],
+  4: ["misaligned load", 7],
+  5: ["load access fault", 11],
+  6: ["misaligned store", 7],
+  7: ["store access fault", 11],
+  8: ["environment call", 4],
+  11: ["environment call", 4],
+  12: ["instruction page fault", 11],
+  13: ["load page fault", 11],
+  15: ["store page fault", 11],
+};
+
+/** What of a run the words need. */
+export interface EndingContext {
+  /** As the program was named. */
+  readonly program: string;
+  /** `name+0x4/0x20` for a guest address, or the address. */
+  readonly place: (address: bigint) => string;
+  /** `--limit-insns`. */
+  readonly limit: number | undefined;
+  /** `-q`: nothing about a guest that ended by itself. */
+  readonly quiet: boolean;
+}
+
+/** Puts an outcome into words. */
+export function endingOf(outcome: Outcome, context: EndingContext): Ending {
+  const { program, quiet } = context;
+  switch (outcome.kind) {
+    case "exit": {
+      const code = outcome.code & 255;
+      const plain = code === 0 || quiet;
+      return { code, lines: plain ? [] : [`${program} exited with code ${code}`] };
+    }
+    case "signal": {
+      const { signal, name, trap } = outcome;
+      const cause = trap ? `: ${trapText(trap, context)}` : "";
+      const lines = trap || outcome.backtrace.length > 0
+        ? backtraceLines(outcome.backtrace, context)
+        : [];
+      const code = 128 + signal;
+      return {
+        code,
+        lines: [...lines, `${program} was ended by ${name} (exit code ${code})${cause}`],
+      };
+    }
+    case "trap": {
+      const code = 128 + (TRAPS[outcome.trap.cause]?.[1] ?? 4);
+      const lines = backtraceLines(outcome.backtrace, context);
+      return {
+        code,
+        lines: [
+          ...lines,
+          `${program} was ended by a trap that it does not handle (exit code ${code}): ` +
+          trapText(outcome.trap, context),
+        ],
+      };
+    }
+    case "limit":
+      return {
+        code: 124,
+        lines: [`${program} was stopped after ${context.limit} instructions (--limit-insns)`],
+      };
+    case "interrupted":
+      return { code: 130, lines: [`${program} was stopped by Ctrl-C`] };
+  }
+}
+
+/** What a trap was, with its address and where it happened. */
+export function trapText({ cause, value, pc }: Trap, { place }: EndingContext): string {
+  const name = TRAPS[cause]?.[0] ?? `trap ${cause}`;
+  const what = cause === 2 ? `of word ${hex(value)}` : cause === 3 ? "" : `at ${hex(value)}`;
+  return [name, what, `in ${place(pc)} (pc ${hex(pc)})`].filter((part) => part !== "").join(" ");
+}
+
+function backtraceLines(
+  backtrace: readonly bigint[],
+  { place }: EndingContext,
+): readonly string[] {
+  return foldFrames(backtrace).map(({ address, number, last }) => {
+    const label = last === number ? `#${number}` : `#${number}–#${last}`;
+    return `  ${label} ${hex(address)} ${place(address)}`;
+  });
+}
+
+/** Most lines of a backtrace; a recursion has more to say than anyone reads. */
+const MOST_FRAMES = 32;
+
+/** Makes one entry of frames that repeat, and leaves out what is too much. */
+function foldFrames(
+  backtrace: readonly bigint[],
+): readonly { readonly address: bigint; readonly number: number; readonly last: number }[] {
+  const folded: { address: bigint; number: number; last: number }[] = [];
+  backtrace.forEach((address, number) => {
+    const before = folded.at(-1);
+    if (before?.address === address) before.last = number;
+    else folded.push({ address, number, last: number });
+  });
+  return folded.slice(0, MOST_FRAMES);
+}
+
+function hex(value: bigint): string {
+  return `0x${BigInt.asUintN(64, value).toString(16)}`;
+}

@@ -1,0 +1,98 @@
+/**
+ * Reading PROGRAM, and what a shell would say if it cannot be run.
+ *
+ * @module
+ */
+import { type Elf, parseElf } from "../../mod.ts";
+import { sampleProgram } from "./sample_program.ts";
+
+/** PROGRAM cannot be run; `exitCode` is what a shell gives. */
+export class ProgramError extends Error {
+  /** Always `"ProgramError"`. */
+  override readonly name = "ProgramError";
+  /** 126 if it cannot be executed, 127 if it is not there. */
+  readonly exitCode: 126 | 127;
+
+  /** `message` says what is wrong and what to do. */
+  constructor(exitCode: 126 | 127, message: string) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+/** A program, read. */
+export interface Program {
+  /** As it was named; the guest's `argv[0]`. */
+  readonly name: string;
+  /** The ELF file. */
+  readonly bytes: Uint8Array;
+  /** The same, understood. */
+  readonly elf: Elf;
+  /** Whether it is the built-in one. */
+  readonly isSample: boolean;
+}
+
+/**
+ * Reads the program at `path`; without one the built-in sample.
+ *
+ * @throws {ProgramError} If it is not there, cannot be read, or is no ELF file that can be run.
+ */
+export async function readProgram(path: string | undefined): Promise<Program> {
+  if (path === undefined) {
+    const bytes = sampleProgram();
+    return { name: "sample", bytes, elf: parseElf(bytes), isSample: true };
+  }
+  const bytes = await readFile(path);
+  try {
+    return { name: path, bytes, elf: parseElf(bytes), isSample: false };
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new ProgramError(126, `Cannot run ${path}: ${error.message}`);
+  }
+}
+
+async function readFile(path: string): Promise<Uint8Array> {
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      const hint = ["functions", "sites", "plugins", "options"].includes(path)
+        ? `; to list them: list ${path}`
+        : "";
+      throw new ProgramError(127, `Cannot run ${path}: there is no such file${hint}`);
+    }
+    if (error instanceof Deno.errors.NotCapable) {
+      throw new ProgramError(126, `Cannot run ${path}: Deno may not read it; give deno -R, or -A`);
+    }
+    if (error instanceof Deno.errors.IsADirectory) {
+      throw new ProgramError(126, `Cannot run ${path}: it is a directory; name a file in it`);
+    }
+    if (error instanceof Deno.errors.PermissionDenied) {
+      throw new ProgramError(126, `Cannot run ${path}: you may not read it; see its permissions`);
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ProgramError(126, `Cannot run ${path}: it cannot be read: ${reason}`);
+  }
+}
+
+/** What to say of a program in which nothing can be traced. */
+export function noSitesMessage({ name, elf }: Program, sites: number): string {
+  const flag = "-fpatchable-function-entry=8,4 -falign-functions=8";
+  const functions = elf.symbols.some(({ type }) => type === "func");
+  const lines = sites === 0
+    ? [
+      `Cannot trace ${name}: it has no call sites`,
+      `compile it with ${flag} (or =4)`,
+    ]
+    : [
+      `Cannot trace ${name}: none of its ${sites} call sites lies in a function that has a symbol`,
+      "link it without -s, and do not strip it",
+    ];
+  lines.push(
+    functions
+      ? "or trace it as it is with --virtual, which hooks functions by their symbols"
+      : "--virtual would not help: it has no function symbols either",
+    "-p nop runs it untraced",
+  );
+  return lines.join("\n");
+}

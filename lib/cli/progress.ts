@@ -1,0 +1,53 @@
+/**
+ * A line on a terminal that says how far a long run is.
+ *
+ * @module
+ */
+import type { Ftrace } from "../../mod.ts";
+import type { CliHost } from "./host.ts";
+
+/** Milliseconds until the first line: shorter runs need none. */
+const PATIENCE = 2000;
+/** Milliseconds from one to the next. */
+const PERIOD = 500;
+
+/** A progress line. */
+export interface Progress {
+  /** Says how far it is, if it is time to. */
+  update(): void;
+  /** Takes the line away. */
+  clear(): void;
+}
+
+/** Starts to watch a run. Where nobody would see it, it does nothing. */
+export function createProgress(host: CliHost, { machine, buffer }: Ftrace): Progress {
+  const start = host.now();
+  let next = start + PATIENCE;
+  let shown = false;
+  const encoder = new TextEncoder();
+  const put = (text: string) => host.stderr(encoder.encode(`\r\x1b[K${text}`));
+  return {
+    update() {
+      const now = host.now();
+      if (!host.stderrIsTerminal || now < next) return;
+      next = now + PERIOD;
+      shown = true;
+      let instructions = 0n;
+      let events = 0;
+      for (const hart of machine.harts) {
+        instructions += hart.instret;
+        events += buffer.statistics(hart.id).written;
+      }
+      const million = Number(instructions / 1_000_000n);
+      const seconds = (now - start) / 1000;
+      put(
+        `hartrace: ${seconds.toFixed(0)} s, ${million} M instructions, ${events} events ` +
+          "(Ctrl-C ends the guest and prints the trace)",
+      );
+    },
+    clear() {
+      if (shown) put("");
+      shown = false;
+    },
+  };
+}

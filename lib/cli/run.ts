@@ -1,0 +1,287 @@
+/**
+ * `run`: executes PROGRAM under its tracers and prints the trace.
+ *
+ * The order matters: everything that can be wrong with the call is found before the guest executes
+ * its first instruction, and the trace is printed however the guest ends.
+ *
+ * @module
+ */
+import {
+  createFtrace,
+  createMachine,
+  type Ftrace,
+  FtraceError,
+  type Machine,
+  type MachineOptions,
+  type Outcome,
+  type Tracer,
+  type TracerHandle,
+  updateSet,
+} from "../../mod.ts";
+import { type CliHost, say } from "./host.ts";
+import { type LoadedTracer, type LoadedTracers, loadTracers } from "./load_tracer.ts";
+import { type CliArguments, numberOf } from "./options.ts";
+import { endingOf } from "./outcome.ts";
+import { noSitesMessage, type Program, readProgram } from "./program.ts";
+import { createProgress } from "./progress.ts";
+import { collectStatistics, statisticsText } from "./stats.ts";
+import {
+  type ChosenTraceOptions,
+  openTraceSink,
+  readTraceOptions,
+  symbolizerOf,
+  type TraceSink,
+  writeTrace,
+} from "./trace_output.ts";
+
+/** What a command works with. */
+export interface CommandContext {
+  /** The surroundings. */
+  readonly host: CliHost;
+  /** Built-in tracers. */
+  readonly builtIn: readonly Tracer[];
+  /** The command line. */
+  readonly args: CliArguments;
+}
+
+/** Runs a program; gives the exit code. @throws {Error} For whatever is wrong with the call. */
+export async function run(context: CommandContext): Promise<number> {
+  const { host, args } = context;
+  const { values } = args;
+  const limit = numberOf(values, "limit-insns", 1);
+  const quiet = args.switches.has("quiet");
+  const program = await readProgram(args.rest[0]);
+  const tracers = await requestTracers(context);
+  const sink = openTraceSink(host, values["output"]);
+  let ending;
+  try {
+    const machine = createMachine(program.bytes, machineOptions(context, program, () => machine));
+    const ftrace = createFtrace(machine, {
+      ...ftraceOptions(args),
+      print: (text) => sink.write(new TextEncoder().encode(`${text}\n`)),
+      report: (line) => say(host, line),
+    });
+    checkSites(ftrace, program, tracers, args);
+    const chosen = readTraceOptions(args.lists["option"] ?? [], ftrace.era.release);
+    applyFilters(ftrace, args);
+    if (!quiet) sayNotes(context, ftrace, tracers, chosen);
+    const started = await startTracers(ftrace, tracers.all);
+    const outcome = await runGuest(host, ftrace, limit);
+    const statistics = args.switches.has("stats") ? collectStatistics(ftrace) : undefined;
+    if (tracers.current.prints !== undefined) {
+      writeTrace(sink, ftrace, tracers.current.prints, chosen.options);
+    }
+    await stopTracers(host, started);
+    if (statistics) say(host, await statisticsText(statistics));
+    const { symbol } = symbolizerOf(ftrace);
+    ending = endingOf(outcome, {
+      program: program.name,
+      limit,
+      quiet,
+      place: (address) => placeText(symbol, address),
+    });
+  } finally {
+    const failure = sink.close();
+    if (failure !== undefined) say(host, failure);
+  }
+  if (program.isSample && !quiet) say(host, HOW_TO_TRACE_YOUR_OWN);
+  if (ending.lines.length > 0) say(host, ending.lines.join("\n"));
+  return sink.open ? ending.code : BROKEN_PIPE;
+}
+
+/** 128 + SIGPIPE: nobody reads stdout any more. */
+const BROKEN_PIPE = 141;
+
+const HOW_TO_TRACE_YOUR_OWN = [
+  "this was a sample; to trace your own program, compile and run it so:",
+  "riscv64-linux-gnu-gcc -O2 -static -fpatchable-function-entry=8,4 -falign-functions=8 prog.c -o prog" +
+  " && deno run -A trace.ts ./prog",
+].join("\n");
+
+function requestTracers({ builtIn, args }: CommandContext): Promise<LoadedTracers> {
+  return loadTracers({
+    builtIn,
+    name: args.values["tracer"],
+    plugins: args.lists["plugin"] ?? [],
+    settings: args.lists["set"] ?? [],
+  });
+}
+
+function machineOptions(
+  { host, args }: CommandContext,
+  program: Program,
+  machine: () => Machine,
+): MachineOptions {
+  const { values, switches, lists } = args;
+  for (const text of lists["env"] ?? []) {
+    if (!/^[^=]+=/.test(text)) {
+      throw new SyntaxError(`Cannot read --env "${text}": write --env NAME=VALUE`);
+    }
+  }
+  return {
+    name: program.name,
+    args: args.rest.slice(1),
+    env: lists["env"] ?? [],
+    allow: lists["allow"] ?? [],
+    engine: values["engine"] === "ref" ? "ref" : "interp",
+    machine: (values["machine"] ?? "auto") as "auto" | "linux" | "bare",
+    seed: BigInt(numberOf(values, "seed") ?? 0),
+    chargeTracing: switches.has("charge-tracing"),
+    parkDisabled: switches.has("no-park"),
+    ...(values["root"] !== undefined ? { root: values["root"] } : {}),
+    ...(values["signature"] !== undefined ? { signature: values["signature"] } : {}),
+    stdout(data) {
+      if (!host.stdout(data)) machine().requestStop("interrupt");
+    },
+    stderr: (data) => host.stderr(data),
+    stdin: (length) => host.stdin(length),
+    warn(line) {
+      if (!switches.has("quiet")) say(host, line);
+    },
+  };
+}
+
+/** The part of ftrace's options that a command line decides. */
+export function ftraceOptions({ values, switches, lists }: CliArguments): {
+  readonly era: "auto" | "regs" | "args" | "preset" | "call-ops";
+  readonly strict: boolean;
+  readonly virtual: boolean;
+  readonly trampoline: "guest" | "fast";
+  readonly bufferKib: number;
+  readonly bufferMode: "drain" | "drop" | "overwrite";
+} {
+  const overwrite = (lists["option"] ?? []).findLast((text) => /^(no)?overwrite$/.test(text));
+  return {
+    era: (values["era"] ?? "auto") as "auto" | "regs" | "args" | "preset" | "call-ops",
+    strict: switches.has("strict"),
+    virtual: switches.has("virtual"),
+    trampoline: values["trampoline"] === "guest" ? "guest" : "fast",
+    bufferKib: numberOf(values, "buffer-size", 1) ?? 1408,
+    bufferMode: values["output"] !== undefined
+      ? "drain"
+      : overwrite === "nooverwrite"
+      ? "drop"
+      : "overwrite",
+  };
+}
+
+/** Refuses a program in which the tracer at hand can trace nothing. */
+function checkSites(
+  { records, machine }: Ftrace,
+  program: Program,
+  { current, all }: LoadedTracers,
+  { switches }: CliArguments,
+): void {
+  const usable = records.some(({ kind }) => kind !== "disabled");
+  const withPlugin = all.some(({ source }) => source !== "built in");
+  if (usable || withPlugin || current.prints === undefined) return;
+  if (switches.has("strict") && records.some(({ reason }) => reason === "misaligned")) return;
+  throw new TypeError(noSitesMessage(program, machine.sites.length));
+}
+
+function applyFilters(ftrace: Ftrace, { values, lists }: CliArguments): void {
+  ftrace.setFtraceFilter(lists["function"] ?? []);
+  ftrace.setFtraceNotrace(lists["notrace"] ?? []);
+  updateSet(ftrace.graph.graphHash.filter, lists["graph-function"] ?? [], ftrace.records);
+  ftrace.graph.maxDepth = numberOf(values, "max-graph-depth") ?? 0;
+}
+
+/** Says once what was chosen for the user, and what of the call has no effect. */
+function sayNotes(
+  { host, args }: CommandContext,
+  { era, eraReason, records, strict }: Ftrace,
+  { current }: LoadedTracers,
+  { idle }: ChosenTraceOptions,
+): void {
+  if (current.name !== "nop" && records.length > 0) {
+    if ((args.values["era"] ?? "auto") === "auto") say(host, `era ${era.name}: ${eraReason}`);
+    const served = records.filter(({ reason }) => reason === "misaligned").length;
+    if (served > 0) {
+      const how = strict ? "refused (EINVAL), as by that kernel" : "served as virtual sites";
+      say(host, `era ${era.name} cannot switch ${served} misaligned sites; they are ${how}`);
+    }
+  }
+  for (const name of idle) {
+    say(host, `trace option ${name}: taken, as the kernel does, but it changes nothing here`);
+  }
+  const overlooked = args.lists["graph-function"]!.length > 0 ||
+    args.values["max-graph-depth"] !== undefined;
+  if (overlooked && current.name !== "function_graph") {
+    say(host, `-g and --max-graph-depth are for function_graph; ${current.name} has no use for them`);
+  }
+}
+
+interface StartedTracer {
+  readonly name: string;
+  readonly handle: TracerHandle;
+}
+
+async function startTracers(
+  ftrace: Ftrace,
+  tracers: readonly LoadedTracer[],
+): Promise<readonly StartedTracer[]> {
+  const started: StartedTracer[] = [];
+  for (const { tracer, options } of tracers) {
+    try {
+      started.push({ name: tracer.name, handle: await tracer.init(ftrace, options) });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new TypeError(`Cannot start ${tracer.name}: ${reason}`, { cause: error });
+    }
+  }
+  return started;
+}
+
+/** Ends tracers, the last first; one that fails does not keep the others. */
+async function stopTracers(host: CliHost, started: readonly StartedTracer[]): Promise<void> {
+  for (const { name, handle } of [...started].reverse()) {
+    try {
+      if (!handle) continue;
+      if (Symbol.asyncDispose in handle) await handle[Symbol.asyncDispose]();
+      else handle[Symbol.dispose]();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      say(host, `[${name}] Cannot end it: ${reason}`);
+    }
+  }
+}
+
+/** Runs the guest; the first Ctrl-C ends it, the second ends everything. */
+async function runGuest(
+  host: CliHost,
+  ftrace: Ftrace,
+  limit: number | undefined,
+): Promise<Outcome> {
+  const { machine } = ftrace;
+  const progress = createProgress(host, ftrace);
+  let interrupts = 0;
+  using _listening = host.onInterrupt(() => {
+    if (++interrupts > 1) host.exit(130);
+    machine.requestStop("interrupt");
+  });
+  try {
+    return await machine.run({
+      ...(limit !== undefined ? { limit: BigInt(limit) } : {}),
+      slice: () => progress.update(),
+    });
+  } finally {
+    progress.clear();
+  }
+}
+
+/** `name+0x4/0x20`, as the kernel prints a place in a backtrace. */
+function placeText(
+  symbol: ReturnType<typeof symbolizerOf>["symbol"],
+  address: bigint,
+): string {
+  const found = symbol(address);
+  if (!found) return "(no symbol)";
+  const { name, address: start, size } = found;
+  return `${name}+0x${(address - start).toString(16)}/0x${size.toString(16)}`;
+}
+
+/** Whether `error` is a refusal that its message explains fully. */
+export function isRefusal(error: unknown): error is Error {
+  return error instanceof SyntaxError || error instanceof RangeError ||
+    error instanceof TypeError || error instanceof FtraceError;
+}

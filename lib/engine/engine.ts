@@ -1,0 +1,61 @@
+/**
+ * What runs harts: one interface, several engines behind it.
+ *
+ * Every engine gives the same state after the same number of instructions; the reference
+ * (`reference.ts`) is the oracle of the others. An engine knows no tracer: it offers hooks.
+ *
+ * What happens at a trap is the machine's affair (`lib/machine`).
+ *
+ * @module
+ */
+import type { Hart } from "../hart/hart.ts";
+import type { Trap } from "../hart/trap.ts";
+import type { ThunkWriter } from "./thunk.ts";
+
+/** Why {@linkcode Engine.run} came back. */
+export type Stop =
+  | {
+    /** The instruction at `hart.pc` trapped; nothing of it has happened. ecall is one, too. */
+    readonly kind: "trap";
+    /** What it raised. */
+    readonly trap: Trap;
+  }
+  | {
+    /** `hart.instret` has reached the limit. */
+    readonly kind: "limit";
+  }
+  | {
+    /** A hook asked for it; the instruction at `hart.pc` is still to come. */
+    readonly kind: "stopped";
+  };
+
+/** Called when a hart is about to execute the instruction at a pc. */
+export interface Hook {
+  /**
+   * Sets `hart.pc` to go on elsewhere; leaving it alone executes the instruction there. `"stop"`
+   * makes the engine come back before that.
+   */
+  host(hart: Hart): "stop" | void;
+  /** WASM with the same effect as `host`, for engines that emit code. */
+  emit?(thunk: ThunkWriter): void;
+}
+
+/** Addresses of the tracing range: instructions there count as overhead. */
+export interface TracingRange {
+  /** First address. */
+  readonly start: number;
+  /** Address behind the last. */
+  readonly end: number;
+}
+
+/** An engine. */
+export interface Engine {
+  /** As `--engine` names it. */
+  readonly name: "ref" | "interp";
+  /** Executes instructions until `hart.instret === until`, a trap, or a hook that asks to stop. */
+  run(hart: Hart, until: bigint): Stop;
+  /** Executes exactly one instruction, without asking hooks; undefined if it retired. */
+  step(hart: Hart): Stop | undefined;
+  /** Calls `hook` at `pc` from now on. @throws {RangeError} If there is one already. */
+  hook(pc: number, hook: Hook): Disposable;
+}

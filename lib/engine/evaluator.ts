@@ -1,0 +1,436 @@
+/**
+ * The reading of instructions that is the oracle of all others: a value is a bigint, and a word of
+ * the vocabulary does at once what it says, on one hart.
+ *
+ * Integers are signed two's complement, floating-point numbers are bit patterns. A trap is a state:
+ * once an instruction has trapped, what is left of its definition has no effect, and as accesses
+ * that can fault come before register writes in every definition, nothing needs to be undone.
+ *
+ * Which instruction is next, and what retires, is `reference.ts`.
+ *
+ * @module
+ */
+import type { Hart } from "../hart/hart.ts";
+import type { Trap } from "../hart/trap.ts";
+import { type Instruction, SHIFT } from "../isa/encoding.ts";
+import {
+  type Access,
+  type Alu,
+  type AmoOperation,
+  Cause,
+  type CsrUpdate,
+  type Field,
+  type Format,
+  type Fpu,
+  type Sem,
+} from "../isa/sem.ts";
+import { PAGE_SIZE, READ, WRITE } from "../memory/memory.ts";
+import { CANONICAL_NAN, Rounding, SoftFloat } from "./softfloat.ts";
+
+/** A decoded instruction at an address, with what the evaluator would work out each time. */
+export interface Placed {
+  readonly instruction: Instruction;
+  /** Address. */
+  readonly pc: bigint;
+  /** Address of the instruction behind it. */
+  readonly next: number;
+  /** Immediate. */
+  readonly imm: bigint;
+  /** The bits as fetched: 16 of them if compressed. */
+  readonly raw: bigint;
+  /** The `rm` field, or −1 where the instruction has none. */
+  readonly rounding: number;
+  /** Whether it lies in the tracing range. */
+  readonly tracing: boolean;
+}
+
+/** {@linkcode Evaluator.execute}: the instruction trapped. */
+export const TRAPPED = -1;
+/** {@linkcode Evaluator.execute}: the next pc has a bit above 31 set. */
+export const FAR = -2;
+
+/** What is or'ed to a single-precision number to make it fill a register. */
+const BOX = 0xffffffffn << 32n;
+
+const wrap64 = (value: bigint): bigint => BigInt.asIntN(64, value);
+const wrap32 = (value: bigint): bigint => BigInt.asIntN(32, value);
+const unsigned64 = (value: bigint): bigint => BigInt.asUintN(64, value);
+const unsigned32 = (value: bigint): bigint => BigInt.asUintN(32, value);
+const flag = (condition: boolean): bigint => condition ? 1n : 0n;
+
+/** Arithmetic at one width, whose wrapping is given: V8 has fast code for constant widths only. */
+function aluOf(
+  wrap: (value: bigint) => bigint,
+  unsigned: (value: bigint) => bigint,
+  lastBit: bigint,
+): Alu<bigint> {
+  return {
+    add: (a, b) => wrap(a + b),
+    sub: (a, b) => wrap(a - b),
+    mul: (a, b) => wrap(a * b),
+    and: (a, b) => a & b,
+    or: (a, b) => a | b,
+    xor: (a, b) => a ^ b,
+    shl: (a, b) => wrap(a << (b & lastBit)),
+    shr: (a, b) => wrap(unsigned(a) >> (b & lastBit)),
+    sar: (a, b) => a >> (b & lastBit),
+    div: (a, b) => b === 0n ? -1n : wrap(a / b),
+    divu: (a, b) => b === 0n ? -1n : wrap(unsigned(a) / unsigned(b)),
+    rem: (a, b) => b === 0n ? a : wrap(a % b),
+    remu: (a, b) => b === 0n ? a : wrap(unsigned(a) % unsigned(b)),
+    eq: (a, b) => flag(a === b),
+    ne: (a, b) => flag(a !== b),
+    lt: (a, b) => flag(a < b),
+    ge: (a, b) => flag(a >= b),
+    ltu: (a, b) => flag(unsigned(a) < unsigned(b)),
+    geu: (a, b) => flag(unsigned(a) >= unsigned(b)),
+  };
+}
+
+/** Executes single instructions on one hart. */
+export class Evaluator implements Sem<bigint> {
+  /** 64-bit arithmetic. */
+  readonly i64: Alu<bigint> = aluOf(wrap64, unsigned64, 63n);
+  /** 32-bit arithmetic. */
+  readonly i32: Alu<bigint> = aluOf(wrap32, unsigned32, 31n);
+  /** Floating-point arithmetic. */
+  readonly float: Readonly<Record<Format, Fpu<bigint>>> = {
+    s: this.#fpuOf("s"),
+    d: this.#fpuOf("d"),
+  };
+  readonly #hart: Hart;
+  readonly #x: BigInt64Array;
+  readonly #f: BigUint64Array;
+  readonly #view: DataView;
+  readonly #permissions: Uint8Array;
+  #placed!: Placed;
+  #word = 0;
+  #next = 0;
+  #far = 0n;
+  #trap: Trap | undefined;
+
+  /** An evaluator of `hart`. */
+  constructor(hart: Hart) {
+    this.#hart = hart;
+    this.#x = hart.x;
+    this.#f = hart.f;
+    this.#view = hart.memory.view;
+    this.#permissions = hart.memory.permissions;
+  }
+
+  /**
+   * Executes one instruction.
+   *
+   * @returns The next pc if that is below 4 GiB, else {@linkcode FAR} or {@linkcode TRAPPED}.
+   */
+  execute(placed: Placed): number {
+    this.#placed = placed;
+    this.#word = placed.instruction.word;
+    this.#next = placed.next;
+    this.#trap = undefined;
+    if (placed.rounding > Rounding.nearestAway && this.#rounding() > Rounding.nearestAway) {
+      this.trap(Cause.Illegal);
+    } else placed.instruction.definition.meaning(this);
+    return this.#trap === undefined ? this.#next : TRAPPED;
+  }
+
+  /** The next pc, unsigned, after {@linkcode Evaluator.execute} gave {@linkcode FAR}. */
+  get far(): bigint {
+    return this.#far;
+  }
+
+  /** The trap that the last instruction raised, if it raised one. */
+  get trapped(): Trap | undefined {
+    return this.#trap;
+  }
+
+  /** The rounding mode in force; 5 and above are reserved. */
+  #rounding(): number {
+    const { rounding } = this.#placed;
+    return rounding === Rounding.dynamic ? this.#hart.fcsr >>> 5 : rounding;
+  }
+
+  #number(field: Field): number {
+    return (this.#word >>> SHIFT[field]) & 31;
+  }
+
+  /** See {@linkcode Sem}, as all that follow. */
+  x(field: Field): bigint {
+    return this.#x[this.#number(field)]!;
+  }
+
+  /** Writes an integer register. */
+  setX(field: Field, value: bigint): void {
+    const number = this.#number(field);
+    if (number !== 0 && this.#trap === undefined) this.#x[number] = value;
+  }
+
+  /** Raw bits of a float register. */
+  fbits(field: Field): bigint {
+    return wrap64(this.#f[this.#number(field)]!);
+  }
+
+  /** Bits of a float register in a format. */
+  f(format: Format, field: Field): bigint {
+    const bits = this.#f[this.#number(field)]!;
+    if (format === "d") return bits;
+    return bits >= BOX ? bits & 0xffffffffn : CANONICAL_NAN.s;
+  }
+
+  /** Writes a float register. */
+  setF(format: Format, field: Field, value: bigint): void {
+    if (this.#trap) return;
+    this.#f[this.#number(field)] = format === "d" ? value : value | BOX;
+  }
+
+  /** The immediate. */
+  imm(): bigint {
+    return this.#placed.imm;
+  }
+
+  /** pc + immediate. */
+  target(): bigint {
+    return wrap64(this.#placed.pc + this.#placed.imm);
+  }
+
+  /** Address of the following instruction. */
+  next(): bigint {
+    return BigInt(this.#placed.next);
+  }
+
+  /** The value itself. */
+  constant(value: bigint): bigint {
+    return value;
+  }
+
+  /** The value itself. */
+  keep(value: bigint): bigint {
+    return value;
+  }
+
+  /** Low half. */
+  low(value: bigint): bigint {
+    return wrap32(value);
+  }
+
+  /** A word, sign-extended; it is held so. */
+  signed(word: bigint): bigint {
+    return word;
+  }
+
+  /** A word, zero-extended. */
+  unsigned(word: bigint): bigint {
+    return unsigned32(word);
+  }
+
+  /** Upper half of the product. */
+  mulh(a: bigint, b: bigint): bigint {
+    return (a * b) >> 64n;
+  }
+
+  /** Upper half of the unsigned product. */
+  mulhu(a: bigint, b: bigint): bigint {
+    return wrap64((unsigned64(a) * unsigned64(b)) >> 64n);
+  }
+
+  /** Upper half of the product of a signed and an unsigned value. */
+  mulhsu(a: bigint, b: bigint): bigint {
+    return (a * unsigned64(b)) >> 64n;
+  }
+
+  /**
+   * The address as a number, once all its bytes may be accessed so; the trap and 0 otherwise.
+   * mtval is the address, or the start of the second page where only that is refused.
+   */
+  #accessible(address: bigint, bytes: number, permission: number, cause: Cause): number {
+    const start = Number(address);
+    if (!this.#allows(start, permission)) {
+      this.trap(cause, unsigned64(address));
+      return 0;
+    }
+    const last = start + bytes - 1;
+    if ((start & (PAGE_SIZE - 1)) + bytes > PAGE_SIZE && !this.#allows(last, permission)) {
+      this.trap(cause, BigInt(last - last % PAGE_SIZE));
+      return 0;
+    }
+    return start;
+  }
+
+  #allows(address: number, permission: number): boolean {
+    if (address < 0 || address >= 2 ** 32) return false;
+    return (this.#permissions[address >>> 12]! & permission) === permission;
+  }
+
+  #aligned(address: bigint, { bytes }: Access, cause: Cause): boolean {
+    if ((address & BigInt(bytes - 1)) === 0n) return true;
+    this.trap(cause, unsigned64(address));
+    return false;
+  }
+
+  /** A value from memory, extended as the access says; misaligned ones work. */
+  load(access: Access, base: bigint, offset = 0n): bigint {
+    const at = this.#accessible(base + offset, access.bytes, READ, Cause.LoadFault);
+    return this.#trap ? 0n : this.#read(access, at);
+  }
+
+  #read({ bytes, as }: Access, at: number): bigint {
+    const view = this.#view;
+    switch (bytes) {
+      case 1:
+        return BigInt(as === "signed" ? view.getInt8(at) : view.getUint8(at));
+      case 2:
+        return BigInt(as === "signed" ? view.getInt16(at, true) : view.getUint16(at, true));
+      case 4:
+        return BigInt(as === "signed" ? view.getInt32(at, true) : view.getUint32(at, true));
+      default:
+        return as === "signed" ? view.getBigInt64(at, true) : view.getBigUint64(at, true);
+    }
+  }
+
+  /** Writes the low bytes of a value to memory; misaligned ones work. */
+  store(access: Access, base: bigint, offset: bigint, value: bigint): void {
+    const at = this.#accessible(base + offset, access.bytes, WRITE, Cause.StoreFault);
+    if (!this.#trap) this.#write(access, at, value);
+  }
+
+  #write({ bytes }: Access, at: number, value: bigint): void {
+    const view = this.#view;
+    if (bytes === 8) view.setBigInt64(at, value, true);
+    else if (bytes === 4) view.setUint32(at, Number(value & 0xffffffffn), true);
+    else if (bytes === 2) view.setUint16(at, Number(value & 0xffffn), true);
+    else view.setUint8(at, Number(value & 0xffn));
+  }
+
+  /** Reads and updates memory as one access, of which every fault is a store's. */
+  amo(operation: AmoOperation, access: Access, address: bigint, value: bigint): bigint {
+    if (!this.#aligned(address, access, Cause.StoreMisaligned)) return 0n;
+    const at = this.#accessible(address, access.bytes, READ | WRITE, Cause.StoreFault);
+    if (this.#trap) return 0n;
+    const old = this.#read(access, at);
+    const operand = BigInt.asIntN(access.bytes * 8, value);
+    this.#write(access, at, this.#combine(operation, access, old, operand));
+    return old;
+  }
+
+  #combine(operation: AmoOperation, { bytes }: Access, old: bigint, operand: bigint): bigint {
+    const unit = bytes === 4 ? this.i32 : this.i64;
+    switch (operation) {
+      case "swap":
+        return operand;
+      case "min":
+        return unit.lt(old, operand) ? old : operand;
+      case "max":
+        return unit.lt(old, operand) ? operand : old;
+      case "minu":
+        return unit.ltu(old, operand) ? old : operand;
+      case "maxu":
+        return unit.ltu(old, operand) ? operand : old;
+      default:
+        return unit[operation](old, operand);
+    }
+  }
+
+  /** Reads, and remembers address and value for the next store-conditional. */
+  loadReserved(access: Access, address: bigint): bigint {
+    if (!this.#aligned(address, access, Cause.LoadMisaligned)) return 0n;
+    const at = this.#accessible(address, access.bytes, READ, Cause.LoadFault);
+    if (this.#trap) return 0n;
+    const value = this.#read(access, at);
+    this.#hart.reservation = { address, value };
+    return value;
+  }
+
+  /** Stores if the reserved address still holds the reserved value. Faults even if it would fail. */
+  storeConditional(access: Access, address: bigint, value: bigint): bigint {
+    if (!this.#aligned(address, access, Cause.StoreMisaligned)) return 0n;
+    const at = this.#accessible(address, access.bytes, READ | WRITE, Cause.StoreFault);
+    if (this.#trap) return 0n;
+    const reserved = this.#hart.reservation;
+    const held = reserved.address === address && reserved.value === this.#read(access, at);
+    if (held) this.#write(access, at, value);
+    this.#hart.reservation = { address: -1n, value: 0n };
+    return held ? 0n : 1n;
+  }
+
+  #fpuOf(format: Format): Fpu<bigint> {
+    const sign = format === "d" ? 1n << 63n : 1n << 31n;
+    /** Computes in this instruction's rounding mode and accrues the flags. */
+    const exactly = (compute: (soft: SoftFloat) => bigint): bigint => {
+      const mode = this.#placed.rounding < 0 ? Rounding.nearestEven : this.#rounding();
+      const soft = new SoftFloat(format, mode);
+      const result = compute(soft);
+      this.#hart.fcsr |= soft.flags;
+      return result;
+    };
+    return {
+      add: (a, b) => exactly((soft) => soft.add(a, b)),
+      sub: (a, b) => exactly((soft) => soft.sub(a, b)),
+      mul: (a, b) => exactly((soft) => soft.mul(a, b)),
+      div: (a, b) => exactly((soft) => soft.div(a, b)),
+      sqrt: (a) => exactly((soft) => soft.sqrt(a)),
+      fma: (a, b, c) => exactly((soft) => soft.fma(a, b, c)),
+      min: (a, b) => exactly((soft) => soft.extreme(a, b, -1)),
+      max: (a, b) => exactly((soft) => soft.extreme(a, b, 1)),
+      eq: (a, b) => exactly((soft) => flag(soft.compare(a, b, false) === 0)),
+      lt: (a, b) => exactly((soft) => flag(soft.compare(a, b, true) === -1)),
+      le: (a, b) => exactly((soft) => flag((soft.compare(a, b, true) ?? 1) <= 0)),
+      neg: (a) => a ^ sign,
+      copySign: (a, b) => (a & ~sign) | (b & sign),
+      xorSign: (a, b) => a ^ (b & sign),
+      toInteger: (type, a) => exactly((soft) => soft.toInteger(type, a)),
+      fromInteger: (type, x) => exactly((soft) => soft.fromInteger(type, x)),
+      convert: (a) => exactly((soft) => soft.convertFrom(format === "d" ? "s" : "d", a)),
+      fromBits: (bits) => BigInt.asUintN(format === "d" ? 64 : 32, bits),
+    };
+  }
+
+  /** Reads a CSR and updates it. Set and clear with source x0, or 0, do not write. */
+  csr(update: CsrUpdate, source: bigint): bigint {
+    const { csrs } = this.#hart;
+    const number = this.#word >>> 20;
+    const old = csrs.read(number);
+    if (old === undefined) return this.#illegal();
+    if (update === "write" || this.#number("rs1") !== 0) {
+      const readOnly = number >>> 10 === 3;
+      const value = update === "write" ? source : update === "set" ? old | source : old & ~source;
+      if (readOnly || !csrs.write(number, value)) return this.#illegal();
+    }
+    return wrap64(old);
+  }
+
+  #illegal(): bigint {
+    this.trap(Cause.Illegal);
+    return 0n;
+  }
+
+  /** Jumps if the condition is not 0. */
+  branch(condition: bigint): void {
+    if (condition) this.jump(this.target());
+  }
+
+  /** Goes on elsewhere. */
+  jump(target: bigint): void {
+    if (this.#trap !== undefined) return;
+    const next = Number(target);
+    this.#next = next >= 0 && next < 2 ** 32 ? next : FAR;
+    if (this.#next === FAR) this.#far = unsigned64(target);
+  }
+
+  /** Raises a trap, unless there is one already. What mtval holds depends on the cause. */
+  trap(cause: Cause, value?: bigint): void {
+    if (this.#trap) return;
+    const { pc, raw, tracing } = this.#placed;
+    if (cause === Cause.Illegal || (cause === Cause.HostCall && !tracing)) {
+      this.#trap = { cause: Cause.Illegal, value: raw, pc };
+    } else if (cause === Cause.Breakpoint) {
+      this.#trap = { cause, value: pc, pc };
+    } else if (cause === Cause.EcallU) {
+      this.#trap = { cause: this.#hart.mode === "M" ? Cause.EcallM : cause, value: 0n, pc };
+    } else this.#trap = { cause, value: value ?? 0n, pc };
+  }
+
+  /** Memory is always in order for one hart; a fetch fence drops what the hart has fetched. */
+  synchronize(what: "memory" | "fetch"): void {
+    if (what === "fetch") this.#hart.fetched.drop();
+  }
+}

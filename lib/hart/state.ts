@@ -1,0 +1,35 @@
+/**
+ * Where the running hart's state lies in host memory.
+ *
+ * Emitted code addresses these places with constants; {@linkcode Hart} gives them names.
+ *
+ * @module
+ */
+import { HART } from "../memory/memory.ts";
+
+/** Integer registers, 32 × i64. */
+export const X: number = HART;
+/** Floating-point registers, 32 × 64 raw bits. */
+export const F: number = HART + 256;
+/** i64. */
+export const PC: number = HART + 512;
+/** u32: fflags in bits 0 to 4, frm in bits 5 to 7. */
+export const FCSR: number = HART + 520;
+/** i64: address reserved by the last lr, −1 if none. */
+export const RESERVED_ADDRESS: number = HART + 528;
+/** i64: the value that lr read. */
+export const RESERVED_VALUE: number = HART + 536;
+/** i64: instructions of the guest's own that have retired. */
+export const INSTRET: number = HART + 544;
+/** i64: instructions of trampolines that have retired. */
+export const OVERHEAD: number = HART + 552;
+/** u32: why emitted code came back. */
+export const EXIT_REASON: number = HART + 560;
+/** i64: what that reason is about. */
+export const EXIT_VALUE: number = HART + 568;
+/** i64: where emitted code writes what goes to x0. */
+export const SINK: number = HART + 576;
+/** u32: 1 if `overhead` counts as time. */
+export const CHARGE_TRACING: number = HART + 584;
+/** Bytes of it all. */
+export const STATE_SIZE = 1024;

@@ -1,0 +1,366 @@
+/**
+ * Reading ELF files: 64-bit little-endian RISC-V programs, fixed (EXEC) or position-independent.
+ *
+ * Every number that says where something lies is checked against the file before it is used, so a
+ * damaged file gives a `SyntaxError` that names the field and its offset, never anything else.
+ *
+ * Symbols by address are `symbols.ts`; call sites are `sites.ts`; loading is `machine.ts`.
+ *
+ * @module
+ */
+
+/** A part of the file that is mapped (PT_LOAD). */
+export interface Segment {
+  /** Address, before a bias. */
+  readonly address: bigint;
+  /** Its bytes in the file; what memory has beyond them is zero. */
+  readonly data: Uint8Array;
+  /** Bytes in memory. */
+  readonly size: bigint;
+  /** Permissions: PF_X 1, PF_W 2, PF_R 4. */
+  readonly flags: number;
+}
+
+/** A section header. */
+export interface Section {
+  /** `.text` and the like. */
+  readonly name: string;
+  /** `SHT_*`. */
+  readonly type: number;
+  /** Address, 0 if it is not loaded. */
+  readonly address: bigint;
+  /** Where in the file. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly size: number;
+  /** Index of a section that belongs to it. */
+  readonly link: number;
+}
+
+/** A symbol. */
+export interface ElfSymbol {
+  /** Name; the empty string is left out. */
+  readonly name: string;
+  /** Address, before a bias. */
+  readonly address: bigint;
+  /** Bytes; 0 if unknown. */
+  readonly size: bigint;
+  /** `STT_*` in words. */
+  readonly type: "notype" | "object" | "func" | "other";
+  /** `STB_*` in words. */
+  readonly binding: "local" | "global" | "weak" | "other";
+}
+
+/** A program. */
+export interface Elf {
+  /** EXEC lies where it says; DYN may be moved. */
+  readonly type: "EXEC" | "DYN";
+  /** Address of the first instruction. */
+  readonly entry: bigint;
+  /** What is mapped, in the file's order. */
+  readonly segments: readonly Segment[];
+  /** Sections, none if the file was stripped of them. */
+  readonly sections: readonly Section[];
+  /** `.symtab`, or else `.dynsym`. */
+  readonly symbols: readonly ElfSymbol[];
+  /** R_RISCV_RELATIVE relocations: where, and the addend that belongs there. */
+  readonly relatives: readonly { readonly address: bigint; readonly addend: bigint }[];
+  /** Address of the program headers in memory, and how many. */
+  readonly programHeaders: { readonly address: bigint; readonly count: number };
+  /** Whether PT_GNU_STACK asks for an executable stack. */
+  readonly stackExecutable: boolean;
+  /** The dynamic loader it wants, if any. */
+  readonly interpreter: string | undefined;
+  /** Address of the thread-local image and its size in memory, if any. */
+  readonly tls: { readonly address: bigint; readonly size: bigint } | undefined;
+  /** The file. */
+  readonly bytes: Uint8Array;
+}
+
+const PT_LOAD = 1;
+const PT_INTERP = 3;
+const PT_TLS = 7;
+const PT_GNU_STACK = 0x6474e551;
+const SHT_SYMTAB = 2;
+const SHT_RELA = 4;
+const SHT_NOBITS = 8;
+const SHT_DYNSYM = 11;
+const R_RISCV_RELATIVE = 3;
+const HEADER_SIZE = 64;
+const PROGRAM_HEADER_SIZE = 56;
+const SECTION_HEADER_SIZE = 64;
+const SYMBOL_SIZE = 24;
+const RELA_SIZE = 24;
+const ADDRESS_LIMIT = 1n << 32n;
+
+/** Machines that people hand over by mistake, by `e_machine`. */
+const MACHINES: Readonly<Record<number, string>> = {
+  3: "i386",
+  8: "MIPS",
+  20: "PowerPC",
+  21: "PowerPC64",
+  22: "S390",
+  40: "ARM",
+  62: "x86-64",
+  183: "AArch64",
+  258: "LoongArch",
+};
+
+/** Refuses the file. */
+function refuse(field: string, offset: number, what: string): never {
+  throw new SyntaxError(`Cannot read ELF: ${field} at offset 0x${offset.toString(16)}: ${what}`);
+}
+
+/** Reads a program. @throws {SyntaxError} Naming the field at fault and its offset in the file. */
+export function parseElf(bytes: Uint8Array): Elf {
+  const reader = createReader(bytes);
+  checkIdentification(bytes, reader);
+  const type = reader.u16("e_type", 16);
+  if (type !== 2 && type !== 3) {
+    const kinds: Record<number, string> = {
+      1: "a relocatable object: link it first",
+      4: "a core dump",
+    };
+    refuse("e_type", 16, `${type} is ${kinds[type] ?? "no program"}`);
+  }
+  const programOffset = reader.offset("e_phoff", 32);
+  const count = reader.u16("e_phnum", 56);
+  if (count === 0) refuse("e_phnum", 56, "0: there is nothing to load");
+  const entrySize = reader.u16("e_phentsize", 54);
+  if (entrySize !== PROGRAM_HEADER_SIZE) refuse("e_phentsize", 54, `${entrySize}: it must be 56`);
+  reader.span("e_phoff", 32, programOffset, count * PROGRAM_HEADER_SIZE);
+  const segments: Segment[] = [];
+  let stackExecutable = false;
+  let interpreter: string | undefined;
+  let tls: Elf["tls"];
+  let headerAddress = 0n;
+  for (let k = 0; k < count; k++) {
+    const at = programOffset + k * PROGRAM_HEADER_SIZE;
+    const kind = reader.u32("p_type", at);
+    const flags = reader.u32("p_flags", at + 4);
+    if (kind === PT_GNU_STACK) stackExecutable = (flags & 1) !== 0;
+    if (kind !== PT_LOAD && kind !== PT_INTERP && kind !== PT_TLS) continue;
+    const offset = reader.offset("p_offset", at + 8);
+    const address = reader.u64("p_vaddr", at + 16);
+    const fileSize = reader.offset("p_filesz", at + 32);
+    const size = reader.u64("p_memsz", at + 40);
+    reader.span("p_filesz", at + 32, offset, fileSize);
+    const data = bytes.subarray(offset, offset + fileSize);
+    if (kind === PT_INTERP) interpreter = textOf(data, 0);
+    else if (kind === PT_TLS) tls = { address, size };
+    else {
+      if (size < BigInt(fileSize)) refuse("p_memsz", at + 40, "less than p_filesz");
+      if (address >= ADDRESS_LIMIT || size > ADDRESS_LIMIT || address + size > ADDRESS_LIMIT) {
+        refuse(
+          "p_vaddr",
+          at + 16,
+          `0x${address.toString(16)} + 0x${size.toString(16)} lies beyond 4 GiB`,
+        );
+      }
+      segments.push({ address, data, size, flags });
+      if (offset <= programOffset && programOffset < offset + fileSize) {
+        headerAddress = address + BigInt(programOffset - offset);
+      }
+    }
+  }
+  if (segments.length === 0) refuse("e_phnum", 56, `none of ${count} program headers is PT_LOAD`);
+  checkOverlap(segments, programOffset);
+  const entry = reader.u64("e_entry", 24);
+  const sections = readSections(reader, bytes);
+  return {
+    type: type === 2 ? "EXEC" : "DYN",
+    entry,
+    segments,
+    sections,
+    symbols: readSymbols(reader, bytes, sections),
+    relatives: readRelatives(reader, sections),
+    programHeaders: { address: headerAddress, count },
+    stackExecutable,
+    interpreter,
+    tls,
+    bytes,
+  };
+}
+
+function checkIdentification(bytes: Uint8Array, reader: Reader): void {
+  const magic = [0x7f, 0x45, 0x4c, 0x46];
+  if (bytes.length === 0) refuse("e_ident", 0, "the file is empty");
+  if (magic.some((byte, k) => bytes[k] !== byte)) {
+    const script = bytes[0] === 0x23 && bytes[1] === 0x21;
+    refuse(
+      "e_ident",
+      0,
+      script ? "the file is a script; name a RISC-V ELF" : "the file is no ELF; name a RISC-V ELF",
+    );
+  }
+  if (bytes.length < HEADER_SIZE) {
+    refuse("e_ident", 0, `the file ends after ${bytes.length} of 64 header bytes`);
+  }
+  if (bytes[4] !== 2) refuse("EI_CLASS", 4, "the file is not 64-bit; compile for rv64");
+  if (bytes[5] !== 1) refuse("EI_DATA", 5, "the file is not little-endian");
+  const machine = reader.u16("e_machine", 18);
+  if (machine !== 243) {
+    refuse(
+      "e_machine",
+      18,
+      `${MACHINES[machine] ?? `machine ${machine}`}, not RISC-V; use a riscv64 compiler`,
+    );
+  }
+}
+
+function checkOverlap(segments: readonly Segment[], at: number): void {
+  const sorted = [...segments].sort((a, b) => a.address < b.address ? -1 : 1);
+  sorted.forEach((segment, k) => {
+    const next = sorted[k + 1];
+    if (next && segment.address + segment.size > next.address) {
+      refuse(
+        "p_vaddr",
+        at,
+        `segments at 0x${segment.address.toString(16)} and 0x${next.address.toString(16)} overlap`,
+      );
+    }
+  });
+}
+
+interface Reader {
+  u16(field: string, at: number): number;
+  u32(field: string, at: number): number;
+  u64(field: string, at: number): bigint;
+  /** A u64 that lies within the file. */
+  offset(field: string, at: number): number;
+  /** Checks that `length` bytes from `offset` are in the file. */
+  span(field: string, at: number, offset: number, length: number): void;
+}
+
+function createReader(bytes: Uint8Array): Reader {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const check = (field: string, at: number, size: number) => {
+    if (at < 0 || at + size > bytes.length) {
+      refuse(field, at, `the file ends at 0x${bytes.length.toString(16)}`);
+    }
+  };
+  const span = (field: string, at: number, offset: number, length: number) => {
+    if (offset + length <= bytes.length) return;
+    const end = (offset + length).toString(16);
+    refuse(
+      field,
+      at,
+      `it reaches to 0x${end}, and the file ends at 0x${
+        bytes.length.toString(16)
+      }; it is truncated`,
+    );
+  };
+  return {
+    u16(field, at) {
+      check(field, at, 2);
+      return view.getUint16(at, true);
+    },
+    u32(field, at) {
+      check(field, at, 4);
+      return view.getUint32(at, true);
+    },
+    u64(field, at) {
+      check(field, at, 8);
+      return view.getBigUint64(at, true);
+    },
+    offset(field, at) {
+      check(field, at, 8);
+      const value = view.getBigUint64(at, true);
+      if (value > BigInt(bytes.length)) span(field, at, Number(value), 0);
+      return Number(value);
+    },
+    span,
+  };
+}
+
+function readSections(reader: Reader, bytes: Uint8Array): Section[] {
+  const count = reader.u16("e_shnum", 60);
+  if (count === 0) return [];
+  const start = reader.offset("e_shoff", 40);
+  const entrySize = reader.u16("e_shentsize", 58);
+  if (entrySize !== SECTION_HEADER_SIZE) refuse("e_shentsize", 58, `${entrySize}: it must be 64`);
+  reader.span("e_shoff", 40, start, count * SECTION_HEADER_SIZE);
+  const drafts = Array.from({ length: count }, (_, k) => {
+    const at = start + k * SECTION_HEADER_SIZE;
+    const type = reader.u32("sh_type", at + 4);
+    const inFile = type !== SHT_NOBITS && type !== 0;
+    const offset = inFile ? reader.offset("sh_offset", at + 24) : 0;
+    const size = inFile ? reader.offset("sh_size", at + 32) : 0;
+    reader.span("sh_size", at + 32, offset, size);
+    const address = reader.u64("sh_addr", at + 16);
+    return {
+      nameAt: reader.u32("sh_name", at),
+      type,
+      address,
+      offset,
+      size,
+      link: reader.u32("sh_link", at + 40),
+    };
+  });
+  const names = drafts[reader.u16("e_shstrndx", 62)];
+  if (!names) refuse("e_shstrndx", 62, "there is no such section");
+  const texts = bytes.subarray(names.offset, names.offset + names.size);
+  return drafts.map(({ nameAt, ...section }) => ({ ...section, name: textOf(texts, nameAt) }));
+}
+
+const decoder = new TextDecoder();
+
+/** The NUL-terminated text at `at`; what runs past the end is cut. */
+function textOf(bytes: Uint8Array, at: number): string {
+  const end = bytes.indexOf(0, at);
+  return decoder.decode(bytes.subarray(at, end < 0 ? bytes.length : end));
+}
+
+const TYPES: readonly ElfSymbol["type"][] = ["notype", "object", "func"];
+const BINDINGS: readonly ElfSymbol["binding"][] = ["local", "global", "weak"];
+
+function readSymbols(reader: Reader, bytes: Uint8Array, sections: readonly Section[]): ElfSymbol[] {
+  const table = sections.find(({ type }) => type === SHT_SYMTAB) ??
+    sections.find(({ type }) => type === SHT_DYNSYM);
+  if (!table) return [];
+  const names = sections[table.link];
+  if (!names) {
+    refuse(
+      "sh_link",
+      table.offset,
+      `${table.name} names string table ${table.link}, and there is none`,
+    );
+  }
+  const texts = bytes.subarray(names.offset, names.offset + names.size);
+  const symbols: ElfSymbol[] = [];
+  for (let at = table.offset; at + SYMBOL_SIZE <= table.offset + table.size; at += SYMBOL_SIZE) {
+    const info = bytes[at + 4]!;
+    const section = reader.u16("st_shndx", at + 6);
+    const type = TYPES[info & 15] ?? "other";
+    // Sections, files and undefined symbols name no place in the program.
+    if (type === "other" || section === 0) continue;
+    const name = textOf(texts, reader.u32("st_name", at));
+    if (name === "") continue;
+    symbols.push({
+      name,
+      address: reader.u64("st_value", at + 8),
+      size: reader.u64("st_size", at + 16),
+      type,
+      binding: BINDINGS[info >> 4] ?? "other",
+    });
+  }
+  return symbols;
+}
+
+function readRelatives(
+  reader: Reader,
+  sections: readonly Section[],
+): { address: bigint; addend: bigint }[] {
+  const relatives: { address: bigint; addend: bigint }[] = [];
+  for (const { type, offset, size, address } of sections) {
+    if (type !== SHT_RELA || address === 0n) continue;
+    for (let at = offset; at + RELA_SIZE <= offset + size; at += RELA_SIZE) {
+      if (reader.u32("r_info", at + 8) !== R_RISCV_RELATIVE) continue;
+      relatives.push({
+        address: reader.u64("r_offset", at),
+        addend: reader.u64("r_addend", at + 16),
+      });
+    }
+  }
+  return relatives;
+}

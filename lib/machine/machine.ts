@@ -1,0 +1,343 @@
+/**
+ * A machine: a program, memory, harts, an engine, and surroundings that answer its traps.
+ *
+ * `run()` works in slices and lets the host's events through between them, because a busy loop sees
+ * no Ctrl-C, no timer and no standard input. Slices do not show: they end between instructions, and
+ * nothing that the guest can observe depends on where.
+ *
+ * What a trap means is `linux.ts` or `bare.ts`; who executes instructions is `lib/engine`.
+ *
+ * @module
+ */
+import { setImmediate } from "node:timers";
+import type { Engine } from "../engine/engine.ts";
+import { createInterpreter } from "../engine/interpreter.ts";
+import { createReference } from "../engine/reference.ts";
+import { Hart } from "../hart/hart.ts";
+import type { Trap } from "../hart/trap.ts";
+import { Cause } from "../isa/sem.ts";
+import { EXECUTE, Memory, PAGE_SIZE, READ, WRITE } from "../memory/memory.ts";
+import { createBare } from "./bare.ts";
+import { type Elf, parseElf } from "./elf.ts";
+import { createLinux } from "./linux.ts";
+import { readSites, type SiteSource } from "./sites.ts";
+import { SymbolTable } from "./symbols.ts";
+import { createTracingRange, type MachineTracingRange } from "./tracing_range.ts";
+
+/** How a run ended. */
+export type Outcome =
+  | { readonly kind: "exit"; readonly code: number }
+  | {
+    readonly kind: "signal";
+    readonly signal: number;
+    readonly name: string;
+    readonly trap?: Trap | undefined;
+    readonly backtrace: readonly bigint[];
+  }
+  | { readonly kind: "limit" }
+  | { readonly kind: "interrupted" }
+  | { readonly kind: "trap"; readonly trap: Trap; readonly backtrace: readonly bigint[] }
+  | { readonly kind: "deadlock"; readonly reason: string; readonly backtrace: readonly bigint[] };
+
+/** Options of {@linkcode createMachine}. */
+export interface MachineOptions {
+  /** The reference, or the WASM interpreter (the default). */
+  readonly engine?: "ref" | "interp" | undefined;
+  /** `auto` takes linux for a program whose segments lie below 0x80000000. */
+  readonly machine?: "auto" | "linux" | "bare" | undefined;
+  /** Seed of everything random. */
+  readonly seed?: bigint | undefined;
+  /** The program's arguments, without its name. */
+  readonly args?: readonly string[] | undefined;
+  /** Its environment: `NAME=VALUE`. */
+  readonly env?: readonly string[] | undefined;
+  /** Its name: argv[0], and comm without folders. */
+  readonly name?: string | undefined;
+  /** Folder of the host that is its file system, read-only. */
+  readonly root?: string | undefined;
+  /** Files and folders of the host that it may see: `PATH` or `PATH:rw`. */
+  readonly allow?: readonly string[] | undefined;
+  /** Tracing costs the guest time. */
+  readonly chargeTracing?: boolean | undefined;
+  /** Leave harts where they are while two-word sites change, to study the bug. */
+  readonly parkDisabled?: boolean | undefined;
+  /** Takes what the guest prints. */
+  readonly stdout?: ((data: Uint8Array) => void) | undefined;
+  /** Takes what it prints on stderr. */
+  readonly stderr?: ((data: Uint8Array) => void) | undefined;
+  /** Gives up to `length` bytes of input; none is the end of file. */
+  readonly stdin?: ((length: number) => Promise<Uint8Array>) | undefined;
+  /** Takes a line about something that the guest asked for and did not get. */
+  readonly warn?: ((line: string) => void) | undefined;
+  /** Bare: MiB of RAM from 0x80000000 on (128). */
+  readonly ramMib?: number | undefined;
+}
+
+/** Options of {@linkcode Machine.run}. */
+export interface RunOptions {
+  /** Ends the run when a hart has retired so many instructions of the guest's. */
+  readonly limit?: bigint | undefined;
+  /** Called between slices with the instructions retired so far. */
+  readonly slice?: ((instret: bigint) => void) | undefined;
+}
+
+/** A machine with its program loaded. */
+export interface Machine {
+  /** Which surroundings. */
+  readonly kind: "linux" | "bare";
+  /** Guest and host memory. */
+  readonly memory: Memory;
+  /** All harts. */
+  readonly harts: readonly Hart[];
+  /** What runs them. */
+  readonly engine: Engine;
+  /** The program's file. */
+  readonly elf: Elf;
+  /** Its symbols, where it was loaded. */
+  readonly symbols: SymbolTable;
+  /** Its call sites, where it was loaded. */
+  readonly sites: readonly SiteSource[];
+  /** Addresses that belong to tracing. */
+  readonly tracing: MachineTracingRange;
+  /** Name of hart 0's task. */
+  readonly comm: string;
+  /** Number of hart 0's task. */
+  readonly pid: number;
+  /** Calls `handler` when a hart executes the host call at `address`; it sets `hart.pc`. */
+  hostCall(address: number, handler: (hart: Hart) => void): void;
+  /** Every hart drops what it has fetched. */
+  fenceI(): void;
+  /** Steps harts that are stopped at a pc `inside`, until none is; not one that is in a host call. */
+  park(inside: (pc: number) => boolean): void;
+  /** Ends the run at the next slice, as if interrupted. */
+  requestStop(): void;
+  /** Which guest stack an address lies on. */
+  stackIdentity(hart: Hart, sp: number): number;
+  /** Bare: the text of the signature, if the program has the symbols for one. */
+  signature(): string | undefined;
+  /** Runs until the guest ends, the limit, or {@linkcode requestStop}. */
+  run(options?: RunOptions): Promise<Outcome>;
+}
+
+/** What a kind of machine adds: where the program goes, and what its traps mean. */
+export interface Surroundings {
+  /** Name of hart 0's task. */
+  readonly comm: string;
+  /** Number of hart 0's task. */
+  readonly pid: number;
+  /** Prepares hart 0 to execute the first instruction. The segments are in memory. */
+  start(hart: Hart): void;
+  /**
+   * Serves a trap: undefined goes on at `hart.pc`. An ecall that is served counts itself in instret.
+   */
+  trap(hart: Hart, trap: Trap): Outcome | undefined | Promise<Outcome | undefined>;
+  /** Called before each slice; may interrupt the hart (a signal) or end the run. */
+  beforeSlice?(hart: Hart): Outcome | undefined;
+  /** Which guest stack an address lies on; 0 is the main one. */
+  stackIdentity?(hart: Hart, sp: number): number;
+  /** The text of the signature. */
+  signature?(): string | undefined;
+}
+
+/** What surroundings are made from. */
+export interface SurroundingsContext {
+  /** Guest memory. */
+  readonly memory: Memory;
+  /** The program's file. */
+  readonly elf: Elf;
+  /** Its symbols, where it was loaded. */
+  readonly symbols: SymbolTable;
+  /** How far it was moved. */
+  readonly bias: bigint;
+  /** Addresses that nothing of the guest's may lie in. */
+  readonly tracing: MachineTracingRange;
+  /** All harts. */
+  readonly harts: readonly Hart[];
+  /** Executes instructions, one at a time where surroundings must. */
+  readonly engine: Engine;
+  /** As given. */
+  readonly options: MachineOptions;
+}
+
+const RAM_START = 0x80000000n;
+/** Where a position-independent program is put. */
+const PIE_BIAS = 0x10000n;
+/** A slice is to take about so long. */
+const SLICE_MS = 12;
+
+/**
+ * Loads a program.
+ *
+ * @throws {SyntaxError} If the file is malformed, or not for this kind of machine.
+ */
+export function createMachine(program: Uint8Array, options: MachineOptions = {}): Machine {
+  const elf = parseElf(program);
+  const kind = kindOf(elf, options);
+  if (kind === "linux" && elf.interpreter !== undefined) {
+    throw new SyntaxError(
+      `Cannot run a dynamically linked program: it wants ${elf.interpreter}; link it with -static`,
+    );
+  }
+  const memory = new Memory();
+  const lowest = elf.segments.reduce(
+    (least, { address }) => address < least ? address : least,
+    elf.segments[0]!.address,
+  );
+  const bias = elf.type === "DYN"
+    ? (kind === "bare" ? RAM_START : PIE_BIAS) - lowest / 4096n * 4096n
+    : 0n;
+  const tracing = createTracingRange(memory, kind === "bare" ? undefined : Number(lowest + bias));
+  const symbols = new SymbolTable(elf.symbols, bias);
+  const hart = new Hart(0, memory, kind === "bare" ? "M" : "U");
+  hart.chargeTracing = options.chargeTracing ?? false;
+  const harts = [hart];
+  const engine = options.engine === "ref"
+    ? createReference(memory, tracing)
+    : createInterpreter(memory, tracing);
+  const context: SurroundingsContext = {
+    memory,
+    elf,
+    symbols,
+    bias,
+    tracing,
+    harts,
+    engine,
+    options,
+  };
+  const surroundings = kind === "bare" ? createBare(context) : createLinux(context);
+  loadSegments(context, kind);
+  hart.pc = elf.entry + bias;
+  surroundings.start(hart);
+  const hostCalls = new Map<number, (hart: Hart) => void>();
+  let stopRequested = false;
+  /** Harts that are inside a handler of ours; they are where they may be. */
+  const calling = new Set<Hart>();
+
+  const serveHostCall = (at: Hart, trap: Trap) => {
+    const handler = hostCalls.get(Number(trap.pc));
+    if (!handler) {
+      throw new RangeError(
+        `Cannot serve the host call at 0x${trap.pc.toString(16)}: nobody asked for it`,
+      );
+    }
+    at.overhead += 1n;
+    calling.add(at);
+    try {
+      handler(at);
+    } finally {
+      calling.delete(at);
+    }
+  };
+
+  return {
+    kind,
+    memory,
+    harts,
+    engine,
+    elf,
+    symbols,
+    sites: readSites(elf, new SymbolTable(elf.symbols), bias),
+    tracing,
+    comm: surroundings.comm,
+    pid: surroundings.pid,
+    hostCall: (address, handler) => void hostCalls.set(address, handler),
+    fenceI() {
+      for (const each of harts) each.fetched.drop();
+    },
+    park(inside) {
+      if (options.parkDisabled) return;
+      for (const each of harts) {
+        for (let steps = 0; !calling.has(each) && inside(Number(each.pc)) && steps < 64; steps++) {
+          const stop = engine.step(each);
+          if (stop?.kind === "trap" && stop.trap.cause === Cause.HostCall) {
+            serveHostCall(each, stop.trap);
+          } else if (stop) break;
+        }
+      }
+    },
+    requestStop() {
+      stopRequested = true;
+    },
+    stackIdentity: (at, sp) => surroundings.stackIdentity?.(at, sp) ?? 0,
+    signature: () => surroundings.signature?.(),
+    async run({ limit, slice } = {}) {
+      let budget = 20_000n;
+      for (;;) {
+        if (stopRequested) return { kind: "interrupted" };
+        if (limit !== undefined && hart.instret >= limit) return { kind: "limit" };
+        const interrupted = surroundings.beforeSlice?.(hart);
+        if (interrupted) return interrupted;
+        const wanted = hart.instret + budget;
+        const until = limit !== undefined && limit < wanted ? limit : wanted;
+        const started = performance.now();
+        while (hart.instret < until && !stopRequested) {
+          const stop = engine.run(hart, until);
+          if (stop.kind !== "trap") break;
+          if (stop.trap.cause === Cause.HostCall) {
+            serveHostCall(hart, stop.trap);
+            continue;
+          }
+          const served = surroundings.trap(hart, stop.trap);
+          const outcome = served instanceof Promise ? await served : served;
+          if (outcome) return outcome;
+          // Guests that trap all the time must let the host's events through, too.
+          if (performance.now() - started > SLICE_MS) break;
+        }
+        const took = performance.now() - started;
+        const factor = took <= 0 ? 4 : Math.min(4, Math.max(0.25, SLICE_MS / took));
+        budget = BigInt(Math.max(10_000, Math.floor(Number(budget) * factor)));
+        slice?.(hart.instret);
+        await new Promise<void>((resolve) => setImmediate(() => resolve()));
+      }
+    },
+  };
+}
+
+function kindOf(elf: Elf, { machine = "auto" }: MachineOptions): "linux" | "bare" {
+  if (machine !== "auto") return machine;
+  const high = elf.type === "EXEC" && elf.segments.every(({ address }) => address >= RAM_START);
+  return high ? "bare" : "linux";
+}
+
+/** Puts segments where they belong, with their permissions, and applies RELATIVE relocations. */
+function loadSegments(
+  { memory, elf, bias, tracing, symbols }: SurroundingsContext,
+  kind: "linux" | "bare",
+): void {
+  for (const { address, data, size, flags } of elf.segments) {
+    const start = Number(address + bias);
+    const end = start + Number(size);
+    if (start < tracing.end && end > tracing.start) {
+      throw new SyntaxError(
+        `Cannot load the segment at 0x${start.toString(16)}: it overlaps the tracing range`,
+      );
+    }
+    if (kind === "bare") {
+      if (!memory.allows(BigInt(start), Number(size), READ)) {
+        throw new SyntaxError(
+          `Cannot load the segment at 0x${
+            start.toString(16)
+          }: a bare machine has RAM from 0x80000000 on`,
+        );
+      }
+    } else {
+      const permissions = (flags & 4 ? READ : 0) | (flags & 2 ? WRITE : 0) |
+        (flags & 1 ? EXECUTE : 0);
+      const first = Math.floor(start / PAGE_SIZE) * PAGE_SIZE;
+      const last = Math.ceil(end / PAGE_SIZE) * PAGE_SIZE;
+      for (let page = first; page < last; page += PAGE_SIZE) {
+        // Two segments may share a page; it then has what both of them need.
+        const there = memory.permissions[page / PAGE_SIZE]!;
+        if (there === 0) memory.map(page, PAGE_SIZE, permissions);
+        else memory.protect(page, PAGE_SIZE, there | permissions);
+      }
+    }
+    memory.poke(start, data);
+  }
+  // A static PIE relocates itself; a bare one need not have code for that.
+  if (kind === "bare" && bias !== 0n && symbols.named("_DYNAMIC").length === 0) {
+    for (const { address, addend } of elf.relatives) {
+      memory.view.setBigUint64(Number(address + bias), BigInt.asUintN(64, addend + bias), true);
+    }
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Names for addresses, and addresses for names.
+ *
+ * @module
+ */
+import type { ElfSymbol } from "./elf.ts";
+
+/** A program's symbols, where it was loaded. */
+export class SymbolTable {
+  /** Functions in order of address, one for each address. */
+  readonly functions: readonly ElfSymbol[];
+  readonly #ordered: readonly ElfSymbol[];
+  readonly #byName = new Map<string, ElfSymbol[]>();
+
+  /** Takes a program's symbols; `bias` is how far it was moved. */
+  constructor(symbols: readonly ElfSymbol[], bias = 0n) {
+    const moved = symbols
+      .filter(({ name }) => !name.startsWith("$") && !name.startsWith(".L"))
+      .map((symbol) => bias === 0n ? symbol : { ...symbol, address: symbol.address + bias });
+    for (const symbol of moved) {
+      const same = this.#byName.get(symbol.name);
+      if (same) same.push(symbol);
+      else this.#byName.set(symbol.name, [symbol]);
+    }
+    const code = moved.filter(({ type }) => type === "func" || type === "notype");
+    code.sort((a, b) =>
+      a.address === b.address ? preference(a) - preference(b) : a.address < b.address ? -1 : 1
+    );
+    this.#ordered = code.filter((symbol, k) => k === 0 || code[k - 1]!.address !== symbol.address);
+    this.functions = this.#ordered.filter(({ type }) => type === "func");
+  }
+
+  /** The symbol that covers `address`, and how far into it that is. */
+  at(address: bigint): { readonly symbol: ElfSymbol; readonly offset: bigint } | undefined {
+    let low = 0;
+    let high = this.#ordered.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#ordered[middle]!.address <= address) low = middle + 1;
+      else high = middle;
+    }
+    const symbol = this.#ordered[low - 1];
+    if (!symbol) return undefined;
+    const offset = address - symbol.address;
+    // A symbol without a size reaches to the next one.
+    if (symbol.size > 0n && offset >= symbol.size) return undefined;
+    if (symbol.size === 0n && low === this.#ordered.length && offset > 0x10000n) return undefined;
+    return { symbol, offset };
+  }
+
+  /** All symbols of that name; the same static function may be there several times. */
+  named(name: string): readonly ElfSymbol[] {
+    return this.#byName.get(name) ?? [];
+  }
+}
+
+/** Of aliases the one that people know: a function before a label, global before local, short before long. */
+function preference({ type, binding, name }: ElfSymbol): number {
+  const kind = type === "func" ? 0 : 1000;
+  const rank = binding === "global" ? 0 : binding === "weak" ? 100 : 200;
+  return kind + rank + Math.min(99, name.length + (name.startsWith("_") ? 30 : 0));
+}

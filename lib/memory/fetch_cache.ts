@@ -1,0 +1,110 @@
+/**
+ * What one hart has fetched.
+ *
+ * An instruction is read from memory when it is first executed and kept until the hart's `fence.i`;
+ * a store in between is not seen. The ISA allows more (a hart may fetch again whenever it likes);
+ * this is the choice that makes a missing fence show, and the same on every engine, because all of
+ * them fetch here.
+ *
+ * What was decoded from the words belongs to the engine that decoded it;
+ * {@linkcode FetchCache.onDrop} tells it when to forget.
+ *
+ * @module
+ */
+import { EXECUTE, type Memory, PAGE_SIZE } from "./memory.ts";
+
+/** {@linkcode FetchCache.fetch}: nothing can be fetched at pc. */
+export const FETCH_FAULT = -1;
+/** {@linkcode FetchCache.fetch}: the first half is there, the second, at pc + 2, cannot be fetched. */
+export const FETCH_FAULT_SECOND = -2;
+
+const HALVES = PAGE_SIZE / 2;
+
+/** Instructions fetched that begin in one page. */
+interface FetchedPage {
+  /** By halfword of the page: the bits, 16 where they are a compressed instruction. */
+  readonly words: Uint32Array;
+  /** 1 where an instruction is held. */
+  readonly held: Uint8Array;
+}
+
+/** One hart's fetched instructions, by halfword address. */
+export class FetchCache {
+  readonly #memory: Memory;
+  readonly #pages = new Map<number, FetchedPage>();
+  readonly #listeners: ((page: number) => void)[] = [];
+
+  /** An empty cache. */
+  constructor(memory: Memory) {
+    this.#memory = memory;
+  }
+
+  /**
+   * The instruction at the even address `pc` as first fetched: 32 bits, unsigned, or 16 if it is
+   * compressed. {@linkcode FETCH_FAULT} or {@linkcode FETCH_FAULT_SECOND} if it cannot be fetched.
+   */
+  fetch(pc: number): number {
+    const number = Math.floor(pc / PAGE_SIZE);
+    const half = (pc % PAGE_SIZE) >>> 1;
+    let page = this.#pages.get(number);
+    if (page?.held[half]) return page.words[half]!;
+    const word = this.#read(pc);
+    if (word < 0) return word;
+    if (!page) {
+      page = { words: new Uint32Array(HALVES), held: new Uint8Array(HALVES) };
+      this.#pages.set(number, page);
+    }
+    page.words[half] = word;
+    page.held[half] = 1;
+    return word;
+  }
+
+  /** What memory holds at `pc` now, as {@linkcode FetchCache.fetch} gives it. */
+  #read(pc: number): number {
+    if (!this.#executable(pc)) return FETCH_FAULT;
+    const low = this.#memory.view.getUint16(pc, true);
+    if ((low & 3) !== 3) return low;
+    if (!this.#executable(pc + 2)) return FETCH_FAULT_SECOND;
+    return (low | (this.#memory.view.getUint16(pc + 2, true) << 16)) >>> 0;
+  }
+
+  #executable(pc: number): boolean {
+    const permissions = this.#memory.permissions[Math.floor(pc / PAGE_SIZE)] ?? 0;
+    return (permissions & EXECUTE) !== 0;
+  }
+
+  /**
+   * Forgets what was fetched of the bytes from `start` up to `end`, as `fence.i` does for all.
+   *
+   * An instruction that memory still holds unchanged would be fetched again as it is, so only
+   * changed ones, and those no longer executable, are dropped: nobody can tell the difference.
+   */
+  drop(start = 0, end: number = 2 ** 32): void {
+    // An instruction of four bytes that begins at start - 2 reaches into the range.
+    const first = Math.max(0, start - 2);
+    for (const [number, page] of this.#pages) {
+      const base = number * PAGE_SIZE;
+      if (base + PAGE_SIZE <= first || base >= end) continue;
+      const dropped = this.#dropChanged(page, base, Math.max(first, base), end);
+      if (dropped) { for (const listener of this.#listeners) listener(number); }
+    }
+  }
+
+  /** Drops the changed instructions of one page that begin from `start` up to `end`. */
+  #dropChanged({ words, held }: FetchedPage, base: number, start: number, end: number): boolean {
+    const last = Math.min(HALVES, Math.ceil((end - base) / 2));
+    let dropped = false;
+    let half = held.indexOf(1, (start - base) >>> 1);
+    for (; half >= 0 && half < last; half = held.indexOf(1, half + 1)) {
+      if (this.#read(base + half * 2) === words[half]) continue;
+      held[half] = 0;
+      dropped = true;
+    }
+    return dropped;
+  }
+
+  /** Calls `listener` with the number of each page in which something was dropped. */
+  onDrop(listener: (page: number) => void): void {
+    this.#listeners.push(listener);
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * `struct dyn_ftrace`: one record for each function that can be traced.
+ *
+ * The flags have the kernel's bits (`include/linux/ftrace.h`): a count of users in the low nineteen,
+ * what is wanted and what is in force above.
+ *
+ * What the site looks like is `scheme.ts`; who counts users is `lib/ftrace`.
+ *
+ * @module
+ */
+
+/** The site calls a trampoline. */
+export const FTRACE_FL_ENABLED: number = 1 << 31;
+/** Some user wants full `pt_regs`. */
+export const FTRACE_FL_REGS: number = 1 << 30;
+/** The site calls the trampoline that saves them. */
+export const FTRACE_FL_REGS_EN: number = 1 << 29;
+/** One user has a trampoline of its own; never on RISC-V. */
+export const FTRACE_FL_TRAMP: number = 1 << 28;
+/** The site calls that one. */
+export const FTRACE_FL_TRAMP_EN: number = 1 << 27;
+/** A user owns the instruction pointer here. */
+export const FTRACE_FL_IPMODIFY: number = 1 << 26;
+/** Not touched. */
+export const FTRACE_FL_DISABLED: number = 1 << 25;
+/** A direct call is attached. */
+export const FTRACE_FL_DIRECT: number = 1 << 24;
+/** The site makes it without a trampoline. */
+export const FTRACE_FL_DIRECT_EN: number = 1 << 23;
+/** The one user may be named by the site's literal. */
+export const FTRACE_FL_CALL_OPS: number = 1 << 22;
+/** It is. */
+export const FTRACE_FL_CALL_OPS_EN: number = 1 << 21;
+/** Was traced at some time. */
+export const FTRACE_FL_TOUCHED: number = 1 << 20;
+/** Had a user that modified the ip, or a direct call, at some time. */
+export const FTRACE_FL_MODIFIED: number = 1 << 19;
+/** The count of users. */
+export const FTRACE_FL_REF_MASK: number = (1 << 19) - 1;
+
+/** How a record is served: by its site, by a hook of the engine, or not at all. */
+export type RecordKind = "patched" | "virtual" | "disabled";
+
+/** One function that can be traced, or the reason why it cannot. */
+export interface DynFtrace {
+  /** Place in the list of records, in order of address. */
+  readonly index: number;
+  /** The site as its era names it: the entry, or entry + 4. */
+  readonly ip: bigint;
+  /** Where the function begins. */
+  readonly entry: bigint;
+  /** Bytes of nop before the entry. */
+  readonly before: number;
+  /** Bytes of nop from the entry on. */
+  readonly after: number;
+  /** The function's symbol; `__ftrace_invalid_address___N` if there is none. */
+  readonly name: string;
+  /** How it is served. */
+  readonly kind: RecordKind;
+  /** Why it is not served by its site. */
+  readonly reason: string | undefined;
+  /** `FTRACE_FL_*` and the count of users. */
+  flags: number;
+}
+
+/** Makes a record that nobody uses yet. */
+export function createRecord(fields: Omit<DynFtrace, "flags">): DynFtrace {
+  return { ...fields, flags: fields.kind === "disabled" ? FTRACE_FL_DISABLED : 0 };
+}
+
+/** How many users a record has. */
+export function ftraceRefCount(record: DynFtrace): number {
+  return record.flags & FTRACE_FL_REF_MASK;
+}

@@ -1,0 +1,378 @@
+/**
+ * The trampolines: real RV64 code for the tracing range, one set for each scheme.
+ *
+ * Instruction for instruction what the pinned kernels execute (`arch/riscv/kernel/mcount-dyn.S`):
+ * the frame, the four arguments of the callback, the restores and the way out through a direct
+ * trampoline. A place where the kernel calls C holds a host call of one instruction instead.
+ *
+ * Layouts are `frame.ts`; how a hart is served at a host call is `lib/ftrace`.
+ *
+ * @module
+ */
+import { assemble } from "../isa/asm.ts";
+import {
+  ARGS_FRAME,
+  ARGS_RETURN,
+  CALL_OPS_FRAME,
+  CALL_OPS_RETURN,
+  type FrameLayout,
+  REGS_CALLER_FRAME,
+  REGS_FRAME,
+  type ReturnLayout,
+  SHORT_RETURN,
+} from "./frame.ts";
+
+/** The name of a set of trampolines. */
+export type TrampolineName = "regs" | "args" | "preset" | "call-ops";
+
+/** Bytes of a `struct ftrace_ops` in guest memory. */
+export const OPS_SIZE = 256;
+/** Offset of `func` in it. */
+export const OPS_FUNC = 0;
+/** Offset of `flags`. */
+export const OPS_FLAGS = 16;
+/** Offset of `direct_call`. */
+export const OPS_DIRECT_CALL = 192;
+
+/** Addresses of labels. */
+export interface TrampolineSymbols {
+  /** Where a switched site leads. */
+  readonly ftrace_caller: bigint;
+  /** The same for users of full registers. */
+  readonly ftrace_regs_caller: bigint | undefined;
+  /** A function that does nothing. */
+  readonly ftrace_stub: bigint;
+  /** A direct trampoline that does nothing. */
+  readonly ftrace_stub_direct_tramp: bigint;
+  /** The patchable pair in `ftrace_caller`. */
+  readonly ftrace_call: bigint | undefined;
+  /** The patchable pair in `ftrace_regs_caller`. */
+  readonly ftrace_regs_call: bigint | undefined;
+  /** Where a hooked return leads. */
+  readonly return_to_handler: bigint;
+  /** Behind its last instruction: what ra holds after it. */
+  readonly return_to_handler_end: bigint;
+  /** The host call in place of the C function. */
+  readonly ftrace_return_to_handler: bigint;
+}
+
+/** Instructions that a way through a trampoline retires. */
+export interface PathCost {
+  /** Up to and with the host call. */
+  readonly before: number;
+  /** After it, with the jump that resumes. */
+  readonly after: number;
+}
+
+/** A set of trampolines, assembled. */
+export interface Trampolines {
+  /** Address of the first byte. */
+  readonly origin: bigint;
+  /** Text. */
+  readonly bytes: Uint8Array;
+  /** Labels. */
+  readonly symbols: TrampolineSymbols;
+  /** Guest addresses of the words it loads. */
+  readonly data: {
+    /** The ops that the callback gets. */
+    readonly function_trace_op: bigint | undefined;
+    /** The callback's address. */
+    readonly ftrace_call_dest: bigint | undefined;
+  };
+  /** Frame of `ftrace_caller`. */
+  readonly frame: FrameLayout;
+  /** Frame of `ftrace_regs_caller`. */
+  readonly regsFrame: FrameLayout | undefined;
+  /** Frame of `return_to_handler`. */
+  readonly returnFrame: ReturnLayout;
+  /** From ip to t0 as a site leaves it (`FENTRY_RA_OFFSET`, `MCOUNT_INSN_SIZE`). */
+  readonly ipOffset: number;
+  /** Whether t4 is left holding the stack pointer. */
+  readonly clobbersT4: boolean;
+  /** Whether t1 is loaded from its slot and, if not 0, leads on. */
+  readonly usesT1: boolean;
+  /** What a traced call costs. */
+  readonly cost: {
+    /** Through `ftrace_caller`. */
+    readonly caller: PathCost;
+    /** Through `ftrace_regs_caller`. */
+    readonly regsCaller: PathCost | undefined;
+    /** A hooked return. */
+    readonly returnToHandler: PathCost;
+  };
+}
+
+const range = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, k) => from + k);
+const saveArguments = (a0: number) => range(0, 7).map((n) => `sd a${n}, ${a0 + 8 * n}(sp)`);
+const loadArguments = (a0: number) => range(0, 7).map((n) => `ld a${n}, ${a0 + 8 * n}(sp)`);
+const loadWord = (register: string, label: string) => [
+  `1: auipc ${register}, %pcrel_hi(${label})`,
+  `addi ${register}, ${register}, %pcrel_lo(1b)`,
+  `ld ${register}, 0(${register})`,
+];
+
+/** A pair that is patched later; it calls the stub until then. */
+const patchablePair = (
+  label: string,
+) => [`${label}:`, "auipc ra, %pcrel_hi(ftrace_stub)", `jalr ra, %pcrel_lo(${label})(ra)`];
+const leave = ["bnez t1, 2f", "jr t0", "2: jr t1"];
+
+/** `ftrace_caller` of 6.10 to 6.15, and of the proposal, which calls through a word instead of a pair. */
+function argsCaller(preset: boolean): string[] {
+  return [
+    "ftrace_caller:",
+    "mv t1, zero",
+    "mv t4, sp",
+    "addi sp, sp, -112",
+    "sd t0, 0(sp)",
+    "sd ra, 8(sp)",
+    "sd t4, 16(sp)",
+    "sd s0, 24(sp)",
+    "sd t1, 32(sp)",
+    ...saveArguments(40),
+    `addi a0, t0, ${preset ? -4 : -8}`,
+    ...loadWord("a2", "function_trace_op"),
+    "mv a1, ra",
+    "mv a3, sp",
+    ...(preset
+      ? [...loadWord("ra", "ftrace_call_dest"), "jalr ra, 0(ra)"]
+      : patchablePair("ftrace_call")),
+    "ftrace_caller_back:",
+    "ld t0, 0(sp)",
+    "ld ra, 8(sp)",
+    "ld s0, 24(sp)",
+    "ld t1, 32(sp)",
+    ...loadArguments(40),
+    "addi sp, sp, 112",
+    ...leave,
+  ];
+}
+
+/** `ftrace_caller` of 7.2: the ops comes from the literal at t0 − 16. */
+function callOpsCaller(): string[] {
+  return [
+    "ftrace_caller:",
+    "ld t1, -16(t0)",
+    `ld t1, ${OPS_DIRECT_CALL}(t1)`,
+    "bnez t1, 3f",
+    "addi sp, sp, -112",
+    "sd t0, 0(sp)",
+    "sd ra, 8(sp)",
+    "sd s0, 24(sp)",
+    "sd t1, 32(sp)",
+    ...saveArguments(48),
+    "addi a0, sp, 112",
+    "sd a0, 16(sp)",
+    "addi a0, t0, -4",
+    "mv a1, ra",
+    "ld a2, -16(t0)",
+    `ld ra, ${OPS_FUNC}(a2)`,
+    "mv a3, sp",
+    "jalr ra, 0(ra)",
+    "ftrace_caller_back:",
+    "ld t0, 0(sp)",
+    "ld ra, 8(sp)",
+    "ld s0, 24(sp)",
+    "ld t1, 32(sp)",
+    ...loadArguments(48),
+    "addi sp, sp, 112",
+    ...leave,
+    "3: jr t1",
+  ];
+}
+
+/** Both trampolines of 6.9, with `pt_regs` as their frame. */
+function regsCallers(): string[] {
+  // t0 has no slot of its own: where it resumes is epc.
+  const all = range(1, 31).filter((n) => n !== 2 && n !== 5);
+  return [
+    "ftrace_caller:",
+    "addi sp, sp, -288",
+    "sd t0, 0(sp)",
+    "sd ra, 8(sp)",
+    "sd s0, 64(sp)",
+    ...saveArguments(80),
+    "addi a0, t0, -8",
+    ...loadWord("a2", "function_trace_op"),
+    "mv a1, ra",
+    "mv a3, sp",
+    ...patchablePair("ftrace_call"),
+    "ftrace_caller_back:",
+    "ld t0, 0(sp)",
+    "ld ra, 8(sp)",
+    "ld s0, 64(sp)",
+    ...loadArguments(80),
+    "addi sp, sp, 288",
+    "jr t0",
+    "ftrace_regs_caller:",
+    "mv t1, zero",
+    "addi sp, sp, -288",
+    "sd t0, 0(sp)",
+    "sd sp, 16(sp)",
+    "sd t0, 40(sp)",
+    ...all.map((n) => `sd x${n}, ${8 * n}(sp)`),
+    "addi a0, t0, -8",
+    ...loadWord("a2", "function_trace_op"),
+    "mv a1, ra",
+    "mv a3, sp",
+    ...patchablePair("ftrace_regs_call"),
+    "ftrace_regs_caller_back:",
+    "ld t0, 0(sp)",
+    ...all.map((n) => `ld x${n}, ${8 * n}(sp)`),
+    "ld sp, 16(sp)",
+    "addi sp, sp, 288",
+    ...leave,
+  ];
+}
+
+/** `return_to_handler` with its frame; the C function gives the address to go on at. */
+function returnToHandler({ size, ra, s0, a0, a1 }: ReturnLayout): string[] {
+  return [
+    "return_to_handler:",
+    `addi sp, sp, -${size}`,
+    `sd ra, ${ra}(sp)`,
+    `sd s0, ${s0}(sp)`,
+    `sd a0, ${a0}(sp)`,
+    `sd a1, ${a1}(sp)`,
+    `addi s0, sp, ${size}`,
+    "mv a0, sp",
+    "4: auipc ra, %pcrel_hi(ftrace_return_to_handler)",
+    "jalr ra, %pcrel_lo(4b)(ra)",
+    "return_to_handler_back:",
+    "mv a2, a0",
+    `ld ra, ${ra}(sp)`,
+    `ld s0, ${s0}(sp)`,
+    `ld a0, ${a0}(sp)`,
+    `ld a1, ${a1}(sp)`,
+    `addi sp, sp, ${size}`,
+    "jalr ra, 0(a2)",
+    "return_to_handler_end:",
+  ];
+}
+
+interface Form {
+  readonly callers: () => string[];
+  readonly frame: FrameLayout;
+  readonly regsFrame: FrameLayout | undefined;
+  readonly returnFrame: ReturnLayout;
+  readonly ipOffset: number;
+  readonly words: readonly ("function_trace_op" | "ftrace_call_dest")[];
+  readonly clobbersT4: boolean;
+  readonly usesT1: boolean;
+}
+
+const ARGS_FORM: Form = {
+  callers: () => argsCaller(false),
+  frame: ARGS_FRAME,
+  regsFrame: undefined,
+  returnFrame: ARGS_RETURN,
+  ipOffset: 8,
+  words: ["function_trace_op"],
+  clobbersT4: true,
+  usesT1: true,
+};
+
+const FORMS: Readonly<Record<TrampolineName, Form>> = {
+  regs: {
+    ...ARGS_FORM,
+    callers: regsCallers,
+    frame: REGS_CALLER_FRAME,
+    regsFrame: REGS_FRAME,
+    returnFrame: SHORT_RETURN,
+    clobbersT4: false,
+    usesT1: false,
+  },
+  args: ARGS_FORM,
+  preset: {
+    ...ARGS_FORM,
+    callers: () => argsCaller(true),
+    ipOffset: 4,
+    words: ["function_trace_op", "ftrace_call_dest"],
+  },
+  "call-ops": {
+    ...ARGS_FORM,
+    callers: callOpsCaller,
+    frame: CALL_OPS_FRAME,
+    returnFrame: CALL_OPS_RETURN,
+    ipOffset: 4,
+    words: [],
+    clobbersT4: false,
+  },
+};
+
+/** Assembles a set for `origin`, its words at `dataOrigin`. */
+export function buildTrampolines(
+  name: TrampolineName,
+  origin: bigint,
+  dataOrigin: bigint,
+): Trampolines {
+  const form = FORMS[name];
+  const words = Object.fromEntries(form.words.map((word, k) => [word, dataOrigin + BigInt(8 * k)]));
+  const source = [
+    ...form.callers(),
+    "ftrace_stub:",
+    "ret",
+    "ftrace_stub_direct_tramp:",
+    "jr t0",
+    ...returnToHandler(form.returnFrame),
+    "ftrace_return_to_handler:",
+    ".word 0x0000000b",
+  ].join("\n");
+  const { bytes, symbols, instructions } = assemble(source, { origin, symbols: words });
+  const at = (label: string) => symbols.get(label);
+  const must = (label: string) => {
+    const address = at(label);
+    if (address === undefined) {
+      throw new RangeError(`Cannot build trampolines: ${label} is missing`);
+    }
+    return address;
+  };
+  const between = (from: bigint, to: bigint) =>
+    instructions.filter(({ address }) => address >= from && address < to).length;
+  /** Straight through: the last jumps, to a direct trampoline, are not taken. */
+  const path = (from: string, back: string, end: bigint, untaken: number): PathCost => ({
+    before: between(must(from), must(back)) + 1,
+    after: between(must(back), end) - untaken,
+  });
+  const regsCaller = at("ftrace_regs_caller");
+  const stub = must("ftrace_stub");
+  const untaken = name === "call-ops" ? 2 : form.usesT1 ? 1 : 0;
+  return {
+    origin,
+    bytes,
+    symbols: {
+      ftrace_caller: must("ftrace_caller"),
+      ftrace_regs_caller: regsCaller,
+      ftrace_stub: stub,
+      ftrace_stub_direct_tramp: must("ftrace_stub_direct_tramp"),
+      ftrace_call: at("ftrace_call"),
+      ftrace_regs_call: at("ftrace_regs_call"),
+      return_to_handler: must("return_to_handler"),
+      return_to_handler_end: must("return_to_handler_end"),
+      ftrace_return_to_handler: must("ftrace_return_to_handler"),
+    },
+    data: {
+      function_trace_op: words["function_trace_op"],
+      ftrace_call_dest: words["ftrace_call_dest"],
+    },
+    frame: form.frame,
+    regsFrame: form.regsFrame,
+    returnFrame: form.returnFrame,
+    ipOffset: form.ipOffset,
+    clobbersT4: form.clobbersT4,
+    usesT1: form.usesT1,
+    cost: {
+      caller: path("ftrace_caller", "ftrace_caller_back", regsCaller ?? stub, untaken),
+      regsCaller: regsCaller === undefined
+        ? undefined
+        : path("ftrace_regs_caller", "ftrace_regs_caller_back", stub, 1),
+      returnToHandler: path(
+        "return_to_handler",
+        "return_to_handler_back",
+        must("return_to_handler_end"),
+        0,
+      ),
+    },
+  };
+}

@@ -1,0 +1,179 @@
+/**
+ * `struct ftrace_regs`: what a callback sees of the hart it has stopped.
+ *
+ * It is a view on the frame that the trampoline saved in guest memory, re-pointed for each call:
+ * what is written here is what the trampoline restores. With ARGS only the arguments and what the
+ * call itself needs are there, so {@linkcode FtraceRegs.getRegs} is null.
+ *
+ * Layouts are `frame.ts`.
+ *
+ * @module
+ */
+import type { Memory } from "../memory/memory.ts";
+import type { FrameLayout, ReturnLayout } from "./frame.ts";
+
+/** All integer registers and epc, as `struct pt_regs` has them: a view, like its source. */
+export interface PtRegs {
+  /** Where the hart resumes. */
+  epc: bigint;
+  /** Register x`number`, unsigned; x0 is 0. */
+  x(number: number): bigint;
+  /** Changes register x`number`. */
+  setX(number: number, value: bigint): void;
+}
+
+/** What is known of the registers where there are no full `pt_regs` (`ftrace_partial_regs`). */
+export interface PartialRegs {
+  /** Where the hart resumes. */
+  readonly epc: bigint;
+  /** Return address. */
+  readonly ra: bigint;
+  /** Stack pointer. */
+  readonly sp: bigint;
+  /** Frame pointer. */
+  readonly s0: bigint;
+  /** Direct-call target. */
+  readonly t1: bigint;
+  /** a0 to a7. */
+  readonly a: readonly bigint[];
+}
+
+/** The saved registers of a call or a return. Valid during the callback only. */
+export class FtraceRegs {
+  readonly #view: DataView;
+  #at = 0;
+  #layout: FrameLayout;
+
+  /** A view on frames in `memory`; {@linkcode point} aims it. */
+  constructor(memory: Memory, layout: FrameLayout) {
+    this.#view = memory.view;
+    this.#layout = layout;
+  }
+
+  /** Aims the view at the frame at `address`. Only who dispatches calls does so. */
+  point(address: number, layout: FrameLayout): void {
+    this.#at = address;
+    this.#layout = layout;
+  }
+
+  #get(offset: number | undefined): bigint {
+    return offset === undefined ? 0n : this.#view.getBigUint64(this.#at + offset, true);
+  }
+  #set(offset: number | undefined, value: bigint): void {
+    if (offset !== undefined) {
+      this.#view.setBigUint64(this.#at + offset, BigInt.asUintN(64, value), true);
+    }
+  }
+
+  /** Where the hart goes on (epc): behind the site, unless it is changed. Needs IPMODIFY to change. */
+  get instructionPointer(): bigint {
+    return this.#get(this.#layout.epc);
+  }
+  set instructionPointer(value: bigint) {
+    this.#set(this.#layout.epc, value);
+  }
+
+  /** The traced function's stack pointer. Changing the frame's copy has no effect on any era. */
+  get stackPointer(): bigint {
+    const { sp, size } = this.#layout;
+    return sp === undefined ? BigInt(this.#at + size) : this.#get(sp);
+  }
+
+  /** The caller's frame pointer, s0; 0 where it is not saved. */
+  get framePointer(): bigint {
+    return this.#get(this.#layout.s0);
+  }
+
+  /** ra: where the traced function returns to. */
+  get returnAddress(): bigint {
+    return this.#get(this.#layout.ra);
+  }
+  set returnAddress(value: bigint) {
+    this.#set(this.#layout.ra, value);
+  }
+
+  /** Argument `n`, unsigned; 0 for n ≥ 8, which are on the stack. */
+  argument(n: number): bigint {
+    return n >= 0 && n < 8 ? this.#get(this.#layout.a0 + 8 * n) : 0n;
+  }
+
+  /** Changes argument `n`. @throws {RangeError} For n ≥ 8. */
+  setArgument(n: number, value: bigint): void {
+    if (!(n >= 0 && n < 8)) throw new RangeError(`Cannot set argument ${n}: registers hold 0 to 7`);
+    this.#set(this.#layout.a0 + 8 * n, value);
+  }
+
+  /** Argument `n` as a number: its low 32 bits, signed. Five times as fast as {@linkcode argument}. */
+  argumentNumber(n: number): number {
+    return n >= 0 && n < 8 ? this.#view.getInt32(this.#at + this.#layout.a0 + 8 * n, true) : 0;
+  }
+
+  /** a0 as a result: of the function at a return, of the override before one. */
+  get returnValue(): bigint {
+    return this.#get(this.#layout.a0);
+  }
+  set returnValue(value: bigint) {
+    this.#set(this.#layout.a0, value);
+  }
+
+  /** Skips the function: the hart goes on at the caller, with {@linkcode returnValue}. Needs IPMODIFY. */
+  overrideWithReturn(): void {
+    this.instructionPointer = this.returnAddress;
+  }
+
+  /** Address of a direct trampoline to leave through, or 0. */
+  get directTramp(): bigint {
+    const { directTramp, t1 } = this.#layout;
+    return this.#get(directTramp ?? t1);
+  }
+  set directTramp(value: bigint) {
+    this.#set(this.#layout.t1, value);
+  }
+
+  /** All registers, or null where only the arguments are saved (`arch_ftrace_get_regs`). */
+  getRegs(): PtRegs | null {
+    if (!this.#layout.full) return null;
+    const get = (offset: number) => this.#get(offset);
+    const set = (offset: number, value: bigint) => this.#set(offset, value);
+    return {
+      get epc() {
+        return get(0);
+      },
+      set epc(value) {
+        set(0, value);
+      },
+      x: (number) => number === 0 ? 0n : get(8 * number),
+      setX(number, value) {
+        if (number !== 0) set(8 * number, value);
+      },
+    };
+  }
+
+  /** What is valid of `pt_regs` under ARGS: epc, ra, sp, s0, t1 and a0 to a7. */
+  partialRegs(): PartialRegs {
+    return {
+      epc: this.instructionPointer,
+      ra: this.returnAddress,
+      sp: this.stackPointer,
+      s0: this.framePointer,
+      t1: this.#get(this.#layout.t1),
+      a: Array.from({ length: 8 }, (_, n) => this.argument(n)),
+    };
+  }
+}
+
+/** A return's frame as a frame of a call, so that one view serves both. */
+export function returnFrame({ size, ra, s0, a0 }: ReturnLayout): FrameLayout {
+  const epc = size === 80 ? ra : 0;
+  return {
+    size,
+    epc,
+    ra,
+    sp: undefined,
+    s0,
+    t1: undefined,
+    directTramp: undefined,
+    a0,
+    full: false,
+  };
+}

@@ -1,0 +1,134 @@
+import { assertEquals } from "@std/assert";
+import { FETCH_FAULT, FETCH_FAULT_SECOND, FetchCache } from "../../lib/memory/fetch_cache.ts";
+import { EXECUTE, Memory, PAGE_SIZE, READ } from "../../lib/memory/memory.ts";
+
+const BASE = 0x10000;
+/** addi a0, a0, 1 */
+const WIDE = 0x00150513;
+/** addi a0, a0, 2 */
+const OTHER = 0x00250513;
+/** c.addi a0, 1 */
+const SHORT = 0x0505;
+
+function memoryWith(pages: number): Memory {
+  const memory = new Memory();
+  memory.map(BASE, pages * PAGE_SIZE, READ | EXECUTE);
+  return memory;
+}
+
+function put(memory: Memory, address: number, word: number): void {
+  memory.poke(address, new Uint8Array(new Uint32Array([word]).buffer));
+}
+
+/** A cache and the pages that it has reported. */
+function cacheOf(memory: Memory): { cache: FetchCache; dropped: number[] } {
+  const cache = new FetchCache(memory);
+  const dropped: number[] = [];
+  cache.onDrop((page) => dropped.push(page));
+  return { cache, dropped };
+}
+
+Deno.test("fetch() gives 32 bits, or 16 when they are a compressed instruction", () => {
+  const memory = memoryWith(1);
+  put(memory, BASE, WIDE);
+  put(memory, BASE + 4, (WIDE << 16) | SHORT);
+  put(memory, BASE + 8, 0xffffffff);
+  const { cache } = cacheOf(memory);
+  assertEquals(cache.fetch(BASE), WIDE);
+  assertEquals(cache.fetch(BASE + 4), SHORT);
+  assertEquals(cache.fetch(BASE + 8), 0xffffffff);
+});
+
+Deno.test("fetch() keeps the old instruction until drop() when memory changes", () => {
+  const memory = memoryWith(1);
+  put(memory, BASE, WIDE);
+  const { cache, dropped } = cacheOf(memory);
+  cache.fetch(BASE);
+  put(memory, BASE, OTHER);
+  assertEquals(cache.fetch(BASE), WIDE);
+  cache.drop();
+  assertEquals(dropped, [BASE / PAGE_SIZE]);
+  assertEquals(cache.fetch(BASE), OTHER);
+});
+
+Deno.test("fetch() keys by halfword: the middle of an instruction is fetched for itself", () => {
+  const memory = memoryWith(1);
+  put(memory, BASE, WIDE);
+  const { cache } = cacheOf(memory);
+  cache.fetch(BASE);
+  put(memory, BASE + 2, SHORT);
+  assertEquals(cache.fetch(BASE + 2), SHORT);
+  assertEquals(cache.fetch(BASE), WIDE);
+});
+
+Deno.test("drop() reports nothing when memory holds what was fetched", () => {
+  const memory = memoryWith(1);
+  put(memory, BASE, WIDE);
+  const { cache, dropped } = cacheOf(memory);
+  cache.fetch(BASE);
+  put(memory, BASE, OTHER);
+  put(memory, BASE, WIDE);
+  put(memory, BASE + 4, OTHER);
+  cache.drop();
+  assertEquals(dropped, []);
+});
+
+Deno.test("drop() of a range leaves what does not reach into it", () => {
+  const memory = memoryWith(2);
+  for (const at of [BASE, BASE + 4, BASE + 8, BASE + PAGE_SIZE]) put(memory, at, WIDE);
+  const { cache, dropped } = cacheOf(memory);
+  for (const at of [BASE, BASE + 4, BASE + 8, BASE + PAGE_SIZE]) cache.fetch(at);
+  for (const at of [BASE, BASE + 4, BASE + 8, BASE + PAGE_SIZE]) put(memory, at, OTHER);
+  cache.drop(BASE + 6, BASE + 8);
+  assertEquals(dropped, [BASE / PAGE_SIZE]);
+  assertEquals(cache.fetch(BASE), WIDE);
+  assertEquals(cache.fetch(BASE + 4), OTHER);
+  assertEquals(cache.fetch(BASE + 8), WIDE);
+  assertEquals(cache.fetch(BASE + PAGE_SIZE), WIDE);
+});
+
+Deno.test("drop() of the second page finds the instruction that begins on the first", () => {
+  const memory = memoryWith(2);
+  const at = BASE + PAGE_SIZE - 2;
+  put(memory, at, WIDE);
+  const { cache, dropped } = cacheOf(memory);
+  assertEquals(cache.fetch(at), WIDE);
+  put(memory, at, OTHER);
+  cache.drop(BASE + PAGE_SIZE, BASE + 2 * PAGE_SIZE);
+  assertEquals(dropped, [BASE / PAGE_SIZE]);
+  assertEquals(cache.fetch(at), OTHER);
+});
+
+Deno.test("fetch() faults by half when a page is not executable, and remembers no fault", () => {
+  const memory = memoryWith(1);
+  const at = BASE + PAGE_SIZE - 2;
+  put(memory, at, WIDE);
+  const { cache } = cacheOf(memory);
+  assertEquals(cache.fetch(at), FETCH_FAULT_SECOND);
+  assertEquals(cache.fetch(BASE + PAGE_SIZE), FETCH_FAULT);
+  memory.protect(BASE + PAGE_SIZE, PAGE_SIZE, READ | EXECUTE);
+  assertEquals(cache.fetch(at), WIDE);
+  assertEquals(cache.fetch(2 ** 32), FETCH_FAULT);
+  memory.map(2 ** 32 - PAGE_SIZE, PAGE_SIZE, EXECUTE);
+  memory.poke(2 ** 32 - 2, new Uint8Array([3, 0]));
+  assertEquals(cache.fetch(2 ** 32 - 2), FETCH_FAULT_SECOND);
+});
+
+Deno.test("fetch() of a compressed instruction at a page's end does not look at the next page", () => {
+  const memory = memoryWith(1);
+  memory.poke(BASE + PAGE_SIZE - 2, new Uint8Array([SHORT & 255, SHORT >> 8]));
+  assertEquals(cacheOf(memory).cache.fetch(BASE + PAGE_SIZE - 2), SHORT);
+});
+
+Deno.test("drop() drops unchanged instructions when their page is no longer executable", () => {
+  const memory = memoryWith(2);
+  const at = BASE + PAGE_SIZE - 2;
+  put(memory, at, WIDE);
+  const { cache, dropped } = cacheOf(memory);
+  cache.fetch(at);
+  memory.protect(BASE + PAGE_SIZE, PAGE_SIZE, READ);
+  assertEquals(cache.fetch(at), WIDE);
+  cache.drop(BASE + PAGE_SIZE, BASE + 2 * PAGE_SIZE);
+  assertEquals(dropped, [BASE / PAGE_SIZE]);
+  assertEquals(cache.fetch(at), FETCH_FAULT_SECOND);
+});
