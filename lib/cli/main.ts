@@ -32,7 +32,7 @@ export async function main(
       say(host, error.message);
       return error.exitCode;
     }
-    if (isRefusal(error) && !isProgrammingError(error)) {
+    if (isRefusal(error)) {
       say(host, error.message);
       return OUR_ERROR;
     }
@@ -80,7 +80,3 @@ function readListArguments(first: CliArguments, options: readonly string[]): Cli
   }
 }
 
-/** A TypeError that the language threw, not we: its message does not begin as ours do. */
-function isProgrammingError(error: Error): boolean {
-  return error instanceof TypeError && !/^(Cannot (?!read propert|set propert|destructure|access|convert|mix)|E[A-Z0-9]+: )/.test(error.message);
-}

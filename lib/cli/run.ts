@@ -10,7 +10,6 @@ import {
   createFtrace,
   createMachine,
   type Ftrace,
-  FtraceError,
   type Machine,
   type MachineOptions,
   type Outcome,
@@ -280,8 +279,10 @@ function placeText(
   return `${name}+0x${(address - start).toString(16)}/0x${size.toString(16)}`;
 }
 
-/** Whether `error` is a refusal that its message explains fully. */
+/** How every refusal of ours begins, with the errno of the kernel's before it if it is one. */
+const REFUSAL = /^(\[.+\] )?(E[A-Z0-9]+: )?Cannot [^]+?: /;
+
+/** Whether `error` is a refusal, which its message explains fully, and no bug. */
 export function isRefusal(error: unknown): error is Error {
-  return error instanceof SyntaxError || error instanceof RangeError ||
-    error instanceof TypeError || error instanceof FtraceError;
+  return error instanceof Error && REFUSAL.test(error.message);
 }

@@ -6,7 +6,8 @@
  * a closing brace is named if the entry it closes is not the last one seen at its depth, so each CPU
  * remembers one function a depth (up to 50, where the kernel stops).
  *
- * One form is ours: an exit that was `unwound` (longjmp, exception) ends in `  /* unwound *` + `/`.
+ * One form is ours: the line of an exit that was `unwound` (longjmp, exception) ends in two blanks
+ * and the comment `unwound`, behind whatever the kernel prints. One blank would be a function's name.
  *
  * @module
  */

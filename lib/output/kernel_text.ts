@@ -102,7 +102,7 @@ function createQueue(): Queue {
     push: (item) => items.push(item),
     head: () => {
       while (first < items.length && items[first] === undefined) first++;
-      if (first > 1024) {
+      if (first > 1024 && first * 2 > items.length) {
         items = items.slice(first);
         looked = Math.max(0, looked - first);
         first = 0;

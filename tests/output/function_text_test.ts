@@ -73,7 +73,9 @@ Deno.test("printKernelText() gives a symbol hidden by a return trampoline no off
 Deno.test("printKernelText() prints repeats, markers and system calls", () => {
   const repeats = { ...one, type: "func_repeats", count: 4, lastTime: 11_999_999_000n } as const;
   const { ip: _ip, text: _text, ...common } = mark("");
-  const args = [{ name: "fd", value: 3n }, { name: "buf", value: 0x7f00n }] as const;
+  const args = [
+    ...[{ name: "fd", value: 9n }, { name: "buf", value: 0x7f00n }, { name: "count", value: 10n }],
+  ];
   const events: readonly TraceEvent[] = [
     repeats,
     mark("hello\nthere"),
@@ -88,13 +90,13 @@ Deno.test("printKernelText() prints repeats, markers and system calls", () => {
     "tracing_mark_write: hello",
     "there",
     "tracing_mark_write: ended",
-    "sys_read(fd: 3, buf: 0x7f00)",
+    "sys_read(fd: 9, buf: 0x7f00, count: 0xa)",
     "sys_read -> 0x1",
     "e8: (f+0x8/0xf0) fd=0x3",
     "",
   ]);
   const old = print(events.slice(3, 4), "nop", { "context-info": false }, { release: "6.12" });
-  assertEquals(old, "sys_read(fd: 3, buf: 7f00)\n");
+  assertEquals(old, "sys_read(fd: 9, buf: 7f00, count: a)\n");
   assertEquals(print([mark("hello")], "nop", { "printk-msg-only": true }), "hello\n");
 });
 

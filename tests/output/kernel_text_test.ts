@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { LostEvents, TraceEvent } from "../../lib/ftrace/events.ts";
 import { createKernelText, encodeKernelText } from "../../lib/output/kernel_text.ts";
 import { parseKernelText } from "../../lib/output/parse_kernel_text.ts";
@@ -121,6 +121,23 @@ Deno.test("parseKernelText() reads back forms that the captures lack", () => {
     const { events } = again("function_graph", stackless, options);
     assertEquals(events.map(({ type }) => type), stackless.map(({ type }) => type));
   }
+});
+
+Deno.test("parseKernelText() tells static functions of one name apart by their sizes", () => {
+  const text = "              wl-1       [000] .....     1.000000: f+0x0/0x10 <-f+0x0/0x20\n";
+  const parsed = parseKernelText(text);
+  assertEquals(printAgain(parsed), text);
+  const [event] = parsed.events;
+  assert(event?.type === "function" && event.ip !== event.parentIp);
+});
+
+Deno.test("parseKernelText() takes a second brace of one entry for another's, not for funcgraph-tail", () => {
+  const events = [enter("mid", 0), mark("x"), leave("mid", 0, 1n), leave("mid", 0, 1n)];
+  const text = print(events, "function_graph", {}, { entriesInBuffer: 0 });
+  const header = createKernelText(settingsOf("function_graph")).header();
+  const parsed = parseKernelText(header + text);
+  assertEquals(parsed.settings.options["funcgraph-tail"], false);
+  assertEquals(printAgain(parsed), header + text);
 });
 
 Deno.test("encodeKernelText() writes names in UTF-8 and bin records as bytes", () => {

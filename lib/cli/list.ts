@@ -1,0 +1,191 @@
+/**
+ * `list`: what can be traced, and what there is to trace with.
+ *
+ * Every listing is a table of records; `--json` prints the records.
+ *
+ * @module
+ */
+import {
+  createFtrace,
+  createMachine,
+  type DynFtrace,
+  type Ftrace,
+  siteWords,
+  type Tracer,
+  type TraceOption,
+  traceOptionsOf,
+} from "../../mod.ts";
+import { print, say } from "./host.ts";
+import { importTracer, NOP } from "./load_tracer.ts";
+import { readProgram } from "./program.ts";
+import { type CommandContext, ftraceOptions } from "./run.ts";
+import { optionApplies } from "./trace_output.ts";
+
+/** A row of a listing: its columns by title. */
+type Row = Readonly<Record<string, string>>;
+
+const LISTINGS: Readonly<
+  Record<string, (context: CommandContext, program: string | undefined) => Promise<readonly Row[]>>
+> = {
+  functions: listFunctions,
+  sites: listSites,
+  plugins: listPlugins,
+  options: listOptions,
+};
+
+/**
+ * Prints one listing; gives the exit code.
+ *
+ * @throws {SyntaxError} If it is not named, or unknown.
+ */
+export async function list(context: CommandContext): Promise<number> {
+  const { host, args } = context;
+  const [what, program, ...more] = args.rest;
+  const listing = what === undefined ? undefined : LISTINGS[what];
+  if (!listing) {
+    throw new SyntaxError(
+      `Cannot list ${what ?? "nothing"}: write list ${Object.keys(LISTINGS).join("|")} [PROGRAM]`,
+    );
+  }
+  if (more.length > 0) {
+    throw new SyntaxError(`Cannot list ${what} of several programs: ${more.join(" ")} is too much`);
+  }
+  const rows = await listing(context, program);
+  if (args.switches.has("json")) print(host, `${JSON.stringify(rows, null, 2)}\n`);
+  else print(host, what === "functions" ? names(rows) : table(rows));
+  return 0;
+}
+
+/** Names alone, one a line, as `available_filter_functions` has them: for grep and -l. */
+function names(rows: readonly Row[]): string {
+  return rows.map((row) => `${row["function"]}\n`).join("");
+}
+
+/** Columns as wide as their widest cell, the last as wide as it is. */
+function table(rows: readonly Row[]): string {
+  const titles = Object.keys(rows[0] ?? {});
+  const width = (title: string) =>
+    Math.max(title.length, ...rows.map((row) => row[title]!.length));
+  const widths = titles.map(width);
+  const line = (cells: readonly string[]) =>
+    cells.map((cell, k) => cell.padEnd(widths[k]!)).join("  ").trimEnd() + "\n";
+  return [titles, ...rows.map((row) => titles.map((title) => row[title]!))].map(line).join("");
+}
+
+/** The program, set up as a run would have it, and not run. */
+async function prepare(context: CommandContext, path: string | undefined): Promise<Ftrace> {
+  const program = await readProgram(path);
+  const machine = createMachine(program.bytes, {
+    name: program.name,
+    machine: (context.args.values["machine"] ?? "auto") as "auto" | "linux" | "bare",
+  });
+  const ftrace = createFtrace(machine, ftraceOptions(context.args));
+  ftrace.setFtraceFilter(context.args.lists["function"] ?? []);
+  ftrace.setFtraceNotrace(context.args.lists["notrace"] ?? []);
+  return ftrace;
+}
+
+/** The records that `-l` and `-n` leave. */
+function chosenRecords({ records, globalHash }: Ftrace): readonly DynFtrace[] {
+  const { filter, notrace } = globalHash;
+  return records.filter(({ index }) =>
+    (filter.size === 0 || filter.has(index)) && !notrace.has(index)
+  );
+}
+
+async function listFunctions(
+  context: CommandContext,
+  path: string | undefined,
+): Promise<readonly Row[]> {
+  const ftrace = await prepare(context, path);
+  return chosenRecords(ftrace).map((record) => ({
+    address: hex(record.entry),
+    function: record.name,
+    kind: kindText(record),
+  }));
+}
+
+async function listSites(
+  context: CommandContext,
+  path: string | undefined,
+): Promise<readonly Row[]> {
+  const ftrace = await prepare(context, path);
+  const { era, eraReason, core } = ftrace;
+  if (!context.args.switches.has("quiet")) say(context.host, `era ${era.name}: ${eraReason}`);
+  return chosenRecords(ftrace).map((record) => {
+    const words = record.kind === "patched"
+      ? siteWords(era.scheme, record.entry, core.targetOf(record))
+      : undefined;
+    return {
+      address: hex(record.ip),
+      symbol: record.name,
+      era: era.name,
+      kind: kindText(record),
+      nops: `${record.before}+${record.after}`,
+      off: wordsText(words?.off),
+      on: wordsText(words?.on),
+    };
+  });
+}
+
+function kindText({ kind, reason }: DynFtrace): string {
+  return reason === undefined ? kind : `${kind}: ${reason}`;
+}
+
+function wordsText(words: readonly number[] | undefined): string {
+  return words?.map((word) => word.toString(16).padStart(8, "0")).join(" ") ?? "-";
+}
+
+function hex(address: bigint): string {
+  return `0x${address.toString(16).padStart(8, "0")}`;
+}
+
+/** Every tracer there is: built in, and loaded by `--plugin`. */
+async function allTracers(
+  { builtIn, args }: CommandContext,
+): Promise<readonly { readonly tracer: Tracer; readonly source: string }[]> {
+  const tracers = [...builtIn, NOP].map((tracer) => ({ tracer, source: "built in" }));
+  for (const source of args.lists["plugin"] ?? []) {
+    tracers.push({ tracer: await importTracer(source), source });
+  }
+  return tracers;
+}
+
+async function listPlugins(context: CommandContext): Promise<readonly Row[]> {
+  return (await allTracers(context)).map(({ tracer, source }) => ({
+    name: tracer.name,
+    from: source,
+    description: tracer.description ?? "",
+  }));
+}
+
+async function listOptions(
+  context: CommandContext,
+  path: string | undefined,
+): Promise<readonly Row[]> {
+  const rows: Row[] = [];
+  for (const { tracer } of await allTracers(context)) {
+    for (const [key, option] of Object.entries(tracer.options ?? {})) {
+      const choices = option.choices ? ` (${option.choices.join(", ")})` : "";
+      rows.push({
+        option: `--set ${tracer.name}.${key}`,
+        default: String(option.default),
+        of: tracer.name,
+        description: option.description + choices,
+      });
+    }
+  }
+  const { era } = await prepare(context, path);
+  for (const option of traceOptionsOf(era.release)) rows.push(traceOptionRow(option, era.release));
+  return rows;
+}
+
+function traceOptionRow(option: TraceOption, release: string): Row {
+  const idle = optionApplies(option) ? "" : " (taken, but changes nothing here)";
+  return {
+    option: `-O ${option.name}`,
+    default: option.default ? "on" : "off",
+    of: option.tracer ?? `Linux ${release.split(/[.+-]/).slice(0, 2).join(".")}`,
+    description: option.description + idle,
+  };
+}
