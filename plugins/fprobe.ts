@@ -22,12 +22,17 @@ const fprobe: Tracer = {
       entryDataSize: 8,
       entryHandler(_fp, entryIp, _retIp, fregs, data) {
         data?.setBigUint64(0, ftrace.machine.harts[0]!.now());
-        const shown = Array.from({ length: count }, (_, n) => `0x${fregs.argument(n).toString(16)}`);
+        const shown = Array.from(
+          { length: count },
+          (_, n) => `0x${fregs.argument(n).toString(16)}`,
+        );
         ftrace.print(`${ftrace.symbol(entryIp)}(${shown.join(", ")})`);
       },
       exitHandler(_fp, entryIp, _retIp, fregs, data) {
         const took = ftrace.machine.harts[0]!.now() - (data?.getBigUint64(0) ?? 0n);
-        ftrace.print(`${ftrace.symbol(entryIp)} = 0x${fregs.returnValue.toString(16)} (${took} ns)`);
+        ftrace.print(
+          `${ftrace.symbol(entryIp)} = 0x${fregs.returnValue.toString(16)} (${took} ns)`,
+        );
       },
     };
     return ftrace.registerFprobe(probe, String(options["at"]), String(options["not"]));

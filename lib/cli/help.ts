@@ -51,6 +51,8 @@ function groupText(group: OptionGroup): string {
 
 function optionText({ name, letter, value, help, repeats }: CliOption): string {
   const head = `  ${letter ? `-${letter}, ` : "    "}--${name}${value ? ` ${value}` : ""}`;
-  const gap = head.length < COLUMN - 1 ? " ".repeat(COLUMN - head.length) : `\n${" ".repeat(COLUMN)}`;
+  const gap = head.length < COLUMN - 1
+    ? " ".repeat(COLUMN - head.length)
+    : `\n${" ".repeat(COLUMN)}`;
   return `${head}${gap}${help}${repeats ? " (repeatable)" : ""}`;
 }

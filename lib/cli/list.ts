@@ -11,9 +11,9 @@ import {
   type DynFtrace,
   type Ftrace,
   siteWords,
-  type Tracer,
   type TraceOption,
   traceOptionsOf,
+  type Tracer,
 } from "../../mod.ts";
 import { print, say } from "./host.ts";
 import { importTracer, NOP } from "./load_tracer.ts";
@@ -64,8 +64,7 @@ function names(rows: readonly Row[]): string {
 /** Columns as wide as their widest cell, the last as wide as it is. */
 function table(rows: readonly Row[]): string {
   const titles = Object.keys(rows[0] ?? {});
-  const width = (title: string) =>
-    Math.max(title.length, ...rows.map((row) => row[title]!.length));
+  const width = (title: string) => Math.max(title.length, ...rows.map((row) => row[title]!.length));
   const widths = titles.map(width);
   const line = (cells: readonly string[]) =>
     cells.map((cell, k) => cell.padEnd(widths[k]!)).join("  ").trimEnd() + "\n";

@@ -79,4 +79,3 @@ function readListArguments(first: CliArguments, options: readonly string[]): Cli
     left = more;
   }
 }
-

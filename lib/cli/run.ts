@@ -206,7 +206,10 @@ function sayNotes(
   const overlooked = args.lists["graph-function"]!.length > 0 ||
     args.values["max-graph-depth"] !== undefined;
   if (overlooked && current.name !== "function_graph") {
-    say(host, `-g and --max-graph-depth are for function_graph; ${current.name} has no use for them`);
+    say(
+      host,
+      `-g and --max-graph-depth are for function_graph; ${current.name} has no use for them`,
+    );
   }
 }
 

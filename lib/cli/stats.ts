@@ -10,8 +10,8 @@
 import {
   createFtrace,
   createMachine,
-  ERAS,
   type EraName,
+  ERAS,
   type Ftrace,
   FTRACE_OPS_FL,
 } from "../../mod.ts";

@@ -19,8 +19,8 @@ import {
   type Symbolizer,
   type TraceEvent,
   type TraceOption,
-  traceOptions,
   type TraceOptions,
+  traceOptions,
 } from "../../mod.ts";
 import type { CliHost } from "./host.ts";
 
@@ -94,7 +94,9 @@ function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "its folder does not exist";
   if (error instanceof Deno.errors.IsADirectory) return "it is a directory";
   if (error instanceof Deno.errors.PermissionDenied) return "you may not write there";
-  if (error instanceof Deno.errors.NotCapable) return "Deno may not write there (give deno -W, or -A)";
+  if (error instanceof Deno.errors.NotCapable) {
+    return "Deno may not write there (give deno -W, or -A)";
+  }
   return error instanceof Error ? error.message : String(error);
 }
 
@@ -225,7 +227,15 @@ export function* foldRepeats(
     }
     if (before && before.count > 0) {
       const { ip, parentIp, count, last } = before;
-      yield { ...last, type: "func_repeats", ip, parentIp, count, lastTime: last.time, time: event.time };
+      yield {
+        ...last,
+        type: "func_repeats",
+        ip,
+        parentIp,
+        count,
+        lastTime: last.time,
+        time: event.time,
+      };
     }
     open.set(event.cpu, { ip: event.ip, parentIp: event.parentIp, count: 0, last: event });
     yield event;

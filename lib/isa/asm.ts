@@ -46,7 +46,8 @@ export function assemble(source: string, options: AssembleOptions = {}): Assembl
         : all.find((each) => each.address > at);
       if (found) return found.address;
     }
-    const value = symbols.get(name) ?? (/^-?(0x)?[0-9a-f]+$/i.test(name) ? BigInt(name) : undefined);
+    const value = symbols.get(name) ??
+      (/^-?(0x)?[0-9a-f]+$/i.test(name) ? BigInt(name) : undefined);
     if (value === undefined) throw new SyntaxError(`unknown ${name}`);
     return value;
   };
@@ -71,12 +72,20 @@ export function assemble(source: string, options: AssembleOptions = {}): Assembl
       const offset = high.get(resolve(name, at))!;
       return String(BigInt.asIntN(12, offset));
     });
-    t = t.replace(/^(b\w+ \w+, \w+), (\w+)$/, (_, head, name) => `${head}, ${resolve(name, at) - at}`)
+    t = t.replace(
+      /^(b\w+ \w+, \w+), (\w+)$/,
+      (_, head, name) => `${head}, ${resolve(name, at) - at}`,
+    )
       .replace(/^(jal \w+), (\w+)$/, (_, head, name) => `${head}, ${resolve(name, at) - at}`)
       .replace(/^jal (\w+)$/, (_, name) => `jal ra, ${resolve(name, at) - at}`);
     const word = t.startsWith(".word ") ? Number(t.slice(6)) : RV64.assemble(t);
     if (Number.isNaN(word)) throw new SyntaxError(`line ${line}: ${text}`);
     view.setUint32(Number(at - origin), word, true);
   }
-  return { origin, bytes, symbols, instructions: statements.map(({ address, line }) => ({ address, line })) };
+  return {
+    origin,
+    bytes,
+    symbols,
+    instructions: statements.map(({ address, line }) => ({ address, line })),
+  };
 }

@@ -1,2 +1,4 @@
 import type { Surroundings, SurroundingsContext } from "./machine.ts";
-export function createLinux(_context: SurroundingsContext): Surroundings { throw new Error("not yet"); }
+export function createLinux(_context: SurroundingsContext): Surroundings {
+  throw new Error("not yet");
+}

@@ -1,0 +1,165 @@
+/**
+ * hartrace: run a RISC-V program on emulated harts and trace its functions as Linux ftrace does.
+ *
+ * A machine is made of an ELF file, ftrace of the machine; whoever traces registers an
+ * {@linkcode FtraceOps}, an {@linkcode FgraphOps}, an {@linkcode Fprobe} or a {@linkcode Kprobe}
+ * with it, and the machine runs:
+ *
+ * ```ts
+ * import { createFtrace, createMachine } from "./mod.ts";
+ *
+ * const program = await Deno.readFile("tests/fixtures/elf/hello_bare_p84");
+ * const machine = createMachine(program, { stdout: () => {} });
+ * const ftrace = createFtrace(machine);
+ * const counts = new Map<string, number>();
+ * ftrace.registerFtraceFunction({
+ *   func(ip) {
+ *     const name = ftrace.symbol(ip) ?? "?";
+ *     counts.set(name, (counts.get(name) ?? 0) + 1);
+ *   },
+ * });
+ * await machine.run();
+ * ```
+ *
+ * @module
+ */
+export {
+  createMachine,
+  type Machine,
+  type MachineOptions,
+  type Outcome,
+  type RunOptions,
+  type Surroundings,
+  type SurroundingsContext,
+} from "./lib/machine/machine.ts";
+export {
+  type Elf,
+  type ElfSymbol,
+  parseElf,
+  type Section,
+  type Segment,
+} from "./lib/machine/elf.ts";
+export { SymbolTable } from "./lib/machine/symbols.ts";
+export type { SiteSource } from "./lib/machine/sites.ts";
+export type { MachineTracingRange } from "./lib/machine/tracing_range.ts";
+export { Memory } from "./lib/memory/memory.ts";
+export { FetchCache } from "./lib/memory/fetch_cache.ts";
+export { Hart } from "./lib/hart/hart.ts";
+export type { Csrs } from "./lib/hart/csr.ts";
+export { causeName, type Trap } from "./lib/hart/trap.ts";
+export type { Engine, Hook, Stop, TracingRange } from "./lib/engine/engine.ts";
+export type { ThunkWriter } from "./lib/engine/thunk.ts";
+export {
+  createRecord,
+  type DynFtrace,
+  FTRACE_FL_CALL_OPS,
+  FTRACE_FL_CALL_OPS_EN,
+  FTRACE_FL_DIRECT,
+  FTRACE_FL_DIRECT_EN,
+  FTRACE_FL_DISABLED,
+  FTRACE_FL_ENABLED,
+  FTRACE_FL_IPMODIFY,
+  FTRACE_FL_MODIFIED,
+  FTRACE_FL_REF_MASK,
+  FTRACE_FL_REGS,
+  FTRACE_FL_REGS_EN,
+  FTRACE_FL_TOUCHED,
+  FTRACE_FL_TRAMP,
+  FTRACE_FL_TRAMP_EN,
+  ftraceRefCount,
+  type RecordKind,
+} from "./lib/patcher/dyn_ftrace.ts";
+export { FtraceBug, type PatchStatistics, siteWords } from "./lib/patcher/patcher.ts";
+export type { SchemeName, Site, SiteScheme, Target, Write } from "./lib/patcher/scheme.ts";
+export { FtraceRegs, type PartialRegs, type PtRegs } from "./lib/trampoline/ftrace_regs.ts";
+export type { FrameLayout, ReturnLayout } from "./lib/trampoline/frame.ts";
+export type { PathCost, Trampolines, TrampolineSymbols } from "./lib/trampoline/caller.ts";
+export { createFtrace, type Ftrace, type FtraceOptions } from "./lib/ftrace/ftrace.ts";
+export {
+  checkTracer,
+  resolveOptions,
+  type Tracer,
+  type TracerHandle,
+  type TracerOption,
+  type TracerOptionValue,
+} from "./lib/ftrace/tracer.ts";
+export {
+  chooseEra,
+  type Era,
+  type EraChoice,
+  type EraName,
+  ERAS,
+  type SiteShape,
+} from "./lib/ftrace/era.ts";
+export { FtraceError, type FtraceErrorCode, type FtraceReason } from "./lib/ftrace/ftrace_error.ts";
+export {
+  FTRACE_OPS_FL,
+  FTRACE_OPS_FL_DELETED,
+  FTRACE_OPS_FL_ENABLED,
+  FTRACE_OPS_FL_GRAPH,
+  FTRACE_OPS_FL_IPMODIFY,
+  FTRACE_OPS_FL_RECURSION,
+  FTRACE_OPS_FL_SAVE_REGS,
+  FTRACE_OPS_FL_SAVE_REGS_IF_SUPPORTED,
+  FTRACE_OPS_FL_STUB,
+  type FtraceFunc,
+  type FtraceOps,
+  type FtraceOpsFlags,
+  type FtraceRegistration,
+  type RegisteredOps,
+} from "./lib/ftrace/ftrace_ops.ts";
+export type { FgraphOps, GraphEntry, GraphReturn } from "./lib/ftrace/fgraph.ts";
+export { createGraphTrace, type GraphTrace } from "./lib/ftrace/graph_trace.ts";
+export { type Fprobe, MAX_FPROBE_DATA_SIZE } from "./lib/ftrace/fprobe.ts";
+export type { Kprobe, KprobeRules, KprobeVerdict } from "./lib/ftrace/kprobe.ts";
+export { type FtraceHash, globMatch, updateSet } from "./lib/ftrace/filter.ts";
+export {
+  RingBuffer,
+  type RingBufferOptions,
+  type RingMode,
+  type RingStatistics,
+} from "./lib/ftrace/ring_buffer.ts";
+export type { FunctionCore } from "./lib/ftrace/function_core.ts";
+export type {
+  EventCommon,
+  FunctionEvent,
+  FunctionRepeatsEvent,
+  GraphEntryEvent,
+  GraphExitEvent,
+  LostEvents,
+  NamedEvent,
+  PrintEvent,
+  StackEvent,
+  Symbolizer,
+  SyscallEnterEvent,
+  SyscallExitEvent,
+  TraceEvent,
+} from "./lib/ftrace/events.ts";
+export {
+  createKernelText,
+  encodeKernelText,
+  type KernelText,
+  printKernelText,
+} from "./lib/output/kernel_text.ts";
+export {
+  kernelHeader,
+  type KernelTextSettings,
+  type LatencyBanner,
+  type SnapshotHelp,
+} from "./lib/output/kernel_header.ts";
+export {
+  type CoreOptionName,
+  type FunctionOptionName,
+  type GraphOptionName,
+  isSince,
+  parseTraceOption,
+  type ReleaseVersion,
+  TRACE_OPTIONS,
+  type TraceOption,
+  type TraceOptionName,
+  type TraceOptions,
+  traceOptions,
+  traceOptionsOf,
+} from "./lib/output/trace_options.ts";
+export { type ParsedTrace, parseKernelText } from "./lib/output/parse_kernel_text.ts";
+export { decodeRingPage, type RingPage, type RingPageOptions } from "./lib/output/ring_page.ts";
