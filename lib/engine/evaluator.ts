@@ -64,6 +64,10 @@ function aluOf(
   unsigned: (value: bigint) => bigint,
   lastBit: bigint,
 ): Alu<bigint> {
+  const width = Number(lastBit) + 1;
+  const rotate = (value: bigint, left: bigint): bigint =>
+    wrap((unsigned(value) << left) | (unsigned(value) >> (lastBit + 1n - left)));
+  const digits = (value: bigint): string => unsigned(value).toString(2).padStart(width, "0");
   return {
     add: (a, b) => wrap(a + b),
     sub: (a, b) => wrap(a - b),
@@ -74,6 +78,11 @@ function aluOf(
     shl: (a, b) => wrap(a << (b & lastBit)),
     shr: (a, b) => wrap(unsigned(a) >> (b & lastBit)),
     sar: (a, b) => a >> (b & lastBit),
+    rotl: (a, b) => rotate(a, b & lastBit),
+    rotr: (a, b) => rotate(a, (lastBit + 1n - (b & lastBit)) & lastBit),
+    clz: (a) => BigInt((digits(a) + "1").indexOf("1")),
+    ctz: (a) => BigInt(a === 0n ? width : width - 1 - digits(a).lastIndexOf("1")),
+    cpop: (a) => BigInt(digits(a).replaceAll("0", "").length),
     div: (a, b) => b === 0n ? -1n : wrap(a / b),
     divu: (a, b) => b === 0n ? -1n : wrap(unsigned(a) / unsigned(b)),
     rem: (a, b) => b === 0n ? a : wrap(a % b),
@@ -221,6 +230,11 @@ export class Evaluator implements Sem<bigint> {
   /** A word, zero-extended. */
   unsigned(word: bigint): bigint {
     return unsigned32(word);
+  }
+
+  /** One of two values. */
+  select(condition: bigint, a: bigint, b: bigint): bigint {
+    return condition ? a : b;
   }
 
   /** Upper half of the product. */
@@ -380,6 +394,7 @@ export class Evaluator implements Sem<bigint> {
       toInteger: (type, a) => exactly((soft) => soft.toInteger(type, a)),
       fromInteger: (type, x) => exactly((soft) => soft.fromInteger(type, x)),
       convert: (a) => exactly((soft) => soft.convertFrom(format === "d" ? "s" : "d", a)),
+      classify: (a) => new SoftFloat(format, Rounding.nearestEven).classify(a),
       fromBits: (bits) => BigInt.asUintN(format === "d" ? 64 : 32, bits),
     };
   }
@@ -433,4 +448,13 @@ export class Evaluator implements Sem<bigint> {
   synchronize(what: "memory" | "fetch"): void {
     if (what === "fetch") this.#hart.fetched.drop();
   }
+
+  /** mret: the trap's pc and interrupt enable come back. Illegal in user mode. */
+  returnFromTrap(_level: "M"): void {
+    if (this.#hart.mode === "M") this.jump(this.#hart.csrs.leaveTrap());
+    else this.trap(Cause.Illegal);
+  }
+
+  /** wfi: nothing to wait for with one hart and no interrupts. */
+  wait(): void {}
 }

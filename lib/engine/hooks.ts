@@ -4,6 +4,7 @@
  * @module
  */
 import type { Hart } from "../hart/hart.ts";
+import { PAGE_SIZE } from "../memory/memory.ts";
 import type { Hook } from "./engine.ts";
 
 /** Where a hook asked to stop: the next run goes on behind the question. */
@@ -16,6 +17,7 @@ interface Answered {
 /** Hooks by pc. */
 export class Hooks {
   readonly #hooks = new Map<number, Hook>();
+  readonly #pages = new Map<number, Set<number>>();
   readonly #changed: (pc: number) => void;
   #answered: Answered | undefined;
 
@@ -27,6 +29,11 @@ export class Hooks {
   /** How many there are. */
   get size(): number {
     return this.#hooks.size;
+  }
+
+  /** The hooked addresses, by page. */
+  get pages(): ReadonlyMap<number, ReadonlySet<number>> {
+    return this.#pages;
   }
 
   /** The hook at `pc`. */
@@ -44,11 +51,15 @@ export class Hooks {
       throw new RangeError(`Cannot hook 0x${pc.toString(16)}: there is a hook already`);
     }
     this.#hooks.set(pc, hook);
+    const page = Math.floor(pc / PAGE_SIZE);
+    const here = this.#pages.get(page) ?? new Set();
+    this.#pages.set(page, here.add(pc));
     this.#changed(pc);
     return {
       [Symbol.dispose]: () => {
         if (this.#hooks.get(pc) !== hook) return;
         this.#hooks.delete(pc);
+        if (here.delete(pc) && here.size === 0) this.#pages.delete(page);
         this.#changed(pc);
       },
     };

@@ -31,7 +31,7 @@ export interface Compressed {
   readonly name: string;
   readonly pattern: Pattern;
   readonly expansion: string;
-  readonly when?: (field: (name: string) => number) => boolean;
+  readonly when?: ((field: (name: string) => number) => boolean) | undefined;
 }
 /** A decoded instruction. Register and CSR fields are read from `word`, which is the 32-bit form even of a compressed one. */
 export interface Instruction {
@@ -134,6 +134,10 @@ export class Isa {
     }
     this.#compressed = [...compressed];
     this.#illegal = this.named(illegal);
+  }
+  /** The compressed instructions. */
+  get compressed(): readonly Compressed[] {
+    return this.#compressed;
   }
   named(name: string): Definition {
     return this.#byName.get(name)!;

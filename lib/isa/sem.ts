@@ -55,6 +55,13 @@ export interface Alu<V> {
   shl(a: V, b: V): V;
   shr(a: V, b: V): V;
   sar(a: V, b: V): V;
+  /** Rotations use the low log2(width) bits, too. */
+  rotl(a: V, b: V): V;
+  rotr(a: V, b: V): V;
+  /** Leading and trailing zeros (the width for 0), and ones. */
+  clz(a: V): V;
+  ctz(a: V): V;
+  cpop(a: V): V;
   div(a: V, b: V): V;
   divu(a: V, b: V): V;
   rem(a: V, b: V): V;
@@ -95,6 +102,8 @@ export interface Fpu<V> {
   fromInteger(type: IntegerType, x: V): V;
   /** `a`, a value of the other format, in this one. */
   convert(a: V): V;
+  /** The class of `a` as fclass gives it: one bit of ten, in 64. */
+  classify(a: V): V;
   /** Reinterpretation of 64 (d) or 32 (s) integer bits. */
   fromBits(bits: V): V;
 }
@@ -126,6 +135,8 @@ export interface Sem<V> {
   low(value: V): V;
   signed(word: V): V;
   unsigned(word: V): V;
+  /** `a` if the 32-bit condition is not 0, else `b`; both are evaluated. */
+  select(condition: V, a: V, b: V): V;
   /** Upper 64 bits of the product: signed×signed, unsigned×unsigned, signed×unsigned. */
   mulh(a: V, b: V): V;
   mulhu(a: V, b: V): V;
@@ -149,6 +160,10 @@ export interface Sem<V> {
   jump(target: V): void;
   trap(cause: Cause, value?: V): void;
   synchronize(what: "memory" | "fetch"): void;
+  /** Ends a definition: back to where the trap of this level came from. */
+  returnFromTrap(level: "M"): void;
+  /** Retires at once; whoever runs the hart may let time pass. */
+  wait(): void;
 }
 
 /** What an instruction does. */

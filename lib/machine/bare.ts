@@ -36,6 +36,8 @@ export function createBare(
   };
   const toHost = address("tohost");
   const fromHost = address("fromhost");
+  if (toHost !== undefined) checkHostWord("tohost", toHost, size);
+  if (fromHost !== undefined) checkHostWord("fromhost", fromHost, size);
   const warned = new Set<number>();
   const page = toHost === undefined ? undefined : Math.floor(toHost / PAGE_SIZE) * PAGE_SIZE;
   const guard = () => {
@@ -81,7 +83,7 @@ export function createBare(
     let result = ENOSYS;
     if (number === SYSTEM_EXIT) return { kind: "exit", code: Number(word(1) & 0xffn) };
     if (number === SYSTEM_WRITE) {
-      const data = memory.read(word(2), Number(word(3) & 0xffffffffn));
+      const data = memory.read(word(2), Number(word(3)));
       const stream = word(1) === 1n ? options.stdout : word(1) === 2n ? options.stderr : undefined;
       if (word(1) !== 1n && word(1) !== 2n) result = EBADF;
       else if (!data) result = EFAULT;
@@ -120,7 +122,8 @@ export function createBare(
     signature() {
       const begin = address("begin_signature");
       const end = address("end_signature");
-      if (begin === undefined || end === undefined) return undefined;
+      if (begin === undefined || end === undefined || begin > end) return undefined;
+      if (!memory.allows(BigInt(begin), end - begin, READ)) return undefined;
       let text = "";
       for (let at = begin; at + 8 <= end; at += 8) {
         text += memory.view.getBigUint64(at, true).toString(16).padStart(16, "0") + "\n";
@@ -128,4 +131,14 @@ export function createBare(
       return text;
     },
   };
+}
+
+/** Refuses a word of the host's that firmware has not in its RAM. */
+function checkHostWord(name: string, address: number, ramSize: number): void {
+  if (address >= RAM_START && address < RAM_START + ramSize && address % 8 === 0) return;
+  throw new SyntaxError(
+    `Cannot run firmware: ${name} is at 0x${
+      address.toString(16)
+    }; it must be a word of 8 bytes, aligned, in RAM from 0x${RAM_START.toString(16)} on`,
+  );
 }

@@ -130,8 +130,10 @@ export function parseElf(bytes: Uint8Array): Elf {
   if (entrySize !== PROGRAM_HEADER_SIZE) refuse("e_phentsize", 54, `${entrySize}: it must be 56`);
   reader.span("e_phoff", 32, programOffset, count * PROGRAM_HEADER_SIZE);
   const segments: Segment[] = [];
+  /** Where each segment's header is. */
+  const headers = new Map<Segment, number>();
   let stackExecutable = false;
-  let interpreter: string | undefined;
+  let interpreter: Uint8Array | undefined;
   let tls: Elf["tls"];
   let headerAddress = 0n;
   for (let k = 0; k < count; k++) {
@@ -146,7 +148,7 @@ export function parseElf(bytes: Uint8Array): Elf {
     const size = reader.u64("p_memsz", at + 40);
     reader.span("p_filesz", at + 32, offset, fileSize);
     const data = bytes.subarray(offset, offset + fileSize);
-    if (kind === PT_INTERP) interpreter = textOf(data, 0);
+    if (kind === PT_INTERP) interpreter = data;
     else if (kind === PT_TLS) tls = { address, size };
     else {
       if (size < BigInt(fileSize)) refuse("p_memsz", at + 40, "less than p_filesz");
@@ -157,14 +159,16 @@ export function parseElf(bytes: Uint8Array): Elf {
           `0x${address.toString(16)} + 0x${size.toString(16)} lies beyond 4 GiB`,
         );
       }
-      segments.push({ address, data, size, flags });
+      const segment = { address, data, size, flags };
+      segments.push(segment);
+      headers.set(segment, at);
       if (offset <= programOffset && programOffset < offset + fileSize) {
         headerAddress = address + BigInt(programOffset - offset);
       }
     }
   }
   if (segments.length === 0) refuse("e_phnum", 56, `none of ${count} program headers is PT_LOAD`);
-  checkOverlap(segments, programOffset);
+  checkOverlap(headers);
   const entry = reader.u64("e_entry", 24);
   const sections = readSections(reader, bytes);
   return {
@@ -176,7 +180,7 @@ export function parseElf(bytes: Uint8Array): Elf {
     relatives: readRelatives(reader, sections),
     programHeaders: { address: headerAddress, count },
     stackExecutable,
-    interpreter,
+    interpreter: interpreter && createNames(interpreter, "p_type", programOffset)(0),
     tls,
     bytes,
   };
@@ -208,16 +212,14 @@ function checkIdentification(bytes: Uint8Array, reader: Reader): void {
   }
 }
 
-function checkOverlap(segments: readonly Segment[], at: number): void {
-  const sorted = [...segments].sort((a, b) => a.address < b.address ? -1 : 1);
-  sorted.forEach((segment, k) => {
+function checkOverlap(headers: ReadonlyMap<Segment, number>): void {
+  const sorted = [...headers].filter(([{ size }]) => size > 0n)
+    .sort(([a], [b]) => a.address < b.address ? -1 : 1);
+  sorted.forEach(([segment], k) => {
     const next = sorted[k + 1];
-    if (next && segment.address + segment.size > next.address) {
-      refuse(
-        "p_vaddr",
-        at,
-        `segments at 0x${segment.address.toString(16)} and 0x${next.address.toString(16)} overlap`,
-      );
+    if (next && segment.address + segment.size > next[0].address) {
+      const [first, second] = [segment, next[0]].map(({ address }) => `0x${address.toString(16)}`);
+      refuse("p_vaddr", next[1] + 16, `segments at ${first} and ${second} overlap`);
     }
   });
 }
@@ -280,6 +282,7 @@ function readSections(reader: Reader, bytes: Uint8Array): Section[] {
   const entrySize = reader.u16("e_shentsize", 58);
   if (entrySize !== SECTION_HEADER_SIZE) refuse("e_shentsize", 58, `${entrySize}: it must be 64`);
   reader.span("e_shoff", 40, start, count * SECTION_HEADER_SIZE);
+  let total = 0;
   const drafts = Array.from({ length: count }, (_, k) => {
     const at = start + k * SECTION_HEADER_SIZE;
     const type = reader.u32("sh_type", at + 4);
@@ -287,9 +290,14 @@ function readSections(reader: Reader, bytes: Uint8Array): Section[] {
     const offset = inFile ? reader.offset("sh_offset", at + 24) : 0;
     const size = inFile ? reader.offset("sh_size", at + 32) : 0;
     reader.span("sh_size", at + 32, offset, size);
+    // No byte is in two sections, so that reading them all is no more work than the file is long.
+    total += size;
+    if (total > bytes.length) {
+      refuse("sh_size", at + 32, `sections overlap: the first ${k + 1} have ${total} bytes in all`);
+    }
     const address = reader.u64("sh_addr", at + 16);
     return {
-      nameAt: reader.u32("sh_name", at),
+      nameOffset: reader.u32("sh_name", at),
       type,
       address,
       offset,
@@ -299,16 +307,35 @@ function readSections(reader: Reader, bytes: Uint8Array): Section[] {
   });
   const names = drafts[reader.u16("e_shstrndx", 62)];
   if (!names) refuse("e_shstrndx", 62, "there is no such section");
-  const texts = bytes.subarray(names.offset, names.offset + names.size);
-  return drafts.map(({ nameAt, ...section }) => ({ ...section, name: textOf(texts, nameAt) }));
+  const nameAt = createNames(contentOf(bytes, names), "sh_name", start);
+  return drafts.map(({ nameOffset, ...section }) => ({ ...section, name: nameAt(nameOffset) }));
+}
+
+function contentOf(bytes: Uint8Array, { offset, size }: { offset: number; size: number }) {
+  return bytes.subarray(offset, offset + size);
 }
 
 const decoder = new TextDecoder();
+/** A table whose names together are this many times its own length is no honest one. */
+const MOST_SHARING = 64;
 
-/** The NUL-terminated text at `at`; what runs past the end is cut. */
-function textOf(bytes: Uint8Array, at: number): string {
-  const end = bytes.indexOf(0, at);
-  return decoder.decode(bytes.subarray(at, end < 0 ? bytes.length : end));
+/**
+ * Reads the NUL-terminated texts of a table; what runs past its end is cut.
+ *
+ * Names may share bytes, and damaged ones can all be as long as the table: what is read in all is
+ * limited, and beyond that the field that names them, in the table at `at`, is refused.
+ */
+function createNames(table: Uint8Array, field: string, at: number): (offset: number) => string {
+  let left = 65536 + table.length * MOST_SHARING;
+  return (offset) => {
+    const nul = table.indexOf(0, offset);
+    const end = nul < 0 ? table.length : nul;
+    left -= Math.max(0, end - offset);
+    if (left < 0) {
+      refuse(field, at, "the names are longer than any table of strings would make them");
+    }
+    return decoder.decode(table.subarray(offset, end));
+  };
 }
 
 const TYPES: readonly ElfSymbol["type"][] = ["notype", "object", "func"];
@@ -320,13 +347,14 @@ function readSymbols(reader: Reader, bytes: Uint8Array, sections: readonly Secti
   if (!table) return [];
   const names = sections[table.link];
   if (!names) {
+    const header = reader.offset("e_shoff", 40) + sections.indexOf(table) * SECTION_HEADER_SIZE;
     refuse(
       "sh_link",
-      table.offset,
-      `${table.name} names string table ${table.link}, and there is none`,
+      header + 40,
+      `the symbol table names string table ${table.link}, and there is none`,
     );
   }
-  const texts = bytes.subarray(names.offset, names.offset + names.size);
+  const nameAt = createNames(contentOf(bytes, names), "st_name", table.offset);
   const symbols: ElfSymbol[] = [];
   for (let at = table.offset; at + SYMBOL_SIZE <= table.offset + table.size; at += SYMBOL_SIZE) {
     const info = bytes[at + 4]!;
@@ -334,7 +362,7 @@ function readSymbols(reader: Reader, bytes: Uint8Array, sections: readonly Secti
     const type = TYPES[info & 15] ?? "other";
     // Sections, files and undefined symbols name no place in the program.
     if (type === "other" || section === 0) continue;
-    const name = textOf(texts, reader.u32("st_name", at));
+    const name = nameAt(reader.u32("st_name", at));
     if (name === "") continue;
     symbols.push({
       name,

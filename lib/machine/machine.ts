@@ -236,7 +236,7 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     engine,
     elf,
     symbols,
-    sites: readSites(elf, new SymbolTable(elf.symbols), bias),
+    sites: readSites(elf, symbols, bias),
     tracing,
     comm: surroundings.comm,
     pid: surroundings.pid,
@@ -263,7 +263,11 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     async run({ limit, slice } = {}) {
       let budget = 20_000n;
       for (;;) {
-        if (stopRequested) return { kind: "interrupted" };
+        if (stopRequested) {
+          // Only this run: who looked around may go on.
+          stopRequested = false;
+          return { kind: "interrupted" };
+        }
         if (limit !== undefined && hart.instret >= limit) return { kind: "limit" };
         const interrupted = surroundings.beforeSlice?.(hart);
         if (interrupted) return interrupted;

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { Elf, ElfSymbol } from "./elf.ts";
+import type { Elf, ElfSymbol, Segment } from "./elf.ts";
 import type { SymbolTable } from "./symbols.ts";
 
 /** One call site, as the compiler left it. */
@@ -31,12 +31,21 @@ const NOP = 0x00000013;
 /** More nops than anyone asks for. */
 const MOST = 4096;
 
-/** Finds a program's sites, in order of address; `bias` is how far it was moved. */
+/** Finds a program's sites, in order of address; it and its `symbols` were moved by `bias`. */
 export function readSites(elf: Elf, symbols: SymbolTable, bias = 0n): readonly SiteSource[] {
   const addresses = new Set<bigint>();
   for (const address of listed(elf)) if (address !== 0n) addresses.add(address);
   const sorted = [...addresses].sort((a, b) => a < b ? -1 : 1);
-  return sorted.flatMap((address) => shapeOf(elf, symbols, address, bias) ?? []);
+  const segments = elf.segments.filter(({ data }) => data.length > 0)
+    .sort((a, b) => a.address < b.address ? -1 : 1);
+  let k = 0;
+  return sorted.flatMap((address) => {
+    // Both are in order, so one walk finds the segment of each.
+    while (k < segments.length && endOf(segments[k]!) <= address) k++;
+    const segment = segments[k];
+    if (!segment || segment.address > address) return [];
+    return [shapeOf(segment, symbols, address, bias)];
+  });
 }
 
 /** Every address in the tables, before the bias. */
@@ -60,25 +69,27 @@ function* listed(elf: Elf): Generator<bigint> {
     }
   }
   // A position-independent program has zeros there, and the addresses in its relocations.
-  for (const { address, addend } of elf.relatives) {
-    if (ranges.some(({ start, end }) => start <= address && address < end)) yield addend;
-  }
+  const relocated = new Map(
+    ranges.length === 0 ? [] : elf.relatives.map(({ address, addend }) => [address, addend]),
+  );
   for (const { start, end, offset } of ranges) {
     const count = Number((end - start) / 8n);
-    for (let k = 0; k < count; k++) yield view.getBigUint64(offset + k * 8, true);
+    for (let k = 0; k < count; k++) {
+      yield relocated.get(start + BigInt(8 * k)) ?? view.getBigUint64(offset + k * 8, true);
+    }
   }
 }
 
+function endOf({ address, data }: Segment): bigint {
+  return address + BigInt(data.length);
+}
+
 function shapeOf(
-  elf: Elf,
+  segment: Segment,
   symbols: SymbolTable,
   address: bigint,
   bias: bigint,
-): SiteSource | undefined {
-  const segment = elf.segments.find((each) =>
-    each.address <= address && address < each.address + BigInt(each.data.length)
-  );
-  if (!segment) return undefined;
+): SiteSource {
   const { data } = segment;
   const view = new DataView(data.buffer, data.byteOffset, data.length);
   const first = Number(address - segment.address);
@@ -100,16 +111,10 @@ function shapeOf(
     return { address: place, entry: place, before: 0, after: run, symbol: inside.symbol };
   }
   // The nops may begin before the symbol, which then starts inside them or right behind.
-  for (let before = 2; before <= run; before += 2) {
-    const found = symbols.at(place + BigInt(before));
-    if (found?.offset !== 0n) continue;
-    return {
-      address: place,
-      entry: place + BigInt(before),
-      before,
-      after: run - before,
-      symbol: found.symbol,
-    };
+  const next = symbols.next(place);
+  const before = next === undefined ? Infinity : Number(next.address - place);
+  if (next && before <= run && before % 2 === 0) {
+    return { address: place, entry: next.address, before, after: run - before, symbol: next };
   }
   return { address: place, entry: place, before: 0, after: run, symbol: undefined };
 }

@@ -32,6 +32,25 @@ export class SymbolTable {
 
   /** The symbol that covers `address`, and how far into it that is. */
   at(address: bigint): { readonly symbol: ElfSymbol; readonly offset: bigint } | undefined {
+    const behind = this.#firstBehind(address);
+    const symbol = this.#ordered[behind - 1];
+    if (!symbol) return undefined;
+    const offset = address - symbol.address;
+    // A symbol without a size reaches to the next one.
+    if (symbol.size > 0n && offset >= symbol.size) return undefined;
+    if (symbol.size === 0n && behind === this.#ordered.length && offset > 0x10000n) {
+      return undefined;
+    }
+    return { symbol, offset };
+  }
+
+  /** The first symbol that begins behind `address`. */
+  next(address: bigint): ElfSymbol | undefined {
+    return this.#ordered[this.#firstBehind(address)];
+  }
+
+  /** Index of the first symbol that begins behind `address`. */
+  #firstBehind(address: bigint): number {
     let low = 0;
     let high = this.#ordered.length;
     while (low < high) {
@@ -39,13 +58,7 @@ export class SymbolTable {
       if (this.#ordered[middle]!.address <= address) low = middle + 1;
       else high = middle;
     }
-    const symbol = this.#ordered[low - 1];
-    if (!symbol) return undefined;
-    const offset = address - symbol.address;
-    // A symbol without a size reaches to the next one.
-    if (symbol.size > 0n && offset >= symbol.size) return undefined;
-    if (symbol.size === 0n && low === this.#ordered.length && offset > 0x10000n) return undefined;
-    return { symbol, offset };
+    return low;
   }
 
   /** All symbols of that name; the same static function may be there several times. */

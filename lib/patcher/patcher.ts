@@ -175,12 +175,14 @@ export class Patcher {
 
   /** Points the pair at a label of a trampoline at `func` (`ftrace_update_ftrace_func`). */
   ftraceUpdateFtraceFunc(pair: bigint, func: bigint): void {
+    // Where no fence comes at the end, each pair is followed by one for all harts, as a site is.
+    const fence = this.scheme.fencesAtEnd === "none" ? "remote" : "local";
     this.#stopped(() => {
       this.#writeAll(
         callPair("ra", pair, func).map((word, k) => ({
           address: pair + BigInt(k * 4),
           bytes: wordBytes(word),
-          fence: k === 1 ? "local" : "none",
+          fence: k === 1 ? fence : "none",
         })),
       );
     });

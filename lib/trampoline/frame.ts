@@ -23,7 +23,7 @@ export interface FrameLayout {
   readonly s0: number | undefined;
   /** In ARGS frames the address of a direct trampoline, 0 for none. */
   readonly t1: number | undefined;
-  /** Address of a direct trampoline where the frame keeps it apart from t1. */
+  /** The field `direct_tramp` of CALL_OPS frames; trampolines leave through t1 all the same. */
   readonly directTramp: number | undefined;
   /** a0; a1 to a7 follow. */
   readonly a0: number;

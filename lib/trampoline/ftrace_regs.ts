@@ -121,10 +121,9 @@ export class FtraceRegs {
     this.instructionPointer = this.returnAddress;
   }
 
-  /** Address of a direct trampoline to leave through, or 0. */
+  /** Address of a direct trampoline to leave through, or 0: the slot of t1, where there is one. */
   get directTramp(): bigint {
-    const { directTramp, t1 } = this.#layout;
-    return this.#get(directTramp ?? t1);
+    return this.#get(this.#layout.t1);
   }
   set directTramp(value: bigint) {
     this.#set(this.#layout.t1, value);
