@@ -7,25 +7,42 @@
  * @module
  */
 
+/** Where an instruction names a register. */
 export type Field = "rd" | "rs1" | "rs2" | "rs3";
+/** Floating-point format: single or double precision. */
 export type Format = "s" | "d";
+/** Integer operand of a floating-point conversion, as its mnemonic says it. */
 export type IntegerType = "w" | "wu" | "l" | "lu";
+/** What an atomic memory operation does with the old value and the operand. */
 export type AmoOperation = "swap" | "add" | "xor" | "and" | "or" | "min" | "max" | "minu" | "maxu";
+/** What a CSR instruction does with the old value and its source. */
 export type CsrUpdate = "write" | "set" | "clear";
 
 /** Size and interpretation of a memory access. */
 export interface Access {
+  /** Bytes. */
   readonly bytes: 1 | 2 | 4 | 8;
+  /** How a loaded value is widened; `float` ones are bits of that format. */
   readonly as: "signed" | "unsigned" | "float";
 }
-export const BYTE: Access = { bytes: 1, as: "signed" },
-  UBYTE: Access = { bytes: 1, as: "unsigned" };
-export const HALF: Access = { bytes: 2, as: "signed" },
-  UHALF: Access = { bytes: 2, as: "unsigned" };
-export const WORD: Access = { bytes: 4, as: "signed" },
-  UWORD: Access = { bytes: 4, as: "unsigned" };
+/** Access of lb and sb. */
+export const BYTE: Access = { bytes: 1, as: "signed" };
+/** Access of lbu. */
+export const UBYTE: Access = { bytes: 1, as: "unsigned" };
+/** Access of lh and sh. */
+export const HALF: Access = { bytes: 2, as: "signed" };
+/** Access of lhu. */
+export const UHALF: Access = { bytes: 2, as: "unsigned" };
+/** Access of lw, sw and the word atomics. */
+export const WORD: Access = { bytes: 4, as: "signed" };
+/** Access of lwu. */
+export const UWORD: Access = { bytes: 4, as: "unsigned" };
+/** Access of ld, sd and the doubleword atomics. */
 export const LONG: Access = { bytes: 8, as: "signed" };
-export const SINGLE: Access = { bytes: 4, as: "float" }, DOUBLE: Access = { bytes: 8, as: "float" };
+/** Access of flw. */
+export const SINGLE: Access = { bytes: 4, as: "float" };
+/** Access of fld and fsd. */
+export const DOUBLE: Access = { bytes: 8, as: "float" };
 
 /** Trap causes, numbered as mcause numbers them; a host call is the first custom cause. */
 export const Cause = {
@@ -42,9 +59,13 @@ export const Cause = {
   EcallM: 11,
   HostCall: 24,
 } as const;
+/** One of them. */
 export type Cause = typeof Cause[keyof typeof Cause];
 
-/** Integer arithmetic at one width. Total, with RISC-V's corner cases: x/0 = -1, x%0 = x, MIN/-1 = MIN. Shifts use the low log2(width) bits. */
+/**
+ * Integer arithmetic at one width. Total, with RISC-V's corner cases: x/0 = -1, x%0 = x,
+ * MIN/-1 = MIN. Shifts use the low log2(width) bits.
+ */
 export interface Alu<V> {
   add(a: V, b: V): V;
   sub(a: V, b: V): V;
@@ -74,6 +95,7 @@ export interface Alu<V> {
   ltu(a: V, b: V): V;
   geu(a: V, b: V): V;
 }
+/** The name of an integer operation. */
 export type AluOperation = keyof Alu<unknown>;
 
 /**
@@ -108,6 +130,7 @@ export interface Fpu<V> {
   fromBits(bits: V): V;
 }
 
+/** The words. */
 export interface Sem<V> {
   // ---- operands: fields of the instruction
   x(field: Field): V;

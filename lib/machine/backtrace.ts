@@ -24,6 +24,7 @@ export function backtrace(hart: Hart): readonly bigint[] {
   if (executable(ra)) found.push(ra);
   let frame = register(S0);
   let low = register(SP);
+  let innermost = true;
   // A frame record is {fp at −16, ra at −8}, and frames go up the stack.
   while (found.length < MOST && frame > low && frame % 8n === 0n) {
     const record = memory.read(frame - 16n, 16);
@@ -31,7 +32,9 @@ export function backtrace(hart: Hart): readonly bigint[] {
     const view = new DataView(record.buffer);
     const back = view.getBigUint64(8, true);
     if (!executable(back)) break;
-    if (back !== found.at(-1)) found.push(back);
+    // The innermost frame may hold what the register still has; others repeat in a recursion.
+    if (!innermost || back !== ra) found.push(back);
+    innermost = false;
     low = frame;
     frame = view.getBigUint64(0, true);
   }

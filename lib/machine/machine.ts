@@ -109,7 +109,7 @@ export interface Machine {
   fenceI(): void;
   /** Steps harts that are stopped at a pc `inside`, until none is; not one that is in a host call. */
   park(inside: (pc: number) => boolean): void;
-  /** Ends the run at the next slice, as if interrupted. */
+  /** Ends the run, or the next one if there is none, as interrupted; a run after that goes on. */
   requestStop(): void;
   /** Which guest stack an address lies on. */
   stackIdentity(hart: Hart, sp: number): number;
@@ -186,6 +186,13 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
   const bias = elf.type === "DYN"
     ? (kind === "bare" ? RAM_START : PIE_BIAS) - lowest / 4096n * 4096n
     : 0n;
+  for (const { address, size } of elf.segments) {
+    const start = address + bias;
+    if (start + size <= 2n ** 32n) continue;
+    throw new SyntaxError(
+      `Cannot load the segment at 0x${start.toString(16)}: it lies beyond 4 GiB`,
+    );
+  }
   const tracing = createTracingRange(memory, kind === "bare" ? undefined : Number(lowest + bias));
   const symbols = new SymbolTable(elf.symbols, bias);
   const hart = new Hart(0, memory, kind === "bare" ? "M" : "U");

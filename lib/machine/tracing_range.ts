@@ -25,15 +25,17 @@ export interface MachineTracingRange {
 const SIZE = 0x100000;
 const BARE_START = 0x7ff00000;
 const REACH = 2 ** 31;
+const MEMORY_SIZE = 2 ** 32;
 
 /** Reserves the range: below a bare machine's RAM, or at the end of what the lowest text reaches. */
 export function createTracingRange(
   memory: Memory,
   lowestText: number | undefined,
 ): MachineTracingRange {
+  const reached = Math.min((lowestText ?? 0) + REACH, MEMORY_SIZE);
   const start = lowestText === undefined
     ? BARE_START
-    : Math.floor((lowestText + REACH) / PAGE_SIZE) * PAGE_SIZE - SIZE;
+    : Math.floor(reached / PAGE_SIZE) * PAGE_SIZE - SIZE;
   const end = start + SIZE;
   let next = start;
   return {

@@ -1,0 +1,223 @@
+/**
+ * The system calls about memory, signals, time and the process itself, and all of them by number.
+ *
+ * Time is the hart's virtual time; what is random comes from the seed. So a run is the same each
+ * time, whatever the host does.
+ *
+ * Calls about files are `linux_file_calls.ts`; names of calls that are not here `linux_names.ts`.
+ *
+ * @module
+ */
+import type { Hart } from "../hart/hart.ts";
+import { backtrace } from "./backtrace.ts";
+import { EAGAIN, EFAULT, EINVAL, ENOSYS, ESRCH, ETIMEDOUT } from "./linux_errno.ts";
+import { answerWords, FILE_CALLS } from "./linux_file_calls.ts";
+import { STACK_SIZE } from "./linux_memory.ts";
+import { SYSTEM_CALLS } from "./linux_names.ts";
+import { type Call, type Calls, int, type Process, readWords, size } from "./linux_process.ts";
+
+const BILLION = 1_000_000_000n;
+/** CLOCK_REALTIME of the first instruction: 2033-05-18, a time that no real run is mistaken for. */
+const EPOCH = 2_000_000_000n * BILLION;
+const CLOCK_REALTIME = 0, CLOCK_REALTIME_COARSE = 5;
+const CLOCKS = 12;
+const MAP_ANONYMOUS = 0x20, MAP_FAILED_WRITABLE_SHARED = 3;
+const MADV_DONTNEED = 4;
+const RLIMIT_STACK = 3, RLIMIT_NOFILE = 7;
+const FUTEX_COMMAND = 0x7f, FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_WAIT_BITSET = 9;
+const FUTEX_WAKE_BITSET = 10;
+const SP = 2;
+
+/** riscv_hwprobe keys and what this machine answers (arch/riscv/include/uapi/asm/hwprobe.h). */
+const HWPROBE: Readonly<Record<string, bigint>> = {
+  "0": 0n,
+  "1": 0n,
+  "2": 0n,
+  /** Base behaviour: IMA. */
+  "3": 1n,
+  /** F and D, C, Zba, Zbb, Zbs, Zicond; no V. */
+  "4": 1n | 2n | 8n | 16n | 32n | (1n << 35n),
+  /** Misaligned accesses are slow, but work. */
+  "5": 2n,
+};
+
+const PROCESS_CALLS: Calls = {
+  brk: ({ space }, [wanted]) => space.brk(wanted),
+  mmap(process, [address, length, protection, flags, fd, offset]) {
+    const { space, files, memory } = process;
+    const anonymous = (int(flags) & MAP_ANONYMOUS) !== 0;
+    if (anonymous) return space.mmap(address, length, int(protection), int(flags));
+    const open = files.get(int(fd));
+    if (open?.kind !== "file" || offset % 4096n !== 0n) return -EINVAL;
+    const shared = (int(flags) & MAP_FAILED_WRITABLE_SHARED) === 1;
+    if (shared && (int(protection) & 2) !== 0) return -EINVAL;
+    return space.mmap(address, length, int(protection), int(flags), (at) => {
+      const data = new Uint8Array(size(length));
+      const count = files.read(open, data, Number(offset));
+      if (count > 0) memory.poke(at, data.subarray(0, count));
+    });
+  },
+  munmap: ({ space }, [address, length]) => space.munmap(address, length),
+  mprotect: ({ space }, [address, length, protection]) =>
+    space.mprotect(address, length, int(protection)),
+  mremap: ({ space }, [address, oldLength, newLength, flags]) =>
+    space.mremap(address, oldLength, newLength, int(flags)),
+  madvise({ space }, [address, length, advice]) {
+    if (int(advice) === MADV_DONTNEED) space.discard(address, length);
+    return 0;
+  },
+  riscv_flush_icache({ harts }, [start, end]) {
+    for (const hart of harts) hart.fetched.drop(Number(start), Number(end));
+    return 0;
+  },
+  riscv_hwprobe({ memory }, [pairs, count]) {
+    for (let k = 0n; k < count; k++) {
+      const at = pairs + k * 16n;
+      const key = readWords(memory, at, 1)?.[0];
+      if (key === undefined) return -EFAULT;
+      const value = HWPROBE[String(key)];
+      const answer = value === undefined ? [-1n, 0n] : [key, value];
+      if (!memory.write(at, new Uint8Array(new BigInt64Array(answer).buffer))) return -EFAULT;
+    }
+    return 0;
+  },
+
+  rt_sigaction: ({ signals }, [signal, newAt, oldAt, setSize]) =>
+    signals.action(int(signal), newAt, oldAt, setSize),
+  rt_sigprocmask: ({ signals }, [how, newAt, oldAt, setSize]) =>
+    signals.procmask(int(how), newAt, oldAt, setSize),
+  rt_sigpending: ({ signals }, [at]) => signals.pending(at),
+  sigaltstack: ({ signals }, [newAt, oldAt], hart) =>
+    signals.alternateStack(newAt, oldAt, BigInt.asUintN(64, hart.x[SP]!)),
+  tgkill: (process, [group, thread, signal]) =>
+    sendTo(process, int(group) === process.pid ? int(thread) : -1, int(signal)),
+  tkill: (process, [thread, signal]) => sendTo(process, int(thread), int(signal)),
+  kill: (process, [pid, signal]) =>
+    sendTo(process, int(pid) === 0 ? process.pid : int(pid), int(signal)),
+
+  clock_gettime(process, [clock, at], hart) {
+    if (int(clock) < 0 || int(clock) >= CLOCKS) return -EINVAL;
+    const isReal = int(clock) === CLOCK_REALTIME || int(clock) === CLOCK_REALTIME_COARSE;
+    return answerTime(process, at, clockOf(process, hart) + (isReal ? EPOCH : 0n));
+  },
+  clock_getres: (process, [clock, at]) =>
+    int(clock) < 0 || int(clock) >= CLOCKS ? -EINVAL : at === 0n ? 0 : answerTime(process, at, 1n),
+  gettimeofday(process, [at], hart) {
+    const now = EPOCH + clockOf(process, hart);
+    return at === 0n ? 0 : answerWords(process, at, [now / BILLION, now % BILLION / 1000n]);
+  },
+  times(process, [at], hart) {
+    const ticks = clockOf(process, hart) / 10_000_000n;
+    if (at !== 0n && answerWords(process, at, [ticks, 0n, 0n, 0n]) < 0) return -EFAULT;
+    return ticks;
+  },
+  nanosleep: (process, [at]) => sleep(process, at, 0n),
+  clock_nanosleep(process, [clock, flags, at], hart) {
+    const isReal = int(clock) === CLOCK_REALTIME;
+    const base = int(flags) & 1 ? clockOf(process, hart) + (isReal ? EPOCH : 0n) : 0n;
+    return sleep(process, at, base);
+  },
+  getrandom(process, [at, length]) {
+    const bytes = new Uint8Array(Math.min(size(length), 2 ** 20));
+    process.random(bytes);
+    return process.memory.write(at, bytes) ? bytes.length : -EFAULT;
+  },
+
+  getpid: ({ pid }) => pid,
+  gettid: ({ pid }) => pid,
+  getppid: () => 1,
+  getuid: ({ uid }) => uid,
+  geteuid: ({ uid }) => uid,
+  getgid: ({ uid }) => uid,
+  getegid: ({ uid }) => uid,
+  set_tid_address: ({ pid }) => pid,
+  set_robust_list: () => 0,
+  sched_yield: () => 0,
+  sched_getaffinity: (process, [, , at]) => answerWords(process, at, [1n]) < 0 ? -EFAULT : 8,
+  rseq({ memory }, [at, length]) {
+    if (length < 32n) return -EINVAL;
+    return memory.write(at, new Uint8Array(8)) ? 0 : -EFAULT;
+  },
+  uname({ memory }, [at]) {
+    const fields = ["Linux", "hartrace", "6.12.107", "#1 hartrace", "riscv64", "(none)"];
+    const data = new Uint8Array(fields.length * 65);
+    fields.forEach((field, k) => data.set(new TextEncoder().encode(field), k * 65));
+    return memory.write(at, data) ? 0 : -EFAULT;
+  },
+  prlimit64(process, [, resource, newAt, oldAt]) {
+    const most = (1n << 64n) - 1n;
+    const limit = int(resource) === RLIMIT_STACK
+      ? BigInt(STACK_SIZE)
+      : int(resource) === RLIMIT_NOFILE
+      ? 1024n
+      : most;
+    if (newAt !== 0n && !readWords(process.memory, newAt, 2)) return -EFAULT;
+    return oldAt === 0n ? 0 : answerWords(process, oldAt, [limit, limit]);
+  },
+  getrusage: ({ memory }, [, at]) => memory.write(at, new Uint8Array(144)) ? 0 : -EFAULT,
+  sysinfo: ({ memory }, [at]) => memory.write(at, new Uint8Array(112)) ? 0 : -EFAULT,
+  futex(process, [at, operation, value, timeout], hart) {
+    switch (int(operation) & FUTEX_COMMAND) {
+      case FUTEX_WAKE:
+      case FUTEX_WAKE_BITSET:
+        return 0;
+      case FUTEX_WAIT:
+      case FUTEX_WAIT_BITSET: {
+        const word = process.memory.read(at, 4);
+        if (!word) return -EFAULT;
+        if (new DataView(word.buffer).getUint32(0, true) !== Number(value & 0xffffffffn)) {
+          return -EAGAIN;
+        }
+        if (timeout !== 0n) return sleep(process, timeout, 0n) < 0 ? -EFAULT : -ETIMEDOUT;
+        // Nobody is left who could wake the only thread.
+        const reason = "its only thread waits for a futex that nobody can wake";
+        return { kind: "deadlock", reason, backtrace: backtrace(hart) };
+      }
+      default:
+        return -ENOSYS;
+    }
+  },
+  exit: (_process, [code]) => ({ kind: "exit", code: int(code) & 255 }),
+  exit_group: (_process, [code]) => ({ kind: "exit", code: int(code) & 255 }),
+};
+
+/** Virtual time, with what sleeps have added. */
+function clockOf(process: Process, hart: Hart): bigint {
+  return hart.now() + process.slept;
+}
+
+function answerTime(process: Process, at: bigint, time: bigint): number {
+  return answerWords(process, at, [time / BILLION, time % BILLION]);
+}
+
+/** Lets the time of a `struct timespec` pass at once. */
+function sleep(process: Process, at: bigint, since: bigint): number {
+  const words = readWords(process.memory, at, 2);
+  if (!words) return -EFAULT;
+  const [seconds, nanoseconds] = words as [bigint, bigint];
+  if (seconds < 0n || nanoseconds < 0n || nanoseconds >= BILLION) return -EINVAL;
+  const span = seconds * BILLION + nanoseconds - since;
+  if (span > 0n) process.slept += span;
+  return 0;
+}
+
+function sendTo({ signals, pid, uid }: Process, target: number, signal: number): number {
+  return target === pid ? signals.send(signal, pid, uid) : -ESRCH;
+}
+
+const CALLS: Calls = { ...FILE_CALLS, ...PROCESS_CALLS };
+const BY_NUMBER = new Map<number, Call>(
+  Object.entries(SYSTEM_CALLS).flatMap(([number, name]) => {
+    const call = CALLS[name];
+    return call ? [[Number(number), call]] : [];
+  }),
+);
+
+/** The system call with this number; one that is not there gives ENOSYS and says so once. */
+export function systemCall(number: number): Call {
+  return BY_NUMBER.get(number) ?? (({ warnOnce }) => {
+    const name = SYSTEM_CALLS[number] ?? "unknown";
+    warnOnce(`system call ${number} (${name}) is not implemented: ENOSYS`);
+    return -ENOSYS;
+  });
+}

@@ -1,0 +1,301 @@
+/**
+ * Files of a Linux process: descriptors, and which of the host's files it may see.
+ *
+ * Nothing is visible unless an option says so. Under `root` the guest sees a tree of its own,
+ * read-only; paths are walked one name at a time, with symbolic links taken as the guest would take
+ * them, so none leads out. `allow` shows single files and folders under their own names.
+ *
+ * @module
+ */
+import {
+  EACCES,
+  EBADF,
+  EEXIST,
+  EINVAL,
+  EISDIR,
+  ELOOP,
+  EMFILE,
+  ENOENT,
+  ENOSPC,
+  ENOTDIR,
+  EROFS,
+  ESPIPE,
+} from "./linux_errno.ts";
+
+/** Opening flags (asm-generic/fcntl.h). */
+const O_ACCMODE = 3, O_CREAT = 0o100, O_EXCL = 0o200, O_TRUNC = 0o1000, O_APPEND = 0o2000;
+const O_DIRECTORY = 0o200000, O_CLOEXEC = 0o2000000;
+const MOST_DESCRIPTORS = 1024;
+const MOST_LINKS = 40;
+
+/** What a descriptor stands for. */
+export type OpenFile =
+  | { readonly kind: "stdin" | "stdout" | "stderr"; flags: number }
+  | { readonly kind: "directory"; readonly host: string; flags: number }
+  | { readonly kind: "file"; readonly file: Deno.FsFile; readonly host: string; flags: number };
+
+/** Which files the guest may see. */
+export interface FileAccess {
+  /** Folder that is its `/`. */
+  readonly root?: string | undefined;
+  /** `PATH` or `PATH:rw`. */
+  readonly allow?: readonly string[] | undefined;
+  /** Takes a line about a file it asked for in vain. */
+  readonly warn: (line: string) => void;
+}
+
+/** Where a guest's path leads. */
+interface Place {
+  readonly host: string;
+  readonly writable: boolean;
+}
+
+/** The descriptor table. Calls give a number or a negated errno. */
+export class Files {
+  readonly #open = new Map<number, OpenFile>([
+    [0, { kind: "stdin", flags: 0 }],
+    [1, { kind: "stdout", flags: 1 }],
+    [2, { kind: "stderr", flags: 1 }],
+  ]);
+  readonly #root: string | undefined;
+  readonly #allowed: readonly { readonly path: string; readonly writable: boolean }[];
+  readonly #warn: (line: string) => void;
+  #warned = false;
+
+  /** @throws {RangeError} If a folder or file named by an option is not there. */
+  constructor({ root, allow = [], warn }: FileAccess) {
+    this.#root = root === undefined ? undefined : realPath(root, "--root");
+    this.#allowed = allow.map((entry) => {
+      const writable = entry.endsWith(":rw");
+      const path = writable ? entry.slice(0, -3) : entry;
+      return { path: realPath(path, "--allow", writable), writable };
+    });
+    this.#warn = warn;
+  }
+
+  /** The working directory as the guest names it. */
+  get cwd(): string {
+    return this.#root === undefined && this.#allowed.length > 0 ? Deno.cwd() : "/";
+  }
+
+  /** What a descriptor stands for. */
+  get(descriptor: number): OpenFile | undefined {
+    return this.#open.get(descriptor);
+  }
+
+  /** `openat`. */
+  open(path: string, flags: number, mode: number): number {
+    const place = this.#find(path);
+    if (typeof place === "number") return place;
+    const writes = (flags & O_ACCMODE) !== 0;
+    if ((writes || flags & (O_CREAT | O_TRUNC)) && !place.writable) {
+      const exists = statOf(place.host) !== undefined;
+      if (writes || !exists) return this.#root !== undefined ? -EROFS : -EACCES;
+    }
+    const descriptor = this.#free();
+    if (descriptor === undefined) return -EMFILE;
+    const there = statOf(place.host);
+    if (there && flags & O_CREAT && flags & O_EXCL) return -EEXIST;
+    if (!there && !(flags & O_CREAT)) return -ENOENT;
+    if (there?.isDirectory) {
+      if (writes) return -EISDIR;
+      this.#open.set(descriptor, { kind: "directory", host: place.host, flags });
+      return descriptor;
+    }
+    if (flags & O_DIRECTORY) return -ENOTDIR;
+    try {
+      const file = Deno.openSync(place.host, {
+        read: (flags & O_ACCMODE) !== 1,
+        write: writes,
+        create: (flags & O_CREAT) !== 0 && place.writable,
+        truncate: (flags & O_TRUNC) !== 0 && writes,
+        append: (flags & O_APPEND) !== 0 && writes,
+        mode: mode & 0o777,
+      });
+      this.#open.set(descriptor, {
+        kind: "file",
+        file,
+        host: place.host,
+        flags: flags & ~O_CLOEXEC,
+      });
+      return descriptor;
+    } catch (error) {
+      return -errnoOf(error);
+    }
+  }
+
+  /** `close`. */
+  close(descriptor: number): number {
+    const open = this.#open.get(descriptor);
+    if (!open) return -EBADF;
+    this.#open.delete(descriptor);
+    const shared = [...this.#open.values()].includes(open);
+    if (open.kind === "file" && !shared) open.file.close();
+    return 0;
+  }
+
+  /** `dup`, `dup3` to a given number, F_DUPFD from a least one. */
+  duplicate(descriptor: number, least = 0, exact = false): number {
+    const open = this.#open.get(descriptor);
+    if (!open) return -EBADF;
+    if (exact && this.#open.has(least)) this.close(least);
+    const copy = exact ? least : this.#free(least);
+    if (copy === undefined || copy >= MOST_DESCRIPTORS) return -EMFILE;
+    this.#open.set(copy, open);
+    return copy;
+  }
+
+  /** Closes all files of the host's. */
+  closeAll(): void {
+    for (const descriptor of [...this.#open.keys()]) this.close(descriptor);
+  }
+
+  /** Reads into `data` from a file; bytes or a negated errno. */
+  read(open: OpenFile, data: Uint8Array, offset?: number): number {
+    if (open.kind === "directory") return -EISDIR;
+    if (open.kind !== "file") return -EBADF;
+    try {
+      if (offset === undefined) return open.file.readSync(data) ?? 0;
+      const before = open.file.seekSync(0, Deno.SeekMode.Current);
+      open.file.seekSync(offset, Deno.SeekMode.Start);
+      const count = open.file.readSync(data) ?? 0;
+      open.file.seekSync(before, Deno.SeekMode.Start);
+      return count;
+    } catch (error) {
+      return -errnoOf(error);
+    }
+  }
+
+  /** Writes to a file; bytes or a negated errno. */
+  write(open: OpenFile, data: Uint8Array): number {
+    if (open.kind !== "file" || (open.flags & O_ACCMODE) === 0) return -EBADF;
+    try {
+      return open.file.writeSync(data);
+    } catch (error) {
+      return -errnoOf(error);
+    }
+  }
+
+  /** `lseek`. */
+  seek(descriptor: number, offset: number, whence: number): number {
+    const open = this.#open.get(descriptor);
+    if (!open) return -EBADF;
+    if (open.kind !== "file") return open.kind === "directory" ? 0 : -ESPIPE;
+    if (whence < 0 || whence > 2) return -EINVAL;
+    try {
+      return open.file.seekSync(offset, whence as Deno.SeekMode);
+    } catch {
+      return -EINVAL;
+    }
+  }
+
+  /** What `stat` says of a path, or a negated errno; `follow` goes through a last symbolic link. */
+  stat(path: string, follow = true): Deno.FileInfo | number {
+    const place = this.#find(path, follow);
+    if (typeof place === "number") return place;
+    return statOf(place.host, follow) ?? -ENOENT;
+  }
+
+  /** Where a symbolic link points, or a negated errno. */
+  readLink(path: string): string | number {
+    const place = this.#find(path, false);
+    if (typeof place === "number") return place;
+    if (!statOf(place.host)) return -ENOENT;
+    try {
+      return Deno.readLinkSync(place.host);
+    } catch {
+      return -EINVAL;
+    }
+  }
+
+  /** The host's file behind a guest's path, or a negated errno. */
+  #find(path: string, follow = true): Place | number {
+    if (path === "") return -ENOENT;
+    if (this.#root !== undefined) {
+      const host = walk(this.#root, path, follow);
+      if (typeof host === "number") return host;
+      return this.#allowedAt(host) ?? { host, writable: false };
+    }
+    const absolute = path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
+    const host = walk("", absolute, follow);
+    if (typeof host === "number" && this.#allowed.length > 0) return host;
+    const place = typeof host === "string" ? this.#allowedAt(host) : undefined;
+    if (place) return place;
+    if (!this.#warned) {
+      this.#warned = true;
+      this.#warn(`openat ${path}: ENOENT; show it to the guest with --allow ${path} or --root DIR`);
+    }
+    return -ENOENT;
+  }
+
+  #allowedAt(host: string): Place | undefined {
+    const entries = this.#allowed.filter(({ path }) =>
+      host === path || host.startsWith(path === "/" ? "/" : `${path}/`)
+    );
+    if (entries.length === 0) return undefined;
+    return { host, writable: entries.some(({ writable }) => writable) };
+  }
+
+  #free(least = 0): number | undefined {
+    for (let number = least; number < MOST_DESCRIPTORS; number++) {
+      if (!this.#open.has(number)) return number;
+    }
+    return undefined;
+  }
+}
+
+/** Walks `path` below the folder `root`, in which absolute links and `..` stay. */
+function walk(root: string, path: string, follow: boolean): string | number {
+  const names = path.split("/").filter((name) => name !== "" && name !== ".");
+  const at: string[] = [];
+  let links = 0;
+  while (names.length > 0) {
+    const name = names.shift()!;
+    if (name === "..") {
+      at.pop();
+      continue;
+    }
+    const here = `${root}/${[...at, name].join("/")}`;
+    const info = statOf(here, false);
+    if (info?.isSymlink && (follow || names.length > 0)) {
+      if (++links > MOST_LINKS) return -ELOOP;
+      const target = Deno.readLinkSync(here);
+      if (target.startsWith("/")) at.length = 0;
+      names.unshift(...target.split("/").filter((part) => part !== "" && part !== "."));
+      continue;
+    }
+    if (!info && names.length > 0) return -ENOENT;
+    if (info && !info.isDirectory && names.length > 0) return -ENOTDIR;
+    at.push(name);
+  }
+  return `${root}/${at.join("/")}`;
+}
+
+function statOf(host: string, follow = true): Deno.FileInfo | undefined {
+  try {
+    return follow ? Deno.statSync(host) : Deno.lstatSync(host);
+  } catch {
+    return undefined;
+  }
+}
+
+function realPath(path: string, option: string, mayBeNew = false): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) || "/" : ".";
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    if (mayBeNew && statOf(folder)?.isDirectory) return `${Deno.realPathSync(folder)}/${name}`;
+    throw new RangeError(`Cannot show ${path} to the guest (${option}): there is no such file`);
+  }
+}
+
+/** The errno of what the host's file system said. */
+export function errnoOf(error: unknown): number {
+  if (error instanceof Deno.errors.NotFound) return ENOENT;
+  if (error instanceof Deno.errors.AlreadyExists) return EEXIST;
+  if (error instanceof Deno.errors.PermissionDenied) return EACCES;
+  if (error instanceof Deno.errors.NotCapable) return EACCES;
+  if (error instanceof Error && "code" in error && error.code === "ENOSPC") return ENOSPC;
+  return EINVAL;
+}
