@@ -18,7 +18,8 @@ import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
 import type { PathCost } from "../trampoline/caller.ts";
 import type { FrameLayout } from "../trampoline/frame.ts";
 import { FtraceRegs, returnFrame } from "../trampoline/ftrace_regs.ts";
-import { OPS_SLOT, type TracingArea } from "./tracing_area.ts";
+import { type RecordingState, writeRecordingThunk } from "./recording_thunk.ts";
+import { LITERAL_OFFSET, OPS_SLOT, type TracingArea } from "./tracing_area.ts";
 
 /** A call on its way to the tracers. One object, filled anew for each call. */
 export interface TracedCall {
@@ -70,6 +71,7 @@ export function createCallPaths(
   machine: Machine,
   area: TracingArea,
   handlers: CallHandlers,
+  recording: RecordingState,
   guest: boolean,
 ): CallPaths {
   const { memory, engine } = machine;
@@ -152,7 +154,15 @@ export function createCallPaths(
   };
   if (!guest) {
     const entry = Number(symbols.ftrace_caller);
-    engine.hook(entry, { host: (hart) => enterFast(hart, frame, cost.caller) });
+    engine.hook(entry, {
+      host: (hart) => enterFast(hart, frame, cost.caller),
+      emit(thunk) {
+        const literalOffset = area.literals ? LITERAL_OFFSET : undefined;
+        const { ipOffset, clobbersT4 } = trampolines;
+        const caller = { frame, cost: cost.caller, ipOffset, literalOffset, clobbersT4 };
+        writeRecordingThunk(thunk, caller, recording);
+      },
+    });
     engine.hook(Number(symbols.return_to_handler), { host: leaveFast });
     if (symbols.ftrace_regs_caller !== undefined && regsFrame && cost.regsCaller) {
       const regs = Number(symbols.ftrace_regs_caller);

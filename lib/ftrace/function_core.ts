@@ -34,6 +34,7 @@ import {
 } from "./ftrace_ops.ts";
 import { createHookTable, type HookTable } from "./hook_table.ts";
 import { createRecords } from "./records.ts";
+import type { RecordingState } from "./recording_thunk.ts";
 import type { RingBuffer } from "./ring_buffer.ts";
 import { createTracingArea, OPS_SLOT, type TracingArea } from "./tracing_area.ts";
 
@@ -131,6 +132,14 @@ export function createFunctionCore(
   /** Newest first, as the kernel's list is. */
   let registered: readonly RegisteredOps[] = [];
   let calls = 0;
+  const cells = memory.allocateHost(16);
+  const recording: RecordingState = {
+    recorder: cells,
+    shared: cells + 4,
+    calls: cells + 8,
+    control: options.buffer.controlOf(0),
+    pid: machine.pid,
+  };
   const virtualHooks = new Map<number, Disposable>();
   const targets = new Map<number, Target>();
 
@@ -160,6 +169,7 @@ export function createFunctionCore(
   /** Points the trampoline itself at whom it calls, where that is not said by each site. */
   const publish = (slot: number) => {
     area.shared = slot;
+    memory.hostView.setUint32(recording.shared, Number(area.ops(slot)), true);
     if (era.opsLiteral) return;
     const { function_trace_op, ftrace_call_dest } = area.trampolines.data;
     const func = slot === OPS_SLOT.nop ? symbols.ftrace_stub : area.stub(slot);
@@ -193,6 +203,10 @@ export function createFunctionCore(
       if (to) targets.set(record.index, to);
       else targets.delete(record.index);
     }
+    // The recording ops needs no host while its callback is the built-in one.
+    const recorder = registered.find(({ ops }) => ops.func === functionTraceCall && !ops.hit);
+    const recorderOps = recorder ? Number(area.ops(recorder.slot)) : 0;
+    memory.hostView.setUint32(recording.recorder, recorderOps, true);
     const slot = slotFor(registered);
     if (registered.length > 1) publish(OPS_SLOT.list);
     patcher.update(changes, nopTarget);
@@ -265,15 +279,21 @@ export function createFunctionCore(
     }
   };
 
-  const paths = createCallPaths(machine, area, {
-    entry(hart, ip, sp, at, layout, slot) {
-      const record = byIp.get(ip);
-      if (record) dispatch(hart, record, sp, at, layout, slot);
+  const paths = createCallPaths(
+    machine,
+    area,
+    {
+      entry(hart, ip, sp, at, layout, slot) {
+        const record = byIp.get(ip);
+        if (record) dispatch(hart, record, sp, at, layout, slot);
+      },
+      virtual: (hart, record, sp, at, layout) =>
+        dispatch(hart, record, sp, at, layout, OPS_SLOT.list),
+      leave: options.onReturn,
     },
-    virtual: (hart, record, sp, at, layout) =>
-      dispatch(hart, record, sp, at, layout, OPS_SLOT.list),
-    leave: options.onReturn,
-  }, options.guestTrampoline);
+    recording,
+    options.guestTrampoline,
+  );
 
   const add = (ops: FtraceOps, handler: (call: TracedCall) => void): FtraceRegistration => {
     const flags = checkFlags(ops, era, registered);
@@ -330,7 +350,7 @@ export function createFunctionCore(
     returnToHandler: symbols.return_to_handler,
     functionTraceCall,
     get calls() {
-      return calls;
+      return calls + Number(memory.hostView.getBigUint64(recording.calls, true));
     },
     targetOf: (record) => targets.get(record.index) ?? nopTarget,
     register(ops) {

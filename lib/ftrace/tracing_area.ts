@@ -30,6 +30,9 @@ const PAGE = 4096;
 /** The slots that the core itself takes. */
 export const OPS_SLOT = { list: 0, nop: 1, first: 2 } as const;
 
+/** How far before its ip a call-ops site has its literal: ip is entry + 4, the literal entry − 8. */
+export const LITERAL_OFFSET = 12;
+
 /** The tracing range of one machine, filled. */
 export interface TracingArea {
   /** The trampolines and where their labels are. */
@@ -42,6 +45,8 @@ export interface TracingArea {
   take(flags: number): number;
   /** Gives a slot back. */
   free(slot: number): void;
+  /** Whether sites have literals that name their ops. */
+  readonly literals: boolean;
   /** Says which slot sites without a literal call: what the trampoline itself was pointed at. */
   shared: number;
   /** The slot that a site at `ip` calls: its literal's, or the shared one; undefined if neither is known. */
@@ -88,11 +93,11 @@ export function createTracingArea(machine: Machine, era: EraName, literals: bool
 
   return {
     trampolines,
+    literals,
     shared: OPS_SLOT.nop,
     slotAt(ip) {
       if (!literals) return this.shared;
-      // ip is entry + 4, the literal lies at entry − 8.
-      const address = Number(memory.view.getBigUint64(ip - 12, true));
+      const address = Number(memory.view.getBigUint64(ip - LITERAL_OFFSET, true));
       const slot = (address - structs) / OPS_SIZE;
       return Number.isInteger(slot) && used.has(slot) ? slot : undefined;
     },

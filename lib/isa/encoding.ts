@@ -1,54 +1,100 @@
 /**
- * Encoding patterns: `"imm[11:0] rs1 000 rd 0010011"` is parsed once and read both ways, as decoder and as encoder.
- * `imm` is sign-extended, `uimm` is not; `rd'` is a three-bit register, x8 to x15.
+ * Encoding patterns: `"imm[11:0] rs1 000 rd 0010011"` is parsed once and read both ways, as decoder
+ * and as encoder.
+ *
+ * A pattern lists the word from its highest bit down: digits are fixed, a name is a field, and the
+ * ranges behind it say which of the field's bits lie there. `imm` is sign-extended, every other
+ * field is not; a name with an apostrophe is a three-bit register, x8 to x15.
+ *
+ * `define` and `compress` make the entries of the tables (`rv64i.ts` and so on); `decode.ts` puts
+ * the tables together.
+ *
  * @module
  */
 import type { Meaning } from "./sem.ts";
 
-/** One run of bits: `length` bits at `at` of the word hold bits `low`… of a field. */
-interface Run {
+/** One run of bits of a field, of which each may have several. */
+export interface Run {
+  /** Lowest bit in the word. */
   readonly at: number;
+  /** Bits. */
   readonly length: number;
+  /** Name of the field. */
   readonly field: string;
+  /** Lowest bit in the field. */
   readonly low: number;
 }
+
+/** A parsed pattern. */
 export interface Pattern {
+  /** Width of the word. */
   readonly bits: 16 | 32;
+  /** Which bits are fixed. */
   readonly mask: number;
+  /** What they are. */
   readonly match: number;
+  /** All other bits. */
   readonly runs: readonly Run[];
+  /** Highest bit of `imm`, −1 if there is none. */
   readonly signBit: number;
 }
-export interface Definition {
+
+/** An entry of a table of instructions. */
+export interface Entry {
+  /** Mnemonic, without suffixes for bits that order memory. */
   readonly name: string;
+  /** How it is encoded. */
   readonly pattern: Pattern;
+  /** Its operands as they are written, e.g. `rd,imm(rs1)`: the words of `OPERANDS` in `operands.ts`. */
   readonly text: string;
+  /** What it does. */
   readonly meaning: Meaning;
+}
+
+/** An instruction of an instruction set. */
+export interface Definition extends Entry {
+  /** Its place among the definitions of the set. */
   readonly index: number;
 }
+
 /** A compressed instruction: another way to write the 32-bit instruction in `expansion`. */
 export interface Compressed {
+  /** Mnemonic, with its `c.`. */
   readonly name: string;
+  /** How it is encoded. */
   readonly pattern: Pattern;
+  /** Its operands as they are written. */
+  readonly text: string;
+  /** The 32-bit instruction: its mnemonic, and for each word of its text a field or a value. */
   readonly expansion: string;
-  readonly when?: ((field: (name: string) => number) => boolean) | undefined;
+  /** Whether fields have values that are not reserved, nor another instruction's. */
+  readonly when: (field: (name: string) => number) => boolean;
 }
-/** A decoded instruction. Register and CSR fields are read from `word`, which is the 32-bit form even of a compressed one. */
+
+/** A decoded instruction. */
 export interface Instruction {
+  /** What it is; `illegal` where it is none. */
   readonly definition: Definition;
+  /** Its 32-bit form, even where it was compressed: registers and CSRs are read from it. The raw bits of an illegal one. */
   readonly word: number;
+  /** Bytes it takes. */
   readonly length: 2 | 4;
+  /** Its immediate, whatever the field is called; 0 if it has none. */
   readonly imm: number;
 }
 
 /** Where the ISA puts the register fields, in every 32-bit format. */
 export const SHIFT = { rd: 7, rs1: 15, rs2: 20, rs3: 27 } as const;
-const WIDTH: Record<string, number> = {
+
+/** Widths of fields that patterns name without a range; five bits otherwise. */
+const WIDTHS: Readonly<Record<string, number>> = {
   rm: 3,
   csr: 12,
   aq: 1,
   rl: 1,
-  fence: 12,
+  fm: 4,
+  pred: 4,
+  succ: 4,
   shamt: 6,
   shamtw: 5,
   "rd'": 3,
@@ -56,8 +102,32 @@ const WIDTH: Record<string, number> = {
   "rs2'": 3,
 };
 
+/** An entry of a table of instructions. */
+export function define(name: string, encoding: string, text: string, meaning: Meaning): Entry {
+  return { name, pattern: parsePattern(encoding, 32), text, meaning };
+}
+
+/** An entry of the table of compressed instructions. */
+export function compress(
+  name: string,
+  encoding: string,
+  text: string,
+  expansion: string,
+  when: Compressed["when"] = () => true,
+): Compressed {
+  return { name, pattern: parsePattern(encoding, 16), text, expansion, when };
+}
+
+/**
+ * Parses a pattern.
+ *
+ * @throws {SyntaxError} If it does not say what every bit is.
+ */
 export function parsePattern(text: string, bits: 16 | 32 = 32): Pattern {
-  let at: number = bits, mask = 0, match = 0, signBit = -1;
+  let at: number = bits;
+  let mask = 0;
+  let match = 0;
+  let signBit = -1;
   const runs: Run[] = [];
   for (const token of text.split(" ")) {
     if (/^[01]+$/.test(token)) {
@@ -66,137 +136,58 @@ export function parsePattern(text: string, bits: 16 | 32 = 32): Pattern {
       match |= parseInt(token, 2) << at;
       continue;
     }
-    const [, field, ranges] = token.match(/^([a-z0-9']+)(?:\[(.+)\])?$/)!;
-    for (const range of ranges?.split("|") ?? [`${(WIDTH[field!] ?? 5) - 1}:0`]) {
-      const [high, low = high] = range.split(":").map(Number) as [number, number?];
-      at -= high - low! + 1;
-      runs.push({ at, length: high - low! + 1, field: field!, low: low! });
+    const parts = /^([a-z0-9']+)(?:\[([\d:|]+)\])?$/.exec(token);
+    if (!parts) throw new SyntaxError(`Cannot parse encoding "${text}": "${token}" is no field`);
+    const field = parts[1]!;
+    const ranges = parts[2]?.split("|") ?? [`${(WIDTHS[field] ?? 5) - 1}:0`];
+    for (const range of ranges) {
+      const [high = 0, low = high] = range.split(":").map(Number);
+      const length = high - low + 1;
+      at -= length;
+      runs.push({ at, length, field, low });
       if (field === "imm") signBit = Math.max(signBit, high);
     }
   }
-  if (at !== 0) throw new Error(`Encoding "${text}" is ${bits - at} bits long, not ${bits}`);
+  if (at !== 0) {
+    throw new SyntaxError(`Cannot parse encoding "${text}": ${bits - at} bits, not ${bits}`);
+  }
   return { bits, mask: mask >>> 0, match: match >>> 0, runs, signBit };
 }
 
-/** Value of one field of `word`. */
-export function extract(pattern: Pattern, word: number, name: string): number {
+/** Whether a word has the pattern's fixed bits. */
+export function matches(pattern: Pattern, word: number): boolean {
+  return ((word ^ pattern.match) & pattern.mask) === 0;
+}
+
+/** Whether a pattern has a field. */
+export function has({ runs }: Pattern, field: string): boolean {
+  return runs.some((run) => run.field === field);
+}
+
+/** Value of one field of `word`; a three-bit register's is 8 to 15. */
+export function extract(pattern: Pattern, word: number, field: string): number {
   let value = 0;
   for (const run of pattern.runs) {
-    if (run.field === name) value |= ((word >>> run.at) & (2 ** run.length - 1)) << run.low;
+    if (run.field === field) value |= ((word >>> run.at) & (2 ** run.length - 1)) << run.low;
   }
-  if (name.endsWith("'")) return value + 8;
-  return name === "imm" ? (value << (31 - pattern.signBit)) >> (31 - pattern.signBit) : value;
+  if (field.endsWith("'")) return value + 8;
+  return field === "imm" ? signExtend(value, pattern.signBit) : value;
 }
-/** The word that holds these field values. */
+
+/** Extends the sign, bit `signBit`, to 32 bits. */
+export function signExtend(value: number, signBit: number): number {
+  return (value << (31 - signBit)) >> (31 - signBit);
+}
+
+/**
+ * The word that holds these values; fields without one are 0.
+ *
+ * A value that its field cannot hold is cut off: `extract` then gives another one.
+ */
 export function insert(pattern: Pattern, fields: Readonly<Record<string, number>>): number {
   let word = pattern.match;
   for (const run of pattern.runs) {
-    word |= ((fields[run.field]! >> run.low) & (2 ** run.length - 1)) << run.at;
+    word |= (((fields[run.field] ?? 0) >> run.low) & (2 ** run.length - 1)) << run.at;
   }
   return word >>> 0;
-}
-const IMMEDIATES = ["imm", "uimm", "shamt", "shamtw"];
-const words = (text: string) => text.match(/[\w'.-]+/g) ?? [];
-const REGISTER_NAMES =
-  "zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6"
-    .split(" ");
-function operandValue(text: string): number {
-  const named = REGISTER_NAMES.indexOf(text);
-  return named >= 0 ? named : Number(text.replace(/^[xf](?=\d)/, ""));
-}
-
-/** Decoder, assembler and disassembler over a table of definitions. */
-export class Isa {
-  readonly definitions: Definition[] = [];
-  readonly #byName = new Map<string, Definition>();
-  readonly #buckets: Definition[][] = Array.from({ length: 256 }, () => []);
-  readonly #compressed: Compressed[];
-  readonly #expanded = new Float64Array(65536).fill(-1);
-  readonly #immediateRuns: (readonly Run[])[] = [];
-  readonly #illegal: Definition;
-
-  constructor(
-    table: readonly Omit<Definition, "index">[],
-    compressed: readonly Compressed[],
-    illegal: string,
-  ) {
-    for (const entry of table) {
-      const definition = { ...entry, index: this.definitions.length };
-      this.definitions.push(definition);
-      this.#byName.set(entry.name, definition);
-      this.#immediateRuns.push(entry.pattern.runs.filter((run) => IMMEDIATES.includes(run.field)));
-      for (let key = 0; key < 256; key++) { // opcode bits 6..2 and funct3
-        const probe = ((key >> 3) << 2) | ((key & 7) << 12) | 3;
-        if (((probe ^ entry.pattern.match) & entry.pattern.mask & 0x707f) === 0) {
-          this.#buckets[key]!.push(definition);
-        }
-      }
-    }
-    this.#compressed = [...compressed];
-    this.#illegal = this.named(illegal);
-  }
-  /** The compressed instructions. */
-  get compressed(): readonly Compressed[] {
-    return this.#compressed;
-  }
-  named(name: string): Definition {
-    return this.#byName.get(name)!;
-  }
-
-  /** Decodes the instruction whose first 32 bits are `bits`. */
-  decode(bits: number): Instruction {
-    const length = (bits & 3) === 3 ? 4 : 2;
-    const word = length === 4 ? bits >>> 0 : this.expand(bits & 0xffff);
-    const bucket = this.#buckets[(((word >>> 2) & 31) << 3) | ((word >>> 12) & 7)]!;
-    for (let k = 0; k < bucket.length; k++) {
-      const definition = bucket[k]!, pattern = definition.pattern;
-      if (((word & pattern.mask) >>> 0) !== pattern.match) continue;
-      const runs = this.#immediateRuns[definition.index]!;
-      let imm = 0;
-      for (let r = 0; r < runs.length; r++) {
-        imm |= ((word >>> runs[r]!.at) & (2 ** runs[r]!.length - 1)) << runs[r]!.low;
-      }
-      if (pattern.signBit >= 0) imm = (imm << (31 - pattern.signBit)) >> (31 - pattern.signBit);
-      return { definition, word, length, imm };
-    }
-    return { definition: this.#illegal, word: bits, length, imm: 0 };
-  }
-  /** The 32-bit form of a compressed instruction; 0 (illegal) if there is none. */
-  expand(half: number): number {
-    let word = this.#expanded[half]!;
-    if (word < 0) {
-      const entry = this.#compressed.find(({ pattern, when }) =>
-        (half & pattern.mask) === pattern.match &&
-        (when?.((name) => extract(pattern, half, name)) ?? true)
-      );
-      word = entry
-        ? this.assemble(
-          entry.expansion.replace(/\b(rd'|rs1'|rs2'|rd|rs1|rs2|imm|uimm)(?![\w'])/g, (name) =>
-            String(extract(entry.pattern, half, name))),
-        )
-        : 0;
-      this.#expanded[half] = word;
-    }
-    return word;
-  }
-  assemble(line: string): number {
-    const [name, ...operands] = words(line);
-    const definition = this.#byName.get(name!);
-    if (!definition) {
-      throw new SyntaxError(`Cannot assemble "${line}": no instruction is called ${name}`);
-    }
-    const fields: Record<string, number> = { rm: 7, aq: 0, rl: 0, fence: 0xff };
-    words(definition.text).forEach((field, k) => fields[field] = operandValue(operands[k]!));
-    return insert(definition.pattern, fields);
-  }
-  disassemble({ definition, word, imm }: Instruction): string {
-    const operands = definition.text.replace(/[a-z][\w]*/g, (field) => {
-      if (IMMEDIATES.includes(field)) return String(imm);
-      const value = extract(definition.pattern, word, field);
-      return field in SHIFT
-        ? (definition.name.startsWith("f") ? `f${value}` : REGISTER_NAMES[value]!)
-        : String(value);
-    });
-    return `${definition.name} ${operands}`.trim();
-  }
 }

@@ -1,0 +1,63 @@
+/**
+ * The words that a definition's operand text is written in.
+ *
+ * One text serves the assembler, the disassembler and the expansion of compressed instructions: in
+ * `rd,imm(rs1)` each word names a field of the encoding and says how its value is spelled. A word
+ * that is not listed here stands for itself, as `sp` does in `rd,uimm(sp)`.
+ *
+ * @module
+ */
+
+/** How the value of a field is spelled. */
+export type Spelling =
+  /** An integer register. */
+  | "x"
+  /** A float register. */
+  | "f"
+  /** Decimal. */
+  | "number"
+  /** Hexadecimal. */
+  | "hexadecimal"
+  /** Bits 31 to 12 of the field's value, hexadecimal. */
+  | "upper"
+  /** An address, of which the field has the distance from pc. */
+  | "target"
+  /** The name of a CSR. */
+  | "csr"
+  /** A rounding mode; may be left out, for dynamic. */
+  | "rounding"
+  /** A set of the letters i, o, r and w. */
+  | "order";
+
+/** One word of an operand text. */
+export interface Operand {
+  /** The field. */
+  readonly field: string;
+  /** Its spelling. */
+  readonly spelling: Spelling;
+}
+
+/** All words. */
+export const OPERANDS: Readonly<Record<string, Operand>> = {
+  ...registers("x", "", ["rd", "rs1", "rs2", "rd'", "rs1'", "rs2'"]),
+  ...registers("f", "f", ["rd", "rs1", "rs2", "rs3", "rd'", "rs2'"]),
+  imm: { field: "imm", spelling: "number" },
+  uimm: { field: "uimm", spelling: "number" },
+  shamt: { field: "shamt", spelling: "hexadecimal" },
+  shamtw: { field: "shamtw", spelling: "hexadecimal" },
+  upper: { field: "imm", spelling: "upper" },
+  target: { field: "imm", spelling: "target" },
+  csr: { field: "csr", spelling: "csr" },
+  rm: { field: "rm", spelling: "rounding" },
+  pred: { field: "pred", spelling: "order" },
+  succ: { field: "succ", spelling: "order" },
+};
+
+function registers(spelling: "x" | "f", prefix: string, fields: readonly string[]) {
+  return Object.fromEntries(fields.map((field) => [prefix + field, { field, spelling }]));
+}
+
+/** The operand words of a text, in order, with those that stand for themselves. */
+export function wordsOf(text: string): readonly string[] {
+  return text.match(/[a-z]\w*'?/g) ?? [];
+}
