@@ -48,7 +48,7 @@ export { Hart } from "./lib/hart/hart.ts";
 export type { Csrs } from "./lib/hart/csr.ts";
 export { causeName, type Trap } from "./lib/hart/trap.ts";
 export type { Engine, Hook, Stop, TracingRange } from "./lib/engine/engine.ts";
-export type { ThunkWriter } from "./lib/engine/thunk.ts";
+export { compileThunk, type ThunkWriter } from "./lib/engine/thunk.ts";
 export {
   createRecord,
   type DynFtrace,
@@ -69,7 +69,14 @@ export {
   ftraceRefCount,
   type RecordKind,
 } from "./lib/patcher/dyn_ftrace.ts";
-export { FtraceBug, type PatchStatistics, siteWords } from "./lib/patcher/patcher.ts";
+export {
+  FtraceBug,
+  Patcher,
+  type PatchStatistics,
+  type PatchText,
+  type SiteChange,
+  siteWords,
+} from "./lib/patcher/patcher.ts";
 export type { SchemeName, Site, SiteScheme, Target, Write } from "./lib/patcher/scheme.ts";
 export { FtraceRegs, type PartialRegs, type PtRegs } from "./lib/trampoline/ftrace_regs.ts";
 export type { FrameLayout, ReturnLayout } from "./lib/trampoline/frame.ts";
@@ -120,6 +127,10 @@ export {
   type RingStatistics,
 } from "./lib/ftrace/ring_buffer.ts";
 export type { FunctionCore } from "./lib/ftrace/function_core.ts";
+export type { HookTable } from "./lib/ftrace/hook_table.ts";
+export type { TracingArea } from "./lib/ftrace/tracing_area.ts";
+export type { TracedCall } from "./lib/ftrace/call_paths.ts";
+export { Code, type MemoryName, type PlainName, type ValueType } from "./lib/wasm/code.ts";
 export type {
   EventCommon,
   FunctionEvent,

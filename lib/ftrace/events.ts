@@ -26,8 +26,11 @@ export interface EventCommon {
 
 /** A function was entered (`TRACE_FN`). */
 export interface FunctionEvent extends EventCommon {
+  /** What kind of event it is. */
   readonly type: "function";
+  /** The site. */
   readonly ip: bigint;
+  /** The return address at its entry. */
   readonly parentIp: bigint;
   /** Text between the parentheses with the func-args option, without them. */
   readonly args?: string | undefined;
@@ -35,9 +38,13 @@ export interface FunctionEvent extends EventCommon {
 
 /** The same function was called again from the same place (`TRACE_FUNC_REPEATS`). */
 export interface FunctionRepeatsEvent extends EventCommon {
+  /** What kind of event it is. */
   readonly type: "func_repeats";
+  /** The site. */
   readonly ip: bigint;
+  /** The return address at its entry. */
   readonly parentIp: bigint;
+  /** How often. */
   readonly count: number;
   /** Time of the last repetition, nanoseconds. */
   readonly lastTime: bigint;
@@ -45,9 +52,13 @@ export interface FunctionRepeatsEvent extends EventCommon {
 
 /** A function was entered under the graph tracer (`TRACE_GRAPH_ENT`). */
 export interface GraphEntryEvent extends EventCommon {
+  /** What kind of event it is. */
   readonly type: "funcgraph_entry";
+  /** The function. */
   readonly func: bigint;
+  /** Calls around it on its stack, from 0. */
   readonly depth: number;
+  /** Text between the parentheses, without them. */
   readonly args?: string | undefined;
   /** Where it returns to, with the funcgraph-retaddr option. */
   readonly retaddr?: bigint | undefined;
@@ -55,13 +66,17 @@ export interface GraphEntryEvent extends EventCommon {
 
 /** A function returned under the graph tracer (`TRACE_GRAPH_RET`). */
 export interface GraphExitEvent extends EventCommon {
+  /** What kind of event it is. */
   readonly type: "funcgraph_exit";
+  /** The function. */
   readonly func: bigint;
+  /** Calls around it on its stack, from 0. */
   readonly depth: number;
   /** Nanoseconds. */
   readonly callTime: bigint;
   /** Nanoseconds. */
   readonly returnTime: bigint;
+  /** Calls lost for want of room on the shadow stack. */
   readonly overrun: number;
   /** a0 at the return, unsigned. */
   readonly returnValue?: bigint | undefined;
@@ -71,27 +86,35 @@ export interface GraphExitEvent extends EventCommon {
 
 /** Text put into the trace (`trace_marker`, `TRACE_PRINT`). */
 export interface PrintEvent extends EventCommon {
+  /** What kind of event it is. */
   readonly type: "print";
+  /** The site. */
   readonly ip: bigint;
+  /** The text. */
   readonly text: string;
 }
 
 /** A stack of return addresses, innermost first (`TRACE_STACK`). */
 export interface StackEvent extends EventCommon {
+  /** What kind of event it is. */
   readonly type: "kernel_stack";
+  /** Return addresses. */
   readonly callers: readonly bigint[];
 }
 
 /** A system call was entered (`events/syscalls/sys_enter_NAME`). */
 export interface SyscallEnterEvent extends EventCommon {
+  /** What kind of event it is. */
   readonly type: "sys_enter";
   /** Without `sys_`. */
   readonly name: string;
+  /** Text between the parentheses, without them. */
   readonly args: readonly { readonly name: string; readonly value: bigint }[];
 }
 
 /** A system call was left (`events/syscalls/sys_exit_NAME`). */
 export interface SyscallExitEvent extends EventCommon {
+  /** What kind of event it is. */
   readonly type: "sys_exit";
   /** Without `sys_`. */
   readonly name: string;
@@ -101,8 +124,11 @@ export interface SyscallExitEvent extends EventCommon {
 
 /** Any other event: its name and its text as printed. */
 export interface NamedEvent extends EventCommon {
+  /** What kind of event it is. */
   readonly type: "event";
+  /** Its name. */
   readonly name: string;
+  /** The text. */
   readonly text: string;
 }
 
@@ -120,7 +146,9 @@ export type TraceEvent =
 
 /** Events a full buffer has thrown away, told where they are missing. */
 export interface LostEvents {
+  /** What kind of event it is. */
   readonly type: "lost";
+  /** Hart. */
   readonly cpu: number;
   /** How many; -1 if only that there were some is known. */
   readonly count: number;

@@ -34,9 +34,6 @@ import { ZICSR } from "./zicsr.ts";
 
 const IMMEDIATES = ["imm", "uimm", "shamt", "shamtw"];
 
-/** What fields hold whose operands are left out: rounding as frm says, a fence between everything. */
-export const DEFAULTS: Readonly<Record<string, number>> = { rm: 7, pred: 15, succ: 15 };
-
 /** An instruction set: a decoder over tables of instructions. */
 export class Isa {
   /** Every 32-bit instruction. */
@@ -147,11 +144,11 @@ export class Isa {
       throw new SyntaxError(`Cannot assemble "${line}": no instruction is called ${name}`);
     }
     const { pattern, text } = this.named(name);
-    const fields: Record<string, number> = { ...DEFAULTS };
+    const fields: Record<string, number> = {};
     wordsOf(text).forEach((word, k) => {
-      const { field } = OPERANDS[word]!;
+      const { field, default: left } = OPERANDS[word]!;
       const operand = operands[k];
-      const value = operand === undefined ? DEFAULTS[field] : valueOf(operand);
+      const value = operand === undefined ? left : valueOf(operand);
       if (value === undefined) {
         throw new SyntaxError(`Cannot assemble "${line}": ${operand ?? "nothing"} as ${word}`);
       }

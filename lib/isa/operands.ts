@@ -24,7 +24,7 @@ export type Spelling =
   | "target"
   /** The name of a CSR. */
   | "csr"
-  /** A rounding mode; may be left out, for dynamic. */
+  /** A rounding mode. */
   | "rounding"
   /** A set of the letters i, o, r and w. */
   | "order";
@@ -35,9 +35,11 @@ export interface Operand {
   readonly field: string;
   /** Its spelling. */
   readonly spelling: Spelling;
+  /** The field's value where the operand is left out, if it may be. */
+  readonly default?: number;
 }
 
-/** All words. */
+/** All words. An operand whose value is its default is not printed, but for those of a fence. */
 export const OPERANDS: Readonly<Record<string, Operand>> = {
   ...registers("x", "", ["rd", "rs1", "rs2", "rd'", "rs1'", "rs2'"]),
   ...registers("f", "f", ["rd", "rs1", "rs2", "rs3", "rd'", "rs2'"]),
@@ -48,9 +50,11 @@ export const OPERANDS: Readonly<Record<string, Operand>> = {
   upper: { field: "imm", spelling: "upper" },
   target: { field: "imm", spelling: "target" },
   csr: { field: "csr", spelling: "csr" },
-  rm: { field: "rm", spelling: "rounding" },
-  pred: { field: "pred", spelling: "order" },
-  succ: { field: "succ", spelling: "order" },
+  rm: { field: "rm", spelling: "rounding", default: 7 },
+  // Of instructions that are always exact: assemblers leave the field 0.
+  exact: { field: "rm", spelling: "rounding", default: 0 },
+  pred: { field: "pred", spelling: "order", default: 15 },
+  succ: { field: "succ", spelling: "order", default: 15 },
 };
 
 function registers(spelling: "x" | "f", prefix: string, fields: readonly string[]) {

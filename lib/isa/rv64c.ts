@@ -1,8 +1,9 @@
 /**
  * The C extension: 16-bit spellings of 32-bit instructions.
  *
- * What an encoding reserves is illegal; what it calls a hint is an instruction without an effect,
- * and expands to one. Conditions also keep two entries from matching the same bits.
+ * What the ISA reserves is illegal; what it calls a hint is an instruction without an effect, and
+ * expands to one. A shift by 0 is a hint with a name of its own: on RV128 it shifts by 64.
+ * Conditions also keep two entries from matching the same bits.
  *
  * @module
  */
@@ -23,6 +24,7 @@ const REGISTERS: readonly (readonly [name: string, high: string, low: string])[]
 
 /** Quadrant 0: loads and stores of eight registers. */
 const MEMORY: readonly Compressed[] = [
+  compress("c.unimp", "0000000000000000", "", "illegal"),
   compress(
     "c.addi4spn",
     "000 uimm[5:4|9:6|2|3] rd' 00",
@@ -67,8 +69,22 @@ const IMMEDIATE: readonly Compressed[] = [
     "lui rd,imm",
     (field) => field("imm") !== 0 && field("rd") !== 2,
   ),
-  compress("c.srli", "100 shamt[5] 00 rd' shamt[4:0] 01", "rd',shamt", "srli rd',rd',shamt"),
-  compress("c.srai", "100 shamt[5] 01 rd' shamt[4:0] 01", "rd',shamt", "srai rd',rd',shamt"),
+  compress(
+    "c.srli",
+    "100 shamt[5] 00 rd' shamt[4:0] 01",
+    "rd',shamt",
+    "srli rd',rd',shamt",
+    not("shamt", 0),
+  ),
+  compress(
+    "c.srai",
+    "100 shamt[5] 01 rd' shamt[4:0] 01",
+    "rd',shamt",
+    "srai rd',rd',shamt",
+    not("shamt", 0),
+  ),
+  compress("c.srli64", "100 0 00 rd' 00000 01", "rd'", "srli rd',rd',0"),
+  compress("c.srai64", "100 0 01 rd' 00000 01", "rd'", "srai rd',rd',0"),
   compress("c.andi", "100 imm[5] 10 rd' imm[4:0] 01", "rd',imm", "andi rd',rd',imm"),
   ...REGISTERS.map(([name, high, low]) =>
     compress(`c.${name}`, `100 ${high} 11 rd' ${low} rs2' 01`, "rd',rs2'", `${name} rd',rd',rs2'`)
@@ -80,7 +96,14 @@ const IMMEDIATE: readonly Compressed[] = [
 
 /** Quadrant 2: loads and stores relative to sp, and all 32 registers. */
 const REGISTER: readonly Compressed[] = [
-  compress("c.slli", "000 shamt[5] rd shamt[4:0] 10", "rd,shamt", "slli rd,rd,shamt"),
+  compress(
+    "c.slli",
+    "000 shamt[5] rd shamt[4:0] 10",
+    "rd,shamt",
+    "slli rd,rd,shamt",
+    not("shamt", 0),
+  ),
+  compress("c.slli64", "000 0 rd 00000 10", "rd", "slli rd,rd,0"),
   compress("c.fldsp", "001 uimm[5] rd uimm[4:3|8:6] 10", "frd,uimm(sp)", "fld rd,uimm(sp)"),
   compress(
     "c.lwsp",

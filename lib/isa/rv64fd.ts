@@ -130,7 +130,7 @@ function arithmetic(format: Format, bits: string): readonly Entry[] {
       define(
         `fcvt.${format}.${type}`,
         `11010${bits} ${code} rs1 rm rd 1010011`,
-        "frd,rs1,rm",
+        format === "d" && type.startsWith("w") ? "frd,rs1,exact" : "frd,rs1,rm",
         (s) => s.setF(format, "rd", s.float[format].fromInteger(type, s.x("rs1"))),
       )
     ),
@@ -205,7 +205,7 @@ export const RV64FD: readonly Entry[] = [
   define(
     "fcvt.d.s",
     "0100001 00000 rs1 rm rd 1010011",
-    "frd,frs1,rm",
+    "frd,frs1,exact",
     (s) => s.setF("d", "rd", s.float.d.convert(s.f("s", "rs1"))),
   ),
   ...arithmetic("s", "00"),

@@ -69,7 +69,7 @@ export function createLinux(context: SurroundingsContext): Surroundings {
   };
 
   const call = (hart: Hart): Outcome | undefined | Promise<Outcome | undefined> => {
-    const number = Number(BigInt.asUintN(32, hart.x[A7]!));
+    const number = Number(hart.x[A7]!);
     const args = Array.from(
       { length: 6 },
       (_, n) => BigInt.asUintN(64, hart.x[A0 + n]!),
@@ -108,14 +108,19 @@ export function createLinux(context: SurroundingsContext): Surroundings {
       );
     },
     trap(hart, trap) {
+      // The kernel's way back to the program drops what an lr reserved.
+      hart.reservation = { address: -1n, value: 0n };
       if (trap.cause === Cause.EcallU) return call(hart);
       const outcome = signals.deliverTrap(hart, trap);
       if (outcome) files.closeAll();
       return outcome;
     },
     stackIdentity(_hart, sp) {
+      const alternate = signals.alternateStart(BigInt(sp));
+      if (alternate !== undefined) return Number(alternate);
       if (sp > RETURN_PAGE - PAGE_SIZE - STACK_SIZE && sp <= RETURN_PAGE) return 0;
-      return Number(signals.alternateStart(BigInt(sp)) ?? space.mappingStart(sp));
+      // An sp at the end of its stack lies on the page behind it. Negative, to be no address.
+      return -space.mappingAt(sp - 1);
     },
   };
 }

@@ -10,7 +10,7 @@
  */
 import type { Hart } from "../hart/hart.ts";
 import { backtrace } from "./backtrace.ts";
-import { EAGAIN, EFAULT, EINVAL, ENOSYS, ESRCH, ETIMEDOUT } from "./linux_errno.ts";
+import { EAGAIN, EBADF, EFAULT, EINVAL, ENODEV, ENOSYS, ESRCH, ETIMEDOUT } from "./linux_errno.ts";
 import { answerWords, FILE_CALLS } from "./linux_file_calls.ts";
 import { STACK_SIZE } from "./linux_memory.ts";
 import { SYSTEM_CALLS } from "./linux_names.ts";
@@ -19,14 +19,19 @@ import { type Call, type Calls, int, type Process, readWords, size } from "./lin
 const BILLION = 1_000_000_000n;
 /** CLOCK_REALTIME of the first instruction: 2033-05-18, a time that no real run is mistaken for. */
 const EPOCH = 2_000_000_000n * BILLION;
-const CLOCK_REALTIME = 0, CLOCK_REALTIME_COARSE = 5;
+const CLOCK_REALTIME = 0, CLOCK_PROCESS_CPUTIME_ID = 2, CLOCK_THREAD_CPUTIME_ID = 3;
+const CLOCK_REALTIME_COARSE = 5, CLOCK_REALTIME_ALARM = 8, CLOCK_TAI = 11;
 const CLOCKS = 12;
-const MAP_ANONYMOUS = 0x20, MAP_FAILED_WRITABLE_SHARED = 3;
+const TIMER_ABSTIME = 1;
+const PROT_WRITE = 2;
+const MAP_TYPE = 0x0f, MAP_PRIVATE = 0x02, MAP_ANONYMOUS = 0x20;
 const MADV_DONTNEED = 4;
-const RLIMIT_STACK = 3, RLIMIT_NOFILE = 7;
+const RLIMIT_STACK = 3, RLIMIT_NOFILE = 7, RLIMITS = 16;
 const FUTEX_COMMAND = 0x7f, FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_WAIT_BITSET = 9;
-const FUTEX_WAKE_BITSET = 10;
+const FUTEX_WAKE_BITSET = 10, FUTEX_CLOCK_REALTIME = 0x100;
 const SP = 2;
+/** clock_t: 100 a second, as AT_CLKTCK says. */
+const NANOSECONDS_A_TICK = BILLION / 100n;
 
 /** riscv_hwprobe keys and what this machine answers (arch/riscv/include/uapi/asm/hwprobe.h). */
 const HWPROBE: Readonly<Record<string, bigint>> = {
@@ -39,6 +44,10 @@ const HWPROBE: Readonly<Record<string, bigint>> = {
   "4": 1n | 2n | 8n | 16n | 32n | (1n << 35n),
   /** Misaligned accesses are slow, but work. */
   "5": 2n,
+  /** The highest address. */
+  "7": 2n ** 32n - 1n,
+  /** Ticks of the time CSR a second. */
+  "8": BILLION,
 };
 
 const PROCESS_CALLS: Calls = {
@@ -48,9 +57,12 @@ const PROCESS_CALLS: Calls = {
     const anonymous = (int(flags) & MAP_ANONYMOUS) !== 0;
     if (anonymous) return space.mmap(address, length, int(protection), int(flags));
     const open = files.get(int(fd));
-    if (open?.kind !== "file" || offset % 4096n !== 0n) return -EINVAL;
-    const shared = (int(flags) & MAP_FAILED_WRITABLE_SHARED) === 1;
-    if (shared && (int(protection) & 2) !== 0) return -EINVAL;
+    if (!open) return -EBADF;
+    if (open.kind !== "file") return -ENODEV;
+    if (offset % 4096n !== 0n) return -EINVAL;
+    // What the guest writes to a shared mapping would have to reach the file.
+    const shared = (int(flags) & MAP_TYPE) !== MAP_PRIVATE;
+    if (shared && (int(protection) & PROT_WRITE) !== 0) return -ENODEV;
     return space.mmap(address, length, int(protection), int(flags), (at) => {
       const data = new Uint8Array(size(length));
       const count = files.read(open, data, Number(offset));
@@ -62,15 +74,14 @@ const PROCESS_CALLS: Calls = {
     space.mprotect(address, length, int(protection)),
   mremap: ({ space }, [address, oldLength, newLength, flags]) =>
     space.mremap(address, oldLength, newLength, int(flags)),
-  madvise({ space }, [address, length, advice]) {
-    if (int(advice) === MADV_DONTNEED) space.discard(address, length);
-    return 0;
-  },
+  madvise: ({ space }, [address, length, advice]) =>
+    int(advice) === MADV_DONTNEED ? space.discard(address, length) : 0,
   riscv_flush_icache({ harts }, [start, end]) {
     for (const hart of harts) hart.fetched.drop(Number(start), Number(end));
     return 0;
   },
-  riscv_hwprobe({ memory }, [pairs, count]) {
+  riscv_hwprobe({ memory }, [pairs, count, , , flags]) {
+    if (flags !== 0n) return -EINVAL;
     for (let k = 0n; k < count; k++) {
       const at = pairs + k * 16n;
       const key = readWords(memory, at, 1)?.[0];
@@ -92,13 +103,15 @@ const PROCESS_CALLS: Calls = {
   tgkill: (process, [group, thread, signal]) =>
     sendTo(process, int(group) === process.pid ? int(thread) : -1, int(signal)),
   tkill: (process, [thread, signal]) => sendTo(process, int(thread), int(signal)),
-  kill: (process, [pid, signal]) =>
-    sendTo(process, int(pid) === 0 ? process.pid : int(pid), int(signal)),
+  kill(process, [pid, signal]) {
+    // Its group has its number, and nobody else is in it.
+    const isGroup = int(pid) === 0 || int(pid) === -process.pid;
+    return sendTo(process, isGroup ? process.pid : int(pid), int(signal));
+  },
 
   clock_gettime(process, [clock, at], hart) {
-    if (int(clock) < 0 || int(clock) >= CLOCKS) return -EINVAL;
-    const isReal = int(clock) === CLOCK_REALTIME || int(clock) === CLOCK_REALTIME_COARSE;
-    return answerTime(process, at, clockOf(process, hart) + (isReal ? EPOCH : 0n));
+    const now = readClock(process, int(clock), hart);
+    return now === undefined ? -EINVAL : answerTime(process, at, now);
   },
   clock_getres: (process, [clock, at]) =>
     int(clock) < 0 || int(clock) >= CLOCKS ? -EINVAL : at === 0n ? 0 : answerTime(process, at, 1n),
@@ -107,15 +120,15 @@ const PROCESS_CALLS: Calls = {
     return at === 0n ? 0 : answerWords(process, at, [now / BILLION, now % BILLION / 1000n]);
   },
   times(process, [at], hart) {
-    const ticks = clockOf(process, hart) / 10_000_000n;
+    const ticks = hart.now() / NANOSECONDS_A_TICK;
     if (at !== 0n && answerWords(process, at, [ticks, 0n, 0n, 0n]) < 0) return -EFAULT;
-    return ticks;
+    return clockOf(process, hart) / NANOSECONDS_A_TICK;
   },
   nanosleep: (process, [at]) => sleep(process, at, 0n),
   clock_nanosleep(process, [clock, flags, at], hart) {
-    const isReal = int(clock) === CLOCK_REALTIME;
-    const base = int(flags) & 1 ? clockOf(process, hart) + (isReal ? EPOCH : 0n) : 0n;
-    return sleep(process, at, base);
+    const now = readClock(process, int(clock), hart);
+    if (now === undefined || int(clock) === CLOCK_THREAD_CPUTIME_ID) return -EINVAL;
+    return sleep(process, at, int(flags) & TIMER_ABSTIME ? now : 0n);
   },
   getrandom(process, [at, length]) {
     const bytes = new Uint8Array(Math.min(size(length), 2 ** 20));
@@ -133,7 +146,12 @@ const PROCESS_CALLS: Calls = {
   set_tid_address: ({ pid }) => pid,
   set_robust_list: () => 0,
   sched_yield: () => 0,
-  sched_getaffinity: (process, [, , at]) => answerWords(process, at, [1n]) < 0 ? -EFAULT : 8,
+  // Files are made with the permissions that the host's own mask leaves.
+  umask: () => 0o022,
+  sched_getaffinity(process, [, length, at]) {
+    if (length < 8n || length % 8n !== 0n) return -EINVAL;
+    return answerWords(process, at, [1n]) < 0 ? -EFAULT : 8;
+  },
   rseq({ memory }, [at, length]) {
     if (length < 32n) return -EINVAL;
     return memory.write(at, new Uint8Array(8)) ? 0 : -EFAULT;
@@ -144,7 +162,9 @@ const PROCESS_CALLS: Calls = {
     fields.forEach((field, k) => data.set(new TextEncoder().encode(field), k * 65));
     return memory.write(at, data) ? 0 : -EFAULT;
   },
-  prlimit64(process, [, resource, newAt, oldAt]) {
+  prlimit64(process, [pid, resource, newAt, oldAt]) {
+    if (int(pid) !== 0 && int(pid) !== process.pid) return -ESRCH;
+    if (int(resource) < 0 || int(resource) >= RLIMITS) return -EINVAL;
     const most = (1n << 64n) - 1n;
     const limit = int(resource) === RLIMIT_STACK
       ? BigInt(STACK_SIZE)
@@ -154,8 +174,21 @@ const PROCESS_CALLS: Calls = {
     if (newAt !== 0n && !readWords(process.memory, newAt, 2)) return -EFAULT;
     return oldAt === 0n ? 0 : answerWords(process, oldAt, [limit, limit]);
   },
-  getrusage: ({ memory }, [, at]) => memory.write(at, new Uint8Array(144)) ? 0 : -EFAULT,
-  sysinfo: ({ memory }, [at]) => memory.write(at, new Uint8Array(112)) ? 0 : -EFAULT,
+  getrusage(process, [, at], hart) {
+    const words = new Array<bigint>(18).fill(0n);
+    words[0] = hart.now() / BILLION;
+    words[1] = hart.now() % BILLION / 1000n;
+    return answerWords(process, at, words);
+  },
+  sysinfo(process, [at], hart) {
+    const words = new Array<bigint>(14).fill(0n);
+    words[0] = clockOf(process, hart) / BILLION;
+    words[4] = words[5] = 2n ** 32n;
+    // Processes, a count of 16 bits, and bytes of a unit of memory, 32 bits.
+    words[10] = 1n;
+    words[13] = 1n;
+    return answerWords(process, at, words);
+  },
   futex(process, [at, operation, value, timeout], hart) {
     switch (int(operation) & FUTEX_COMMAND) {
       case FUTEX_WAKE:
@@ -168,7 +201,13 @@ const PROCESS_CALLS: Calls = {
         if (new DataView(word.buffer).getUint32(0, true) !== Number(value & 0xffffffffn)) {
           return -EAGAIN;
         }
-        if (timeout !== 0n) return sleep(process, timeout, 0n) < 0 ? -EFAULT : -ETIMEDOUT;
+        if (timeout !== 0n) {
+          const isAbsolute = (int(operation) & FUTEX_COMMAND) === FUTEX_WAIT_BITSET;
+          const epoch = int(operation) & FUTEX_CLOCK_REALTIME ? EPOCH : 0n;
+          const since = isAbsolute ? clockOf(process, hart) + epoch : 0n;
+          const slept = sleep(process, timeout, since);
+          return slept < 0 ? slept : -ETIMEDOUT;
+        }
         // Nobody is left who could wake the only thread.
         const reason = "its only thread waits for a futex that nobody can wake";
         return { kind: "deadlock", reason, backtrace: backtrace(hart) };
@@ -184,6 +223,23 @@ const PROCESS_CALLS: Calls = {
 /** Virtual time, with what sleeps have added. */
 function clockOf(process: Process, hart: Hart): bigint {
   return hart.now() + process.slept;
+}
+
+/** What a clock shows, or undefined if there is none of that number. */
+function readClock(process: Process, clock: number, hart: Hart): bigint | undefined {
+  if (clock < 0 || clock >= CLOCKS) return undefined;
+  switch (clock) {
+    case CLOCK_REALTIME:
+    case CLOCK_REALTIME_COARSE:
+    case CLOCK_REALTIME_ALARM:
+    case CLOCK_TAI:
+      return EPOCH + clockOf(process, hart);
+    case CLOCK_PROCESS_CPUTIME_ID:
+    case CLOCK_THREAD_CPUTIME_ID:
+      return hart.now();
+    default:
+      return clockOf(process, hart);
+  }
 }
 
 function answerTime(process: Process, at: bigint, time: bigint): number {

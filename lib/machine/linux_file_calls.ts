@@ -3,7 +3,18 @@
  *
  * @module
  */
-import { EBADF, EFAULT, EINVAL, ENOENT, ENOTTY, EPIPE, ERANGE, ESPIPE } from "./linux_errno.ts";
+import { PAGE_SIZE, WRITE } from "../memory/memory.ts";
+import {
+  EBADF,
+  EFAULT,
+  EINVAL,
+  ENOENT,
+  ENOTDIR,
+  ENOTTY,
+  EPIPE,
+  ERANGE,
+  ESPIPE,
+} from "./linux_errno.ts";
 import type { OpenFile } from "./linux_files.ts";
 import {
   type CallResult,
@@ -41,7 +52,8 @@ export const FILE_CALLS: Calls = {
       const got = await readTo(process, int(fd), address, length);
       if (typeof got !== "number" || got < 0) return total > 0 ? total : got;
       total += got;
-      if (got < length) break;
+      // What stdin has after this may be long in coming; what came is an answer.
+      if (got < length || process.files.get(int(fd))?.kind === "stdin") break;
     }
     return total;
   },
@@ -69,6 +81,13 @@ export const FILE_CALLS: Calls = {
     fd === to ? -EINVAL : process.files.duplicate(int(fd), int(to), true),
   lseek: (process, [fd, offset, whence]) =>
     process.files.seek(int(fd), Number(BigInt.asIntN(64, offset)), int(whence)),
+  getdents64(process, [fd, at, length]) {
+    const open = process.files.get(int(fd));
+    if (!open) return -EBADF;
+    const entries = process.files.entries(open, size(length));
+    if (typeof entries === "number") return entries;
+    return process.memory.write(at, entries) ? entries.length : -EFAULT;
+  },
   fcntl(process, [fd, command, argument]) {
     const open = process.files.get(int(fd));
     if (!open) return -EBADF;
@@ -126,8 +145,8 @@ function pathAt({ memory, files }: Process, folder: number, at: bigint): string 
   if (path === "") return -ENOENT;
   if (path.startsWith("/") || folder === AT_FDCWD) return path;
   const open = files.get(folder);
-  if (open?.kind !== "directory") return -EBADF;
-  return `${open.host}/${path}`;
+  if (!open) return -EBADF;
+  return open.kind === "directory" ? `${open.guest}/${path}` : -ENOTDIR;
 }
 
 function readVectors(process: Process, at: bigint, count: number): [bigint, number][] | number {
@@ -148,6 +167,8 @@ function readTo(
   if (open.kind !== "stdin") return readFile(process, open, at, length);
   const { stdin } = process.options;
   if (!stdin || length === 0) return 0;
+  // Input that has nowhere to go is not taken.
+  if (!process.memory.allows(at, Math.min(length, PAGE_SIZE), WRITE)) return -EFAULT;
   return stdin(length).then((data) => process.memory.write(at, data) ? data.length : -EFAULT);
 }
 

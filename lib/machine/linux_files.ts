@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { type DirectoryEntry, listDirectory, packEntries } from "./linux_directory.ts";
 import {
   EACCES,
   EBADF,
@@ -18,20 +19,30 @@ import {
   ENOENT,
   ENOSPC,
   ENOTDIR,
+  ENXIO,
   EROFS,
   ESPIPE,
 } from "./linux_errno.ts";
 
 /** Opening flags (asm-generic/fcntl.h). */
 const O_ACCMODE = 3, O_CREAT = 0o100, O_EXCL = 0o200, O_TRUNC = 0o1000, O_APPEND = 0o2000;
-const O_DIRECTORY = 0o200000, O_CLOEXEC = 0o2000000;
+const O_DIRECTORY = 0o200000, O_NOFOLLOW = 0o400000, O_CLOEXEC = 0o2000000;
 const MOST_DESCRIPTORS = 1024;
 const MOST_LINKS = 40;
 
 /** What a descriptor stands for. */
 export type OpenFile =
   | { readonly kind: "stdin" | "stdout" | "stderr"; flags: number }
-  | { readonly kind: "directory"; readonly host: string; flags: number }
+  | {
+    readonly kind: "directory";
+    readonly host: string;
+    /** Absolute, as the guest names it: what relative paths begin with. */
+    readonly guest: string;
+    /** What it held when it was first read, and which entry comes next. */
+    entries?: readonly DirectoryEntry[];
+    next: number;
+    flags: number;
+  }
   | { readonly kind: "file"; readonly file: Deno.FsFile; readonly host: string; flags: number };
 
 /** Which files the guest may see. */
@@ -64,7 +75,7 @@ export class Files {
 
   /** @throws {RangeError} If a folder or file named by an option is not there. */
   constructor({ root, allow = [], warn }: FileAccess) {
-    this.#root = root === undefined ? undefined : realPath(root, "--root");
+    this.#root = root === undefined ? undefined : realPath(root, "--root").replace(/^\/$/, "");
     this.#allowed = allow.map((entry) => {
       const writable = entry.endsWith(":rw");
       const path = writable ? entry.slice(0, -3) : entry;
@@ -78,6 +89,10 @@ export class Files {
     return this.#root === undefined && this.#allowed.length > 0 ? Deno.cwd() : "/";
   }
 
+  #absolute(path: string): string {
+    return path.startsWith("/") ? path : `${this.cwd}/${path}`;
+  }
+
   /** What a descriptor stands for. */
   get(descriptor: number): OpenFile | undefined {
     return this.#open.get(descriptor);
@@ -85,13 +100,14 @@ export class Files {
 
   /** `openat`. */
   open(path: string, flags: number, mode: number): number {
-    const place = this.#find(path);
+    const place = this.#find(path, (flags & O_NOFOLLOW) === 0);
     if (typeof place === "number") return place;
     const writes = (flags & O_ACCMODE) !== 0;
     if ((writes || flags & (O_CREAT | O_TRUNC)) && !place.writable) {
       const exists = statOf(place.host) !== undefined;
       if (writes || !exists) return this.#root !== undefined ? -EROFS : -EACCES;
     }
+    if (flags & O_NOFOLLOW && statOf(place.host, false)?.isSymlink) return -ELOOP;
     const descriptor = this.#free();
     if (descriptor === undefined) return -EMFILE;
     const there = statOf(place.host);
@@ -99,9 +115,12 @@ export class Files {
     if (!there && !(flags & O_CREAT)) return -ENOENT;
     if (there?.isDirectory) {
       if (writes) return -EISDIR;
-      this.#open.set(descriptor, { kind: "directory", host: place.host, flags });
+      const guest = this.#absolute(path);
+      this.#open.set(descriptor, { kind: "directory", host: place.host, guest, next: 0, flags });
       return descriptor;
     }
+    // Opening one of these would wait for somebody of the host's.
+    if (there?.isFifo || there?.isSocket) return -ENXIO;
     if (flags & O_DIRECTORY) return -ENOTDIR;
     try {
       const file = Deno.openSync(place.host, {
@@ -137,10 +156,11 @@ export class Files {
   /** `dup`, `dup3` to a given number, F_DUPFD from a least one. */
   duplicate(descriptor: number, least = 0, exact = false): number {
     const open = this.#open.get(descriptor);
-    if (!open) return -EBADF;
+    if (!open || (exact && (least < 0 || least >= MOST_DESCRIPTORS))) return -EBADF;
+    if (least < 0 || least >= MOST_DESCRIPTORS) return -EINVAL;
     if (exact && this.#open.has(least)) this.close(least);
     const copy = exact ? least : this.#free(least);
-    if (copy === undefined || copy >= MOST_DESCRIPTORS) return -EMFILE;
+    if (copy === undefined) return -EMFILE;
     this.#open.set(copy, open);
     return copy;
   }
@@ -166,6 +186,21 @@ export class Files {
     }
   }
 
+  /** `getdents64`: packed entries, none at the end, or a negated errno. */
+  entries(open: OpenFile, room: number): Uint8Array | number {
+    if (open.kind !== "directory") return -ENOTDIR;
+    try {
+      open.entries ??= listDirectory(open.host);
+    } catch (error) {
+      return -errnoOf(error);
+    }
+    const { bytes, next } = packEntries(open.entries, open.next, room);
+    // Not even one entry fits.
+    if (bytes.length === 0 && next < open.entries.length) return -EINVAL;
+    open.next = next;
+    return bytes;
+  }
+
   /** Writes to a file; bytes or a negated errno. */
   write(open: OpenFile, data: Uint8Array): number {
     if (open.kind !== "file" || (open.flags & O_ACCMODE) === 0) return -EBADF;
@@ -180,7 +215,14 @@ export class Files {
   seek(descriptor: number, offset: number, whence: number): number {
     const open = this.#open.get(descriptor);
     if (!open) return -EBADF;
-    if (open.kind !== "file") return open.kind === "directory" ? 0 : -ESPIPE;
+    if (open.kind === "directory") {
+      // Offsets of a folder are numbers of entries; 0 begins again, with what it holds then.
+      if (whence !== 0 || offset < 0) return -EINVAL;
+      open.next = offset;
+      if (offset === 0) delete open.entries;
+      return offset;
+    }
+    if (open.kind !== "file") return -ESPIPE;
     if (whence < 0 || whence > 2) return -EINVAL;
     try {
       return open.file.seekSync(offset, whence as Deno.SeekMode);
@@ -211,21 +253,27 @@ export class Files {
   /** The host's file behind a guest's path, or a negated errno. */
   #find(path: string, follow = true): Place | number {
     if (path === "") return -ENOENT;
+    const shown = this.#findAllowed(path, follow);
+    if (shown !== undefined) return shown;
     if (this.#root !== undefined) {
-      const host = walk(this.#root, path, follow);
-      if (typeof host === "number") return host;
-      return this.#allowedAt(host) ?? { host, writable: false };
+      const { host, errno } = walk(this.#root, this.#absolute(path), follow);
+      return errno ? -errno : this.#allowedAt(host) ?? { host, writable: false };
     }
-    const absolute = path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
-    const host = walk("", absolute, follow);
-    if (typeof host === "number" && this.#allowed.length > 0) return host;
-    const place = typeof host === "string" ? this.#allowedAt(host) : undefined;
-    if (place) return place;
     if (!this.#warned) {
       this.#warned = true;
-      this.#warn(`openat ${path}: ENOENT; show it to the guest with --allow ${path} or --root DIR`);
+      this.#warn(
+        `the guest sees no file ${path}: ENOENT; show it with --allow ${path} or --root DIR`,
+      );
     }
     return -ENOENT;
+  }
+
+  /** The same, if `allow` shows it; of what is hidden not even an errno tells. */
+  #findAllowed(path: string, follow: boolean): Place | number | undefined {
+    if (this.#allowed.length === 0) return undefined;
+    const { host, errno } = walk("", this.#absolute(path), follow);
+    const place = this.#allowedAt(host);
+    return place && errno ? -errno : place;
   }
 
   #allowedAt(host: string): Place | undefined {
@@ -244,9 +292,12 @@ export class Files {
   }
 }
 
-/** Walks `path` below the folder `root`, in which absolute links and `..` stay. */
-function walk(root: string, path: string, follow: boolean): string | number {
-  const names = path.split("/").filter((name) => name !== "" && name !== ".");
+/**
+ * Walks the absolute `path` below the folder `root`, in which absolute links and `..` stay. Gives the
+ * host's name of what is there, or of the place where it went no further and why.
+ */
+function walk(root: string, path: string, follow: boolean): { host: string; errno?: number } {
+  const names = partsOf(path);
   const at: string[] = [];
   let links = 0;
   while (names.length > 0) {
@@ -258,17 +309,21 @@ function walk(root: string, path: string, follow: boolean): string | number {
     const here = `${root}/${[...at, name].join("/")}`;
     const info = statOf(here, false);
     if (info?.isSymlink && (follow || names.length > 0)) {
-      if (++links > MOST_LINKS) return -ELOOP;
+      if (++links > MOST_LINKS) return { host: here, errno: ELOOP };
       const target = Deno.readLinkSync(here);
       if (target.startsWith("/")) at.length = 0;
-      names.unshift(...target.split("/").filter((part) => part !== "" && part !== "."));
+      names.unshift(...partsOf(target));
       continue;
     }
-    if (!info && names.length > 0) return -ENOENT;
-    if (info && !info.isDirectory && names.length > 0) return -ENOTDIR;
+    if (!info && names.length > 0) return { host: here, errno: ENOENT };
+    if (info && !info.isDirectory && names.length > 0) return { host: here, errno: ENOTDIR };
     at.push(name);
   }
-  return `${root}/${at.join("/")}`;
+  return { host: `${root}/${at.join("/")}` };
+}
+
+function partsOf(path: string): string[] {
+  return path.split("/").filter((name) => name !== "" && name !== ".");
 }
 
 function statOf(host: string, follow = true): Deno.FileInfo | undefined {

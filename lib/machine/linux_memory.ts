@@ -9,7 +9,7 @@
  */
 import type { Hart } from "../hart/hart.ts";
 import { EXECUTE, type Memory, PAGE_SIZE, READ, WRITE } from "../memory/memory.ts";
-import { EEXIST, EINVAL, ENOMEM } from "./linux_errno.ts";
+import { EEXIST, EFAULT, EINVAL, ENOMEM, EPERM } from "./linux_errno.ts";
 import type { MachineTracingRange } from "./tracing_range.ts";
 
 /** Where the stack ends; a page above it stays free. */
@@ -38,6 +38,12 @@ export class AddressSpace {
   readonly #warnOnce: (line: string) => void;
   /** 1 for each mapped page. */
   readonly #mapped = new Uint8Array(SPACE / PAGE_SIZE);
+  /** Which mapping each mapped page belongs to: they are numbered as they are made. */
+  readonly #mapping = new Uint32Array(SPACE / PAGE_SIZE);
+  /** Mappings whose pages began with a file's bytes. */
+  readonly #withFile = new Set<number>();
+  #mappings = 0;
+  #heap = 0;
   #brkStart = 0;
   #brk = 0;
 
@@ -57,16 +63,29 @@ export class AddressSpace {
   /** Takes over what the loader has mapped, and begins the heap behind the program's last byte. */
   adoptProgram(end: number): void {
     const { permissions } = this.#memory;
+    const program = ++this.#mappings;
+    this.#withFile.add(program);
     for (let page = 0; page < permissions.length; page++) {
-      if (permissions[page]) this.#mapped[page] = 1;
+      if (!permissions[page] || this.#mapped[page]) continue;
+      this.#mapped[page] = 1;
+      this.#mapping[page] = program;
     }
+    this.#heap = ++this.#mappings;
     this.#brkStart = this.#brk = pageUp(end);
   }
 
-  /** Maps pages of zeros at a fixed place. */
-  place(address: number, length: number, permissions: number): void {
+  /** Maps pages of zeros at a fixed place, as a mapping of their own unless `mapping` is given. */
+  place(
+    address: number,
+    length: number,
+    permissions: number,
+    mapping: number = ++this.#mappings,
+  ): number {
+    const first = address / PAGE_SIZE, last = first + pageUp(length) / PAGE_SIZE;
     this.#memory.map(address, length, permissions);
-    this.#mapped.fill(1, address / PAGE_SIZE, (address + pageUp(length)) / PAGE_SIZE);
+    this.#mapped.fill(1, first, last);
+    this.#mapping.fill(mapping, first, last);
+    return mapping;
   }
 
   /** Whether a page is mapped, with whatever permissions: SEGV_ACCERR or SEGV_MAPERR. */
@@ -80,7 +99,7 @@ export class AddressSpace {
     const from = pageUp(this.#brk), to = pageUp(Number(wanted));
     if (to > from) {
       if (!this.#isFree(from, to)) return this.#brk;
-      this.place(from, to - from, READ | WRITE);
+      this.place(from, to - from, READ | WRITE, this.#heap);
     } else if (to < from) this.#release(to, from);
     this.#brk = Number(wanted);
     return this.#brk;
@@ -103,14 +122,18 @@ export class AddressSpace {
     let at: number | undefined;
     if (isFixed(flags)) {
       if (address + BigInt(size) > BigInt(SPACE)) return this.#refuseHigh();
+      if (address < BigInt(LEAST_ADDRESS)) return -EPERM;
       at = Number(address);
       if (this.#touchesTracing(at, at + size)) return -ENOMEM;
       if (flags & MAP_FIXED_NOREPLACE && !this.#isFree(at, at + size)) return -EEXIST;
       this.#release(at, at + size);
     } else at = this.#choose(address, size);
     if (at === undefined) return -ENOMEM;
-    this.place(at, size, permissionsOf(protection));
-    fill?.(at);
+    const mapping = this.place(at, size, permissionsOf(protection));
+    if (fill) {
+      this.#withFile.add(mapping);
+      fill(at);
+    }
     if (protection & PROT_EXEC) this.#dropFetched(at, at + size);
     return at;
   }
@@ -142,39 +165,54 @@ export class AddressSpace {
   /** `mremap` of private memory: in place, or moved if that is allowed. */
   mremap(address: bigint, oldLength: bigint, newLength: bigint, flags: number): number {
     const oldSize = this.#sizeOf(oldLength), newSize = this.#sizeOf(newLength);
-    if (address % 4096n !== 0n || !oldSize || !newSize) return -EINVAL;
+    if (newSize === undefined) return -ENOMEM;
+    // Neither a place of the guest's choice nor a second mapping of the same memory is offered.
+    if (flags & ~MREMAP_MAYMOVE || address % 4096n !== 0n || !oldSize || newSize === 0) {
+      return -EINVAL;
+    }
     const start = Number(address);
-    if (start + oldSize > SPACE || !this.isMapped(address)) return -EINVAL;
-    const permissions = this.#memory.permissions[start / PAGE_SIZE]!;
+    const first = start / PAGE_SIZE, last = first + oldSize / PAGE_SIZE;
+    if (start + oldSize > SPACE || this.#mapped.subarray(first, last).includes(0)) return -EFAULT;
+    const permissions = this.#memory.permissions[first]!;
+    const mapping = this.#mapping[first]!;
     if (newSize <= oldSize) {
       this.#release(start + newSize, start + oldSize);
       return start;
     }
     if (start + newSize <= MMAP_TOP && this.#isFree(start + oldSize, start + newSize)) {
-      this.place(start + oldSize, newSize - oldSize, permissions);
+      this.place(start + oldSize, newSize - oldSize, permissions, mapping);
       return start;
     }
     const moved = flags & MREMAP_MAYMOVE ? this.#choose(0n, newSize) : undefined;
     if (moved === undefined) return -ENOMEM;
-    this.place(moved, newSize, permissions);
-    this.#memory.bytes.copyWithin(moved, start, start + oldSize);
+    this.place(moved, newSize, permissions, mapping);
+    this.#memory.poke(moved, this.#memory.bytes.subarray(start, start + oldSize));
     this.#release(start, start + oldSize);
+    if (permissions & EXECUTE) this.#dropFetched(moved, moved + newSize);
     return moved;
   }
 
-  /** `madvise(MADV_DONTNEED)`: the pages become zeros. */
-  discard(address: bigint, length: bigint): void {
-    const start = Number(address), end = Math.min(start + pageUp(Number(length)), SPACE);
+  /** `madvise(MADV_DONTNEED)`: anonymous pages become zeros; what a file gave stays. */
+  discard(address: bigint, length: bigint): number {
+    if (address % 4096n !== 0n) return -EINVAL;
+    if (address + length > BigInt(SPACE)) return -ENOMEM;
+    const start = Number(address), end = start + pageUp(Number(length));
+    let result = 0;
     for (let at = start; at < end; at += PAGE_SIZE) {
-      if (this.#mapped[at / PAGE_SIZE]) this.#memory.bytes.fill(0, at, at + PAGE_SIZE);
+      const page = at / PAGE_SIZE;
+      if (!this.#mapped[page]) result = -ENOMEM;
+      else if (!this.#withFile.has(this.#mapping[page]!)) {
+        this.#memory.map(at, PAGE_SIZE, this.#memory.permissions[page]!);
+      }
     }
+    this.#dropFetched(start, end);
+    return result;
   }
 
-  /** First page of the mapping that an address lies in, to tell one stack from another. */
-  mappingStart(address: number): number {
-    let page = Math.floor(address / PAGE_SIZE);
-    while (page > 0 && this.#mapped[page - 1]) page--;
-    return page * PAGE_SIZE;
+  /** Number of the mapping that an address lies in, to tell one stack from another; 0 is none. */
+  mappingAt(address: number): number {
+    const page = Math.floor(address / PAGE_SIZE);
+    return this.#mapped[page] ? this.#mapping[page]! : 0;
   }
 
   #sizeOf(length: bigint): number | undefined {

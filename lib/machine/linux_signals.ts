@@ -23,6 +23,7 @@ export const SIGNALS: readonly string[] =
 const SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGKILL = 9, SIGSEGV = 11, SIGSTOP = 19;
 /** What is ignored if nothing else was said. */
 const IGNORED_BY_DEFAULT: readonly number[] = [17, 18, 23, 28];
+const SIGRTMIN = 32;
 const LAST_SIGNAL = 64;
 
 const SIG_DFL = 0n, SIG_IGN = 1n;
@@ -165,21 +166,27 @@ export class Signals {
   send(signal: number, pid: number, uid: number): number {
     if (signal < 0 || signal > LAST_SIGNAL) return -EINVAL;
     if (signal === 0) return 0;
+    // Standard signals do not queue: what is pending already stays the only one.
+    if (signal < SIGRTMIN && this.#pending.some((each) => each.signal === signal)) return 0;
     const value = BigInt(pid) | (BigInt(uid) << 32n);
     this.#pending.push({ signal, code: SI_TKILL, value });
     return 0;
   }
 
-  /** Delivers what is pending and not blocked, before the hart goes on at its pc. */
+  /**
+   * Delivers what is pending and not blocked, before the hart goes on at its pc: the lowest number
+   * first, so that its handler runs last, inside the frames of the others.
+   */
   deliverPending(hart: Hart): Outcome | undefined {
-    for (let k = 0; k < this.#pending.length; k++) {
-      const info = this.#pending[k]!;
-      if (this.#mask & bitOf(info.signal)) continue;
-      this.#pending.splice(k--, 1);
+    for (;;) {
+      const open = this.#pending.filter(({ signal }) => (this.#mask & bitOf(signal)) === 0n);
+      const [first, ...others] = open;
+      if (!first) return undefined;
+      const info = others.reduce((least, each) => each.signal < least.signal ? each : least, first);
+      this.#pending.splice(this.#pending.indexOf(info), 1);
       const outcome = this.#deliver(hart, info);
       if (outcome) return outcome;
     }
-    return undefined;
   }
 
   /** Turns a trap into its signal. One that is blocked or ignored kills, as the kernel forces it. */
@@ -217,7 +224,7 @@ export class Signals {
       return IGNORED_BY_DEFAULT.includes(signal) ? undefined : this.#kill(hart, info);
     }
     const frame = this.#frameAddress(hart, action);
-    if (!this.#writeFrame(hart, frame, info)) {
+    if (frame === undefined || !this.#writeFrame(hart, frame, info)) {
       return this.#kill(hart, { ...info, signal: SIGSEGV });
     }
     if (action.flags & SA_RESETHAND) this.#actions.set(signal, DEFAULT);
@@ -227,7 +234,7 @@ export class Signals {
     hart.x[A0] = BigInt(signal);
     hart.x[A1] = frame;
     hart.x[A2] = frame + BigInt(FRAME.context);
-    hart.pc = action.handler;
+    hart.pc = action.handler & ~1n;
     return undefined;
   }
 
@@ -236,11 +243,14 @@ export class Signals {
     return { kind: "signal", signal, name, trap, backtrace: backtrace(hart) };
   }
 
-  #frameAddress(hart: Hart, action: Action): bigint {
+  /** Where the frame goes; undefined if it would leave the alternate stack that is in use. */
+  #frameAddress(hart: Hart, action: Action): bigint | undefined {
     let sp = BigInt.asUintN(64, hart.x[SP]!);
     const { start, size, flags } = this.#alternate;
+    const onAlternate = this.#isOnAlternate(sp);
+    if (onAlternate && !this.#isOnAlternate(sp - BigInt(FRAME.size))) return undefined;
     const useAlternate = (action.flags & SA_ONSTACK) !== 0n && !(flags & SS_DISABLE);
-    if (useAlternate && !this.#isOnAlternate(sp)) sp = start + size;
+    if (useAlternate && !onAlternate) sp = start + size;
     return (sp - BigInt(FRAME.size)) & ~15n;
   }
 
@@ -251,8 +261,9 @@ export class Signals {
     view.setInt32(FRAME.code, code, true);
     view.setBigUint64(FRAME.address, value, true);
     const { start, size, flags } = this.#alternate;
+    const onAlternate = this.#isOnAlternate(BigInt.asUintN(64, hart.x[SP]!));
     view.setBigUint64(FRAME.stack, start, true);
-    view.setInt32(FRAME.stack + 8, flags, true);
+    view.setInt32(FRAME.stack + 8, onAlternate ? SS_ONSTACK : flags, true);
     view.setBigUint64(FRAME.stack + 16, size, true);
     view.setBigUint64(FRAME.mask, this.#mask, true);
     view.setBigUint64(FRAME.registers, hart.pc, true);
@@ -268,7 +279,8 @@ export class Signals {
     if (!frame) return this.#kill(hart, { signal: SIGSEGV, code: 1, value: 0n });
     const view = new DataView(frame.buffer);
     this.#mask = view.getBigUint64(FRAME.mask, true) & ~UNBLOCKABLE;
-    hart.pc = view.getBigUint64(FRAME.registers, true);
+    // sepc has no lowest bit.
+    hart.pc = view.getBigUint64(FRAME.registers, true) & ~1n;
     for (let n = 1; n < 32; n++) hart.x[n] = view.getBigInt64(FRAME.registers + 8 * n, true);
     for (let n = 0; n < 32; n++) hart.f[n] = view.getBigUint64(FRAME.floats + 8 * n, true);
     hart.fcsr = view.getUint32(FRAME.fcsr, true);

@@ -217,8 +217,24 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
   surroundings.start(hart);
   const hostCalls = new Map<number, (hart: Hart) => void>();
   let stopRequested = false;
+  /** What the guest waits for: input. A run that is interrupted meanwhile leaves it to the next. */
+  let waiting: Promise<Outcome | undefined> | undefined;
+  let stopWaiting = () => {};
   /** Harts that are inside a handler of ours; they are where they may be. */
   const calling = new Set<Hart>();
+
+  /** Waits until a trap is served, or the run is to stop. */
+  const settle = async (served: Promise<Outcome | undefined>): Promise<Outcome | undefined> => {
+    waiting = served;
+    const stopped = new Promise<"stopped">((resolve) => stopWaiting = () => resolve("stopped"));
+    const first = await Promise.race([served, stopped]);
+    if (first === "stopped") {
+      stopRequested = false;
+      return { kind: "interrupted" };
+    }
+    waiting = undefined;
+    return first;
+  };
 
   const serveHostCall = (at: Hart, trap: Trap) => {
     const handler = hostCalls.get(Number(trap.pc));
@@ -264,11 +280,14 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     },
     requestStop() {
       stopRequested = true;
+      stopWaiting();
     },
     stackIdentity: (at, sp) => surroundings.stackIdentity?.(at, sp) ?? 0,
     signature: () => surroundings.signature?.(),
     async run({ limit, slice } = {}) {
       let budget = 20_000n;
+      const late = waiting && !stopRequested ? await settle(waiting) : undefined;
+      if (late) return late;
       for (;;) {
         if (stopRequested) {
           // Only this run: who looked around may go on.
@@ -289,7 +308,7 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
             continue;
           }
           const served = surroundings.trap(hart, stop.trap);
-          const outcome = served instanceof Promise ? await served : served;
+          const outcome = served instanceof Promise ? await settle(served) : served;
           if (outcome) return outcome;
           // Guests that trap all the time must let the host's events through, too.
           if (performance.now() - started > SLICE_MS) break;
