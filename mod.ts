@@ -130,7 +130,15 @@ export type { FunctionCore } from "./lib/ftrace/function_core.ts";
 export type { HookTable } from "./lib/ftrace/hook_table.ts";
 export type { TracingArea } from "./lib/ftrace/tracing_area.ts";
 export type { TracedCall } from "./lib/ftrace/call_paths.ts";
-export { Code, type MemoryName, type PlainName, type ValueType } from "./lib/wasm/code.ts";
+export {
+  Code,
+  LANE,
+  MEMORY,
+  type MemoryName,
+  PLAIN,
+  type PlainName,
+  type ValueType,
+} from "./lib/wasm/code.ts";
 export type {
   EventCommon,
   FunctionEvent,

@@ -30,6 +30,9 @@ const TRAPS: Readonly<Record<number, readonly [name: string, signal: number]>> =
   15: ["store page fault", 11],
 };
 
+/** A guest that can only wait for ever is killed, as a person would kill it: 128 + SIGKILL. */
+const DEADLOCK = 137;
+
 /** What of a run the words need. */
 export interface EndingContext {
   /** As the program was named. */
@@ -75,6 +78,14 @@ export function endingOf(outcome: Outcome, context: EndingContext): Ending {
         ],
       };
     }
+    case "deadlock":
+      return {
+        code: DEADLOCK,
+        lines: [
+          ...backtraceLines(outcome.backtrace, context),
+          `${program} was ended (exit code ${DEADLOCK}): ${outcome.reason}`,
+        ],
+      };
     case "limit":
       return {
         code: 124,

@@ -29,7 +29,6 @@ import {
   openTraceSink,
   readTraceOptions,
   symbolizerOf,
-  type TraceSink,
   writeTrace,
 } from "./trace_output.ts";
 
@@ -71,6 +70,7 @@ export async function run(context: CommandContext): Promise<number> {
       writeTrace(sink, ftrace, tracers.current.prints, chosen.options);
     }
     await stopTracers(host, started);
+    writeSignature(machine, values["signature"]);
     if (statistics) say(host, await statisticsText(statistics));
     const { symbol } = symbolizerOf(ftrace);
     ending = endingOf(outcome, {
@@ -128,9 +128,8 @@ function machineOptions(
     chargeTracing: switches.has("charge-tracing"),
     parkDisabled: switches.has("no-park"),
     ...(values["root"] !== undefined ? { root: values["root"] } : {}),
-    ...(values["signature"] !== undefined ? { signature: values["signature"] } : {}),
     stdout(data) {
-      if (!host.stdout(data)) machine().requestStop("interrupt");
+      if (!host.stdout(data)) machine().requestStop();
     },
     stderr: (data) => host.stderr(data),
     stdin: (length) => host.stdin(length),
@@ -248,6 +247,23 @@ async function stopTracers(host: CliHost, started: readonly StartedTracer[]): Pr
   }
 }
 
+/** Writes what a bare program left between begin_signature and end_signature. */
+function writeSignature(machine: Machine, file: string | undefined): void {
+  if (file === undefined) return;
+  const text = machine.signature();
+  if (text === undefined) {
+    throw new TypeError(
+      `Cannot write the signature to ${file}: the program has no begin_signature and end_signature`,
+    );
+  }
+  try {
+    Deno.writeTextFileSync(file, text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new TypeError(`Cannot write the signature to ${file}: ${reason}`, { cause: error });
+  }
+}
+
 /** Runs the guest; the first Ctrl-C ends it, the second ends everything. */
 async function runGuest(
   host: CliHost,
@@ -259,7 +275,7 @@ async function runGuest(
   let interrupts = 0;
   using _listening = host.onInterrupt(() => {
     if (++interrupts > 1) host.exit(130);
-    machine.requestStop("interrupt");
+    machine.requestStop();
   });
   try {
     return await machine.run({

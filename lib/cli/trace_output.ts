@@ -145,9 +145,9 @@ export function readTraceOptions(
 
 /** Names for the addresses and tasks of a live trace. */
 export function symbolizerOf({ machine, core }: Ftrace): Symbolizer {
-  const trampolines = core.area.trampolines.symbols as Readonly<
-    Record<string, bigint | undefined>
-  >;
+  const trampolines: Readonly<Record<string, bigint | undefined>> = {
+    ...core.area.trampolines.symbols,
+  };
   const named = Object.entries(trampolines).flatMap(([name, address]) =>
     address === undefined ? [] : [{ name, address, size: 4n }]
   );

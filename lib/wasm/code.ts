@@ -12,7 +12,7 @@
 /** Type codes. */
 export const I32 = 0x7f, I64 = 0x7e, F32 = 0x7d, F64 = 0x7c;
 /** A value's type. */
-export type ValueType = typeof I32 | typeof I64 | typeof F32 | typeof F64;
+export type ValueType = 0x7f | 0x7e | 0x7d | 0x7c;
 /** The type of a block that gives nothing. */
 const VOID = 0x40;
 
@@ -347,8 +347,8 @@ export class Code {
   }
 
   /** Opens a conditional; with a type it gives a value. */
-  if(type: ValueType | typeof VOID = VOID): this {
-    return this.byte(OPCODE.if).byte(type);
+  if(type?: ValueType): this {
+    return this.byte(OPCODE.if).byte(type ?? VOID);
   }
 
   /** Goes to the label `depth` levels out. */
