@@ -28,7 +28,8 @@ export function present(program: string = OBJDUMP): boolean {
   try {
     return new Deno.Command(program, { args: ["--version"] }).outputSync().success;
   } catch {
-    console.log(`Skipped: ${program} is not installed (Debian: binutils-riscv64-linux-gnu)`);
+    const notice = `${program} is missing (binutils-riscv64-linux-gnu): its tests are skipped\n`;
+    Deno.stderr.writeSync(new TextEncoder().encode(notice));
     return false;
   }
 }
