@@ -52,15 +52,16 @@ export function denoHost(): CliHost {
 
 /** Writes until all is written; false if the reader has closed its end. */
 function writeAll(stream: { writeSync(data: Uint8Array): number }, data: Uint8Array): boolean {
-  try {
-    for (let at = 0; at < data.length;) at += stream.writeSync(data.subarray(at));
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) return false;
-    // A pipe that was set non-blocking by whoever shares it: the reader is only slow.
-    if (error instanceof Deno.errors.WouldBlock) return writeAll(stream, data);
-    throw error;
+  for (let at = 0; at < data.length;) {
+    try {
+      at += stream.writeSync(data.subarray(at));
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) return false;
+      // A pipe that was set non-blocking by whoever shares it: the reader is only slow.
+      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+    }
   }
+  return true;
 }
 
 const encoder = new TextEncoder();

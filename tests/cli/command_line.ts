@@ -1,0 +1,84 @@
+/**
+ * Calls the command line in this process, on a host that remembers what was printed.
+ *
+ * @module
+ */
+import type { CliHost } from "../../lib/cli/host.ts";
+import { main } from "../../lib/cli/main.ts";
+import fprobe from "../../plugins/fprobe.ts";
+import functionTracer from "../../plugins/function.ts";
+import functionGraph from "../../plugins/function_graph.ts";
+import kprobe from "../../plugins/kprobe.ts";
+import { fromFileUrl } from "@std/path";
+import { programFile } from "../fixtures/expected.ts";
+
+/** What a call printed and gave. */
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Options of {@linkcode hartrace}. */
+export interface CommandOptions {
+  /** Presses Ctrl-C once the guest has printed so much. */
+  readonly interruptAfter?: number;
+  /** Closes stdout when so many bytes have been written. */
+  readonly closeAfter?: number;
+}
+
+/** Path of a fixture's ELF. */
+export function fixture(name: string): string {
+  return fromFileUrl(programFile(name));
+}
+
+/** Does what `deno run -A trace.ts ARGS` does. */
+export async function hartrace(
+  args: readonly string[],
+  { interruptAfter, closeAfter }: CommandOptions = {},
+): Promise<CommandResult> {
+  const decoder = new TextDecoder();
+  let stdout = "", stderr = "", written = 0;
+  const listeners = new Set<() => void>();
+  const host: CliHost = {
+    stdout(data) {
+      written += data.length;
+      if (closeAfter !== undefined && written > closeAfter) return false;
+      stdout += decoder.decode(data);
+      if (interruptAfter !== undefined && written >= interruptAfter) {
+        for (const listener of listeners) listener();
+      }
+      return true;
+    },
+    stderr: (data) => void (stderr += decoder.decode(data)),
+    stdin: () => Promise.resolve(new Uint8Array()),
+    stderrIsTerminal: false,
+    onInterrupt(listener) {
+      listeners.add(listener);
+      return { [Symbol.dispose]: () => void listeners.delete(listener) };
+    },
+    exit(code) {
+      throw new Error(`exit(${code})`);
+    },
+    now: () => performance.now(),
+  };
+  const code = await main(args, [functionGraph, functionTracer, fprobe, kprobe], host);
+  return { code, stdout, stderr };
+}
+
+/** Writes a file for the time of a test and gives its path to `use`. */
+export async function withFile(
+  name: string,
+  content: string | Uint8Array,
+  use: (path: string) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/${name}`;
+    if (typeof content === "string") await Deno.writeTextFile(path, content);
+    else await Deno.writeFile(path, content);
+    await use(path);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}

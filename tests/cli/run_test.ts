@@ -1,0 +1,129 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertSnapshot } from "@std/testing/snapshot";
+import { fixture, hartrace, withFile } from "./command_line.ts";
+
+const SAMPLE = fixture("sample_p84");
+const lastLine = (text: string) => text.trimEnd().split("\n").at(-1) ?? "";
+
+Deno.test("main() traces the embedded sample when it gets no arguments", async (t) => {
+  const { code, stdout, stderr } = await hartrace([]);
+  assertEquals(code, 0);
+  await assertSnapshot(t, stdout);
+  assertMatch(stderr, /to trace your own program/);
+  assertMatch(stderr, /-fpatchable-function-entry/);
+});
+
+Deno.test("main() prints the function tracer's text", async (t) => {
+  const { stdout } = await hartrace(["-p", "function", "-l", "*coin*", "-l", "bill", SAMPLE]);
+  await assertSnapshot(t, stdout);
+});
+
+Deno.test("main() prints statistics of the trampolines really executed", async (t) => {
+  const { stderr } = await hartrace(["--stats", SAMPLE]);
+  await assertSnapshot(t, stderr);
+});
+
+Deno.test("main() teaches with --help", async (t) => {
+  const { code, stdout } = await hartrace(["--help"]);
+  assertEquals(code, 0);
+  await assertSnapshot(t, stdout);
+});
+
+for (const what of ["functions", "sites"]) {
+  Deno.test(`main() lists ${what} of a program`, async (t) => {
+    const { code, stdout } = await hartrace(["list", what, fixture("mixed")]);
+    assertEquals(code, 0);
+    await assertSnapshot(t, stdout);
+  });
+}
+for (const what of ["plugins", "options"]) {
+  Deno.test(`main() lists ${what}`, async (t) => {
+    const { code, stdout } = await hartrace(["list", what]);
+    assertEquals(code, 0);
+    await assertSnapshot(t, stdout);
+  });
+}
+
+Deno.test("main() prints the same trace in every era, on both paths and both engines", async () => {
+  const traces = new Set<string>();
+  for (const era of ["regs", "args", "preset", "call-ops"]) {
+    for (const trampoline of ["guest", "fast"]) {
+      for (const engine of ["ref", "interp"]) {
+        const choices = ["--era", era, "--trampoline", trampoline, "--engine", engine];
+        traces.add((await hartrace([...choices, SAMPLE])).stdout);
+      }
+    }
+  }
+  assertEquals(traces.size, 1);
+});
+
+/** Programs that do not end by themselves, and how the last line must put it. */
+const ENDINGS: readonly [name: string, args: readonly string[], code: number, says: RegExp][] = [
+  [
+    "fault_p84",
+    [],
+    139,
+    /SIGSEGV \(exit code 139\): store access fault at 0xdead0010 in store_wild\+/,
+  ],
+  ["wild_jump_p84", [], 139, /instruction access fault at 0xdead0000/],
+  ["recurse_p84", ["-p", "nop"], 139, /SIGSEGV .* in recurse\+/],
+  ["fault_bare_p84", [], 139, /trap that it does not handle .* in store_wild\+/],
+  ["spin_p84", ["--limit-insns", "5000"], 124, /stopped after 5000 instructions/],
+];
+for (const [name, options, code, says] of ENDINGS) {
+  Deno.test(`main() ends ${name} with exit code ${code} and says why in the last line`, async () => {
+    const result = await hartrace([...options, fixture(name)]);
+    assertEquals(result.code, code);
+    assertMatch(lastLine(result.stderr), says);
+    if (code === 139) assertMatch(result.stderr, /#0 0x[0-9a-f]+ /);
+  });
+}
+
+Deno.test("main() ends a deep recursion under function_graph and still prints the trace", async () => {
+  const { code, stdout } = await hartrace(["-b", "64", fixture("recurse_p84")]);
+  assertEquals(code, 139);
+  assertMatch(stdout, /recurse\(/);
+});
+
+Deno.test("main() gives the guest's exit code and passes arguments behind PROGRAM on", async () => {
+  const { code, stdout } = await hartrace(["-p", "nop", fixture("fib_p84"), "10", "-p"]);
+  assertEquals([code, stdout], [0, "55\n"]);
+  assertEquals((await hartrace(["-p", "nop", "--", fixture("hello_bare_p84")])).code, 7);
+});
+
+Deno.test("main() writes the trace to -o and leaves the guest's output alone", () =>
+  withFile("trace.txt", "", async (path) => {
+    const plain = await hartrace([SAMPLE]);
+    const { code, stdout } = await hartrace(["-o", path, "-b", "1", SAMPLE]);
+    const trace = await Deno.readTextFile(path);
+    assertEquals(code, 0);
+    assertEquals(stdout + trace, plain.stdout, "a buffer of 1 KiB loses nothing with -o");
+  }));
+
+Deno.test("main() says how many events a small buffer lost", async () => {
+  const { stdout, stderr } = await hartrace(["-p", "function", "-b", "1", "--stats", SAMPLE]);
+  assertStringIncludes(stdout, "entries-in-buffer/entries-written: 32/45");
+  assertMatch(stderr, /events +45 written, 13 lost/);
+});
+
+Deno.test("main() ends the guest at Ctrl-C with 130 and prints the trace", async () => {
+  const { code, stdout, stderr } = await hartrace(["-p", "function", fixture("spin_p84")], {
+    interruptAfter: 1,
+  });
+  assertEquals(code, 130);
+  assertMatch(stdout, /# tracer: function/);
+  assertMatch(lastLine(stderr), /stopped by Ctrl-C/);
+});
+
+Deno.test("main() stops quietly when nobody reads its output any more", async () => {
+  const { code, stdout } = await hartrace([SAMPLE], { closeAfter: 40 });
+  assertEquals(code, 141);
+  assert(stdout.length <= 40);
+});
+
+Deno.test("main() writes a bare program's signature", () =>
+  withFile("signature", "", async (path) => {
+    const { code } = await hartrace(["-p", "nop", "--signature", path, fixture("hello_bare_p84")]);
+    assertEquals(code, 7);
+    assertMatch(await Deno.readTextFile(path), /^([0-9a-f]{16}\n)*$/);
+  }));
