@@ -113,7 +113,6 @@ export {
   type FtraceOps,
   type FtraceOpsFlags,
   type FtraceRegistration,
-  type RegisteredOps,
 } from "./lib/ftrace/ftrace_ops.ts";
 export type { FgraphOps, GraphEntry, GraphReturn } from "./lib/ftrace/fgraph.ts";
 export { createGraphTrace, type GraphTrace } from "./lib/ftrace/graph_trace.ts";
@@ -180,5 +179,10 @@ export {
   traceOptions,
   traceOptionsOf,
 } from "./lib/output/trace_options.ts";
-export { type ParsedTrace, parseKernelText } from "./lib/output/parse_kernel_text.ts";
+export {
+  decodeKernelText,
+  type ParsedTrace,
+  parseKernelText,
+} from "./lib/output/parse_kernel_text.ts";
+export { type BufferStatistics, bufferStatisticsText } from "./lib/output/buffer_statistics.ts";
 export { decodeRingPage, type RingPage, type RingPageOptions } from "./lib/output/ring_page.ts";

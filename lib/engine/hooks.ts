@@ -10,7 +10,7 @@ import type { Hook } from "./engine.ts";
 /** Where a hook asked to stop: the next run goes on behind the question. */
 interface Answered {
   readonly hart: Hart;
-  readonly pc: bigint;
+  readonly pc: number;
   readonly retired: bigint;
 }
 
@@ -73,19 +73,21 @@ export class Hooks {
    */
   ask(hart: Hart): "execute" | "moved" | "stop" {
     if (this.#hooks.size === 0) return "execute";
-    const { pc } = hart;
+    const pc = hart.pcNumber;
     if (this.#takeAnswer(hart, pc)) return "execute";
-    const hook = pc < 2n ** 32n ? this.#hooks.get(Number(pc)) : undefined;
+    const hook = this.#hooks.get(pc);
     if (hook === undefined) return "execute";
     if (hook.host(hart) === "stop") {
-      if (hart.pc === pc) this.#answered = { hart, pc, retired: hart.instret + hart.overhead };
+      if (hart.pcNumber === pc) {
+        this.#answered = { hart, pc, retired: hart.instret + hart.overhead };
+      }
       return "stop";
     }
-    return hart.pc === pc ? "execute" : "moved";
+    return hart.pcNumber === pc ? "execute" : "moved";
   }
 
   /** Whether the hook stopped the hart here when it was last asked, and nothing happened since. */
-  #takeAnswer(hart: Hart, pc: bigint): boolean {
+  #takeAnswer(hart: Hart, pc: number): boolean {
     const answered = this.#answered;
     if (answered === undefined) return false;
     this.#answered = undefined;

@@ -13,7 +13,7 @@
  */
 import type { Hart } from "../hart/hart.ts";
 import type { Machine } from "../machine/machine.ts";
-import { WRITE } from "../memory/memory.ts";
+import { PAGE_SIZE, WRITE } from "../memory/memory.ts";
 import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
 import type { PathCost } from "../trampoline/caller.ts";
 import type { FrameLayout } from "../trampoline/frame.ts";
@@ -81,33 +81,42 @@ export function createCallPaths(
   const back = returnFrame(trampolines.returnFrame);
   const returned = new FtraceRegs(memory, back);
 
-  const save = (hart: Hart, at: number, layout: FrameLayout, epc: number) => {
-    const { x32 } = hart;
-    const put = (offset: number | undefined, register: number) => {
-      if (offset === undefined) return;
-      view.setInt32(at + offset, x32[register * 2]!, true);
-      view.setInt32(at + offset + 4, x32[register * 2 + 1]!, true);
-    };
-    if (layout.full) { for (let n = 1; n < 32; n++) put(8 * n, n); }
-    put(layout.ra, RA);
-    put(layout.sp, SP);
-    put(layout.s0, S0);
-    for (let n = 0; n < 8; n++) put(layout.a0 + 8 * n, A0 + n);
-    if (layout.t1 !== undefined) view.setBigInt64(at + layout.t1, 0n, true);
-    view.setUint32(at + layout.epc, epc, true);
-    view.setUint32(at + layout.epc + 4, 0, true);
+  // Frames are aligned, so words of a typed array reach them: V8 is slow at DataView beyond 2 GiB.
+  const words = new Int32Array(memory.guest.buffer);
+  const put = (at: number, offset: number | undefined, x32: Int32Array, register: number) => {
+    if (offset === undefined) return;
+    const to = (at + offset) >>> 2;
+    words[to] = x32[register * 2]!;
+    words[to + 1] = x32[register * 2 + 1]!;
   };
-  const restore = (hart: Hart, at: number, layout: FrameLayout) => {
-    const { x32 } = hart;
-    const take = (offset: number | undefined, register: number) => {
-      if (offset === undefined) return;
-      x32[register * 2] = view.getInt32(at + offset, true);
-      x32[register * 2 + 1] = view.getInt32(at + offset + 4, true);
-    };
-    if (layout.full) { for (let n = 1; n < 32; n++) if (n !== SP) take(8 * n, n); }
-    take(layout.ra, RA);
-    take(layout.s0, S0);
-    for (let n = 0; n < 8; n++) take(layout.a0 + 8 * n, A0 + n);
+  const take = (at: number, offset: number | undefined, x32: Int32Array, register: number) => {
+    if (offset === undefined) return;
+    const from = (at + offset) >>> 2;
+    x32[register * 2] = words[from]!;
+    x32[register * 2 + 1] = words[from + 1]!;
+  };
+  const save = ({ x32 }: Hart, at: number, layout: FrameLayout, epc: number) => {
+    if (layout.full) { for (let n = 1; n < 32; n++) put(at, 8 * n, x32, n); }
+    put(at, layout.ra, x32, RA);
+    put(at, layout.sp, x32, SP);
+    put(at, layout.s0, x32, S0);
+    for (let n = 0; n < 8; n++) put(at, layout.a0 + 8 * n, x32, A0 + n);
+    // x0 is what a trampoline without a direct call leaves in the slot of t1.
+    put(at, layout.t1, x32, 0);
+    words[(at + layout.epc) >>> 2] = epc;
+    words[(at + layout.epc + 4) >>> 2] = 0;
+  };
+  const restore = ({ x32 }: Hart, at: number, layout: FrameLayout) => {
+    if (layout.full) { for (let n = 1; n < 32; n++) if (n !== SP) take(at, 8 * n, x32, n); }
+    take(at, layout.ra, x32, RA);
+    take(at, layout.s0, x32, S0);
+    for (let n = 0; n < 8; n++) take(at, layout.a0 + 8 * n, x32, A0 + n);
+  };
+  /** Whether the fast path can build a frame there; if not, the real trampoline is to. */
+  const isUsable = (at: number, size: number): boolean => {
+    const { permissions } = memory;
+    return at >= 0 && at % 8 === 0 && (permissions[Math.floor(at / PAGE_SIZE)]! & WRITE) !== 0 &&
+      (permissions[Math.floor((at + size - 1) / PAGE_SIZE)]! & WRITE) !== 0;
   };
 
   /** Both entries: what the trampoline does, without executing it. */
@@ -115,39 +124,42 @@ export function createCallPaths(
     const sp = low(hart, SP);
     const at = sp - layout.size;
     // A frame that cannot be written, or a site that is called directly, is the trampoline's affair.
-    if (high(hart, SP) !== 0 || at < 0 || !memory.allows(BigInt(at), layout.size, WRITE)) return;
+    if (high(hart, SP) !== 0 || !isUsable(at, layout.size)) return;
     const ip = low(hart, T0) - trampolines.ipOffset;
     const slot = area.slotAt(ip);
     if (slot === undefined) return;
     save(hart, at, layout, low(hart, T0));
     if (layout.full) view.setBigInt64(at + 16, BigInt(at), true);
     if (layout.full) view.setBigInt64(at + 40, hart.x[T0]!, true);
-    hart.overhead += BigInt(price.before);
+    hart.charge(price.before);
     if (slot !== OPS_SLOT.nop) handlers.entry(hart, ip, sp, at, layout, slot);
-    hart.overhead += BigInt(price.after);
+    hart.charge(price.after);
     restore(hart, at, layout);
     if (layout.full) hart.x[SP] = view.getBigInt64(at + 16, true) + BigInt(layout.size);
     if (trampolines.clobbersT4 && !layout.full) hart.x[T4] = BigInt(sp);
-    hart.x[T0] = view.getBigInt64(at + layout.epc, true);
-    const direct = layout.t1 === undefined ? 0n : view.getBigInt64(at + layout.t1, true);
-    if (layout.t1 !== undefined) hart.x[T1] = direct;
-    hart.pc = BigInt.asUintN(64, direct === 0n ? hart.x[T0]! : direct);
+    const { x32 } = hart;
+    take(at, layout.epc, x32, T0);
+    take(at, layout.t1, x32, T1);
+    const direct = layout.t1 !== undefined && (x32[T1 * 2] !== 0 || x32[T1 * 2 + 1] !== 0);
+    hart.goToRegister(direct ? T1 : T0);
   };
   const leaveFast = (hart: Hart) => {
     const sp = low(hart, SP);
     const at = sp - back.size;
-    if (high(hart, SP) !== 0 || at < 0 || !memory.allows(BigInt(at), back.size, WRITE)) return;
+    if (high(hart, SP) !== 0 || !isUsable(at, back.size)) return;
     const { ra, s0, a0, a1 } = trampolines.returnFrame;
-    for (const [offset, register] of [[ra, RA], [s0, S0], [a0, A0], [a1, A1]] as const) {
-      view.setBigInt64(at + offset, hart.x[register]!, true);
-    }
-    hart.overhead += BigInt(cost.returnToHandler.before);
+    const { x32 } = hart;
+    put(at, ra, x32, RA);
+    put(at, s0, x32, S0);
+    put(at, a0, x32, A0);
+    put(at, a1, x32, A1);
+    hart.charge(cost.returnToHandler.before);
     returned.point(at, back);
     const target = handlers.leave(hart, sp, returned);
-    hart.overhead += BigInt(cost.returnToHandler.after);
-    for (const [offset, register] of [[s0, S0], [a0, A0], [a1, A1]] as const) {
-      hart.x[register] = view.getBigInt64(at + offset, true);
-    }
+    hart.charge(cost.returnToHandler.after);
+    take(at, s0, x32, S0);
+    take(at, a0, x32, A0);
+    take(at, a1, x32, A1);
     hart.x[A2] = BigInt.asIntN(64, target);
     hart.x[RA] = symbols.return_to_handler_end;
     hart.pc = target;

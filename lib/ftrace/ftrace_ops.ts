@@ -6,7 +6,6 @@
  *
  * @module
  */
-import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
 import type { FtraceRegs } from "../trampoline/ftrace_regs.ts";
 import type { FtraceHash } from "./filter.ts";
 
@@ -86,26 +85,6 @@ export interface FtraceOps {
   name?: string;
   /** Anything the tracer wants to find again. */
   private?: unknown;
-}
-
-/** An ops the core has taken in. */
-export interface RegisteredOps {
-  /** The tracer's own object. */
-  readonly ops: FtraceOps;
-  /** The functions it traces. */
-  readonly hash: FtraceHash;
-  /** Its flags at registration; they must not change afterwards. */
-  readonly flags: number;
-  /** Guest address of its one-instruction host-call stub: what `ops->func` holds. */
-  readonly stub: bigint;
-  /** Guest address of its `struct ftrace_ops`. */
-  readonly address: bigint;
-  /** Index among all ops ever registered; picks stub and struct. */
-  readonly slot: number;
-  /** Calls made so far. */
-  calls: number;
-  /** What really runs at a hit. */
-  readonly call: (record: DynFtrace, parentIp: bigint, fregs: FtraceRegs) => void;
 }
 
 /** What {@linkcode FtraceOps} registration gives back. Disposing it unregisters. */

@@ -43,6 +43,7 @@ export class Hart {
   readonly csrs: Csrs;
   readonly #state: DataView;
   readonly #words: BigInt64Array;
+  readonly #pcHalves: Uint32Array;
   readonly #counters: BigUint64Array;
   readonly #counterHalves: Uint32Array;
 
@@ -58,6 +59,7 @@ export class Hart {
     this.f = new BigUint64Array(buffer, F, 32);
     this.#state = memory.hostView;
     this.#words = new BigInt64Array(buffer, PC, 1);
+    this.#pcHalves = new Uint32Array(buffer, PC, 2);
     this.#counters = new BigUint64Array(buffer, INSTRET, 2);
     this.#counterHalves = new Uint32Array(buffer, INSTRET, 4);
     this.x.fill(0n);
@@ -104,6 +106,24 @@ export class Hart {
     const count = (this.#counterHalves[low]! + 1) >>> 0;
     this.#counterHalves[low] = count;
     if (count === 0) this.#counterHalves[low + 1]! += 1;
+  }
+
+  /** Adds to `overhead` what a trampoline retires. */
+  charge(count: number): void {
+    const low = this.#counterHalves[2]! + count;
+    this.#counterHalves[2] = low;
+    if (low >= 2 ** 32) this.#counterHalves[3]! += 1;
+  }
+
+  /** pc as a number, or −1 where it has a bit above 31 set. */
+  get pcNumber(): number {
+    return this.#pcHalves[1] === 0 ? this.#pcHalves[0]! : -1;
+  }
+
+  /** Goes on at the address in an integer register. */
+  goToRegister(register: number): void {
+    this.#pcHalves[0] = this.x32[register * 2]!;
+    this.#pcHalves[1] = this.x32[register * 2 + 1]!;
   }
 
   /** Whether tracing costs the guest time. */

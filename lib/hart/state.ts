@@ -25,11 +25,7 @@ export const INSTRET: number = HART + 544;
 export const OVERHEAD: number = HART + 552;
 /** u32: why emitted code came back. */
 export const EXIT_REASON: number = HART + 560;
-/** i64: what that reason is about. */
-export const EXIT_VALUE: number = HART + 568;
 /** i64: where emitted code writes what goes to x0. */
 export const SINK: number = HART + 576;
 /** u32: 1 if `overhead` counts as time. */
 export const CHARGE_TRACING: number = HART + 584;
-/** Bytes of it all. */
-export const STATE_SIZE = 1024;
