@@ -8,8 +8,10 @@
 
 /** The surroundings of one call of the command line. */
 export interface CliHost {
-  /** Writes all of `data`; false if whoever read it is gone. */
+  /** Writes all of `data`; false if whoever read it is gone, or it cannot be written. */
   stdout(data: Uint8Array): boolean;
+  /** Why stdout cannot be written, unless only its reader is gone. */
+  readonly stdoutFailure?: string | undefined;
   /** Writes all of `data`. */
   stderr(data: Uint8Array): void;
   /** Up to `length` bytes of input; none at its end. */
@@ -27,10 +29,19 @@ export interface CliHost {
 /** The host that this process runs on. */
 export function denoHost(): CliHost {
   let stdoutOpen = true;
+  let stdoutFailure: string | undefined;
   return {
     stdout(data) {
-      if (stdoutOpen) stdoutOpen = writeAll(Deno.stdout, data);
+      try {
+        if (stdoutOpen) stdoutOpen = writeAll(Deno.stdout, data);
+      } catch (error) {
+        stdoutOpen = false;
+        stdoutFailure = error instanceof Error ? error.message : String(error);
+      }
       return stdoutOpen;
+    },
+    get stdoutFailure() {
+      return stdoutFailure;
     },
     stderr(data) {
       writeAll(Deno.stderr, data);

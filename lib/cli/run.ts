@@ -85,9 +85,15 @@ export async function run(context: CommandContext): Promise<number> {
   }
   if (program.isSample && !quiet) say(host, HOW_TO_TRACE_YOUR_OWN);
   if (ending.lines.length > 0) say(host, ending.lines.join("\n"));
+  if (host.stdoutFailure !== undefined) {
+    say(host, `Cannot write to stdout: ${host.stdoutFailure}; the guest was stopped there`);
+    return STDOUT_FAILED;
+  }
   return sink.open ? ending.code : BROKEN_PIPE;
 }
 
+/** An error of ours: what was to be printed is lost, and it has been said. */
+const STDOUT_FAILED = 125;
 /** 128 + SIGPIPE: nobody reads stdout any more. */
 const BROKEN_PIPE = 141;
 

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { assertSnapshot } from "@std/testing/snapshot";
 import { fixture, hartrace, withFile } from "./command_line.ts";
 
@@ -127,3 +128,33 @@ Deno.test("main() writes a bare program's signature", () =>
     assertEquals(code, 7);
     assertMatch(await Deno.readTextFile(path), /^([0-9a-f]{16}\n)*$/);
   }));
+
+Deno.test("trace.ts says so when stdout is full, and keeps a trace that goes to -o", () =>
+  withFile("trace.txt", "", async (path) => {
+    const trace = fromFileUrl(new URL("../../trace.ts", import.meta.url));
+    const command = `"${Deno.execPath()}" run -A "${trace}" -o "${path}" "${SAMPLE}" > /dev/full`;
+    const { code, stderr } = await new Deno.Command("sh", { args: ["-c", command] }).output();
+    assertEquals(code, 125);
+    assertMatch(
+      lastLine(new TextDecoder().decode(stderr)),
+      /Cannot write to stdout: No space left/,
+    );
+    assertMatch(await Deno.readTextFile(path), /# tracer: function_graph/);
+  }));
+
+Deno.test("trace.ts ends the guest at a real Ctrl-C and prints the trace", async () => {
+  const trace = fromFileUrl(new URL("../../trace.ts", import.meta.url));
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", trace, "-p", "function", fixture("spin_p84")],
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const reader = child.stdout.getReader();
+  await reader.read(); // the guest has printed that it runs
+  reader.releaseLock();
+  child.kill("SIGINT");
+  const { code, stdout, stderr } = await child.output();
+  assertEquals(code, 130);
+  assertMatch(new TextDecoder().decode(stdout), /turn <-program/);
+  assertMatch(lastLine(new TextDecoder().decode(stderr)), /stopped by Ctrl-C/);
+});
