@@ -107,13 +107,16 @@ function shapeOf(
   const run = nops(first, last);
   const place = address + bias;
   const inside = symbols.at(place);
-  if (inside?.offset === 0n) {
-    return { address: place, entry: place, before: 0, after: run, symbol: inside.symbol };
-  }
   // The nops may begin before the symbol, which then starts inside them or right behind.
   const next = symbols.next(place);
   const before = next === undefined ? Infinity : Number(next.address - place);
-  if (next && before <= run && before % 2 === 0) {
+  const reaches = before <= run && before % 2 === 0;
+  // A linker's mark such as __rela_iplt_end can lie where the nops before a function begin.
+  const isMark = inside?.symbol.type === "notype" && reaches && next?.type === "func";
+  if (inside?.offset === 0n && !isMark) {
+    return { address: place, entry: place, before: 0, after: run, symbol: inside.symbol };
+  }
+  if (next && reaches) {
     return { address: place, entry: next.address, before, after: run - before, symbol: next };
   }
   return { address: place, entry: place, before: 0, after: run, symbol: undefined };
