@@ -48,6 +48,13 @@ Deno.test("readSites() derives both counts from where the symbol starts when fun
   ]);
 });
 
+Deno.test("readSites() takes the function when a linker's mark lies on its first nop", () => {
+  const sections = [{ name: TABLE, address: 0x20000n, data: words64(0x10020n) }];
+  const mark = { name: "__rela_iplt_end", address: 0x10020n, size: 0n, type: 0 };
+  const symbols = [...SYMBOLS, mark];
+  assertEquals(sitesOf({ segments: SEGMENTS, symbols, sections }).map(line), [SECOND]);
+});
+
 Deno.test("readSites() merges all sections of the name, in order of address, when there are several", () => {
   const sections = [
     { name: TABLE, address: 0x20000n, data: words64(0x10020n) },
