@@ -233,8 +233,11 @@ export function createRecordedFpu(format: Format, scribe: Scribe): Fpu<Value> {
       const extend: PlainName = isUnsigned ? "i64.extend_i32_u" : "i64.extend_i32_s";
       const wide = narrow ? scribe.op(I64, [low], extend) : low;
       const most = 1n << (isDouble ? 53n : 24n);
-      const moved = scribe.op(I64, [wide, scribe.long(most)], "i64.add");
-      const isSmall = scribe.op(I32, [moved, scribe.long(2n * most)], "i64.le_u");
+      const below = (value: Value, limit: bigint) =>
+        scribe.op(I32, [value, scribe.long(limit)], "i64.le_u");
+      const isSmall = isUnsigned
+        ? below(wide, most)
+        : below(scribe.op(I64, [wide, scribe.long(most)], "i64.add"), 2n * most);
       scribe.declineIf(not(nearest ? either(isSmall, inexactIsUp()) : isSmall));
     }
     return scribe.op(type, [low], convert);
