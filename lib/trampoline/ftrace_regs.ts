@@ -116,8 +116,9 @@ export class FtraceRegs {
     this.#set(this.#layout.a0, value);
   }
 
-  /** Skips the function: the hart goes on at the caller, with {@linkcode returnValue}. Needs IPMODIFY. */
-  overrideWithReturn(): void {
+  /** Skips the function: the hart goes on at the caller, with `value` or {@linkcode returnValue}. Needs IPMODIFY. */
+  overrideWithReturn(value?: bigint): void {
+    if (value !== undefined) this.returnValue = value;
     this.instructionPointer = this.returnAddress;
   }
 

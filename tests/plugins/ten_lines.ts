@@ -1,18 +1,14 @@
-import type { FtraceFunc, Tracer } from "../../mod.ts";
+import type { FtraceRegs, Tracer } from "../../mod.ts";
 export default {
   name: "shop",
   init(ftrace) {
-    const { IPMODIFY } = ftrace.flags;
-    const on = (name: string, func: FtraceFunc) =>
-      ftrace.registerFtraceFunction({ filter: [name], flags: IPMODIFY, func });
-    on("bill", (_ip, _parent, _ops, fregs) => fregs.setArgument(0, 1n)); // one order only
-    on("price_of", (_ip, _parent, _ops, fregs) => {
-      fregs.returnValue = 100n; // whatever it would have been
-      fregs.overrideWithReturn();
-    });
-    const once = on("no_discount", (_ip, _parent, _ops, fregs) => {
-      fregs.instructionPointer = ftrace.lookup("tenth_off")!; // another function runs in its place
-      once.unregister(); // the second bill gets no discount again
-    });
+    const register = ftrace.registerFtraceFunction, flags = ftrace.flags.IPMODIFY;
+    register({ filter: ["bill"], flags, hit: (_, fregs) => fregs.setArgument(0, 1n) });
+    register({ filter: ["price_of"], flags, hit: (_, fregs) => fregs.overrideWithReturn(100n) });
+    const once = register({ filter: ["no_discount"], flags, hit: (_, fregs) => redirect(fregs) });
+    const redirect = (fregs: FtraceRegs) => {
+      fregs.instructionPointer = ftrace.lookup("tenth_off")!; // runs in place of no_discount
+      once.unregister(); // so the second bill gets no discount again
+    };
   },
 } satisfies Tracer;
