@@ -22,17 +22,20 @@ for (const name of ["calls_p4", "calls_p84", "calls_p4a2", "exceptions_p4", "exc
   const expected = name.startsWith("calls") ? calls : exceptions;
   for (const era of ERAS) {
     for (const trampoline of PATHS) {
-      Deno.test(`the graph of ${name} is the tree that the instrumented build gives (${era}, ${trampoline})`, async () => {
-        const { runs } = await readProgram(name);
-        const guest = await traced(name, { era, trampoline, bufferKib: 16384 });
-        graph(guest.ftrace);
-        const outcome = await guest.run();
-        assertEquals(guest.output(), runs[0]!.stdout);
-        assertEquals(outcome, { kind: "exit", code: runs[0]!.code });
-        assertEquals(guest.reports.filter((line) => line.includes("Cannot")), []);
-        const tree = buildCallTree(callEvents(guest.ftrace));
-        assertEquals(formatCallTree(keepNames(tree, namesIn(expected))), formatCallTree(expected));
-      });
+      for (const engine of ENGINES) {
+        Deno.test(`the graph of ${name} is the tree that the instrumented build gives (${era}, ${trampoline}, ${engine})`, async () => {
+          const { runs } = await readProgram(name);
+          const options = { era, trampoline, bufferKib: 16384 };
+          const guest = await traced(name, options, { engine });
+          graph(guest.ftrace);
+          const outcome = await guest.run();
+          assertEquals(guest.output(), runs[0]!.stdout);
+          assertEquals(outcome, { kind: "exit", code: runs[0]!.code });
+          assertEquals(guest.reports.filter((line) => line.includes("Cannot")), []);
+          const tree = keepNames(buildCallTree(callEvents(guest.ftrace)), namesIn(expected));
+          assertEquals(formatCallTree(tree), formatCallTree(expected));
+        });
+      }
     }
   }
 }
@@ -43,7 +46,6 @@ Deno.test("every era, path and engine gives the same events at the same times (c
     for (const era of ERAS) {
       for (const trampoline of PATHS) {
         for (const engine of ENGINES) {
-          if (engine === "ref" && era !== "call-ops") continue;
           const guest = await traced("calls_p84", { era, trampoline, bufferKib: 16384 }, {
             engine,
           });
