@@ -185,4 +185,5 @@ export {
   parseKernelText,
 } from "./lib/output/parse_kernel_text.ts";
 export { type BufferStatistics, bufferStatisticsText } from "./lib/output/buffer_statistics.ts";
+export { liveTraceSettings, symbolizerOf } from "./lib/output/live_trace.ts";
 export { decodeRingPage, type RingPage, type RingPageOptions } from "./lib/output/ring_page.ts";

@@ -13,6 +13,7 @@ import {
   type Machine,
   type MachineOptions,
   type Outcome,
+  symbolizerOf,
   type Tracer,
   type TracerHandle,
   updateSet,
@@ -28,7 +29,6 @@ import {
   type ChosenTraceOptions,
   openTraceSink,
   readTraceOptions,
-  symbolizerOf,
   writeTrace,
 } from "./trace_output.ts";
 

@@ -11,12 +11,11 @@
 import {
   encodeKernelText,
   type Ftrace,
-  type KernelTextSettings,
+  liveTraceSettings,
   type LostEvents,
   parseTraceOption,
   printKernelText,
   type RingMode,
-  type Symbolizer,
   type TraceEvent,
   type TraceOption,
   type TraceOptions,
@@ -143,24 +142,6 @@ export function readTraceOptions(
   return { options, idle, mode: options.overwrite ? "overwrite" : "drop" };
 }
 
-/** Names for the addresses and tasks of a live trace. */
-export function symbolizerOf({ machine, core }: Ftrace): Symbolizer {
-  const trampolines: Readonly<Record<string, bigint | undefined>> = {
-    ...core.area.trampolines.symbols,
-  };
-  const named = Object.entries(trampolines).flatMap(([name, address]) =>
-    address === undefined ? [] : [{ name, address, size: 4n }]
-  );
-  return {
-    symbol(address) {
-      const found = machine.symbols.at(address);
-      if (found) return found.symbol;
-      return named.find((each) => each.address === address);
-    },
-    comm: (pid) => pid === machine.pid ? machine.comm : undefined,
-  };
-}
-
 /** Writes the events that `ftrace` has stored in the form of `tracer`. */
 export function writeTrace(
   sink: TraceSink,
@@ -168,23 +149,8 @@ export function writeTrace(
   tracer: string,
   options: TraceOptions,
 ): void {
-  const { buffer, machine, era } = ftrace;
-  let entriesInBuffer = 0;
-  let entriesWritten = 0;
-  machine.harts.forEach((_, hart) => {
-    const { entries, written } = buffer.statistics(hart);
-    entriesInBuffer += entries;
-    entriesWritten += written;
-  });
-  const settings: KernelTextSettings = {
-    tracer,
-    options,
-    symbolizer: symbolizerOf(ftrace),
-    cpus: machine.harts.length,
-    entriesInBuffer,
-    entriesWritten,
-    release: era.release,
-  };
+  const { buffer } = ftrace;
+  const settings = liveTraceSettings(ftrace, tracer, options);
   const events = options["func-no-repeats"] ? foldRepeats(buffer.all()) : buffer.all();
   const pending: string[] = [];
   let size = 0;
