@@ -39,6 +39,7 @@ export {
   type Section,
   type Segment,
 } from "./lib/machine/elf.ts";
+export type { StackFrame, StackStart, Unwinder } from "./lib/machine/backtrace.ts";
 export { SymbolTable } from "./lib/machine/symbols.ts";
 export type { SiteSource } from "./lib/machine/sites.ts";
 export type { MachineTracingRange } from "./lib/machine/tracing_range.ts";

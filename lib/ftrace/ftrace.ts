@@ -179,6 +179,8 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
       }
     },
   });
+  machine.unwinder.realReturn = (hart, value, sp) =>
+    fgraph.returnAddress(hart, value, Number(sp) - 8);
   const graphOps: FtraceOps = { name: "graph_ops", flags: FTRACE_OPS_FL_GRAPH, hash: fgraph.hash };
   let graphRegistration: FtraceRegistration | undefined;
   let unwinders: Disposable | undefined;

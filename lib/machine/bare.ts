@@ -12,7 +12,6 @@ import type { Hart } from "../hart/hart.ts";
 import type { Trap } from "../hart/trap.ts";
 import { Cause } from "../isa/sem.ts";
 import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../memory/memory.ts";
-import { backtrace } from "./backtrace.ts";
 import type { Outcome, Surroundings, SurroundingsContext } from "./machine.ts";
 
 const RAM_START = 0x80000000;
@@ -26,7 +25,7 @@ const A0 = 10;
 
 /** Makes the surroundings of firmware. */
 export function createBare(
-  { memory, symbols, engine, options }: SurroundingsContext,
+  { memory, symbols, engine, unwinder, options }: SurroundingsContext,
 ): Surroundings {
   const size = (options.ramMib ?? 128) * MIB;
   memory.map(RAM_START, size, READ | WRITE | EXECUTE);
@@ -102,7 +101,7 @@ export function createBare(
   };
 
   const deliver = (hart: Hart, trap: Trap): Outcome | undefined => {
-    const trace = backtrace(hart);
+    const trace = unwinder.backtrace(hart);
     return hart.takeTrap(trap) ? undefined : { kind: "trap", trap, backtrace: trace };
   };
 

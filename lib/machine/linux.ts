@@ -31,7 +31,7 @@ const SP = 2, A0 = 10, A7 = 17;
 
 /** Makes the surroundings of a statically linked Linux program. */
 export function createLinux(context: SurroundingsContext): Surroundings {
-  const { memory, elf, bias, tracing, harts, options } = context;
+  const { memory, elf, bias, tracing, harts, unwinder, options } = context;
   const name = options.name ?? "program";
   const said = new Set<string>();
   const warnOnce = (line: string) => {
@@ -42,13 +42,19 @@ export function createLinux(context: SurroundingsContext): Surroundings {
   const space = new AddressSpace(memory, tracing, harts, warnOnce);
   const files = new Files({ root: options.root, allow: options.allow, warn: warnOnce });
   space.place(RETURN_PAGE, PAGE_SIZE, READ | EXECUTE);
-  const signals = new Signals(memory, RETURN_PAGE, (address) => space.isMapped(address));
+  const signals = new Signals(
+    memory,
+    RETURN_PAGE,
+    (address) => space.isMapped(address),
+    unwinder,
+  );
   const process: Process = {
     memory,
     harts,
     space,
     signals,
     files,
+    unwinder,
     options,
     executable: name.startsWith("/") ? name : `/${name.replace(/^(\.?\.\/)+/, "")}`,
     pid: PID,

@@ -9,7 +9,6 @@
  * @module
  */
 import type { Hart } from "../hart/hart.ts";
-import { backtrace } from "./backtrace.ts";
 import { EAGAIN, EBADF, EFAULT, EINVAL, ENODEV, ENOSYS, ESRCH, ETIMEDOUT } from "./linux_errno.ts";
 import { answerWords, FILE_CALLS } from "./linux_file_calls.ts";
 import { STACK_SIZE } from "./linux_memory.ts";
@@ -210,7 +209,7 @@ const PROCESS_CALLS: Calls = {
         }
         // Nobody is left who could wake the only thread.
         const reason = "its only thread waits for a futex that nobody can wake";
-        return { kind: "deadlock", reason, backtrace: backtrace(hart) };
+        return { kind: "deadlock", reason, backtrace: process.unwinder.backtrace(hart) };
       }
       default:
         return -ENOSYS;

@@ -5,6 +5,7 @@
  */
 import type { Hart } from "../hart/hart.ts";
 import type { Memory } from "../memory/memory.ts";
+import type { Unwinder } from "./backtrace.ts";
 import type { Files } from "./linux_files.ts";
 import type { AddressSpace } from "./linux_memory.ts";
 import type { Signals } from "./linux_signals.ts";
@@ -28,6 +29,8 @@ export interface Process {
   readonly executable: string;
   /** Process and thread number. */
   readonly pid: number;
+  /** Finds where a hart has come from. */
+  readonly unwinder: Unwinder;
   /** User and group. */
   readonly uid: number;
   /** Fills bytes with what the seed gives next. */

@@ -11,7 +11,7 @@ import type { Hart } from "../hart/hart.ts";
 import { Cause } from "../isa/sem.ts";
 import type { Trap } from "../hart/trap.ts";
 import type { Memory } from "../memory/memory.ts";
-import { backtrace } from "./backtrace.ts";
+import type { Unwinder } from "./backtrace.ts";
 import { EFAULT, EINVAL, ENOMEM, EPERM } from "./linux_errno.ts";
 import type { Outcome } from "./machine.ts";
 
@@ -76,6 +76,7 @@ const UNBLOCKABLE = bitOf(SIGKILL) | bitOf(SIGSTOP);
 
 /** The signal state of the process. Calls give 0 or a negated errno. */
 export class Signals {
+  readonly #unwinder: Unwinder;
   readonly #memory: Memory;
   readonly #returnCode: bigint;
   readonly #isMapped: (address: bigint) => boolean;
@@ -85,8 +86,14 @@ export class Signals {
   #alternate: AlternateStack = { start: 0n, size: 0n, flags: SS_DISABLE };
 
   /** @param returnCode Address of a page with room for the code that handlers return to. */
-  constructor(memory: Memory, returnCode: number, isMapped: (address: bigint) => boolean) {
+  constructor(
+    memory: Memory,
+    returnCode: number,
+    isMapped: (address: bigint) => boolean,
+    unwinder: Unwinder,
+  ) {
     this.#memory = memory;
+    this.#unwinder = unwinder;
     this.#returnCode = BigInt(returnCode);
     this.#isMapped = isMapped;
     memory.poke(returnCode, new Uint8Array(SIGRETURN_CODE.buffer));
@@ -240,7 +247,7 @@ export class Signals {
 
   #kill(hart: Hart, { signal, trap }: SignalInfo): Outcome {
     const name = SIGNALS[signal] ?? `SIGRT${signal}`;
-    return { kind: "signal", signal, name, trap, backtrace: backtrace(hart) };
+    return { kind: "signal", signal, name, trap, backtrace: this.#unwinder.backtrace(hart) };
   }
 
   /** Where the frame goes; undefined if it would leave the alternate stack that is in use. */

@@ -17,6 +17,7 @@ import { Hart } from "../hart/hart.ts";
 import type { Trap } from "../hart/trap.ts";
 import { Cause } from "../isa/sem.ts";
 import { EXECUTE, Memory, PAGE_SIZE, READ, WRITE } from "../memory/memory.ts";
+import { createUnwinder, type Unwinder } from "./backtrace.ts";
 import { createBare } from "./bare.ts";
 import { type Elf, parseElf } from "./elf.ts";
 import { createLinux } from "./linux.ts";
@@ -99,6 +100,8 @@ export interface Machine {
   readonly sites: readonly SiteSource[];
   /** Addresses that belong to tracing. */
   readonly tracing: MachineTracingRange;
+  /** Finds where a hart has come from. */
+  readonly unwinder: Unwinder;
   /** Name of hart 0's task. */
   readonly comm: string;
   /** Number of hart 0's task. */
@@ -155,6 +158,8 @@ export interface SurroundingsContext {
   readonly harts: readonly Hart[];
   /** Executes instructions, one at a time where surroundings must. */
   readonly engine: Engine;
+  /** Finds where a hart has come from. */
+  readonly unwinder: Unwinder;
   /** As given. */
   readonly options: MachineOptions;
 }
@@ -201,6 +206,7 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
   const engine = options.engine === "ref"
     ? createReference(memory, tracing)
     : createInterpreter(memory, tracing);
+  const unwinder = createUnwinder(memory, symbols);
   const context: SurroundingsContext = {
     memory,
     elf,
@@ -209,6 +215,7 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     tracing,
     harts,
     engine,
+    unwinder,
     options,
   };
   const surroundings = kind === "bare" ? createBare(context) : createLinux(context);
@@ -261,6 +268,7 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     symbols,
     sites: readSites(elf, symbols, bias),
     tracing,
+    unwinder,
     comm: surroundings.comm,
     pid: surroundings.pid,
     hostCall: (address, handler) => void hostCalls.set(address, handler),

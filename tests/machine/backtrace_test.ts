@@ -3,9 +3,11 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Hart } from "../../lib/hart/hart.ts";
-import { backtrace } from "../../lib/machine/backtrace.ts";
+import { createUnwinder } from "../../lib/machine/backtrace.ts";
+import { SymbolTable } from "../../lib/machine/symbols.ts";
+import { traced } from "../ftrace/guest.ts";
 import { EXECUTE, Memory, READ, WRITE } from "../../lib/memory/memory.ts";
 
 const TEXT = 0x80000000n;
@@ -13,6 +15,10 @@ const STACK = 0x80010000n;
 const RA = 1;
 const SP = 2;
 const S0 = 8;
+
+/** A hart's frames as a program without symbols has them. */
+const backtrace = (hart: Hart): readonly bigint[] =>
+  createUnwinder(hart.memory, new SymbolTable([])).backtrace(hart);
 
 /** A hart at the start of text, its stack empty, with frame records `[at, fp, ra]`. */
 function hartWith(...records: readonly (readonly [bigint, bigint, bigint])[]): Hart {
@@ -77,4 +83,51 @@ Deno.test("backtrace() ends after 64 addresses when frames never end", () => {
     return [frame, frame + 0x20n, TEXT + BigInt(0x20 + 4 * k)] as const;
   });
   assertEquals(backtrace(hartWith(...records)).length, 64);
+});
+
+for (const name of ["calls_p84", "calls_p4a2", "exceptions_p84"]) {
+  Deno.test(`frames() finds every open traced call at each entry of ${name}, though returns are hidden`, async () => {
+    const { machine, ftrace, run } = await traced(name);
+    const { unwinder, harts } = machine;
+    const hart = harts[0]!;
+    const open: { sp: bigint; site: number }[] = [];
+    let compared = 0;
+    const wrong = new Set<string>();
+    ftrace.registerFtraceGraph({
+      entryFunc({ site, returns }, fregs) {
+        const { entry, name: here } = ftrace.records[site]!;
+        const sp = fregs.stackPointer;
+        const start = { pc: entry, sp, ra: fregs.returnAddress, s0: hart.x[S0]! };
+        const frames = unwinder.frames(hart, start);
+        open.forEach((caller, k) => {
+          // Who has left by a tail call is open, but no longer on the stack.
+          if ((open[k + 1]?.sp ?? sp) === caller.sp) return;
+          const outer = frames.findLastIndex((frame) => frame.sp === caller.sp);
+          const inner = frames[outer - 1];
+          const found = inner && machine.symbols.at(inner.pc - 1n)?.symbol.name;
+          const { name: expected } = ftrace.records[caller.site]!;
+          compared++;
+          if (frames.length < 64 && found !== expected) {
+            wrong.add(`${expected} > ${here}: ${found}`);
+          }
+        });
+        if (returns) open.push({ sp, site });
+        return true;
+      },
+      retFunc: () => void open.pop(),
+    });
+    await run();
+    assertEquals([...wrong], []);
+    assert(compared > 300, String(compared));
+  });
+}
+
+Deno.test("a fault's backtrace names the callers while return_to_handler hides them", async () => {
+  const { machine, ftrace, run } = await traced("fault_p84");
+  ftrace.registerFtraceGraph({ entryFunc: () => true });
+  const outcome = await run();
+  const backtraced = outcome.kind === "signal" ? outcome.backtrace : [];
+  const names = backtraced.map((pc, k) => machine.symbols.at(k === 0 ? pc : pc - 1n)?.symbol.name);
+  // program() has left by a tail call to outer().
+  assertEquals(names, ["store_wild", "inner", "outer", "tiny_main", "_start"]);
 });
