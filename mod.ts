@@ -126,6 +126,8 @@ export {
   type RingMode,
   type RingStatistics,
 } from "./lib/ftrace/ring_buffer.ts";
+export type { WhyAnswer, WhyReport, WhyUse } from "./lib/ftrace/why.ts";
+export type { InlinedPlace } from "./lib/machine/dwarf_inlines.ts";
 export type { FunctionCore } from "./lib/ftrace/function_core.ts";
 export type { HookTable } from "./lib/ftrace/hook_table.ts";
 export type { TracingArea } from "./lib/ftrace/tracing_area.ts";

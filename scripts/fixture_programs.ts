@@ -184,6 +184,14 @@ export const PROGRAMS: readonly Program[] = [
       { file: "mixed_odd.S" },
     ],
   },
+  {
+    ...small("inlined_p84", "inlined.c", P84, [{}]),
+    sources: [
+      ...sources("tiny_linux_start.S", "tiny_linux.c", "tiny_text.c"),
+      { file: "inlined.c", flags: ["-g"] },
+    ],
+    link: ["-static", "-Wl,--build-id=none", ...LINK_SMALL],
+  },
   bare("hello_bare_p84", "hello_bare.c", P84),
   bare("hello_bare_p4", "hello_bare.c", P4),
   bare("hello_bare_mcount_loc", "hello_bare.c", P84, [{}], "bare_mcount_loc.ld"),

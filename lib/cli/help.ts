@@ -15,6 +15,7 @@ export function helpText(): string {
   deno run -A trace.ts                                     trace a built-in sample
   deno run -A trace.ts [run] [options] PROGRAM [ARGS…]     trace PROGRAM
   deno run -A trace.ts list functions|sites PROGRAM        what can be traced, and how
+  deno run -A trace.ts list --why NAME PROGRAM             why something cannot be traced
   deno run -A trace.ts list plugins|options                what there is to trace with
 
 PROGRAM is a RISC-V ELF file: a static Linux program, or firmware linked at 0x80000000. Its call

@@ -16,6 +16,7 @@ import {
   type Tracer,
 } from "../../mod.ts";
 import { print, say } from "./host.ts";
+import { whyText } from "./list_why.ts";
 import { importTracer, NOP } from "./load_tracer.ts";
 import { readProgram } from "./program.ts";
 import { type CommandContext, ftraceOptions } from "./run.ts";
@@ -40,11 +41,15 @@ const LISTINGS: Readonly<
  */
 export async function list(context: CommandContext): Promise<number> {
   const { host, args } = context;
+  const asked = args.lists["why"] ?? [];
+  if (asked.length > 0 || args.rest[0] === "why") return await listWhy(context, asked);
   const [what, program, ...more] = args.rest;
   const listing = what === undefined ? undefined : LISTINGS[what];
   if (!listing) {
     throw new SyntaxError(
-      `Cannot list ${what ?? "nothing"}: write list ${Object.keys(LISTINGS).join("|")} [PROGRAM]`,
+      `Cannot list ${what ?? "nothing"}: write list ${
+        Object.keys(LISTINGS).join("|")
+      } [PROGRAM], or list --why NAME [PROGRAM]`,
     );
   }
   if (more.length > 0) {
@@ -53,6 +58,23 @@ export async function list(context: CommandContext): Promise<number> {
   const rows = await listing(context, program);
   if (args.switches.has("json")) print(host, `${JSON.stringify(rows, null, 2)}\n`);
   else print(host, what === "functions" ? names(rows) : table(rows));
+  return 0;
+}
+
+/** `list --why NAME… PROGRAM`, or in one word less `list why NAME PROGRAM`. */
+async function listWhy(context: CommandContext, asked: readonly string[]): Promise<number> {
+  const { host, args } = context;
+  const rest = args.rest[0] === "why" ? args.rest.slice(1) : args.rest;
+  const names = asked.length > 0 ? asked : rest.slice(0, 1);
+  const [program, ...more] = asked.length > 0 ? rest : rest.slice(1);
+  if (names.length === 0 || more.length > 0) {
+    throw new SyntaxError(
+      "Cannot say why: write list --why NAME [PROGRAM], where NAME is a function, NAME+OFFSET or 0xADDRESS",
+    );
+  }
+  const ftrace = await prepare(context, program);
+  if (!args.switches.has("quiet")) say(host, `era ${ftrace.era.name}: ${ftrace.eraReason}`);
+  print(host, whyText(ftrace, names, args.switches.has("json")));
   return 0;
 }
 

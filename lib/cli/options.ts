@@ -197,6 +197,13 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     group: "The guest",
     help: "bare: write the words from begin_signature to end_signature there",
   },
+  {
+    name: "why",
+    value: "NAME",
+    repeats: true,
+    group: "Other",
+    help: "list: what can be done with a function, NAME+OFFSET or 0xADDRESS, and why not",
+  },
   { name: "json", group: "Other", help: "list: print JSON" },
   { name: "quiet", letter: "q", group: "Other", help: "no notes and no progress on stderr" },
   { name: "help", letter: "h", group: "Other", help: "this text" },

@@ -29,6 +29,8 @@ export interface Era {
   readonly opsLiteral: boolean;
   /** Whether this kernel has fprobe at all; if not, it is served as with the 6.14 series. */
   readonly hasFprobe: boolean;
+  /** Whether `register_ftrace_direct` can point a site at a function of the caller's. */
+  readonly hasDirectCalls: boolean;
   /** What it says to a kprobe on a site. */
   readonly kprobes: KprobeRules;
 }
@@ -55,6 +57,7 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     savesRegs: true,
     opsLiteral: false,
     hasFprobe: false,
+    hasDirectCalls: true,
     kprobes: { ...TWO_WORDS, 0: {} },
   },
   args: {
@@ -66,6 +69,7 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     savesRegs: false,
     opsLiteral: false,
     hasFprobe: false,
+    hasDirectCalls: true,
     kprobes: TWO_WORDS,
   },
   preset: {
@@ -76,6 +80,7 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     savesRegs: false,
     opsLiteral: false,
     hasFprobe: true,
+    hasDirectCalls: false,
     kprobes: ONE_WORD,
   },
   "call-ops": {
@@ -86,6 +91,7 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     savesRegs: false,
     opsLiteral: true,
     hasFprobe: true,
+    hasDirectCalls: true,
     kprobes: ONE_WORD,
   },
 };

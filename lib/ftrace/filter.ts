@@ -149,7 +149,7 @@ export function updateSet(
     const pattern = parsePattern(text);
     const found = matchRecords(pattern, records, options.module ?? "");
     if (found.length === 0) {
-      const near = nearest(pattern.text, records);
+      const near = nearestName(pattern.text, usable(records).map(({ name }) => name));
       const hint = near ? `; did you mean ${near}?` : "";
       throw new FtraceError(
         "EINVAL",
@@ -172,23 +172,27 @@ export function matchRecords(
   records: readonly DynFtrace[],
   module = "",
 ): readonly DynFtrace[] {
-  const usable = records.filter(({ kind }) => kind !== "disabled");
+  const candidates = usable(records);
   if (pattern.module !== undefined) {
     const inverted = pattern.module.startsWith("!");
     const same = pattern.module.slice(inverted ? 1 : 0) === module;
     if (same === inverted) return [];
   }
-  if (pattern.index !== undefined) return usable.slice(pattern.index - 1, pattern.index);
-  return usable.filter(({ name }) => pattern.matches(name));
+  if (pattern.index !== undefined) return candidates.slice(pattern.index - 1, pattern.index);
+  return candidates.filter(({ name }) => pattern.matches(name));
+}
+
+function usable(records: readonly DynFtrace[]): readonly DynFtrace[] {
+  return records.filter(({ kind }) => kind !== "disabled");
 }
 
 /** The name that a mistyped one probably meant: the closest by edits, if it is close. */
-function nearest(text: string, records: readonly DynFtrace[]): string | undefined {
+export function nearestName(text: string, names: Iterable<string>): string | undefined {
   if (/[*?[\\]/.test(text) || text.length < 3) return undefined;
   let best: string | undefined;
   let least = Math.max(1, Math.floor(text.length / 3)) + 1;
-  for (const { name, kind } of records) {
-    if (kind === "disabled" || Math.abs(name.length - text.length) >= least) continue;
+  for (const name of names) {
+    if (Math.abs(name.length - text.length) >= least) continue;
     const distance = editDistance(text, name, least);
     if (distance < least) {
       least = distance;

@@ -23,6 +23,7 @@ import { FtraceError } from "./ftrace_error.ts";
 import {
   FTRACE_OPS_FL,
   FTRACE_OPS_FL_GRAPH,
+  FTRACE_OPS_FL_IPMODIFY,
   type FtraceFunc,
   type FtraceOps,
   type FtraceOpsFlags,
@@ -34,6 +35,7 @@ import { checkKprobe, type Kprobe } from "./kprobe.ts";
 import { noReturnReason } from "./records.ts";
 import { RingBuffer, type RingMode } from "./ring_buffer.ts";
 import { hookUnwinders } from "./unwinders.ts";
+import { createWhy, type WhyReport } from "./why.ts";
 
 /** How {@linkcode createFtrace} sets ftrace up. */
 export interface FtraceOptions {
@@ -113,6 +115,11 @@ export interface Ftrace {
   unregisterFprobe(fp: Fprobe): void;
   /** Probes an instruction. @throws {FtraceError} By the era's table; ENOENT for an unknown symbol. */
   registerKprobe(kp: Kprobe): Disposable;
+  /**
+   * Says what can be done with a function or an address (`name`, `name+offset`, `0x…`), and what
+   * not, why, and what to use instead: one report for each function of that name.
+   */
+  why(what: string | bigint): readonly WhyReport[];
   /** Name of the function that covers `address`, or undefined. */
   symbol(address: bigint): string | undefined;
   /** Address of a function by name, or undefined. */
@@ -289,6 +296,27 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
       `Cannot probe ${what}: it is no ftrace location`,
       "--virtual",
     );
+  const probeable = (address: bigint) => {
+    const record = records.find(({ entry, before, after, kind }) =>
+      kind === "patched" && address >= entry - BigInt(before) &&
+      address < entry + BigInt(Math.min(after, 8))
+    );
+    return checkKprobe(address, record, era.kprobes, era.name, isBoundary(machine, address));
+  };
+  const why = createWhy({
+    machine,
+    era,
+    strict,
+    virtual: options.virtual ?? false,
+    records,
+    globalHash: core.globalHash,
+    caller: core.area.trampolines.symbols.ftrace_caller,
+    checkKprobe: probeable,
+    ipOwner: (record) => {
+      const owner = core.opsOf(record).find(({ flags = 0 }) => flags & FTRACE_OPS_FL_IPMODIFY);
+      return owner && (owner.name ?? "another ops");
+    },
+  });
 
   return {
     machine,
@@ -373,17 +401,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     unregisterFprobe,
     registerKprobe(kp) {
       const address = typeof kp.at === "bigint" ? kp.at : probeAddress(kp.at, lookup);
-      const record = records.find(({ entry, before, after, kind }) =>
-        kind === "patched" && address >= entry - BigInt(before) &&
-        address < entry + BigInt(Math.min(after, 8))
-      );
-      const warning = checkKprobe(
-        address,
-        record,
-        era.kprobes,
-        era.name,
-        isBoundary(machine, address),
-      );
+      const warning = probeable(address);
       if (warning) {
         report(`kprobe at ${symbol(address) ?? "?"} (0x${address.toString(16)}): ${warning}`);
       }
@@ -401,6 +419,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
         }
       });
     },
+    why,
     symbol,
     lookup,
     *events() {

@@ -21,11 +21,13 @@ export type FtraceErrorCode =
 
 /** Why something cannot be traced: the closed list that `list --why` and every refusal use. */
 export type FtraceReason =
+  | "already-direct"
   | "already-enabled"
   | "already-ipmodify"
   | "deleted"
   | "empty-filter"
   | "ftrace-disabled"
+  | "inlined"
   | "link-in-t0"
   | "misaligned"
   | "no-ipmodify"
@@ -35,8 +37,12 @@ export type FtraceReason =
   | "no-site"
   | "no-symbol"
   | "not-enabled"
+  | "not-entry"
+  | "not-in-filter"
   | "not-instruction-boundary"
   | "not-supported-by-era"
+  | "not-text"
+  | "notrace"
   | "on-ftrace-slot"
   | "out-of-reach"
   | "returns-twice"

@@ -84,6 +84,8 @@ export interface FunctionCore {
   readonly calls: number;
   /** What is switched where, for a record: the trampoline and the ops its literal names. */
   targetOf(record: DynFtrace): Target;
+  /** The ops that trace a record now, newest first. */
+  opsOf(record: DynFtrace): readonly FtraceOps[];
   /** `register_ftrace_function`. */
   register(ops: FtraceOps): FtraceRegistration;
   /** Registers an ops of our own, whose handler gets the whole call. */
@@ -353,6 +355,7 @@ export function createFunctionCore(
       return calls + Number(memory.hostView.getBigUint64(recording.calls, true));
     },
     targetOf: (record) => targets.get(record.index) ?? nopTarget,
+    opsOf: (record) => usersOf(record).map(({ ops }) => ops),
     register(ops) {
       const { func, hit } = ops;
       if (!func && !hit) {

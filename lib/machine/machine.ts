@@ -94,6 +94,8 @@ export interface Machine {
   readonly engine: Engine;
   /** The program's file. */
   readonly elf: Elf;
+  /** How far it was moved. */
+  readonly bias: bigint;
   /** Its symbols, where it was loaded. */
   readonly symbols: SymbolTable;
   /** Its call sites, where it was loaded. */
@@ -265,6 +267,7 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     harts,
     engine,
     elf,
+    bias,
     symbols,
     sites: readSites(elf, symbols, bias),
     tracing,

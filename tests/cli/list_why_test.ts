@@ -1,0 +1,49 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { assertSnapshot } from "@std/testing/snapshot";
+import { fixture, hartrace } from "./command_line.ts";
+
+Deno.test("list --why prints one answer for uses that have the same, and what to use instead", async (t) => {
+  const texts: string[] = [];
+  for (const era of ["regs", "args", "preset", "call-ops"]) {
+    for (const more of [[], ["--strict"], ["--virtual"]]) {
+      const asked = ["no_site", "too_small", "only_after", "plain_four+4"];
+      const whys = asked.flatMap((name) => ["--why", name]);
+      const args = ["list", "--era", era, ...more, ...whys, fixture("mixed")];
+      const { code, stdout, stderr } = await hartrace(args);
+      assertEquals({ code, stderr }, { code: 0, stderr: `hartrace: era ${era}: as asked\n` });
+      texts.push(`$ list --era ${era} ${more.join(" ")}\n${stdout}`);
+    }
+  }
+  await assertSnapshot(t, texts.join("\n"));
+});
+
+Deno.test("list why NAME is list --why NAME", async () => {
+  const first = await hartrace(["list", "why", "square", fixture("inlined_p84")]);
+  const second = await hartrace(["list", fixture("inlined_p84"), "--why", "square"]);
+  assertEquals(first, second);
+  assertMatch(first.stdout, /inlined everywhere/);
+});
+
+Deno.test("list --why --json prints the reports", async () => {
+  const { stdout } = await hartrace([
+    "list",
+    "-q",
+    "--json",
+    "--why",
+    "bill",
+    fixture("sample_p84"),
+  ]);
+  const [report] = JSON.parse(stdout);
+  assertEquals(report.name, "bill");
+  assertMatch(report.address, /^0x[\da-f]+$/);
+  const uses = report.answers.map(({ use }: { use: string }) => use);
+  assertEquals(uses, ["trace", "graph", "kprobe", "fprobe", "livepatch", "direct"]);
+});
+
+Deno.test("list --why without a name, or for two programs, says how it is written", async () => {
+  const { code, stderr } = await hartrace(["list", "why"]);
+  assertEquals(code, 125);
+  assertMatch(stderr, /Cannot say why: write list --why NAME \[PROGRAM\]/);
+  const two = await hartrace(["list", "--why", "bill", fixture("mixed"), fixture("mixed")]);
+  assertEquals(two.code, 125);
+});
