@@ -119,6 +119,26 @@ export type { FgraphOps, GraphEntry, GraphReturn } from "./lib/ftrace/fgraph.ts"
 export { createGraphTrace, type GraphTrace } from "./lib/ftrace/graph_trace.ts";
 export { type Fprobe, MAX_FPROBE_DATA_SIZE } from "./lib/ftrace/fprobe.ts";
 export type { Kprobe, KprobeRules, KprobeVerdict } from "./lib/ftrace/kprobe.ts";
+export type {
+  Event,
+  EventDefinition,
+  TraceEvents,
+  TraceEventsHost,
+} from "./lib/ftrace/trace_events.ts";
+export type { EventOccurrence, TraceEventFile } from "./lib/ftrace/event_file.ts";
+export type { BuiltInEvent, BuiltInEventName } from "./lib/ftrace/builtin_events.ts";
+export {
+  COMMON_FIELDS,
+  decodeRecord,
+  encodeRecord,
+  type EventField,
+  type EventValue,
+  type EventValues,
+  type FieldDeclarations,
+  type FieldKind,
+  type RecordHead,
+} from "./lib/events/event_fields.ts";
+export { type EventDescription, eventFormat, type FindSymbol } from "./lib/events/event_format.ts";
 export { type FtraceHash, globMatch, updateSet } from "./lib/ftrace/filter.ts";
 export {
   RingBuffer,

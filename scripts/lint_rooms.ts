@@ -18,7 +18,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "lib/machine": ["lib/engine", "lib/hart", "lib/isa", "lib/wasm", "lib/memory"],
   "lib/patcher": ["lib/isa", "lib/memory"],
   "lib/trampoline": ["lib/isa", "lib/memory"],
+  "lib/events": [],
   "lib/ftrace": [
+    "lib/events",
     "lib/patcher",
     "lib/trampoline",
     "lib/machine",
@@ -28,7 +30,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "lib/wasm",
     "lib/memory",
   ],
-  "lib/output": ["lib/ftrace"],
+  "lib/output": ["lib/ftrace", "lib/events"],
   "lib/explore": ["lib/patcher", "lib/trampoline", "lib/isa"],
   "lib/cli": ["mod.ts"],
   "plugins": ["mod.ts"],

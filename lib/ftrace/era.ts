@@ -33,6 +33,10 @@ export interface Era {
   readonly hasDirectCalls: boolean;
   /** What it says to a kprobe on a site. */
   readonly kprobes: KprobeRules;
+  /** Whether its function and graph events have room for arguments; their numbers and layouts go with it. */
+  readonly hasEventArgs: boolean;
+  /** Whether it was built with hist triggers; if not, they are served all the same, unless strict. */
+  readonly hasHist: boolean;
 }
 
 const inside = { code: "EILSEQ" } as const;
@@ -59,6 +63,8 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     hasFprobe: false,
     hasDirectCalls: true,
     kprobes: { ...TWO_WORDS, 0: {} },
+    hasEventArgs: false,
+    hasHist: false,
   },
   args: {
     name: "args",
@@ -71,6 +77,8 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     hasFprobe: false,
     hasDirectCalls: true,
     kprobes: TWO_WORDS,
+    hasEventArgs: false,
+    hasHist: false,
   },
   preset: {
     name: "preset",
@@ -82,6 +90,8 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     hasFprobe: true,
     hasDirectCalls: false,
     kprobes: ONE_WORD,
+    hasEventArgs: true,
+    hasHist: true,
   },
   "call-ops": {
     name: "call-ops",
@@ -93,6 +103,8 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     hasFprobe: true,
     hasDirectCalls: true,
     kprobes: ONE_WORD,
+    hasEventArgs: true,
+    hasHist: true,
   },
 };
 

@@ -9,6 +9,8 @@
  *
  * @module
  */
+import type { EventDescription } from "../events/event_format.ts";
+import type { EventValues } from "../events/event_fields.ts";
 
 /** What every event carries (`struct trace_entry` and where it was written). */
 export interface EventCommon {
@@ -122,7 +124,7 @@ export interface SyscallExitEvent extends EventCommon {
   readonly returnValue: bigint;
 }
 
-/** Any other event: its name and its text as printed. */
+/** Any other event, such as one of `defineEvent`: its name and its text as printed. */
 export interface NamedEvent extends EventCommon {
   /** What kind of event it is. */
   readonly type: "event";
@@ -130,6 +132,10 @@ export interface NamedEvent extends EventCommon {
   readonly name: string;
   /** The text. */
   readonly text: string;
+  /** What its record looks like; undefined if only its text was read. */
+  readonly description?: EventDescription | undefined;
+  /** The values of its fields, as `encodeRecord` takes them. */
+  readonly values?: EventValues | undefined;
 }
 
 /** Everything a trace can hold. */

@@ -11,6 +11,7 @@
  *
  * @module
  */
+import type { FieldDeclarations } from "../events/event_fields.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
 import { describe, refusePromise } from "./callbacks.ts";
@@ -34,6 +35,12 @@ import { createGraphTrace, type GraphTrace } from "./graph_trace.ts";
 import { checkKprobe, type Kprobe } from "./kprobe.ts";
 import { noReturnReason } from "./records.ts";
 import { RingBuffer, type RingMode } from "./ring_buffer.ts";
+import {
+  createTraceEvents,
+  type Event,
+  type EventDefinition,
+  type TraceEvents,
+} from "./trace_events.ts";
 import { hookUnwinders } from "./unwinders.ts";
 import { createWhy, type WhyReport } from "./why.ts";
 
@@ -120,6 +127,15 @@ export interface Ftrace {
    * not, why, and what to use instead: one report for each function of that name.
    */
   why(what: string | bigint): readonly WhyReport[];
+  /** All events there are: whether they are recorded, filters, triggers (`events/`). */
+  readonly traceEvents: TraceEvents;
+  /**
+   * Defines an event of one's own; its `emit` records it.
+   *
+   * @throws {FtraceError} EEXIST if there is one of that name.
+   * @throws {SyntaxError} If a name, a type or the format is wrong.
+   */
+  defineEvent<const F extends FieldDeclarations>(definition: EventDefinition<F>): Event<F>;
   /** Name of the function that covers `address`, or undefined. */
   symbol(address: bigint): string | undefined;
   /** Address of a function by name, or undefined. */
@@ -146,6 +162,13 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     harts: machine.harts.length,
     kib: options.bufferKib ?? 1408,
     mode: options.bufferMode ?? "overwrite",
+  });
+  const traceEvents = createTraceEvents({
+    harts: machine.harts,
+    hasEventArgs: era.hasEventArgs,
+    record: (event) => buffer.write(event),
+    pid: () => machine.pid,
+    symbol: (address) => machine.symbols.at(address)?.symbol,
   });
   const core = createFunctionCore(machine, era, {
     strict,
@@ -420,6 +443,8 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
       });
     },
     why,
+    traceEvents,
+    defineEvent: (definition) => traceEvents.define(definition),
     symbol,
     lookup,
     *events() {

@@ -12,6 +12,7 @@
 export type FtraceErrorCode =
   | "E2BIG"
   | "EBUSY"
+  | "EEXIST"
   | "EILSEQ"
   | "EINVAL"
   | "ENODEV"
@@ -22,8 +23,10 @@ export type FtraceErrorCode =
 /** Why something cannot be traced: the closed list that `list --why` and every refusal use. */
 export type FtraceReason =
   | "already-direct"
+  | "already-defined"
   | "already-enabled"
   | "already-ipmodify"
+  | "bad-syntax"
   | "deleted"
   | "empty-filter"
   | "ftrace-disabled"

@@ -196,6 +196,10 @@ export function repeatsType(release: string): number {
 
 /** What a type says that has no such form (`trace_nop_print`); a name stands for a type of no fixed number. */
 function typeText(event: TraceEvent, { release }: KernelTextSettings): string {
-  const type = event.type === "func_repeats" ? repeatsType(release) : EVENT_TYPES[event.type];
+  const type = event.type === "func_repeats"
+    ? repeatsType(release)
+    : event.type === "event"
+    ? event.description?.id
+    : EVENT_TYPES[event.type];
   return `type: ${type ?? ("name" in event ? event.name : event.type)}\n`;
 }

@@ -60,6 +60,8 @@ const FILES = {
   switches: `6.12/smp4.graph.markers`,
   /** Compared with the options of that release. */
   options: `initial.trace_options`,
+  /** Format files, each below its name: `tests/events/event_format_test.ts`. */
+  formats: `events_formats events_ftrace_formats kprobe_formats`,
   /** A binary page: `ring_page_test.ts`. */
   page: `raw.cpu0.trace_pipe_raw`,
 } as const;
