@@ -102,14 +102,26 @@ export {
 export { FtraceError, type FtraceErrorCode, type FtraceReason } from "./lib/ftrace/ftrace_error.ts";
 export {
   FTRACE_OPS_FL,
+  FTRACE_OPS_FL_ADDING,
+  FTRACE_OPS_FL_ALLOC_TRAMP,
   FTRACE_OPS_FL_DELETED,
+  FTRACE_OPS_FL_DIRECT,
+  FTRACE_OPS_FL_DYNAMIC,
   FTRACE_OPS_FL_ENABLED,
   FTRACE_OPS_FL_GRAPH,
+  FTRACE_OPS_FL_INITIALIZED,
   FTRACE_OPS_FL_IPMODIFY,
+  FTRACE_OPS_FL_MODIFYING,
+  FTRACE_OPS_FL_PERMANENT,
+  FTRACE_OPS_FL_PID,
+  FTRACE_OPS_FL_RCU,
   FTRACE_OPS_FL_RECURSION,
+  FTRACE_OPS_FL_REMOVING,
   FTRACE_OPS_FL_SAVE_REGS,
   FTRACE_OPS_FL_SAVE_REGS_IF_SUPPORTED,
   FTRACE_OPS_FL_STUB,
+  FTRACE_OPS_FL_SUBOP,
+  FTRACE_OPS_FL_TRACE_ARRAY,
   type FtraceFunc,
   type FtraceOps,
   type FtraceOpsFlags,
@@ -139,7 +151,16 @@ export {
   type RecordHead,
 } from "./lib/events/event_fields.ts";
 export { type EventDescription, eventFormat, type FindSymbol } from "./lib/events/event_format.ts";
-export { type FtraceHash, globMatch, updateSet } from "./lib/ftrace/filter.ts";
+export { createHash, type FtraceHash, globMatch, updateSet } from "./lib/ftrace/filter.ts";
+export type {
+  ControlFile,
+  FilterFileName,
+  FilterFiles,
+  FunctionCommand,
+  FunctionCommandCall,
+  HashHalf,
+} from "./lib/ftrace/filter_files.ts";
+export type { PidFilter } from "./lib/ftrace/pid_filter.ts";
 export {
   RingBuffer,
   type RingBufferOptions,

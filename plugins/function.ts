@@ -17,6 +17,7 @@ const functionTracer: Tracer = {
     return ftrace.registerFtraceFunction({
       name: "global_ops",
       func: ftrace.functionTraceCall,
+      flags: ftrace.flags.PID,
       hash: ftrace.globalHash,
     });
   },

@@ -14,7 +14,7 @@ import type { Hart } from "../hart/hart.ts";
 import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
 import type { FtraceRegs } from "../trampoline/ftrace_regs.ts";
 import { FtraceError } from "./ftrace_error.ts";
-import { createHash, type FtraceHash, hashAllows } from "./filter.ts";
+import { createHash, type FtraceHash, hashAllows, isEmptyHash } from "./filter.ts";
 import {
   hideReturns,
   popDeadAtEntry,
@@ -168,7 +168,7 @@ export class Fgraph {
     this.hash.filter.clear();
     this.hash.notrace.clear();
     const users = this.#users.filter((user) => user !== undefined);
-    if (users.some(({ hash }) => hash.filter.size === 0 && hash.notrace.size === 0)) return;
+    if (users.some(({ hash }) => isEmptyHash(hash, "filter") && hash.notrace.size === 0)) return;
     for (const { index } of records) {
       if (users.some(({ hash }) => hashAllows(hash, index))) this.hash.filter.add(index);
       else this.hash.notrace.add(index);

@@ -18,12 +18,14 @@ export interface Pattern {
   readonly text: string;
   /** A leading `!`: matches are removed instead of added. */
   readonly negated: boolean;
-  /** 1-based index into the records, if the pattern is a number. */
+  /** 1-based index into the records, if the pattern is a number; NaN if it only begins like one. */
   readonly index: number | undefined;
   /** The module of `pattern:mod:module`, with its own leading `!` if it has one. */
   readonly module: string | undefined;
   /** Whether `name` matches. */
   readonly matches: (name: string) => boolean;
+  /** Whether a module's name (undefined is the main program) is one that the pattern asks for. */
+  readonly inModule: (module: string | undefined) => boolean;
 }
 
 /** Matches `text` against a glob of `*`, `?`, `[a-z]`, `[!a]` and backslash (`lib/glob.c glob_match`). */
@@ -93,8 +95,24 @@ export function parsePattern(text: string): Pattern {
   const colon = whole.indexOf(":mod:");
   const module = colon >= 0 ? whole.slice(colon + 5) : undefined;
   const search = colon >= 0 ? whole.slice(0, colon) || "*" : whole;
-  const index = /^\d/.test(search) ? parseInt(search, 10) : undefined;
-  return { text: whole, negated, index, module, matches: matcher(search) };
+  const index = /^\d/.test(search) ? readNumber(search) : undefined;
+  const inModule = module === undefined ? () => true : moduleMatcher(module);
+  return { text: whole, negated, index, module, matches: matcher(search), inModule };
+}
+
+/** A number as `kstrtoul` with base 0 reads it: decimal, 0x or octal, all of the text; else NaN. */
+function readNumber(text: string): number {
+  if (/^0[0-7]+$/.test(text)) return parseInt(text, 8);
+  return /^(0x[0-9a-f]+|0|[1-9]\d*)$/i.test(text) ? Number(text) : NaN;
+}
+
+/** No name stands for any module; the main program is none, so every `!name` lets it through. */
+function moduleMatcher(text: string): (module: string | undefined) => boolean {
+  const inverted = text.startsWith("!");
+  const name = inverted ? text.slice(1) : text;
+  if (name === "") return (module) => (module !== undefined) !== inverted;
+  const same = matcher(name);
+  return (module) => (module !== undefined && same(module)) !== inverted;
 }
 
 function matcher(search: string): (name: string) => boolean {
@@ -118,16 +136,26 @@ export interface FtraceHash {
   readonly filter: Set<number>;
   /** Indices of records that are never traced. */
   readonly notrace: Set<number>;
+  /**
+   * Texts that name functions of modules which are not loaded, newest first. While there are any
+   * the hash is not an empty one: a filter that only waits lets nothing through.
+   */
+  readonly waiting: { readonly filter: string[]; readonly notrace: string[] };
 }
 
 /** An empty hash: traces everything. */
 export function createHash(): FtraceHash {
-  return { filter: new Set(), notrace: new Set() };
+  return { filter: new Set(), notrace: new Set(), waiting: { filter: [], notrace: [] } };
+}
+
+/** Whether one half of a hash is empty (`ftrace_hash_empty`). */
+export function isEmptyHash(hash: FtraceHash, which: "filter" | "notrace"): boolean {
+  return hash[which].size === 0 && hash.waiting[which].length === 0;
 }
 
 /** Whether the hash lets record `index` through (`ftrace_ops_test`). */
 export function hashAllows(hash: FtraceHash, index: number): boolean {
-  return (hash.filter.size === 0 || hash.filter.has(index)) && !hash.notrace.has(index);
+  return (hash.filter.has(index) || isEmptyHash(hash, "filter")) && !hash.notrace.has(index);
 }
 
 /**
@@ -142,21 +170,13 @@ export function updateSet(
   set: Set<number>,
   patterns: readonly string[],
   records: readonly DynFtrace[],
-  options: { readonly reset?: boolean; readonly module?: string } = {},
+  options: { readonly reset?: boolean } = {},
 ): void {
   const next = new Set(options.reset ? [] : set);
   for (const text of patterns.flatMap((each) => each.split(/\s+/)).filter((each) => each !== "")) {
     const pattern = parsePattern(text);
-    const found = matchRecords(pattern, records, options.module ?? "");
-    if (found.length === 0) {
-      const near = nearestName(pattern.text, usable(records).map(({ name }) => name));
-      const hint = near ? `; did you mean ${near}?` : "";
-      throw new FtraceError(
-        "EINVAL",
-        "no-match",
-        `Cannot filter by "${text}": no function matches${hint}`,
-      );
-    }
+    const found = matchRecords(pattern, records);
+    if (found.length === 0) throw noMatch(text, records);
     for (const { index } of found) {
       if (pattern.negated) next.delete(index);
       else next.add(index);
@@ -166,20 +186,26 @@ export function updateSet(
   for (const index of next) set.add(index);
 }
 
+/** The refusal of a pattern that selects nothing, with the name that was probably meant. */
+export function noMatch(text: string, records: readonly DynFtrace[]): FtraceError {
+  const near = nearestName(text.replace(/^!/, ""), usable(records).map(({ name }) => name));
+  const hint = near ? `; did you mean ${near}?` : "";
+  return new FtraceError(
+    "EINVAL",
+    "no-match",
+    `Cannot filter by "${text}": no function matches${hint}`,
+  );
+}
+
 /** The records that a pattern selects; a disabled record is never one of them. */
 export function matchRecords(
   pattern: Pattern,
   records: readonly DynFtrace[],
-  module = "",
 ): readonly DynFtrace[] {
   const candidates = usable(records);
-  if (pattern.module !== undefined) {
-    const inverted = pattern.module.startsWith("!");
-    const same = pattern.module.slice(inverted ? 1 : 0) === module;
-    if (same === inverted) return [];
-  }
-  if (pattern.index !== undefined) return candidates.slice(pattern.index - 1, pattern.index);
-  return candidates.filter(({ name }) => pattern.matches(name));
+  const { index } = pattern;
+  if (index !== undefined) return index >= 1 ? candidates.slice(index - 1, index) : [];
+  return candidates.filter(({ name, module }) => pattern.matches(name) && pattern.inModule(module));
 }
 
 function usable(records: readonly DynFtrace[]): readonly DynFtrace[] {

@@ -20,6 +20,7 @@ import type { TraceEvent } from "./events.ts";
 import { Fgraph, type FgraphOps } from "./fgraph.ts";
 import { createHash, type FtraceHash, matchRecords, parsePattern, updateSet } from "./filter.ts";
 import { createFprobes, type Fprobe } from "./fprobe.ts";
+import { createFilterFiles, type FilterFiles, type HashHalf } from "./filter_files.ts";
 import { FtraceError } from "./ftrace_error.ts";
 import {
   FTRACE_OPS_FL,
@@ -82,6 +83,8 @@ export interface Ftrace {
   readonly buffer: RingBuffer;
   /** `set_ftrace_filter` and `set_ftrace_notrace`: shared by function and function_graph. */
   readonly globalHash: FtraceHash;
+  /** The same as control files, with `set_graph_function` and `set_ftrace_pid`, and function commands. */
+  readonly filterFiles: FilterFiles;
   /** The graph tracer's recording: its handlers, `set_graph_function`, `max_graph_depth`. */
   readonly graph: GraphTrace;
   /** Call sites, trampolines and calls in figures. */
@@ -308,6 +311,22 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     else updateGraph();
   }
 
+  const graph = createGraphTrace(buffer);
+  const commit = (hash: FtraceHash, which: "filter" | "notrace", next: HashHalf) => {
+    core.commitHash(hash, which, next);
+    updateGraph();
+  };
+  const setGlobal = (
+    which: "filter" | "notrace",
+    patterns: readonly string[],
+    how: { readonly reset?: boolean } = {},
+  ) => {
+    const { globalHash } = core;
+    const next = new Set(globalHash[which]);
+    updateSet(next, patterns, records, how);
+    const waiting = how.reset ? [] : globalHash.waiting[which];
+    commit(globalHash, which, { records: next, waiting });
+  };
   const symbol = (address: bigint) => machine.symbols.at(address)?.symbol.name;
   const lookup = (name: string) => machine.symbols.named(name)[0]?.address;
   const byName = (name: string) =>
@@ -350,21 +369,23 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     records,
     buffer,
     globalHash: core.globalHash,
-    graph: createGraphTrace(buffer),
+    filterFiles: createFilterFiles({
+      records,
+      globalHash: core.globalHash,
+      graphHash: graph.graphHash,
+      pids: core.pids,
+      commit,
+      pidsChanged: () => core.update(),
+    }),
+    graph,
     core,
     functionTraceCall: core.functionTraceCall,
     registerFtraceFunction: (ops) => core.register(ops),
     unregisterFtraceFunction: (ops) => core.unregister(ops),
     ftraceSetFilter: (ops, patterns, how) => core.setHash(ops, "filter", patterns, how),
     ftraceSetNotrace: (ops, patterns, how) => core.setHash(ops, "notrace", patterns, how),
-    setFtraceFilter(patterns, how) {
-      updateSet(core.globalHash.filter, patterns, records, how);
-      updateGraph();
-    },
-    setFtraceNotrace(patterns, how) {
-      updateSet(core.globalHash.notrace, patterns, records, how);
-      updateGraph();
-    },
+    setFtraceFilter: (patterns, how) => setGlobal("filter", patterns, how),
+    setFtraceNotrace: (patterns, how) => setGlobal("notrace", patterns, how),
     registerFtraceGraph(gops) {
       if (!gops.entryFunc && !gops.retFunc) {
         throw new TypeError("Cannot register the graph ops: it has neither entryFunc nor retFunc");

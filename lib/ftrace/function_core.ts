@@ -20,12 +20,14 @@ import { FtraceRegs } from "../trampoline/ftrace_regs.ts";
 import { createCallPaths, type TracedCall } from "./call_paths.ts";
 import { describe, refusePromise } from "./callbacks.ts";
 import type { Era } from "./era.ts";
-import { createHash, type FtraceHash, hashAllows, updateSet } from "./filter.ts";
+import { createHash, type FtraceHash, hashAllows, isEmptyHash, updateSet } from "./filter.ts";
+import type { HashHalf } from "./filter_files.ts";
 import { FtraceError } from "./ftrace_error.ts";
 import {
   FTRACE_OPS_FL_DELETED,
   FTRACE_OPS_FL_ENABLED,
   FTRACE_OPS_FL_IPMODIFY,
+  FTRACE_OPS_FL_PID,
   FTRACE_OPS_FL_SAVE_REGS,
   FTRACE_OPS_FL_SAVE_REGS_IF_SUPPORTED,
   type FtraceFunc,
@@ -33,6 +35,7 @@ import {
   type FtraceRegistration,
 } from "./ftrace_ops.ts";
 import { createHookTable, type HookTable } from "./hook_table.ts";
+import { createPidFilter, hasPidFilter, pidAllows, type PidFilter } from "./pid_filter.ts";
 import { createRecords } from "./records.ts";
 import type { RecordingState } from "./recording_thunk.ts";
 import type { RingBuffer } from "./ring_buffer.ts";
@@ -70,6 +73,8 @@ export interface FunctionCore {
   readonly records: readonly DynFtrace[];
   /** `set_ftrace_filter` and `set_ftrace_notrace`. */
   readonly globalHash: FtraceHash;
+  /** `set_ftrace_pid` and `set_ftrace_notrace_pid`; call {@linkcode FunctionCore.update} after a change. */
+  readonly pids: PidFilter;
   /** Hooks of the engine, shared. */
   readonly hooks: HookTable;
   /** Trampolines, stubs, structs. */
@@ -99,6 +104,8 @@ export interface FunctionCore {
     patterns: readonly string[],
     how?: { readonly reset?: boolean },
   ): void;
+  /** Replaces half of a hash, and makes sites follow. @throws {FtraceError} EBUSY, EINVAL: nothing has changed. */
+  commitHash(hash: FtraceHash, which: "filter" | "notrace", next: HashHalf): void;
   /** Makes the sites follow the hashes. */
   update(): void;
 }
@@ -119,6 +126,7 @@ export function createFunctionCore(
   });
   const byIp = new Map<number, DynFtrace>(records.map((record) => [Number(record.ip), record]));
   const globalHash = createHash();
+  const pids = createPidFilter();
   const hooks = createHookTable(machine.engine);
   const patcher = new Patcher(
     {
@@ -168,6 +176,8 @@ export function createFunctionCore(
     ops: area.ops(slotFor(users)),
   });
 
+  const isTraced = () => !hasPidFilter(pids) || pidAllows(pids, machine.pid);
+
   /** Points the trampoline itself at whom it calls, where that is not said by each site. */
   const publish = (slot: number) => {
     area.shared = slot;
@@ -206,7 +216,9 @@ export function createFunctionCore(
       else targets.delete(record.index);
     }
     // The recording ops needs no host while its callback is the built-in one.
-    const recorder = registered.find(({ ops }) => ops.func === functionTraceCall && !ops.hit);
+    const recorder = registered.find(({ ops, flags }) =>
+      ops.func === functionTraceCall && !ops.hit && (!(flags & FTRACE_OPS_FL_PID) || isTraced())
+    );
     const recorderOps = recorder ? Number(area.ops(recorder.slot)) : 0;
     memory.hostView.setUint32(recording.recorder, recorderOps, true);
     const slot = slotFor(registered);
@@ -277,7 +289,9 @@ export function createFunctionCore(
       const wanted = slot === OPS_SLOT.list
         ? hashAllows(entry.hash, record.index)
         : entry.slot === slot;
-      if (wanted) serve(entry, at + layout.epc);
+      if (wanted && ((entry.flags & FTRACE_OPS_FL_PID) === 0 || isTraced())) {
+        serve(entry, at + layout.epc);
+      }
     }
   };
 
@@ -304,7 +318,7 @@ export function createFunctionCore(
       if (ops.filter) updateSet(hash.filter, ops.filter, records);
       if (ops.notrace) updateSet(hash.notrace, ops.notrace, records);
     }
-    checkIpModify(flags, hash, registered, records);
+    checkIpModify(ops, flags, hash, registered, records);
     const slot = area.take(flags);
     const entry: RegisteredOps = { ops, hash, flags, slot, call: handler, calls: 0 };
     paths.serve(slot);
@@ -339,6 +353,24 @@ export function createFunctionCore(
     );
   };
 
+  const commitHash = (hash: FtraceHash, which: "filter" | "notrace", next: HashHalf) => {
+    const half = {
+      ...hash,
+      [which]: next.records,
+      waiting: { ...hash.waiting, [which]: next.waiting },
+    };
+    for (const { ops, hash: used, flags } of registered) {
+      if (used !== hash) continue;
+      const others = registered.filter((each) => each.hash !== hash);
+      checkIpModify(ops, flags, half, others, records);
+    }
+    const waiting = [...next.waiting];
+    hash[which].clear();
+    for (const index of next.records) hash[which].add(index);
+    hash.waiting[which].splice(0, Infinity, ...waiting);
+    update();
+  };
+
   const functionTraceCall: FtraceFunc = (ip, parentIp) => {
     options.buffer.writeFunction(call.hart.id, call.hart.now(), ip, parentIp, machine.pid);
   };
@@ -346,6 +378,7 @@ export function createFunctionCore(
   return {
     records,
     globalHash,
+    pids,
     hooks,
     area,
     patcher,
@@ -369,9 +402,11 @@ export function createFunctionCore(
     unregister: (ops) => remove(find(ops)),
     setHash(ops, which, patterns, how) {
       const { hash } = find(ops);
-      updateSet(hash[which], patterns, records, how);
-      update();
+      const next = new Set(hash[which]);
+      updateSet(next, patterns, records, how);
+      commitHash(hash, which, { records: next, waiting: how?.reset ? [] : hash.waiting[which] });
     },
+    commitHash,
     update,
   };
 }
@@ -404,17 +439,19 @@ function checkFlags(ops: FtraceOps, era: Era, registered: readonly RegisteredOps
 
 /** @throws {FtraceError} EINVAL without a filter, EBUSY if another ops owns a site's ip. */
 function checkIpModify(
+  ops: FtraceOps,
   flags: number,
   hash: FtraceHash,
   registered: readonly RegisteredOps[],
   records: readonly DynFtrace[],
 ): void {
   if ((flags & FTRACE_OPS_FL_IPMODIFY) === 0) return;
-  if (hash.filter.size === 0) {
+  const who = ops.name ?? "the ops";
+  if (isEmptyHash(hash, "filter")) {
     throw new FtraceError(
       "EINVAL",
       "empty-filter",
-      "Cannot register an IPMODIFY ops that traces every function",
+      `Cannot let ${who} modify the ip of every function`,
       "a filter that names the functions",
     );
   }

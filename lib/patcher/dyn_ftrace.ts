@@ -55,6 +55,8 @@ export interface DynFtrace {
   readonly after: number;
   /** The function's symbol; `__ftrace_invalid_address___N` if there is none. */
   readonly name: string;
+  /** The module (a shared object) it belongs to; absent in the main program. */
+  readonly module?: string | undefined;
   /** How it is served. */
   readonly kind: RecordKind;
   /** Why it is not served by its site. */
