@@ -130,7 +130,6 @@ export {
 export type { FgraphOps, GraphEntry, GraphReturn } from "./lib/ftrace/fgraph.ts";
 export { createGraphTrace, type GraphTrace } from "./lib/ftrace/graph_trace.ts";
 export { type Fprobe, MAX_FPROBE_DATA_SIZE } from "./lib/ftrace/fprobe.ts";
-export type { Kprobe, KprobeRules, KprobeVerdict } from "./lib/ftrace/kprobe.ts";
 export type {
   Event,
   EventDefinition,
@@ -161,6 +160,14 @@ export type {
   HashHalf,
 } from "./lib/ftrace/filter_files.ts";
 export type { PidFilter } from "./lib/ftrace/pid_filter.ts";
+export type {
+  Kprobe,
+  KprobeCheck,
+  KprobeRules,
+  KprobeVerdict,
+  ProbePlace,
+} from "./lib/ftrace/kprobe.ts";
+export type { Kprobes } from "./lib/ftrace/kprobes.ts";
 export {
   RingBuffer,
   type RingBufferOptions,

@@ -56,6 +56,11 @@ export interface Engine {
   run(hart: Hart, until: bigint): Stop;
   /** Executes exactly one instruction, without asking hooks; undefined if it retired. */
   step(hart: Hart): Stop | undefined;
+  /**
+   * Executes the instruction `bits` (16 of them if compressed) as if it stood at `hart.pc`, where
+   * memory may hold another one; otherwise as {@linkcode Engine.step}.
+   */
+  simulate(hart: Hart, bits: number): Stop | undefined;
   /** Calls `hook` at `pc` from now on. @throws {RangeError} If there is one already. */
   hook(pc: number, hook: Hook): Disposable;
 }

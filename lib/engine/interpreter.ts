@@ -107,6 +107,11 @@ class Interpreter {
     return this.#reference.step(hart);
   }
 
+  /** As {@linkcode Engine.simulate}. */
+  simulate(hart: Hart, bits: number): Stop | undefined {
+    return this.#reference.simulate(hart, bits);
+  }
+
   /** As {@linkcode Engine.run}. */
   run(hart: Hart, until: bigint): Stop {
     this.#adopt(hart);
@@ -296,6 +301,7 @@ export function createInterpreter(memory: Memory, tracing: TracingRange): Engine
     name: "interp",
     run: (hart, until) => interpreter.run(hart, until),
     step: (hart) => interpreter.step(hart),
+    simulate: (hart, bits) => interpreter.simulate(hart, bits),
     hook: (pc, hook) => interpreter.hook(pc, hook),
   };
 }

@@ -58,6 +58,17 @@ class Executor {
     return trap && { kind: "trap", trap };
   }
 
+  /** As {@linkcode Engine.simulate}. */
+  simulate(bits: number): Stop | undefined {
+    const hart = this.#hart;
+    const placed = this.#placedOf(hart.pcNumber, bits);
+    const next = this.#evaluator.execute(placed);
+    if (next === TRAPPED) return { kind: "trap", trap: this.#evaluator.trapped! };
+    hart.retire(placed.tracing);
+    hart.pc = next === FAR ? this.#evaluator.far : BigInt(next);
+    return undefined;
+  }
+
   /**
    * Executes the instruction at pc, and more of them until `budget` instructions have counted as the
    * guest's, there is a hook, or one traps: then nothing of that one has happened. In between, pc is
@@ -113,20 +124,24 @@ class Executor {
       const value = bits === FETCH_FAULT ? pc : pc + 2n;
       return { cause: Cause.FetchFault, value, pc };
     }
+    const placed = this.#placedOf(at, bits);
+    this.#halves[half] = placed;
+    return placed;
+  }
+
+  #placedOf(at: number, bits: number): Placed {
     const instruction = RV64.decode(bits);
     const { definition, word, length, imm } = instruction;
     const rounds = definition.pattern.runs.some(({ field }) => field === "rm");
-    const placed: Placed = {
+    return {
       instruction,
-      pc,
+      pc: BigInt(at),
       next: at + length,
       imm: BigInt(imm),
       raw: BigInt(length === 4 ? bits : bits & 0xffff),
       rounding: rounds ? (word >>> 12) & 7 : -1,
       tracing: at >= this.#tracing.start && at < this.#tracing.end,
     };
-    this.#halves[half] = placed;
-    return placed;
   }
 }
 
@@ -143,6 +158,7 @@ export function createReference(_memory: Memory, tracing: TracingRange): Engine 
     name: "ref",
     run: (hart: Hart, until: bigint): Stop => executorOf(hart).run(until, hooks),
     step: (hart: Hart): Stop | undefined => executorOf(hart).step(),
+    simulate: (hart: Hart, bits: number): Stop | undefined => executorOf(hart).simulate(bits),
     hook: (pc: number, hook: Hook): Disposable => hooks.add(pc, hook),
   };
 }

@@ -15,6 +15,7 @@ import type { Hart } from "../hart/hart.ts";
 import type { Machine } from "../machine/machine.ts";
 import { PAGE_SIZE, WRITE } from "../memory/memory.ts";
 import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
+import { NOP4 } from "../patcher/scheme.ts";
 import type { PathCost } from "../trampoline/caller.ts";
 import type { FrameLayout } from "../trampoline/frame.ts";
 import { FtraceRegs, returnFrame } from "../trampoline/ftrace_regs.ts";
@@ -183,6 +184,10 @@ export function createCallPaths(
     }
   }
 
+  /** Whether the site still has its two nops. */
+  const areNops = (entry: number) =>
+    view.getUint32(entry, true) === NOP4 && view.getUint32(entry + 4, true) === NOP4;
+
   // The guest path: a stub is a function of one instruction, so it returns to ra.
   const regsBack = regsFrame && regsCallBack(symbols.ftrace_regs_call);
   const serve = (slot: number) => {
@@ -207,7 +212,8 @@ export function createCallPaths(
       const at = area.scratchFrame;
       const layout = regsFrame ?? frame;
       // A site with nops has them behind it when the tracer runs, as a patched one has.
-      const skip = record.after >= 8 ? 8 : 0;
+      // A probe's breakpoint among them is for the hart to run into.
+      const skip = record.after >= 8 && areNops(Number(record.entry)) ? 8 : 0;
       if (skip > 0) hart.instret += 2n;
       const epc = Number(record.entry) + skip;
       save(hart, at, layout, epc);

@@ -62,9 +62,9 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     opsLiteral: false,
     hasFprobe: false,
     hasDirectCalls: true,
-    kprobes: { ...TWO_WORDS, 0: {} },
     hasEventArgs: false,
     hasHist: false,
+    kprobes: { ...TWO_WORDS, 0: { onFtrace: true } },
   },
   args: {
     name: "args",

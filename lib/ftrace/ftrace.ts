@@ -33,7 +33,8 @@ import {
 } from "./ftrace_ops.ts";
 import { createFunctionCore, type FunctionCore } from "./function_core.ts";
 import { createGraphTrace, type GraphTrace } from "./graph_trace.ts";
-import { checkKprobe, type Kprobe } from "./kprobe.ts";
+import { createKprobeCheck, type Kprobe } from "./kprobe.ts";
+import { createKprobes, type Kprobes } from "./kprobes.ts";
 import { noReturnReason } from "./records.ts";
 import { RingBuffer, type RingMode } from "./ring_buffer.ts";
 import {
@@ -123,7 +124,9 @@ export interface Ftrace {
   registerFprobeSyms(fp: Fprobe, names: readonly string[]): Disposable;
   /** Removes a probe. @throws {FtraceError} EINVAL if it is not registered. */
   unregisterFprobe(fp: Fprobe): void;
-  /** Probes an instruction. @throws {FtraceError} By the era's table; ENOENT for an unknown symbol. */
+  /** Kprobes: enabling and disabling them, and their list. */
+  readonly kprobes: Kprobes;
+  /** Probes an instruction (`register_kprobe`). @throws {FtraceError} By the era's table; ENOENT for an unknown symbol. */
   registerKprobe(kp: Kprobe): Disposable;
   /**
    * Says what can be done with a function or an address (`name`, `name+offset`, `0x…`), and what
@@ -327,6 +330,9 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     const waiting = how.reset ? [] : globalHash.waiting[which];
     commit(globalHash, which, { records: next, waiting });
   };
+  const check = createKprobeCheck(machine, era.kprobes, era.name, records);
+  const kprobes = createKprobes({ machine, core, check, report });
+
   const symbol = (address: bigint) => machine.symbols.at(address)?.symbol.name;
   const lookup = (name: string) => machine.symbols.named(name)[0]?.address;
   const byName = (name: string) =>
@@ -338,13 +344,6 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
       `Cannot probe ${what}: it is no ftrace location`,
       "--virtual",
     );
-  const probeable = (address: bigint) => {
-    const record = records.find(({ entry, before, after, kind }) =>
-      kind === "patched" && address >= entry - BigInt(before) &&
-      address < entry + BigInt(Math.min(after, 8))
-    );
-    return checkKprobe(address, record, era.kprobes, era.name, isBoundary(machine, address));
-  };
   const why = createWhy({
     machine,
     era,
@@ -353,7 +352,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     records,
     globalHash: core.globalHash,
     caller: core.area.trampolines.symbols.ftrace_caller,
-    checkKprobe: probeable,
+    checkKprobe: (address) => kprobes.check(address).warning,
     ipOwner: (record) => {
       const owner = core.opsOf(record).find(({ flags = 0 }) => flags & FTRACE_OPS_FL_IPMODIFY);
       return owner && (owner.name ?? "another ops");
@@ -443,26 +442,8 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
       );
     },
     unregisterFprobe,
-    registerKprobe(kp) {
-      const address = typeof kp.at === "bigint" ? kp.at : probeAddress(kp.at, lookup);
-      const warning = probeable(address);
-      if (warning) {
-        report(`kprobe at ${symbol(address) ?? "?"} (0x${address.toString(16)}): ${warning}`);
-      }
-      kp.nmissed ??= 0;
-      return core.hooks.add(Number(address), (hart) => {
-        try {
-          refusePromise(kp.preHandler?.(kp, hart));
-        } catch (error) {
-          report(
-            `[kprobe] Cannot serve the probe at 0x${address.toString(16)}: ${
-              describe(error)
-            }; it is disabled`,
-          );
-          delete kp.preHandler;
-        }
-      });
-    },
+    kprobes,
+    registerKprobe: (kp) => kprobes.register(kp),
     why,
     traceEvents,
     defineEvent: (definition) => traceEvents.define(definition),
@@ -475,34 +456,6 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     print: options.print ?? (() => {}),
     report,
   };
-}
-
-/** The address that `symbol` or `symbol+offset` or `0x…` names. */
-function probeAddress(text: string, lookup: (name: string) => bigint | undefined): bigint {
-  const [name, offset = "0"] = text.split("+") as [string, string?];
-  if (!/^(0x[0-9a-f]+|\d+)$/i.test(offset)) {
-    throw new SyntaxError(`Cannot read the probe "${text}": the offset behind + is not a number`);
-  }
-  const base = /^0x[0-9a-f]+$/i.test(name) ? BigInt(name) : lookup(name);
-  if (base === undefined) {
-    throw new FtraceError(
-      "ENOENT",
-      "no-match",
-      `Cannot place a kprobe at ${text}: there is no symbol ${name}`,
-    );
-  }
-  return base + BigInt(offset);
-}
-
-/** Whether an instruction starts at `address`, decoding from the start of its symbol. */
-function isBoundary(machine: Machine, address: bigint): boolean {
-  let at = machine.symbols.at(address)?.symbol.address;
-  if (at === undefined) return true;
-  while (at < address) {
-    const half = machine.memory.view.getUint16(Number(at), true);
-    at += (half & 3) === 3 ? 4n : 2n;
-  }
-  return at === address;
 }
 
 function once(body: () => void): Disposable {

@@ -12,6 +12,8 @@ export interface Trap {
   readonly value: bigint;
   /** Where the instruction is; nothing of it has happened. */
   readonly pc: bigint;
+  /** The instruction's bits, where memory at `pc` holds a probe's breakpoint in its place. */
+  readonly bits?: number | undefined;
 }
 
 const NAMES: Readonly<Record<number, string>> = {

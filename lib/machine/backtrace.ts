@@ -46,6 +46,8 @@ export interface Unwinder {
   backtrace(hart: Hart): readonly bigint[];
   /** Asked for each return address, once somebody has hidden some. */
   realReturn: ((hart: Hart, value: bigint, sp: bigint) => bigint) | undefined;
+  /** Gives the bits of an instruction that a probe's breakpoint stands for, once there are probes. */
+  probedBits: ((pc: bigint) => number | undefined) | undefined;
 }
 
 const RA = 1;
@@ -70,12 +72,16 @@ export function createUnwinder(memory: Memory, symbols: SymbolTable): Unwinder {
     const end = symbol.size > 0n ? start + symbol.size : symbols.next(start)?.address;
     if (end === undefined) return undefined;
     let known = functions.get(start);
-    if (!known) functions.set(start, known = readFunction(memory, start, end));
+    if (!known) {
+      known = readFunction(memory, start, end, unwinder.probedBits);
+      functions.set(start, known);
+    }
     const trail = (innermost ? known.at : known.behindCall).get(pc) ?? known.deepest;
     return innermost ? trail : clobber(trail);
   };
   const unwinder: Unwinder = {
     realReturn: undefined,
+    probedBits: undefined,
     backtrace: (hart) => unwinder.frames(hart).map(({ pc }) => pc),
     frames(hart, start = registersOf(hart)) {
       const resolve: RealReturn = (value, sp) =>
@@ -102,7 +108,12 @@ interface KnownFunction {
 }
 
 /** Reads a function's instructions along all their ways, and notes what is known at each. */
-function readFunction(memory: Memory, start: bigint, end: bigint): KnownFunction {
+function readFunction(
+  memory: Memory,
+  start: bigint,
+  end: bigint,
+  probedBits: Unwinder["probedBits"],
+): KnownFunction {
   const at = new Map<bigint, Trail>();
   const behindCall = new Map<bigint, Trail>();
   let deepest = ENTRY_TRAIL;
@@ -114,7 +125,7 @@ function readFunction(memory: Memory, start: bigint, end: bigint): KnownFunction
     if (!text) continue;
     at.set(pc, before);
     if (before.saved.size > deepest.saved.size) deepest = before;
-    const bits = text.reduce((word, byte, k) => word | (byte << (8 * k)), 0);
+    const bits = probedBits?.(pc) ?? text.reduce((word, byte, k) => word | (byte << (8 * k)), 0);
     const instruction = RV64.decode(bits);
     const { trail, flow, target, link } = follow(instruction, pc, before);
     const behind = pc + BigInt(instruction.length);

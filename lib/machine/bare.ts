@@ -45,9 +45,9 @@ export function createBare(
   const print = (data: Uint8Array) => options.stdout?.(data);
 
   /** Carries out the store that trapped, then answers what it wrote. */
-  const storeToHost = (hart: Hart): Outcome | undefined => {
+  const storeToHost = (hart: Hart, { bits }: Trap): Outcome | undefined => {
     memory.protect(page!, PAGE_SIZE, READ | WRITE | EXECUTE);
-    const stop = engine.step(hart);
+    const stop = bits === undefined ? engine.step(hart) : engine.simulate(hart, bits);
     const outcome = answer(hart);
     guard();
     return outcome ?? (stop?.kind === "trap" ? deliver(hart, stop.trap) : undefined);
@@ -116,7 +116,7 @@ export function createBare(
       const { cause, value } = trap;
       const store = cause === Cause.StoreFault && page !== undefined &&
         value >= BigInt(page) && value < BigInt(page + PAGE_SIZE);
-      return store ? storeToHost(hart) : deliver(hart, trap);
+      return store ? storeToHost(hart, trap) : deliver(hart, trap);
     },
     signature() {
       const begin = address("begin_signature");

@@ -110,6 +110,17 @@ export interface Machine {
   readonly pid: number;
   /** Calls `handler` when a hart executes the host call at `address`; it sets `hart.pc`. */
   hostCall(address: number, handler: (hart: Hart) => void): void;
+  /**
+   * Offers each breakpoint trap to `handler` before the guest gets it, and all that follows from it
+   * at once: no signal comes in between. It gives undefined if that was its own, else the trap that
+   * the guest is to get: the same one, or the one of the instruction that the breakpoint stood for.
+   */
+  onBreakpoint(handler: (hart: Hart, trap: Trap) => Trap | undefined): void;
+  /**
+   * Executes one instruction, and what it leads to in tracing. Gives the trap that is left for the
+   * guest, of which nothing has happened. For who lets the guest run inside a callback.
+   */
+  step(hart: Hart): Trap | undefined;
   /** Every hart drops what it has fetched. */
   fenceI(): void;
   /** Steps harts that are stopped at a pc `inside`, until none is; not one that is in a host call. */
@@ -225,6 +236,7 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
   hart.pc = elf.entry + bias;
   surroundings.start(hart);
   const hostCalls = new Map<number, (hart: Hart) => void>();
+  let breakpoint = (_hart: Hart, trap: Trap): Trap | undefined => trap;
   let stopRequested = false;
   /** What the guest waits for: input. A run that is interrupted meanwhile leaves it to the next. */
   let waiting: Promise<Outcome | undefined> | undefined;
@@ -253,12 +265,31 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
       );
     }
     at.overhead += 1n;
+    inside(at, () => handler(at));
+  };
+
+  /** Runs a handler of ours; one may run inside another. */
+  const inside = <T>(at: Hart, body: () => T): T => {
+    const outermost = !calling.has(at);
     calling.add(at);
     try {
-      handler(at);
+      return body();
     } finally {
-      calling.delete(at);
+      if (outermost) calling.delete(at);
     }
+  };
+
+  /** Serves what belongs to tracing; gives what is left for the guest. */
+  const serveTracing = (at: Hart, trap: Trap): Trap | undefined => {
+    if (trap.cause === Cause.HostCall) serveHostCall(at, trap);
+    else if (trap.cause === Cause.Breakpoint) return inside(at, () => breakpoint(at, trap));
+    else return trap;
+    return undefined;
+  };
+
+  const step = (at: Hart): Trap | undefined => {
+    const stop = engine.step(at);
+    return stop?.kind === "trap" ? serveTracing(at, stop.trap) : undefined;
   };
 
   return {
@@ -275,17 +306,16 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     comm: surroundings.comm,
     pid: surroundings.pid,
     hostCall: (address, handler) => void hostCalls.set(address, handler),
+    onBreakpoint: (handler) => void (breakpoint = handler),
+    step,
     fenceI() {
       for (const each of harts) each.fetched.drop();
     },
-    park(inside) {
+    park(isInside) {
       if (options.parkDisabled) return;
       for (const each of harts) {
-        for (let steps = 0; !calling.has(each) && inside(Number(each.pc)) && steps < 64; steps++) {
-          const stop = engine.step(each);
-          if (stop?.kind === "trap" && stop.trap.cause === Cause.HostCall) {
-            serveHostCall(each, stop.trap);
-          } else if (stop) break;
+        for (let k = 0; !calling.has(each) && isInside(Number(each.pc)) && k < 64; k++) {
+          if (step(each)) break;
         }
       }
     },
@@ -318,7 +348,8 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
             serveHostCall(hart, stop.trap);
             continue;
           }
-          const served = surroundings.trap(hart, stop.trap);
+          const trap = serveTracing(hart, stop.trap);
+          const served = trap && surroundings.trap(hart, trap);
           const outcome = served instanceof Promise ? await settle(served) : served;
           if (outcome) return outcome;
           // Guests that trap all the time must let the host's events through, too.

@@ -22,7 +22,7 @@ import { callPair, NOP4, type SiteScheme, type Target, wordBytes, type Write } f
 export interface PatchText {
   /** A copy of guest text. */
   read(address: bigint, length: number): Uint8Array;
-  /** One store of 4 or 8 bytes, whatever the page's permissions. */
+  /** One store of 2, 4 or 8 bytes, whatever the page's permissions. */
   write(address: bigint, bytes: Uint8Array): void;
   /** Moves every hart out of places where text may not change under it. */
   park(inside: (pc: number) => boolean): void;
@@ -96,6 +96,10 @@ export class Patcher {
   readonly #text: PatchText;
   /** Halfword addresses inside sites and patchable pairs, where no hart may be. */
   readonly #inside = new Set<number>();
+  /** Breakpoints of probes, by address: length. */
+  readonly #breakpoints = new Map<number, number>();
+  /** Told the address of a probe's breakpoint when the words of a site have gone over it. */
+  onOverwrite: ((address: number) => void) | undefined;
 
   /** Starts with the sites of `records`, none of them switched. */
   constructor(text: PatchText, scheme: SiteScheme, records: readonly DynFtrace[]) {
@@ -188,6 +192,30 @@ export class Patcher {
     });
   }
 
+  /**
+   * Puts a probe's breakpoint in place of an instruction (`patch_text`): every hart is stopped, one
+   * writes, each runs `fence.i`. Gives the bytes that were there. Who owns them is not asked.
+   */
+  insertBreakpoint(address: number, bytes: Uint8Array): Uint8Array {
+    const found = this.#text.read(BigInt(address), bytes.length);
+    this.#patchText(address, bytes);
+    this.#breakpoints.set(address, bytes.length);
+    return found;
+  }
+
+  /** Puts the instruction back, whatever is there by now. */
+  removeBreakpoint(address: number, bytes: Uint8Array): void {
+    this.#breakpoints.delete(address);
+    this.#patchText(address, bytes);
+  }
+
+  #patchText(address: number, bytes: Uint8Array): void {
+    this.statistics.parks++;
+    this.#text.write(BigInt(address), bytes);
+    this.statistics.writes++;
+    this.#fence("local");
+  }
+
   #stopped(body: () => void): void {
     if (this.scheme.parks) {
       this.#text.park((pc) => this.insideSite(pc));
@@ -202,6 +230,15 @@ export class Patcher {
       this.#text.write(address, bytes);
       this.statistics.writes++;
       if (fence !== "none") this.#fence(fence);
+      this.#noticeOverwrites(Number(address), bytes.length);
+    }
+  }
+
+  #noticeOverwrites(start: number, length: number): void {
+    for (const [address, size] of this.#breakpoints) {
+      if (address + size <= start || address >= start + length) continue;
+      this.#breakpoints.delete(address);
+      this.onOverwrite?.(address);
     }
   }
 
