@@ -54,6 +54,8 @@ export interface ElfParts {
   readonly sections?: readonly SectionPart[];
   /** R_RISCV_RELATIVE relocations, in `.rela.dyn`. */
   readonly relatives?: readonly { readonly address: bigint; readonly addend: bigint }[];
+  /** Puts segments where a page of the file can be mapped, as a kernel demands; else 8 bytes apart. */
+  readonly mappable?: boolean;
   /** Leaves out `.symtab`, `.strtab`, `.shstrtab` and the section headers. */
   readonly stripped?: boolean;
 }
@@ -106,13 +108,17 @@ export function buildElf(parts: ElfParts): BuiltElf {
   const chunks: { readonly offset: number; readonly data: Uint8Array }[] = [];
   const { segments } = parts;
   let end = HEADER + segments.length * PROGRAM_HEADER;
-  const place = (data: Uint8Array): number => {
-    const offset = Math.ceil(end / 8) * 8;
+  const place = (data: Uint8Array, congruent?: number): number => {
+    const offset = congruent === undefined
+      ? Math.ceil(end / 8) * 8
+      : Math.ceil((end - congruent) / 4096) * 4096 + congruent;
     chunks.push({ offset, data });
     end = offset + data.length;
     return offset;
   };
-  const offsets = segments.map(({ data }) => place(data));
+  const offsets = segments.map(({ data, address }) =>
+    place(data, parts.mappable ? Number(address % 4096n) : undefined)
+  );
   const sections = parts.stripped ? [] : placeSections(parts, offsets, place);
   const sectionsAt = sections.length === 0 ? 0 : place(new Uint8Array(sections.length * 64));
   const bytes = new Uint8Array(end);

@@ -1,0 +1,30 @@
+import { assertEquals } from "@std/assert";
+import { fuzz } from "./fuzz.ts";
+import { FUZZ_CLASSES } from "./fuzz_program.ts";
+import { installed } from "./guest_tools.ts";
+
+const long = Deno.env.has("HARTRACE_LONG");
+const user = installed("qemu-riscv64");
+const system = installed("qemu-system-riscv64");
+
+for (const kind of FUZZ_CLASSES) {
+  Deno.test({
+    name:
+      `every engine does what qemu-riscv64 does on long random programs: ${kind} (needs qemu-user)`,
+    ignore: !long || !user,
+    async fn() {
+      const count = kind === "selfmod" ? 60_000 : 300_000;
+      const campaign = { kind, seed: 40_000, count, machine: "linux", qemu: true } as const;
+      assertEquals((await fuzz(campaign)).disagreements, []);
+    },
+  });
+  Deno.test({
+    name:
+      `every engine does what qemu-system-riscv64 does on random firmware: ${kind} (needs qemu-system-misc)`,
+    ignore: !long || !system,
+    async fn() {
+      const campaign = { kind, seed: 50_000, count: 3_000, machine: "bare", qemu: true } as const;
+      assertEquals((await fuzz(campaign)).disagreements, []);
+    },
+  });
+}
