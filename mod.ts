@@ -43,6 +43,8 @@ export type { StackFrame, StackStart, Unwinder } from "./lib/machine/backtrace.t
 export { SymbolTable } from "./lib/machine/symbols.ts";
 export type { SiteSource } from "./lib/machine/sites.ts";
 export type { MachineTracingRange } from "./lib/machine/tracing_range.ts";
+export { disassemble, type DisassembleOptions } from "./lib/isa/disasm.ts";
+export { X_NAMES } from "./lib/isa/names.ts";
 export { Memory } from "./lib/memory/memory.ts";
 export { FetchCache } from "./lib/memory/fetch_cache.ts";
 export { Hart } from "./lib/hart/hart.ts";
@@ -238,3 +240,12 @@ export {
 export { type BufferStatistics, bufferStatisticsText } from "./lib/output/buffer_statistics.ts";
 export { liveTraceSettings, symbolizerOf } from "./lib/output/live_trace.ts";
 export { decodeRingPage, type RingPage, type RingPageOptions } from "./lib/output/ring_page.ts";
+export {
+  createTracefs,
+  type Tracefs,
+  type TracefsKind,
+  type TracefsOptions,
+} from "./lib/tracefs/tracefs.ts";
+export type { WriteMode } from "./lib/tracefs/control_file.ts";
+export { type TracefsCall, type TracefsErrno, TracefsError } from "./lib/tracefs/errno.ts";
+export type { TracerOptionsOf, TraceState } from "./lib/tracefs/trace_state.ts";

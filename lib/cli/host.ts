@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { createTerminal, type Question } from "./terminal.ts";
 
 /** The surroundings of one call of the command line. */
 export interface CliHost {
@@ -16,6 +17,8 @@ export interface CliHost {
   stderr(data: Uint8Array): void;
   /** Up to `length` bytes of input; none at its end. */
   stdin(length: number): Promise<Uint8Array>;
+  /** Asks a person for lines, if stdin and stdout are a terminal. */
+  readonly question?: Question | undefined;
   /** Whether a person sees stderr as it comes. */
   readonly stderrIsTerminal: boolean;
   /** Calls `listener` at each Ctrl-C until disposed. */
@@ -51,6 +54,7 @@ export function denoHost(): CliHost {
       const count = await Deno.stdin.read(buffer);
       return buffer.subarray(0, count ?? 0);
     },
+    question: Deno.stdin.isTerminal() && Deno.stdout.isTerminal() ? createTerminal() : undefined,
     stderrIsTerminal: Deno.stderr.isTerminal(),
     onInterrupt(listener) {
       Deno.addSignalListener("SIGINT", listener);

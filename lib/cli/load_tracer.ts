@@ -32,10 +32,16 @@ export interface LoadedTracers {
   readonly all: readonly LoadedTracer[];
   /** The one that gives the trace its form and its header. */
   readonly current: Tracer;
+  /** What plugins were loaded, whether they are the current tracer or not. */
+  readonly plugins: readonly LoadedTracer[];
+  /** The options of any tracer there is, as `--set` has them. */
+  optionsOf(tracer: Tracer): Readonly<Record<string, TracerOptionValue>>;
 }
 
 /** What {@linkcode loadTracers} is asked for. */
 export interface TracerRequest {
+  /** Any tracer may be started later, so each may have settings, and none is the default. */
+  readonly selectable?: boolean;
   /** Tracers that need not be loaded, without `nop`. */
   readonly builtIn: readonly Tracer[];
   /** `-p`. */
@@ -67,7 +73,8 @@ export async function loadTracers(request: TracerRequest): Promise<LoadedTracers
     loaded.push({ tracer, source });
   }
   const everything = [...builtIn, NOP, ...loaded.map((each) => each.tracer)];
-  const name = request.name ?? (plugins.length > 0 ? NOP.name : "function_graph");
+  const none = plugins.length > 0 || request.selectable;
+  const name = request.name ?? (none ? NOP.name : "function_graph");
   const current = everything.find((tracer) => tracer.name === name);
   if (!current) {
     const names = everything.map((tracer) => tracer.name).join(", ");
@@ -80,14 +87,12 @@ export async function loadTracers(request: TracerRequest): Promise<LoadedTracers
   if (!loaded.some(({ tracer }) => tracer === current)) {
     running.unshift({ tracer: current, source: "built in" });
   }
-  const settings = readSettings(request.settings, running.map(({ tracer }) => tracer), everything);
-  return {
-    current,
-    all: running.map((each) => ({
-      ...each,
-      options: resolveOptions(each.tracer, settings.get(each.tracer.name) ?? {}),
-    })),
-  };
+  const able = request.selectable ? everything : running.map(({ tracer }) => tracer);
+  const settings = readSettings(request.settings, able, everything);
+  const optionsOf = (tracer: Tracer) => resolveOptions(tracer, settings.get(tracer.name) ?? {});
+  for (const tracer of able) optionsOf(tracer);
+  const complete = (each: typeof running[number]) => ({ ...each, options: optionsOf(each.tracer) });
+  return { current, all: running.map(complete), plugins: loaded.map(complete), optionsOf };
 }
 
 /** Sorts `NAME.key=value` texts by tracer. */

@@ -10,6 +10,7 @@ import { list } from "./list.ts";
 import { type CliArguments, readArguments } from "./options.ts";
 import { ProgramError } from "./program.ts";
 import { isRefusal, run } from "./run.ts";
+import { shell } from "./shell.ts";
 import { VERSION } from "./version.ts";
 
 /** Exit code of our own errors. */
@@ -51,7 +52,8 @@ function dispatch(
   const command = first.dashes ? undefined : first.rest[0];
   const options = args.slice(0, args.length - first.rest.length);
   if (command === "list") return list({ host, builtIn, args: readListArguments(first, options) });
-  const whole = command === "run" ? readArguments([...options, ...first.rest.slice(1)]) : first;
+  const named = command === "run" || command === "shell";
+  const whole = named ? readArguments([...options, ...first.rest.slice(1)]) : first;
   if (whole.switches.has("help")) {
     print(host, helpText());
     return 0;
@@ -61,6 +63,7 @@ function dispatch(
     print(host, `hartrace ${VERSION} (deno ${deno}, v8 ${v8}, ${Deno.build.target})\n`);
     return 0;
   }
+  if (command === "shell") return shell({ host, builtIn, args: whole });
   return run({ host, builtIn, args: whole });
 }
 

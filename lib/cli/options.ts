@@ -85,6 +85,13 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     help: "graph only N levels of calls",
   },
   {
+    name: "tracefs",
+    value: "FILE=TEXT",
+    repeats: true,
+    group: "What is traced",
+    help: "write a control file before the guest starts, in order; FILE+=TEXT appends",
+  },
+  {
     name: "virtual",
     group: "What is traced",
     help: "also trace functions that have no call site",

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Outcome, Trap } from "../../mod.ts";
+import type { Outcome, Symbolizer, Trap } from "../../mod.ts";
 
 /** The end of a run. */
 export interface Ending {
@@ -94,6 +94,14 @@ export function endingOf(outcome: Outcome, context: EndingContext): Ending {
     case "interrupted":
       return { code: 130, lines: [`${program} was stopped by Ctrl-C`] };
   }
+}
+
+/** `name+0x4/0x20`, as the kernel prints a place in a backtrace. */
+export function placeText(symbol: Symbolizer["symbol"], address: bigint): string {
+  const found = symbol(address);
+  if (!found) return "(no symbol)";
+  const { name, address: start, size } = found;
+  return `${name}+0x${(address - start).toString(16)}/0x${size.toString(16)}`;
 }
 
 /** What a trap was, with its address and where it happened. */

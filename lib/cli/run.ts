@@ -9,11 +9,14 @@
 import {
   createFtrace,
   createMachine,
+  createTracefs,
   type Ftrace,
   type Machine,
   type MachineOptions,
   type Outcome,
   symbolizerOf,
+  type Tracefs,
+  type TraceOptionName,
   type Tracer,
   type TracerHandle,
   updateSet,
@@ -21,7 +24,8 @@ import {
 import { type CliHost, say } from "./host.ts";
 import { type LoadedTracer, type LoadedTracers, loadTracers } from "./load_tracer.ts";
 import { type CliArguments, numberOf } from "./options.ts";
-import { endingOf } from "./outcome.ts";
+import { endingOf, placeText } from "./outcome.ts";
+import { readTracefsOption, writeTracefs } from "./tracefs_option.ts";
 import { noSitesMessage, type Program, readProgram } from "./program.ts";
 import { createProgress } from "./progress.ts";
 import { collectStatistics, statisticsText } from "./stats.ts";
@@ -49,7 +53,9 @@ export async function run(context: CommandContext): Promise<number> {
   const limit = numberOf(values, "limit-insns", 1);
   const quiet = args.switches.has("quiet");
   const program = await readProgram(args.rest[0]);
-  const tracers = await requestTracers(context);
+  const writes = args.lists["tracefs"] ?? [];
+  const selects = writes.some((text) => readTracefsOption(text).file === "current_tracer");
+  const tracers = await requestTracers(context, selects ? "selectable" : "running");
   const sink = openTraceSink(host, values["output"]);
   let ending;
   try {
@@ -63,11 +69,15 @@ export async function run(context: CommandContext): Promise<number> {
     const chosen = readTraceOptions(args.lists["option"] ?? [], ftrace.era.release);
     applyFilters(ftrace, args);
     if (!quiet) sayNotes(context, ftrace, tracers, chosen);
-    const started = await startTracers(ftrace, tracers.all);
+    const started = await startTracers(ftrace, writes.length > 0 ? tracers.plugins : tracers.all);
+    await using tracefs = writes.length > 0
+      ? await openTracefs(context, ftrace, tracers, chosen)
+      : undefined;
     const outcome = await runGuest(host, ftrace, limit);
     const statistics = args.switches.has("stats") ? collectStatistics(ftrace) : undefined;
-    if (tracers.current.prints !== undefined) {
-      writeTrace(sink, ftrace, tracers.current.prints, chosen.options);
+    const prints = tracefs ? tracefs.state.prints : tracers.current.prints;
+    if (prints !== undefined) {
+      writeTrace(sink, ftrace, prints, tracefs?.state.options ?? chosen.options);
     }
     await stopTracers(host, started);
     writeSignature(machine, values["signature"]);
@@ -103,8 +113,30 @@ const HOW_TO_TRACE_YOUR_OWN = [
   " && deno run -A trace.ts ./prog",
 ].join("\n");
 
-function requestTracers({ builtIn, args }: CommandContext): Promise<LoadedTracers> {
+/** The control files with all of `--tracefs` written, and `-p` before it. */
+async function openTracefs(
+  { args, builtIn }: CommandContext,
+  ftrace: Ftrace,
+  { current, plugins, optionsOf }: LoadedTracers,
+  { options }: ChosenTraceOptions,
+): Promise<Tracefs> {
+  const tracefs = createTracefs(ftrace, { tracers: builtIn, tracerOptions: optionsOf });
+  const { state } = tracefs;
+  for (const [name, value] of Object.entries(options)) {
+    state.setOption(name as TraceOptionName, value);
+  }
+  if (!plugins.some(({ tracer }) => tracer === current)) await state.setTracer(current.name);
+  await writeTracefs(tracefs, args.lists["tracefs"] ?? []);
+  return tracefs;
+}
+
+/** Loads the tracers that the command line names; with `"selectable"` any may be started later. */
+export function requestTracers(
+  { builtIn, args }: CommandContext,
+  how: "running" | "selectable" = "running",
+): Promise<LoadedTracers> {
   return loadTracers({
+    selectable: how === "selectable",
     builtIn,
     name: args.values["tracer"],
     plugins: args.lists["plugin"] ?? [],
@@ -112,7 +144,8 @@ function requestTracers({ builtIn, args }: CommandContext): Promise<LoadedTracer
   });
 }
 
-function machineOptions(
+/** The part of the machine's options that a command line decides. */
+export function machineOptions(
   { host, args }: CommandContext,
   program: Program,
   machine: () => Machine,
@@ -183,7 +216,8 @@ function checkSites(
   throw new TypeError(noSitesMessage(program, machine.sites.length));
 }
 
-function applyFilters(ftrace: Ftrace, { values, lists }: CliArguments): void {
+/** Puts `-l`, `-n`, `-g` and `--max-graph-depth` in force. */
+export function applyFilters(ftrace: Ftrace, { values, lists }: CliArguments): void {
   ftrace.setFtraceFilter(lists["function"] ?? []);
   ftrace.setFtraceNotrace(lists["notrace"] ?? []);
   updateSet(ftrace.graph.graphHash.filter, lists["graph-function"] ?? [], ftrace.records);
@@ -218,12 +252,14 @@ function sayNotes(
   }
 }
 
-interface StartedTracer {
+/** A tracer that traces, and how it is ended. */
+export interface StartedTracer {
   readonly name: string;
   readonly handle: TracerHandle;
 }
 
-async function startTracers(
+/** Starts tracers in order. @throws {TypeError} If one cannot. */
+export async function startTracers(
   ftrace: Ftrace,
   tracers: readonly LoadedTracer[],
 ): Promise<readonly StartedTracer[]> {
@@ -240,7 +276,7 @@ async function startTracers(
 }
 
 /** Ends tracers, the last first; one that fails does not keep the others. */
-async function stopTracers(host: CliHost, started: readonly StartedTracer[]): Promise<void> {
+export async function stopTracers(host: CliHost, started: readonly StartedTracer[]): Promise<void> {
   for (const { name, handle } of [...started].reverse()) {
     try {
       if (!handle) continue;
@@ -291,17 +327,6 @@ async function runGuest(
   } finally {
     progress.clear();
   }
-}
-
-/** `name+0x4/0x20`, as the kernel prints a place in a backtrace. */
-function placeText(
-  symbol: ReturnType<typeof symbolizerOf>["symbol"],
-  address: bigint,
-): string {
-  const found = symbol(address);
-  if (!found) return "(no symbol)";
-  const { name, address: start, size } = found;
-  return `${name}+0x${(address - start).toString(16)}/0x${size.toString(16)}`;
 }
 
 /** How every refusal of ours begins, with the errno of the kernel's before it if it is one. */

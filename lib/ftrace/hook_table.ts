@@ -11,13 +11,16 @@ import type { Hart } from "../hart/hart.ts";
 
 /** Hooks by address, as many at one as wanted. */
 export interface HookTable {
-  /** Calls `handler` whenever a hart is about to execute the instruction at `pc`. */
-  add(pc: number, handler: (hart: Hart) => void): Disposable;
+  /**
+   * Calls `handler` whenever a hart is about to execute the instruction at `pc`. `"stop"` makes the
+   * engine come back before that, once all of them have been called.
+   */
+  add(pc: number, handler: (hart: Hart) => "stop" | void): Disposable;
 }
 
 /** Makes an empty table over an engine's hooks. */
 export function createHookTable(engine: Engine): HookTable {
-  const handlers = new Map<number, Set<(hart: Hart) => void>>();
+  const handlers = new Map<number, Set<(hart: Hart) => "stop" | void>>();
   const hooks = new Map<number, Disposable>();
   return {
     add(pc, handler) {
@@ -29,11 +32,13 @@ export function createHookTable(engine: Engine): HookTable {
           pc,
           engine.hook(pc, {
             host(hart) {
+              let answer: "stop" | undefined;
               for (const each of [...all]) {
                 if (!all.has(each)) continue;
-                each(hart);
-                if (hart.pc !== BigInt(pc)) return;
+                if (each(hart) === "stop") answer = "stop";
+                if (hart.pc !== BigInt(pc)) break;
               }
+              return answer;
             },
           }),
         );

@@ -1,0 +1,209 @@
+/**
+ * The shell's language: the part of a POSIX shell's that control files need.
+ *
+ * Quotes, `\`, `#`, `;`, `&&`, `||`, `|`, `>`, `>>`, `<` and `$?` mean what they mean there. There are no
+ * variables, so any other `$` is itself: `echo 'r:x f $retval'` works with either quotes.
+ *
+ * What a command does is `shell.ts`.
+ *
+ * @module
+ */
+
+/** A word, whose text may hold the last command's status. */
+export interface ShellWord {
+  /** Its text, quotes removed. */
+  text(status: number): string;
+  /** As a glob, with what was quoted escaped; undefined if nothing unquoted is one. */
+  readonly glob: string | undefined;
+}
+
+/** One command with its redirections. */
+export interface ShellCommand {
+  /** Its name and arguments. */
+  readonly words: readonly ShellWord[];
+  /** `< FILE`. */
+  readonly input: ShellWord | undefined;
+  /** `> FILE`, or `>> FILE`. */
+  readonly output: { readonly file: ShellWord; readonly append: boolean } | undefined;
+}
+
+/** Commands joined by `|`, and after which outcome of the one before they run. */
+export interface ShellPipeline {
+  /** From left to right. */
+  readonly commands: readonly ShellCommand[];
+  /** `;` and line ends, `&&`, `||`. */
+  readonly after: "anything" | "success" | "failure";
+}
+
+/** The text ends inside a quotation, behind a `\`, or where a command has to follow. */
+export class UnfinishedLine extends Error {
+  /** Always `"UnfinishedLine"`. */
+  override readonly name = "UnfinishedLine";
+}
+
+type Token =
+  | { readonly kind: "word"; readonly word: ShellWord }
+  | { readonly kind: "operator"; readonly text: string };
+
+/**
+ * Reads a line, or several.
+ *
+ * @throws {UnfinishedLine} If more has to follow.
+ * @throws {SyntaxError} If it is not in this language.
+ */
+export function parseShellLine(line: string): readonly ShellPipeline[] {
+  const tokens = tokenize(line);
+  const pipelines: ShellPipeline[] = [];
+  let after: ShellPipeline["after"] = "anything";
+  let at = 0;
+  while (at < tokens.length) {
+    const token = tokens[at]!;
+    if (token.kind === "operator" && [";", "\n"].includes(token.text)) {
+      if (after !== "anything" && token.text === ";") throw unexpected(token.text);
+      at++;
+      continue;
+    }
+    const commands: ShellCommand[] = [];
+    for (;;) {
+      const { command, next } = readCommand(tokens, at);
+      commands.push(command);
+      at = next;
+      const joint = tokens[at];
+      if (joint?.kind !== "operator" || joint.text !== "|") break;
+      at++;
+    }
+    pipelines.push({ commands, after });
+    const joint = tokens[at];
+    after = "anything";
+    if (joint?.kind !== "operator") continue;
+    if (joint.text === "&&") after = "success";
+    if (joint.text === "||") after = "failure";
+    at++;
+  }
+  if (after !== "anything") throw new UnfinishedLine("Cannot read the line: a command is missing");
+  return pipelines;
+}
+
+function readCommand(
+  tokens: readonly Token[],
+  from: number,
+): { readonly command: ShellCommand; readonly next: number } {
+  const words: ShellWord[] = [];
+  let input: ShellCommand["input"];
+  let output: ShellCommand["output"];
+  let at = from;
+  for (; at < tokens.length; at++) {
+    const token = tokens[at]!;
+    if (token.kind === "word") {
+      words.push(token.word);
+      continue;
+    }
+    if (![">", ">>", "<"].includes(token.text)) break;
+    const file = tokens[++at];
+    if (file?.kind !== "word") throw unexpected(file?.text ?? "newline");
+    if (token.text === "<") input = file.word;
+    else output = { file: file.word, append: token.text === ">>" };
+  }
+  if (words.length === 0 && !input && !output) {
+    const token = tokens[at];
+    if (token === undefined) {
+      throw new UnfinishedLine("Cannot read the line: a command is missing");
+    }
+    throw unexpected(token.kind === "operator" ? token.text : "");
+  }
+  return { command: { words, input, output }, next: at };
+}
+
+function unexpected(text: string): SyntaxError {
+  return new SyntaxError(`syntax error near unexpected token \`${text.replace("\n", "newline")}'`);
+}
+
+/** Two first, so that the longer one is found. */
+const OPERATOR = /^(?:&&|\|\||>>|[;|<>&\n])/;
+const NOT_HERE: Readonly<Record<string, string>> = {
+  "&": "commands in the background",
+  "`": "command substitution",
+  "(": "subshells",
+  ")": "subshells",
+};
+
+function tokenize(line: string): readonly Token[] {
+  const tokens: Token[] = [];
+  for (let at = 0; at < line.length;) {
+    const rest = line.slice(at);
+    const blank = /^(?:[ \t\r]+|\\\n|#[^\n]*)/.exec(rest);
+    if (blank) {
+      at += blank[0].length;
+      continue;
+    }
+    const operator = OPERATOR.exec(rest)?.[0];
+    if (operator !== undefined && operator !== "&") {
+      tokens.push({ kind: "operator", text: operator });
+      at += operator.length;
+      continue;
+    }
+    const { word, length } = readWord(rest);
+    tokens.push({ kind: "word", word });
+    at += length;
+  }
+  return tokens;
+}
+
+/** Reads the word that `text` begins with. */
+function readWord(text: string): { readonly word: ShellWord; readonly length: number } {
+  const pieces: (string | typeof STATUS)[] = [];
+  let glob = "";
+  let globs = false;
+  let at = 0;
+  const quoted = (part: string) => {
+    pieces.push(part);
+    glob += part.replace(/[*?[\]\\]/g, "\\$&");
+  };
+  while (at < text.length) {
+    const rest = text.slice(at);
+    if (/^[ \t\r\n;|<>]/.test(rest)) break;
+    const missing = NOT_HERE[rest[0]!];
+    if (missing !== undefined) throw new SyntaxError(`${rest[0]}: there are no ${missing} here`);
+    if (rest.startsWith("$(")) throw new SyntaxError("$(: there is no command substitution here");
+    if (rest.startsWith("'")) {
+      const end = rest.indexOf("'", 1);
+      if (end < 0) throw new UnfinishedLine("Cannot read the line: a ' is not closed");
+      quoted(rest.slice(1, end));
+      at += end + 1;
+    } else if (rest.startsWith('"')) {
+      const [whole, inside] = /^"((?:[^"\\]|\\[^])*)"/.exec(rest) ?? [];
+      if (whole === undefined || inside === undefined) {
+        throw new UnfinishedLine('Cannot read the line: a " is not closed');
+      }
+      for (const [part] of inside.matchAll(/\$\?|\\[^]|[^\\$]+|[^]/g)) {
+        if (part === "$?") pieces.push(STATUS);
+        else if (part === "\\\n") continue;
+        else quoted(/^\\["\\$`]$/.test(part) ? part[1]! : part);
+      }
+      if (inside === "") quoted("");
+      at += whole.length;
+    } else if (rest.startsWith("\\")) {
+      if (rest.length === 1) throw new UnfinishedLine("Cannot read the line: it ends in a \\");
+      if (rest[1] !== "\n") quoted(rest[1]!);
+      at += 2;
+    } else if (rest.startsWith("$?")) {
+      pieces.push(STATUS);
+      at += 2;
+    } else {
+      pieces.push(rest[0]!);
+      glob += rest[0]!;
+      globs ||= /[*?[]/.test(rest[0]!);
+      at++;
+    }
+  }
+  return {
+    word: {
+      text: (status) => pieces.map((piece) => piece === STATUS ? `${status}` : piece).join(""),
+      glob: globs ? glob : undefined,
+    },
+    length: at,
+  };
+}
+
+/** Stands for the last command's status. */
+const STATUS = Symbol("status");

@@ -1,0 +1,43 @@
+/**
+ * `--tracefs FILE=TEXT` and `FILE+=TEXT`: control files written before the guest starts.
+ *
+ * @module
+ */
+import { type Tracefs, TracefsError } from "../../mod.ts";
+
+/** One write that the command line asks for. */
+export interface TracefsWrite {
+  /** Path below the root. */
+  readonly file: string;
+  /** What is written, without the newline that `echo` adds. */
+  readonly text: string;
+  /** `+=`. */
+  readonly append: boolean;
+}
+
+/** Reads one value of `--tracefs`. @throws {SyntaxError} If it has no `=`. */
+export function readTracefsOption(value: string): TracefsWrite {
+  const [, file, plus, text] = /^([^=+]+)(\+?)=([^]*)$/.exec(value) ?? [];
+  if (file === undefined || text === undefined) {
+    throw new SyntaxError(
+      `Cannot read --tracefs "${value}": write --tracefs FILE=TEXT, or FILE+=TEXT to append`,
+    );
+  }
+  return { file, text, append: plus === "+" };
+}
+
+/** Carries out `values`, in order. @throws {TypeError} If one is refused. */
+export async function writeTracefs(tracefs: Tracefs, values: readonly string[]): Promise<void> {
+  for (const value of values) {
+    const { file, text, append } = readTracefsOption(value);
+    try {
+      await tracefs.write(file, `${text}\n`, { append });
+    } catch (error) {
+      if (!(error instanceof TracefsError)) throw error;
+      throw new TypeError(
+        `Cannot write --tracefs "${value}": ${error.code} (${error.words}): ${error.reason}`,
+        { cause: error },
+      );
+    }
+  }
+}

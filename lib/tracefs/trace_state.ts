@@ -1,0 +1,105 @@
+/**
+ * What the control files hold that ftrace itself does not: the tracer in force, and how it is started
+ * and stopped while the guest waits.
+ *
+ * A tracer is the same module that `-p` runs; its `init` and its handle's dispose are called between
+ * slices, so a site is never switched under a running hart.
+ *
+ * @module
+ */
+import type { Ftrace } from "../ftrace/ftrace.ts";
+import {
+  resolveOptions,
+  type Tracer,
+  type TracerHandle,
+  type TracerOptionValue,
+} from "../ftrace/tracer.ts";
+import { type TraceOptionName, type TraceOptions, traceOptions } from "../output/trace_options.ts";
+import { asTracefsError, invalid } from "./errno.ts";
+
+/** The state behind the files. */
+export interface TraceState {
+  /** What is traced with. */
+  readonly ftrace: Ftrace;
+  /** Names that `current_tracer` takes, `nop` last. */
+  readonly tracers: readonly string[];
+  /** Name in `current_tracer`. */
+  readonly currentTracer: string;
+  /** In which form the current tracer's events are printed; undefined if it has none. */
+  readonly prints: "function" | "function_graph" | undefined;
+  /** The trace options. */
+  readonly options: TraceOptions;
+  /** Whether the buffer has its full size: it is small until a tracer needs it. */
+  expanded: boolean;
+  /** Sets one trace option. */
+  setOption(name: TraceOptionName, value: boolean): void;
+  /** Writes `current_tracer`. @throws {TracefsError} EINVAL for an unknown one. */
+  setTracer(name: string): Promise<void>;
+  /** Ends the current tracer. */
+  stop(): Promise<void>;
+}
+
+/** Says which options a tracer is started with. */
+export type TracerOptionsOf = (tracer: Tracer) => Readonly<Record<string, TracerOptionValue>>;
+
+/** The tracer that traces nothing. */
+const NOP = "nop";
+
+/** Starts with tracer nop and the options at their defaults. */
+export function createTraceState(
+  ftrace: Ftrace,
+  tracers: readonly Tracer[],
+  optionsOf: TracerOptionsOf = (tracer) => resolveOptions(tracer, {}),
+): TraceState {
+  let current: Tracer | undefined;
+  let handle: TracerHandle;
+  let options = traceOptions();
+  const stop = async () => {
+    const ended = handle;
+    handle = undefined;
+    current = undefined;
+    if (!ended) return;
+    if (Symbol.asyncDispose in ended) await ended[Symbol.asyncDispose]();
+    else ended[Symbol.dispose]();
+  };
+  const names = [...tracers.map(({ name }) => name).filter((name) => name !== NOP), NOP];
+  return {
+    ftrace,
+    tracers: names,
+    get currentTracer() {
+      return current?.name ?? NOP;
+    },
+    get prints() {
+      return current?.prints;
+    },
+    get options() {
+      return options;
+    },
+    expanded: false,
+    setOption(name, value) {
+      options = { ...options, [name]: value };
+    },
+    async setTracer(name) {
+      if (!names.includes(name)) {
+        throw invalid(
+          `Cannot trace with "${name}": there is no such tracer here; there are ${
+            names.join(", ")
+          }`,
+        );
+      }
+      this.expanded = true;
+      if (name === this.currentTracer) return;
+      await stop();
+      ftrace.buffer.clear();
+      const tracer = tracers.find((each) => each.name === name);
+      if (!tracer) return;
+      try {
+        handle = await tracer.init(ftrace, optionsOf(tracer));
+        current = tracer;
+      } catch (error) {
+        throw asTracefsError(error, "write");
+      }
+    },
+    stop,
+  };
+}
