@@ -63,6 +63,8 @@ export function createGuestControl(context: GuestControlContext): GuestControl {
   const hart = machine.harts[0]!;
   const { symbol } = symbolizerOf(ftrace);
   const place = (address: bigint) => placeText(symbol, address);
+  const returnPlace = (address: bigint) =>
+    placeText((at) => symbol(at) ?? symbol(at - 1n), address);
   let ended: number | undefined;
 
   const here = () => `${hex(hart.pc)} ${place(hart.pc)}: ${instructionText(hart)}\n`;
@@ -132,9 +134,11 @@ export function createGuestControl(context: GuestControlContext): GuestControl {
       checked(() => address === undefined ? go(count) : runTo(address, () => true)),
     where() {
       if (ended !== undefined) return `${program} has ended with exit code ${ended}\n`;
-      return machine.unwinder.backtrace(hart).map((address, number) =>
-        `#${number} ${hex(address)} ${place(address)}\n`
-      ).join("");
+      return machine.unwinder.backtrace(hart).map((address, number) => {
+        // A call may be a function's last instruction, so what it returns to may lie behind it.
+        const name = number === 0 ? place(address) : returnPlace(address);
+        return `#${number} ${hex(address)} ${name}\n`;
+      }).join("");
     },
     registers() {
       const cells = [

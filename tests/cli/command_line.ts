@@ -25,6 +25,8 @@ export interface CommandOptions {
   readonly interruptAfter?: number;
   /** Closes stdout when so many bytes have been written. */
   readonly closeAfter?: number;
+  /** What is on stdin. */
+  readonly stdin?: string;
 }
 
 /** Path of a fixture's ELF. */
@@ -35,11 +37,12 @@ export function fixture(name: string): string {
 /** Does what `deno run -A trace.ts ARGS` does. */
 export async function hartrace(
   args: readonly string[],
-  { interruptAfter, closeAfter }: CommandOptions = {},
+  { interruptAfter, closeAfter, stdin = "" }: CommandOptions = {},
 ): Promise<CommandResult> {
   const decoder = new TextDecoder();
   let stdout = "", stderr = "", written = 0;
   const listeners = new Set<() => void>();
+  let input = new TextEncoder().encode(stdin);
   const host: CliHost = {
     stdout(data) {
       written += data.length;
@@ -51,7 +54,11 @@ export async function hartrace(
       return true;
     },
     stderr: (data) => void (stderr += decoder.decode(data)),
-    stdin: () => Promise.resolve(new Uint8Array()),
+    stdin(length) {
+      const taken = input.subarray(0, length);
+      input = input.slice(length);
+      return Promise.resolve(taken);
+    },
     stderrIsTerminal: false,
     onInterrupt(listener) {
       listeners.add(listener);
