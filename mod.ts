@@ -176,6 +176,13 @@ export {
   type RingMode,
   type RingStatistics,
 } from "./lib/ftrace/ring_buffer.ts";
+export type {
+  KlpFunc,
+  KlpPatch,
+  KlpPatchState,
+  KlpReplacement,
+  Livepatch,
+} from "./lib/ftrace/livepatch.ts";
 export type { WhyAnswer, WhyReport, WhyUse } from "./lib/ftrace/why.ts";
 export type { InlinedPlace } from "./lib/machine/dwarf_inlines.ts";
 export type { FunctionCore } from "./lib/ftrace/function_core.ts";

@@ -23,6 +23,7 @@ import {
   EMBEDDED_SAMPLE,
   GOLDEN_TREES,
   type GoldenTree,
+  OBJECTS,
   type PlannedRun,
   type Program,
   PROGRAMS,
@@ -253,6 +254,13 @@ async function makeFiles(names: ReadonlySet<string>, folder: string): Promise<Fi
     say(`${name}: ${bytes.length} bytes, ${runs.length} runs`);
     if (name === EMBEDDED_SAMPLE) files.set("lib/cli/sample_program.ts", encode(embed(bytes)));
   }
+  for (const { name, file, compile } of OBJECTS.filter((each) => chosen(each.name))) {
+    const output = join(folder, `${name}.o`);
+    await tool(`${PREFIX}gcc`, ["-c", ...compile, "-o", output, file], SOURCES);
+    const bytes = await Deno.readFile(output);
+    files.set(`${PROGRAM_FOLDER}/${name}.o`, bytes);
+    say(`${name}.o: ${bytes.length} bytes`);
+  }
   for (const golden of GOLDEN_TREES.filter(({ program }) => chosen(program))) {
     const tree = await goldenTree(golden, folder);
     files.set(`tests/fixtures/${golden.name}.tree`, encode(tree));
@@ -306,7 +314,7 @@ async function explainToolchain(): Promise<void> {
 async function main(): Promise<number> {
   const options = parseArgs(Deno.args, { boolean: ["check"] });
   const names = new Set(options._.map(String));
-  for (const name of names) programNamed(name);
+  for (const name of names) if (!OBJECTS.some((each) => each.name === name)) programNamed(name);
   const folder = await Deno.makeTempDir({ prefix: "fixtures-" });
   try {
     const files = await makeFiles(names, folder);

@@ -38,6 +38,13 @@ export interface Program {
   readonly runs: readonly PlannedRun[];
 }
 
+/** One object to compile and commit, for live patches; `tests/fixtures/elf/NAME.o`. */
+export interface ObjectProgram {
+  readonly name: string;
+  readonly file: string;
+  readonly compile: readonly string[];
+}
+
 /** A call tree taken from a build with `-finstrument-functions`, of the same sources. */
 export interface GoldenTree {
   /** Written to `tests/fixtures/NAME.tree`. */
@@ -202,6 +209,24 @@ export const PROGRAMS: readonly Program[] = [
   bare("fault_bare_p84", "fault_bare.c", P84, []),
   bare("sieve_bare_p84", "sieve.c", P84),
   bare("fib_bare_p84", "fib.c", P84),
+];
+
+/** An object that is added to a small program; nothing in it is relaxed. */
+function object(name: string, file: string, ...more: string[]): ObjectProgram {
+  return {
+    name,
+    file,
+    compile: ["-O2", ...SAME_EVERYWHERE, ...FREESTANDING, "-mno-relax", ...more],
+  };
+}
+
+/** Every object. */
+export const OBJECTS: readonly ObjectProgram[] = [
+  object("shop_first", "shop_first.c", "-fno-pic", "-mcmodel=medany"),
+  object("shop_first_pic", "shop_first.c", "-fpic", ...P84),
+  object("shop_first_medlow", "shop_first.c", "-fno-pic", "-mcmodel=medlow", "-mrelax"),
+  object("shop_second", "shop_second.c", "-fno-pic", "-mcmodel=medany", "-mrelax"),
+  object("shop_broken", "shop_broken.c"),
 ];
 
 /** The two programs whose call tree an independent build gives. */

@@ -92,6 +92,13 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     help: "write a control file before the guest starts, in order; FILE+=TEXT appends",
   },
   {
+    name: "livepatch",
+    value: "FILE.o",
+    repeats: true,
+    group: "What is traced",
+    help: "put the functions of an object (gcc -c) in place of the program's of the same name",
+  },
+  {
     name: "virtual",
     group: "What is traced",
     help: "also trace functions that have no call site",

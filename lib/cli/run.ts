@@ -22,6 +22,7 @@ import {
   updateSet,
 } from "../../mod.ts";
 import { type CliHost, say } from "./host.ts";
+import { enableLivepatches } from "./livepatch.ts";
 import { type LoadedTracer, type LoadedTracers, loadTracers } from "./load_tracer.ts";
 import { type CliArguments, numberOf } from "./options.ts";
 import { endingOf, placeText } from "./outcome.ts";
@@ -68,6 +69,8 @@ export async function run(context: CommandContext): Promise<number> {
     checkSites(ftrace, program, tracers, args);
     const chosen = readTraceOptions(args.lists["option"] ?? [], ftrace.era.release);
     applyFilters(ftrace, args);
+    const patched = enableLivepatches(ftrace, args.lists["livepatch"] ?? []);
+    if (!quiet && patched.length > 0) say(host, patched.join("\n"));
     if (!quiet) sayNotes(context, ftrace, tracers, chosen);
     const started = await startTracers(ftrace, writes.length > 0 ? tracers.plugins : tracers.all);
     await using tracefs = writes.length > 0

@@ -35,6 +35,7 @@ import { createFunctionCore, type FunctionCore } from "./function_core.ts";
 import { createGraphTrace, type GraphTrace } from "./graph_trace.ts";
 import { createKprobeCheck, type Kprobe } from "./kprobe.ts";
 import { createKprobes, type Kprobes } from "./kprobes.ts";
+import { createLivepatch, type Livepatch } from "./livepatch.ts";
 import { noReturnReason } from "./records.ts";
 import { RingBuffer, type RingMode } from "./ring_buffer.ts";
 import {
@@ -88,6 +89,8 @@ export interface Ftrace {
   readonly filterFiles: FilterFiles;
   /** The graph tracer's recording: its handlers, `set_graph_function`, `max_graph_depth`. */
   readonly graph: GraphTrace;
+  /** Live patching: an object file's functions in place of the program's. */
+  readonly livepatch: Livepatch;
   /** Call sites, trampolines and calls in figures. */
   readonly core: FunctionCore;
   /** The function tracer's callback: records a function event. The fast path has it in WASM. */
@@ -377,6 +380,15 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
       pidsChanged: () => core.update(),
     }),
     graph,
+    livepatch: createLivepatch({
+      machine,
+      era,
+      strict,
+      records,
+      register: core.register,
+      update: core.update,
+      opsOf: core.opsOf,
+    }),
     core,
     functionTraceCall: core.functionTraceCall,
     registerFtraceFunction: (ops) => core.register(ops),

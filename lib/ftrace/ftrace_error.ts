@@ -26,6 +26,7 @@ export type FtraceReason =
   | "already-defined"
   | "already-enabled"
   | "already-ipmodify"
+  | "ambiguous"
   | "bad-syntax"
   | "blacklisted"
   | "deleted"

@@ -4,6 +4,7 @@
  * Every number that says where something lies is checked against the file before it is used, so a
  * damaged file gives a `SyntaxError` that names the field and its offset, never anything else.
  *
+ * Objects that are not linked yet are `object_file.ts`.
  * Symbols by address are `symbols.ts`; call sites are `sites.ts`; loading is `machine.ts`.
  *
  * @module
@@ -107,7 +108,7 @@ const MACHINES: Readonly<Record<number, string>> = {
 };
 
 /** Refuses the file. */
-function refuse(field: string, offset: number, what: string): never {
+export function refuse(field: string, offset: number, what: string): never {
   throw new SyntaxError(`Cannot read ELF: ${field} at offset 0x${offset.toString(16)}: ${what}`);
 }
 
@@ -118,7 +119,7 @@ export function parseElf(bytes: Uint8Array): Elf {
   const type = reader.u16("e_type", 16);
   if (type !== 2 && type !== 3) {
     const kinds: Record<number, string> = {
-      1: "a relocatable object: link it first",
+      1: "a relocatable object: link it first, or give it to --livepatch",
       4: "a core dump",
     };
     refuse("e_type", 16, `${type} is ${kinds[type] ?? "no program"}`);
@@ -186,7 +187,8 @@ export function parseElf(bytes: Uint8Array): Elf {
   };
 }
 
-function checkIdentification(bytes: Uint8Array, reader: Reader): void {
+/** Checks that a file is for us. @throws {SyntaxError} If it is no 64-bit little-endian RISC-V ELF. */
+export function checkIdentification(bytes: Uint8Array, reader: Reader): void {
   const magic = [0x7f, 0x45, 0x4c, 0x46];
   if (bytes.length === 0) refuse("e_ident", 0, "the file is empty");
   if (magic.some((byte, k) => bytes[k] !== byte)) {
@@ -224,9 +226,13 @@ function checkOverlap(headers: ReadonlyMap<Segment, number>): void {
   });
 }
 
-interface Reader {
+/** Reads fields of a file; each names the field for a refusal. */
+export interface Reader {
+  /** 16 bits. */
   u16(field: string, at: number): number;
+  /** 32 bits. */
   u32(field: string, at: number): number;
+  /** 64 bits. */
   u64(field: string, at: number): bigint;
   /** A u64 that lies within the file. */
   offset(field: string, at: number): number;
@@ -234,7 +240,8 @@ interface Reader {
   span(field: string, at: number, offset: number, length: number): void;
 }
 
-function createReader(bytes: Uint8Array): Reader {
+/** A reader of a file. @throws {SyntaxError} From each read that is not within it. */
+export function createReader(bytes: Uint8Array): Reader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const check = (field: string, at: number, size: number) => {
     if (at < 0 || at + size > bytes.length) {
@@ -325,7 +332,11 @@ const MOST_SHARING = 64;
  * Names may share bytes, and damaged ones can all be as long as the table: what is read in all is
  * limited, and beyond that the field that names them, in the table at `at`, is refused.
  */
-function createNames(table: Uint8Array, field: string, at: number): (offset: number) => string {
+export function createNames(
+  table: Uint8Array,
+  field: string,
+  at: number,
+): (offset: number) => string {
   let left = 65536 + table.length * MOST_SHARING;
   return (offset) => {
     const nul = table.indexOf(0, offset);

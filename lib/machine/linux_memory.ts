@@ -229,7 +229,7 @@ export class AddressSpace {
   }
 
   #touchesTracing(start: number, end: number): boolean {
-    return start < this.#tracing.end && end > this.#tracing.start;
+    return start < this.#tracing.end && end > this.#tracing.reserved;
   }
 
   #isFree(start: number, end: number): boolean {
@@ -248,7 +248,7 @@ export class AddressSpace {
     for (let end = MMAP_TOP; end - size >= LEAST_ADDRESS;) {
       const start = end - size;
       if (this.#touchesTracing(start, end)) {
-        end = this.#tracing.start;
+        end = this.#tracing.reserved;
         continue;
       }
       const last = this.#mapped.lastIndexOf(1, end / PAGE_SIZE - 1);

@@ -379,7 +379,7 @@ function loadSegments(
   for (const { address, data, size, flags } of elf.segments) {
     const start = Number(address + bias);
     const end = start + Number(size);
-    if (start < tracing.end && end > tracing.start) {
+    if (start < tracing.end && end > tracing.reserved) {
       throw new SyntaxError(
         `Cannot load the segment at 0x${start.toString(16)}: it overlaps the tracing range`,
       );

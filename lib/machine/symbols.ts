@@ -9,7 +9,7 @@ import type { ElfSymbol } from "./elf.ts";
 export class SymbolTable {
   /** Functions in order of address, one for each address. */
   readonly functions: readonly ElfSymbol[];
-  readonly #ordered: readonly ElfSymbol[];
+  #ordered: readonly ElfSymbol[];
   readonly #byName = new Map<string, ElfSymbol[]>();
 
   /** Takes a program's symbols; `bias` is how far it was moved. */
@@ -28,6 +28,14 @@ export class SymbolTable {
     );
     this.#ordered = code.filter((symbol, k) => k === 0 || code[k - 1]!.address !== symbol.address);
     this.functions = this.#ordered.filter(({ type }) => type === "func");
+  }
+
+  /**
+   * Names code that was added to the program, for {@linkcode at} and {@linkcode next}; what a name
+   * stands for stays as it was.
+   */
+  add(symbols: readonly ElfSymbol[]): void {
+    this.#ordered = [...this.#ordered, ...symbols].sort((a, b) => a.address < b.address ? -1 : 1);
   }
 
   /** The symbol that covers `address`, and how far into it that is. */

@@ -5,6 +5,11 @@
  * `auipc`/`jalr` pair at every call site. It is mapped for all to see, but nothing of the guest's
  * can be placed in it.
  *
+
+ * Below it lies a stretch for code that tracing adds to the program, such as the functions of a live
+ * patch. It runs as the guest's own, counted and timed like it, so it is not part of the range, but
+ * the guest cannot place anything there either.
+ *
  * What is put here is `lib/ftrace/tracing_area.ts`.
  *
  * @module
@@ -13,16 +18,22 @@ import { type Memory, PAGE_SIZE } from "../memory/memory.ts";
 
 /** A stretch of guest addresses that tracing owns. */
 export interface MachineTracingRange {
+  /** First address that nothing of the guest's may lie at: the added code's. */
+  readonly reserved: number;
   /** First address. */
   readonly start: number;
   /** Address behind the last. */
   readonly end: number;
   /** Takes whole pages for `bytes` bytes, zeroed. @throws {RangeError} When the range is full. */
   allocate(bytes: number, permissions: number): number;
+  /** The same from the stretch for added code. @throws {RangeError} When it is full. */
+  allocateCode(bytes: number, permissions: number): number;
 }
 
 /** Bytes of the range. */
 const SIZE = 0x100000;
+/** Bytes of the stretch for added code. */
+const CODE_SIZE = 0x100000;
 const BARE_START = 0x7ff00000;
 const REACH = 2 ** 31;
 const MEMORY_SIZE = 2 ** 32;
@@ -37,19 +48,25 @@ export function createTracingRange(
     ? BARE_START
     : Math.floor(reached / PAGE_SIZE) * PAGE_SIZE - SIZE;
   const end = start + SIZE;
-  let next = start;
-  return {
-    start,
-    end,
-    allocate(bytes, permissions) {
+  const from = (first: number, last: number, what: string) => {
+    let next = first;
+    return (bytes: number, permissions: number) => {
       const length = Math.ceil(bytes / PAGE_SIZE) * PAGE_SIZE;
-      if (next + length > end) {
-        throw new RangeError(`Cannot allocate ${bytes} bytes: the tracing range is full`);
+      if (next + length > last) {
+        throw new RangeError(`Cannot allocate ${bytes} bytes: ${what} is full`);
       }
       const address = next;
       memory.map(address, length, permissions);
       next += length;
       return address;
-    },
+    };
+  };
+  const reserved = start - CODE_SIZE;
+  return {
+    reserved,
+    start,
+    end,
+    allocate: from(start, end, "the tracing range"),
+    allocateCode: from(reserved, start, "the range for added code"),
   };
 }

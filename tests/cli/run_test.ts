@@ -158,3 +158,17 @@ Deno.test("trace.ts ends the guest at a real Ctrl-C and prints the trace", async
   assertMatch(new TextDecoder().decode(stdout), /turn <-program/);
   assertMatch(lastLine(new TextDecoder().decode(stderr)), /stopped by Ctrl-C/);
 });
+
+Deno.test("--livepatch puts an object's functions in place of the program's, and says which", async () => {
+  const patch = fixture("shop_first.o");
+  const args = ["--livepatch", patch, "-p", "nop", fixture("sample_p84")];
+  const { code, stdout, stderr } = await hartrace(args);
+  assertEquals(code, 0);
+  assertMatch(stdout, /total 1357, .*\nhalf off today\ntotal 1178, /);
+  assertMatch(stderr, /^hartrace: livepatch shop_first replaces .*tenth_off/m);
+  const broken = await hartrace(["--livepatch", fixture("shop_broken.o"), fixture("sample_p84")]);
+  assertEquals(broken.code, 125);
+  assertMatch(broken.stderr, /ENOENT: Cannot link shop_broken: nobody defines nobody_has_this/);
+  const missing = await hartrace(["--livepatch", "nosuch.o", fixture("sample_p84")]);
+  assertMatch(missing.stderr, /Cannot read the livepatch nosuch\.o: there is no such file/);
+});

@@ -56,8 +56,8 @@ Deno.test("AddressSpace.brk() gives zeros again when the heap grows over pages t
 Deno.test("AddressSpace.brk() stops below the tracing range when asked for all there is", () => {
   const { space, tracing } = spaceOf();
   const heap = space.brk(0n);
-  assertEquals(space.brk(BigInt(tracing.start) + 1n), heap);
-  assertEquals(space.brk(BigInt(tracing.start)), tracing.start);
+  assertEquals(space.brk(BigInt(tracing.reserved) + 1n), heap);
+  assertEquals(space.brk(BigInt(tracing.reserved)), tracing.reserved);
 });
 
 Deno.test("AddressSpace.mmap() never gives out the tracing range when memory is used up", () => {
@@ -69,20 +69,23 @@ Deno.test("AddressSpace.mmap() never gives out the tracing range when memory is 
       assertEquals(at, ENOMEM);
       break;
     }
-    assert(at + 0x7000000 <= tracing.start || at >= tracing.end, `${at.toString(16)} is tracing's`);
+    assert(
+      at + 0x7000000 <= tracing.reserved || at >= tracing.end,
+      `${at.toString(16)} is tracing's`,
+    );
   }
   assert(mappings > 30, "nearly all of 4 GiB can be had");
 });
 
 Deno.test("AddressSpace.mmap() gives ENOMEM when a fixed mapping touches the tracing range", () => {
   const { space, tracing } = spaceOf();
-  const start = BigInt(tracing.start), end = BigInt(tracing.end);
+  const start = BigInt(tracing.reserved), end = BigInt(tracing.end);
   assertEquals(space.mmap(start - 4096n, 8192n, PROT_READ, FIXED), ENOMEM);
   assertEquals(space.mmap(end - 4096n, 8192n, PROT_READ, FIXED), ENOMEM);
   assertEquals(space.mmap(start, 4096n, PROT_READ, ANONYMOUS | MAP_FIXED_NOREPLACE), ENOMEM);
   assertEquals(space.mmap(end, 4096n, PROT_READ, FIXED), tracing.end);
   const elsewhere = space.mmap(start, 4096n, PROT_READ, ANONYMOUS);
-  assert(elsewhere > 0 && elsewhere !== tracing.start, "a hint is no more than that");
+  assert(elsewhere > 0 && elsewhere !== tracing.reserved, "a hint is no more than that");
   assertEquals(space.mprotect(start, 4096n, PROT_READ_WRITE), ENOMEM);
   assertEquals(space.munmap(start, 4096n), EINVAL);
 });
