@@ -49,6 +49,7 @@ export { Memory } from "./lib/memory/memory.ts";
 export { FetchCache } from "./lib/memory/fetch_cache.ts";
 export { Hart } from "./lib/hart/hart.ts";
 export type { Csrs } from "./lib/hart/csr.ts";
+export { disassemble, type DisassembleOptions } from "./lib/isa/disasm.ts";
 export { causeName, type Trap } from "./lib/hart/trap.ts";
 export type { Engine, Hook, Stop, TracingRange } from "./lib/engine/engine.ts";
 export { compileThunk, type ThunkWriter } from "./lib/engine/thunk.ts";
@@ -85,6 +86,15 @@ export { FtraceRegs, type PartialRegs, type PtRegs } from "./lib/trampoline/ftra
 export type { FrameLayout, ReturnLayout } from "./lib/trampoline/frame.ts";
 export type { PathCost, Trampolines, TrampolineSymbols } from "./lib/trampoline/caller.ts";
 export { createFtrace, type Ftrace, type FtraceOptions } from "./lib/ftrace/ftrace.ts";
+export { ERRNO, type GuestView } from "./lib/ftrace/guest_view.ts";
+export {
+  argumentsText,
+  type CType,
+  parsePrototypes,
+  type Prototype,
+  returnText,
+  valueText,
+} from "./lib/ftrace/prototype.ts";
 export {
   checkTracer,
   resolveOptions,
@@ -239,6 +249,8 @@ export {
   traceOptions,
   traceOptionsOf,
 } from "./lib/output/trace_options.ts";
+export { createHistogram, type Histogram, type HistogramScale } from "./lib/output/histogram.ts";
+export { durationText } from "./lib/output/graph_text.ts";
 export {
   decodeKernelText,
   type ParsedTrace,

@@ -33,6 +33,7 @@ import {
 } from "./ftrace_ops.ts";
 import { createFunctionCore, type FunctionCore } from "./function_core.ts";
 import { createGraphTrace, type GraphTrace } from "./graph_trace.ts";
+import { createGuestView, type GuestView } from "./guest_view.ts";
 import { createKprobeCheck, type Kprobe } from "./kprobe.ts";
 import { createKprobes, type Kprobes } from "./kprobes.ts";
 import { createLivepatch, type Livepatch } from "./livepatch.ts";
@@ -71,6 +72,8 @@ export interface FtraceOptions {
 export interface Ftrace {
   /** The machine: its memory, harts, symbols. */
   readonly machine: Machine;
+  /** What else of the guest a tracer asks for: time, symbol + offset, strings, errno, chance. */
+  readonly guest: GuestView;
   /** The kernel's ways in force. */
   readonly era: Era;
   /** Why this era, with the counts. */
@@ -364,6 +367,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
 
   return {
     machine,
+    guest: createGuestView(machine),
     era,
     eraReason: choice.reason,
     strict,

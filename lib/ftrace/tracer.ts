@@ -29,6 +29,8 @@ export interface Tracer {
   readonly name: string;
   /** One line, for `list plugins`. */
   readonly description?: string;
+  /** What follows `deno run -A trace.ts` in an example of its use, for its `--help`. */
+  readonly example?: string;
   /** Its options, by key. */
   readonly options?: Readonly<Record<string, TracerOption>>;
   /** In which of the kernel's text forms its events are printed; without it they are not. */

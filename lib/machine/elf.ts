@@ -42,12 +42,12 @@ export interface Section {
 export interface ElfSymbol {
   /** Name; the empty string is left out. */
   readonly name: string;
-  /** Address, before a bias. */
+  /** Address, before a bias; of a thread-local symbol its offset in the image. */
   readonly address: bigint;
   /** Bytes; 0 if unknown. */
   readonly size: bigint;
   /** `STT_*` in words. */
-  readonly type: "notype" | "object" | "func" | "other";
+  readonly type: "notype" | "object" | "func" | "tls" | "other";
   /** `STB_*` in words. */
   readonly binding: "local" | "global" | "weak" | "other";
 }
@@ -349,7 +349,12 @@ export function createNames(
   };
 }
 
-const TYPES: readonly ElfSymbol["type"][] = ["notype", "object", "func"];
+const TYPES: Readonly<Record<number, ElfSymbol["type"]>> = {
+  0: "notype",
+  1: "object",
+  2: "func",
+  6: "tls",
+};
 const BINDINGS: readonly ElfSymbol["binding"][] = ["local", "global", "weak"];
 
 function readSymbols(reader: Reader, bytes: Uint8Array, sections: readonly Section[]): ElfSymbol[] {

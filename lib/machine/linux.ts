@@ -19,6 +19,7 @@ import type { CallArguments, CallResult, Process } from "./linux_process.ts";
 import { Signals } from "./linux_signals.ts";
 import { buildStack } from "./linux_stack.ts";
 import type { Outcome, Surroundings, SurroundingsContext } from "./machine.ts";
+import { randomWords } from "./random.ts";
 
 const PID = 1000;
 const UID = 1000;
@@ -136,16 +137,9 @@ function basename(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1).slice(0, COMM_LENGTH);
 }
 
-/** Bytes from a seed: SplitMix64 (Steele, Lea and Flood 2014). */
+/** Bytes from a seed. */
 function createRandom(seed: bigint): (bytes: Uint8Array) => void {
-  let state = BigInt.asUintN(64, seed);
-  const next = (): bigint => {
-    state = BigInt.asUintN(64, state + 0x9e3779b97f4a7c15n);
-    let z = state;
-    z = BigInt.asUintN(64, (z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
-    z = BigInt.asUintN(64, (z ^ (z >> 27n)) * 0x94d049bb133111ebn);
-    return z ^ (z >> 31n);
-  };
+  const next = randomWords(seed);
   return (bytes) => {
     for (let at = 0; at < bytes.length; at += 8) {
       let word = next();

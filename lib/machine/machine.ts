@@ -108,6 +108,8 @@ export interface Machine {
   readonly comm: string;
   /** Number of hart 0's task. */
   readonly pid: number;
+  /** Seed of everything random. */
+  readonly seed: bigint;
   /** Calls `handler` when a hart executes the host call at `address`; it sets `hart.pc`. */
   hostCall(address: number, handler: (hart: Hart) => void): void;
   /**
@@ -305,6 +307,7 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     unwinder,
     comm: surroundings.comm,
     pid: surroundings.pid,
+    seed: options.seed ?? 0n,
     hostCall: (address, handler) => void hostCalls.set(address, handler),
     onBreakpoint: (handler) => void (breakpoint = handler),
     step,

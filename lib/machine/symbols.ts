@@ -15,7 +15,7 @@ export class SymbolTable {
   /** Takes a program's symbols; `bias` is how far it was moved. */
   constructor(symbols: readonly ElfSymbol[], bias = 0n) {
     const moved = symbols
-      .filter(({ name }) => !name.startsWith("$") && !name.startsWith(".L"))
+      .filter(({ name, type }) => type !== "tls" && !name.startsWith("$") && !name.startsWith(".L"))
       .map((symbol) => bias === 0n ? symbol : { ...symbol, address: symbol.address + bias });
     for (const symbol of moved) {
       const same = this.#byName.get(symbol.name);

@@ -5,11 +5,8 @@
  */
 import type { CliHost } from "../../lib/cli/host.ts";
 import { main } from "../../lib/cli/main.ts";
-import fprobe from "../../plugins/fprobe.ts";
-import functionTracer from "../../plugins/function.ts";
-import functionGraph from "../../plugins/function_graph.ts";
-import kprobe from "../../plugins/kprobe.ts";
 import { fromFileUrl } from "@std/path";
+import { BUILT_IN } from "../../trace.ts";
 import { programFile } from "../fixtures/expected.ts";
 
 /** What a call printed and gave. */
@@ -69,7 +66,7 @@ export async function hartrace(
     },
     now: () => performance.now(),
   };
-  const code = await main(args, [functionGraph, functionTracer, fprobe, kprobe], host);
+  const code = await main(args, BUILT_IN, host);
   return { code, stdout, stderr };
 }
 

@@ -1,0 +1,106 @@
+/**
+ * `fail`: makes chosen calls of a function fail: they return at once with a value of your choice.
+ *
+ * Which calls is a matter of counting (`nth`, `every`), of chance (`probability`, from the seed) and
+ * of who calls (`caller`); calls from elsewhere are not counted. The function's body does not run.
+ *
+ * @module
+ */
+import { ERRNO, type Ftrace, type Tracer } from "../mod.ts";
+
+/** The fault injector. */
+const fail: Tracer = {
+  name: "fail",
+  description: "fault injection: chosen calls return an error instead of running",
+  options: {
+    at: { description: "functions to fail, globs between blanks", default: "" },
+    return: { description: "what they return: a number, NULL, -1, or -ENOMEM", default: "-ENOMEM" },
+    errno: { description: "what errno becomes, for a C library: ENOMEM or a number", default: "" },
+    nth: { description: "fail this call alone, counted from 1", default: 0 },
+    every: { description: "fail every so many-th call", default: 0 },
+    probability: { description: "fail a call with this chance, 0 to 1, from --seed", default: 1 },
+    times: { description: "fail at most so many calls; 0: no limit", default: 0 },
+    caller: { description: "only calls from this function", default: "" },
+    quiet: { description: "report the sum only", default: false },
+  },
+  example: "-p fail --set fail.at=malloc --set fail.return=NULL --set fail.errno=ENOMEM" +
+    " --set fail.nth=3 --set fail.caller=parse --virtual ./prog",
+  init(ftrace, options) {
+    const at = String(options["at"]);
+    if (at === "") throw new RangeError("Cannot inject failures: write --set fail.at=FUNCTION");
+    const value = numberOf("fail.return", String(options["return"]));
+    const errno = options["errno"] === ""
+      ? undefined
+      : numberOf("fail.errno", String(options["errno"]));
+    const count = (key: string) => wholeNumber(key, Number(options[key]));
+    const [nth, every, times] = [count("nth"), count("every"), count("times")];
+    const probability = Number(options["probability"]);
+    if (!(probability >= 0 && probability <= 1)) {
+      throw new RangeError(`Cannot set fail.probability to ${probability}: it is from 0 to 1`);
+    }
+    const caller = String(options["caller"]);
+    checkCaller(ftrace, caller);
+    const { guest } = ftrace;
+    let calls = 0, failed = 0;
+    let saidErrno = false;
+    const registered = ftrace.registerFtraceFunction({
+      name: "fail",
+      filter: at.split(/[\s,]+/),
+      flags: ftrace.flags.IPMODIFY,
+      func(ip, parentIp, _ops, fregs) {
+        if (caller !== "" && ftrace.symbol(parentIp) !== caller) return;
+        calls++;
+        if (times > 0 && failed >= times) return;
+        if (nth > 0 && calls !== nth) return;
+        if (every > 0 && calls % every !== 0) return;
+        if (probability < 1 && guest.random() >= probability) return;
+        failed++;
+        fregs.overrideWithReturn(value);
+        if (errno !== undefined) {
+          if (guest.errno === undefined && !saidErrno) {
+            ftrace.report("[fail] Cannot set errno: the program has none that is known by symbol");
+            saidErrno = true;
+          }
+          guest.errno = Number(errno);
+        }
+        if (options["quiet"]) return;
+        const place = guest.symbolText(parentIp);
+        ftrace.print(
+          `fail: ${ftrace.symbol(ip)} from ${place} returned ${options["return"]} (call ${calls})`,
+        );
+      },
+    });
+    return {
+      [Symbol.dispose]() {
+        registered[Symbol.dispose]();
+        const from = caller === "" ? "" : ` from ${caller}`;
+        ftrace.print(`fail: ${failed} of ${calls} calls of ${at}${from} failed`);
+      },
+    };
+  },
+};
+export default fail;
+
+/** `NULL`, a number in C's notation, or an error's name with or without a sign. */
+function numberOf(option: string, text: string): bigint {
+  const [, sign, rest] = /^([+-]?)(.+)$/.exec(text.trim()) ?? [];
+  const known = rest === "NULL" ? 0 : ERRNO[rest ?? ""];
+  if (known === undefined && !/^(0x[0-9a-f]+|\d+)$/i.test(rest ?? "")) {
+    const close = Object.keys(ERRNO).slice(0, 40).join(", ");
+    throw new RangeError(
+      `Cannot set ${option} to "${text}": it takes a number, NULL, or an error such as ${close}`,
+    );
+  }
+  const number = BigInt(known ?? rest!);
+  return sign === "-" ? -number : number;
+}
+
+function wholeNumber(key: string, value: number): number {
+  if (Number.isInteger(value) && value >= 0) return value;
+  throw new RangeError(`Cannot set fail.${key} to ${value}: it must be a whole number from 0 up`);
+}
+
+function checkCaller(ftrace: Ftrace, caller: string): void {
+  if (caller === "" || ftrace.lookup(caller) !== undefined) return;
+  throw new RangeError(`Cannot fail calls from ${caller}: the program has no such function`);
+}

@@ -1,0 +1,93 @@
+/**
+ * `function_profile`: how often each function ran and how long, as `trace_stat/functionN` has it.
+ *
+ * A call counts at its entry and its time at its return, so a function that never returned has hits
+ * and no time. s^2 is the sample variance in us², from exact sums (`kernel/trace/ftrace.c
+ * function_stat_show`, after Welford).
+ *
+ * @module
+ */
+import { durationText, type GraphReturn, type Tracer } from "../mod.ts";
+
+interface Profile {
+  hits: bigint;
+  time: bigint;
+  squares: bigint;
+}
+
+/** What is kept of an open call. */
+interface OpenCall {
+  readonly outer: OpenCall | undefined;
+  /** Nanoseconds of the traced calls inside it. */
+  inner: bigint;
+}
+
+const TITLE =
+  "  Function                               Hit    Time            Avg             s^2\n" +
+  "  --------                               ---    ----            ---             ---";
+
+/** The function profiler. */
+const functionProfile: Tracer = {
+  name: "function_profile",
+  description: "hits, time, average and variance of each function, the slowest first",
+  options: {
+    "graph-time": {
+      description: "count the time of traced functions that a function calls as its own",
+      default: true,
+    },
+    thresh: { description: "hide functions whose average is below so many us", default: 0 },
+  },
+  example: "-p function_profile --set function_profile.graph-time=off ./prog",
+  init(ftrace, options) {
+    const harts = ftrace.machine.harts.map(() => new Map<bigint, Profile>());
+    const open: (OpenCall | undefined)[] = [];
+    const finish = (exit: GraphReturn) => {
+      const call = exit.data as OpenCall;
+      const took = exit.returnTime - exit.callTime;
+      if (call.outer) call.outer.inner += took;
+      open[exit.cpu] = call.outer;
+      const profile = harts[exit.cpu]!.get(exit.func)!;
+      const time = options["graph-time"] ? took : took - call.inner;
+      profile.time += time;
+      profile.squares += time * time;
+    };
+    const registered = ftrace.registerFtraceGraph({
+      name: "function_profile",
+      hash: ftrace.globalHash,
+      entryFunc(entry) {
+        const profiles = harts[entry.cpu]!;
+        const profile = profiles.get(entry.func);
+        if (profile) profile.hits++;
+        else profiles.set(entry.func, { hits: 1n, time: 0n, squares: 0n });
+        if (!entry.returns) return false;
+        entry.data = open[entry.cpu] = { outer: open[entry.cpu], inner: 0n };
+        return true;
+      },
+      retFunc: finish,
+    });
+    return {
+      [Symbol.dispose]() {
+        registered[Symbol.dispose]();
+        const thresh = BigInt(Math.round(Number(options["thresh"]) * 1000));
+        harts.forEach((profiles, hart) => {
+          if (harts.length > 1) ftrace.print(`# hart ${hart}`);
+          ftrace.print(TITLE);
+          [...profiles]
+            .filter(([, { time, hits }]) => time / hits >= thresh)
+            .sort(([, a], [, b]) => a.time === b.time ? 0 : a.time > b.time ? -1 : 1)
+            .forEach(([ip, profile]) => {
+              ftrace.print(row(ftrace.symbol(ip) ?? `0x${ip.toString(16)}`, profile));
+            });
+        });
+      },
+    };
+  },
+};
+export default functionProfile;
+
+function row(name: string, { hits, time, squares }: Profile): string {
+  // The formatter divides by 1000 once more: ns² to us².
+  const variance = hits > 1n ? (hits * squares - time * time) / (hits * (hits - 1n) * 1000n) : 0n;
+  const durations = [time, time / hits, variance].map(durationText).join("    ");
+  return `  ${name.slice(0, 30).padEnd(30)}  ${hits.toString().padStart(10)}    ${durations}`;
+}

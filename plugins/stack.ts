@@ -1,0 +1,127 @@
+/**
+ * `stack`: the deepest the stack has been, with the size of each frame on it.
+ *
+ * The kernel's stack tracer looks for return addresses on the stack, so the function that was
+ * entered is not among them and its list begins with the tracer's own trampoline. Here the entries
+ * of open calls are known with their stack pointers: the list begins with the function itself, its
+ * frame taken from the instructions it begins with, and its caller follows. What functions without a
+ * call site took is part of the traced frame around them.
+ *
+ * @module
+ */
+import { disassemble, type DynFtrace, type Ftrace, type Tracer } from "../mod.ts";
+
+/** A traced call that is open. */
+interface Frame {
+  readonly record: DynFtrace;
+  readonly sp: number;
+  readonly parentIp: bigint;
+}
+
+/** The calls on one guest stack, outermost first, and where it begins. */
+interface Stack {
+  base: number;
+  readonly frames: Frame[];
+}
+
+const BY_DEFAULT = "        Depth    Size   Location    ";
+
+/** The stack tracer. */
+const stackTracer: Tracer = {
+  name: "stack",
+  description: "the deepest the stack has been, with the size of each frame",
+  options: {
+    above: { description: "say at once when a call takes the stack deeper than this", default: 0 },
+  },
+  example: "-p stack --set stack.above=65536 ./prog",
+  init(ftrace, options) {
+    const { machine, records, guest } = ftrace;
+    const stacks = new Map<string, Stack>();
+    const ownSizes = new Map<number, number>();
+    let deepest = { depth: -1, own: 0, base: 0, frames: [] as readonly Frame[] };
+    let limit = Number(options["above"]) || Infinity;
+    const initial = Number(BigInt.asUintN(32, guest.currentHart.x[2]!));
+    const registered = ftrace.registerFtraceGraph({
+      name: "stack",
+      hash: ftrace.globalHash,
+      entryFunc(entry, fregs) {
+        const sp = Number(fregs.stackPointer);
+        const identity = machine.stackIdentity(guest.currentHart, sp);
+        const key = `${entry.cpu} ${identity}`;
+        let stack = stacks.get(key);
+        if (!stack) stacks.set(key, stack = { base: identity === 0 ? initial : sp, frames: [] });
+        stack.base = Math.max(stack.base, sp);
+        const { frames } = stack;
+        // A frame at the same sp has ended in a jump to this function.
+        while (frames.length > 0 && frames.at(-1)!.sp <= sp) frames.pop();
+        const record = records[entry.site]!;
+        const frame = { record, sp, parentIp: entry.parentIp };
+        frames.push(frame);
+        entry.data = { stack, frame };
+        let own = ownSizes.get(entry.site);
+        if (own === undefined) ownSizes.set(entry.site, own = ownFrameSize(ftrace, record));
+        const depth = stack.base - sp + own;
+        if (depth > limit) {
+          limit = Infinity;
+          ftrace.print(`stack: ${depth} bytes in ${record.name}, more than ${options["above"]}`);
+        }
+        if (depth > deepest.depth) deepest = { depth, own, base: stack.base, frames: [...frames] };
+        return true;
+      },
+      retFunc({ data }) {
+        const { stack, frame } = data as { stack: Stack; frame: Frame };
+        const at = stack.frames.lastIndexOf(frame);
+        if (at >= 0) stack.frames.length = at;
+      },
+    });
+    return {
+      [Symbol.dispose]() {
+        registered[Symbol.dispose]();
+        const lines = rows(ftrace, deepest);
+        ftrace.print(`${BY_DEFAULT}(${lines.length} entries)`);
+        ftrace.print("        -----    ----   --------");
+        for (const line of lines) ftrace.print(line);
+      },
+    };
+  },
+};
+export default stackTracer;
+
+function rows(
+  ftrace: Ftrace,
+  { depth, own, base, frames }: {
+    readonly depth: number;
+    readonly own: number;
+    readonly base: number;
+    readonly frames: readonly Frame[];
+  },
+): string[] {
+  const inner = [...frames].reverse();
+  return inner.map(({ record, sp }, k) => {
+    const called = inner[k - 1];
+    const from = called ? base - called.sp : depth;
+    const to = k === inner.length - 1 ? 0 : base - sp;
+    const size = called ? from - to : to === 0 ? depth : own;
+    // A caller without a site stands in the traced function around it.
+    const place = ftrace.guest.symbolText(called ? called.parentIp : record.entry);
+    const inside = called && ftrace.symbol(called.parentIp) !== record.name;
+    return `${String(k).padStart(3)}) ${String(from).padStart(8)}   ${
+      String(size).padStart(5)
+    }   ${place}${inside ? ` in ${record.name}` : ""}`;
+  });
+}
+
+/** What a function takes of the stack for itself, as its first instructions say. */
+function ownFrameSize({ machine }: Ftrace, { entry, after }: DynFtrace): number {
+  let size = 0;
+  let at = entry + BigInt(after);
+  for (let count = 0; count < 24; count++) {
+    const bytes = machine.memory.read(at, 4);
+    if (!bytes) break;
+    const text = disassemble(new DataView(bytes.buffer).getInt32(0, true), at);
+    if (/^(c\.)?(j|b|e)/.test(text)) break;
+    size -= Number(/^(?:c\.)?addi(?:16sp)?\tsp,(?:sp,)?(-\d+)$/.exec(text)?.[1] ?? 0);
+    at += (bytes[0]! & 3) === 3 ? 4n : 2n;
+  }
+  return size;
+}
