@@ -16,12 +16,13 @@ const fprobe: Tracer = {
     not: { description: "functions to leave out, a glob", default: "" },
     args: { description: "how many arguments to print, 0 to 8", default: 2 },
   },
+  example: "-p fprobe --set fprobe.at='read_*' --set fprobe.args=3 ./prog",
   init(ftrace, options) {
     const count = Math.min(8, Math.max(0, Number(options["args"])));
     const probe: Fprobe = {
       entryDataSize: 8,
       entryHandler(_fp, entryIp, _retIp, fregs, data) {
-        data?.setBigUint64(0, ftrace.machine.harts[0]!.now());
+        data?.setBigUint64(0, ftrace.guest.now());
         const shown = Array.from(
           { length: count },
           (_, n) => `0x${fregs.argument(n).toString(16)}`,
@@ -29,7 +30,7 @@ const fprobe: Tracer = {
         ftrace.print(`${ftrace.symbol(entryIp)}(${shown.join(", ")})`);
       },
       exitHandler(_fp, entryIp, _retIp, fregs, data) {
-        const took = ftrace.machine.harts[0]!.now() - (data?.getBigUint64(0) ?? 0n);
+        const took = ftrace.guest.now() - (data?.getBigUint64(0) ?? 0n);
         ftrace.print(
           `${ftrace.symbol(entryIp)} = 0x${fregs.returnValue.toString(16)} (${took} ns)`,
         );

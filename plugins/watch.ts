@@ -51,7 +51,7 @@ const watch: Tracer = {
       if (times > 0 && matched > times) return;
       const { entry, words, result } = call;
       const given = words.slice(0, shown).map((word) => wordText(word)).join(", ");
-      const seconds = (Number(entry.callTime) / 1e9).toFixed(6);
+      const seconds = (Number(guest.now()) / 1e9).toFixed(6);
       const end = result ? ` = ${wordText(result.ret)} (${result.duration} ns)` : "";
       const place = guest.symbolText(entry.parentIp);
       ftrace.print(`${seconds}: ${ftrace.symbol(entry.func)}(${given})${end} from ${place}`);

@@ -172,6 +172,7 @@ export const PROGRAMS: readonly Program[] = [
     compile: ["-fasynchronous-unwind-tables"],
   }),
   hosted("posix_p84", sources("posix.c"), P84, { runs: POSIX_RUNS }),
+  hosted("settings_p84", sources("settings.c"), P84),
   small("sample_p84", "sample.c", P84, [{}]),
   small("sample_p4", "sample.c", P4, [{}]),
   small("sample_without_sites", "sample.c", WITHOUT_SITES, [{}]),

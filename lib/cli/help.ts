@@ -3,10 +3,13 @@
  *
  * @module
  */
+import type { Tracer } from "../../mod.ts";
 import { CLI_OPTIONS, type CliOption, type OptionGroup } from "./options.ts";
 
 /** Where the explanations of options begin. */
 const COLUMN = 28;
+/** The same for options of tracers, which are longer. */
+const TRACER_COLUMN = 38;
 
 /** The text of `--help`. */
 export function helpText(): string {
@@ -18,6 +21,7 @@ export function helpText(): string {
   deno run -A trace.ts list functions|sites PROGRAM        what can be traced, and how
   deno run -A trace.ts list --why NAME PROGRAM             why something cannot be traced
   deno run -A trace.ts list plugins|options                what there is to trace with
+  deno run -A trace.ts -p NAME --help                      a tracer, its options, an example
 
 PROGRAM is a RISC-V ELF file: a static Linux program, or firmware linked at 0x80000000. Its call
 sites come from the compiler, two words of nop at the entry of each function:
@@ -40,6 +44,30 @@ Exit code: the guest's, 128 + signal if one ended it; 124 limit reached, 125 our
 126 not executable, 127 not found, 130 Ctrl-C. A last line on stderr that begins with "hartrace:"
 says what ended the run, unless it was the guest's own exit with 0.
 `;
+}
+
+/** What there is to know of one tracer; `how` are the arguments that choose it. */
+export function tracerHelpText(tracer: Tracer, how: string): string {
+  const { name, description, example } = tracer;
+  const options = Object.entries(tracer.options ?? {}).map(([key, option]) => {
+    const head = `  --set ${name}.${key}=${option.default}`;
+    const gap = head.length < TRACER_COLUMN - 1
+      ? " ".repeat(TRACER_COLUMN - head.length)
+      : `\n${" ".repeat(TRACER_COLUMN)}`;
+    const choices = option.choices
+      ? `\n${" ".repeat(TRACER_COLUMN)}one of ${option.choices.join(", ")}`
+      : "";
+    return `${head}${gap}${option.description}${choices}\n`;
+  });
+  const parts = [
+    description === undefined ? `${name}\n` : `${name}: ${description}\n`,
+    `  deno run -A trace.ts ${how} [options] PROGRAM [ARGS…]\n`,
+    options.length > 0
+      ? `Its options, with their defaults\n${options.join("")}`
+      : "It has no options.\n",
+    example === undefined ? "" : `Try\n  deno run -A trace.ts ${example}\n`,
+  ];
+  return parts.filter((part) => part !== "").join("\n");
 }
 
 function groups(): readonly OptionGroup[] {

@@ -13,11 +13,10 @@ import {
   siteWords,
   type TraceOption,
   traceOptionsOf,
-  type Tracer,
 } from "../../mod.ts";
 import { print, say } from "./host.ts";
 import { whyText } from "./list_why.ts";
-import { importTracer, NOP } from "./load_tracer.ts";
+import { allTracers } from "./load_tracer.ts";
 import { readProgram } from "./program.ts";
 import { type CommandContext, ftraceOptions } from "./run.ts";
 import { optionApplies } from "./trace_output.ts";
@@ -161,19 +160,9 @@ function hex(address: bigint): string {
   return `0x${address.toString(16).padStart(8, "0")}`;
 }
 
-/** Every tracer there is: built in, and loaded by `--plugin`. */
-async function allTracers(
-  { builtIn, args }: CommandContext,
-): Promise<readonly { readonly tracer: Tracer; readonly source: string }[]> {
-  const tracers = [...builtIn, NOP].map((tracer) => ({ tracer, source: "built in" }));
-  for (const source of args.lists["plugin"] ?? []) {
-    tracers.push({ tracer: await importTracer(source), source });
-  }
-  return tracers;
-}
-
 async function listPlugins(context: CommandContext): Promise<readonly Row[]> {
-  return (await allTracers(context)).map(({ tracer, source }) => ({
+  const { builtIn, args } = context;
+  return (await allTracers(builtIn, args.lists["plugin"] ?? [])).map(({ tracer, source }) => ({
     name: tracer.name,
     from: source,
     description: tracer.description ?? "",
@@ -184,8 +173,18 @@ async function listOptions(
   context: CommandContext,
   path: string | undefined,
 ): Promise<readonly Row[]> {
+  const { builtIn, args } = context;
   const rows: Row[] = [];
-  for (const { tracer } of await allTracers(context)) {
+  const only = args.values["tracer"];
+  const tracers = await allTracers(builtIn, args.lists["plugin"] ?? []);
+  if (only !== undefined && !tracers.some(({ tracer }) => tracer.name === only)) {
+    const names = tracers.map(({ tracer }) => tracer.name).join(", ");
+    throw new RangeError(
+      `Cannot list options of ${only}: there is no such tracer; there are ${names}`,
+    );
+  }
+  for (const { tracer } of tracers) {
+    if (only !== undefined && tracer.name !== only) continue;
     for (const [key, option] of Object.entries(tracer.options ?? {})) {
       const choices = option.choices ? ` (${option.choices.join(", ")})` : "";
       rows.push({
@@ -197,7 +196,11 @@ async function listOptions(
     }
   }
   const { era } = await prepare(context, path);
-  for (const option of traceOptionsOf(era.release)) rows.push(traceOptionRow(option, era.release));
+  for (const option of traceOptionsOf(era.release)) {
+    if (only === undefined || option.tracer === only) {
+      rows.push(traceOptionRow(option, era.release));
+    }
+  }
   return rows;
 }
 

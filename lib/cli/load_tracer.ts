@@ -16,13 +16,16 @@ export const NOP: Tracer = {
   init() {},
 };
 
+/** The source of a tracer that need not be loaded. */
+export const BUILT_IN = "built in";
+
 /** A tracer that is to run, with its options read. */
 export interface LoadedTracer {
   /** The tracer. */
   readonly tracer: Tracer;
   /** What its `init` gets. */
   readonly options: Readonly<Record<string, TracerOptionValue>>;
-  /** Where it came from: `built in`, or the text behind `--plugin`. */
+  /** Where it came from: {@linkcode BUILT_IN}, or the text behind `--plugin`. */
   readonly source: string;
 }
 
@@ -63,16 +66,22 @@ export async function loadTracers(request: TracerRequest): Promise<LoadedTracers
   const { builtIn, plugins } = request;
   const loaded: { readonly tracer: Tracer; readonly source: string }[] = [];
   for (const source of plugins) {
-    const tracer = await importTracer(source);
+    const own = builtIn.find(({ name }) => name === source);
+    if (own && !loaded.some(({ tracer }) => tracer === own)) {
+      loaded.push({ tracer: own, source: BUILT_IN });
+      continue;
+    }
+    const tracer = own ?? await importTracer(source);
     const known = [NOP, ...builtIn, ...loaded.map((each) => each.tracer)];
     if (known.some(({ name }) => name === tracer.name)) {
       throw new RangeError(
-        `Cannot load ${source}: there is already a tracer named ${tracer.name}; rename one`,
+        `Cannot load ${source}: there is already a tracer named ${tracer.name}; ` +
+          (own ? "name it once" : "rename one"),
       );
     }
     loaded.push({ tracer, source });
   }
-  const everything = [...builtIn, NOP, ...loaded.map((each) => each.tracer)];
+  const everything = [...new Set([...builtIn, NOP, ...loaded.map((each) => each.tracer)])];
   const none = plugins.length > 0 || request.selectable;
   const name = request.name ?? (none ? NOP.name : "function_graph");
   const current = everything.find((tracer) => tracer.name === name);
@@ -85,7 +94,7 @@ export async function loadTracers(request: TracerRequest): Promise<LoadedTracers
   }
   const running = [...loaded];
   if (!loaded.some(({ tracer }) => tracer === current)) {
-    running.unshift({ tracer: current, source: "built in" });
+    running.unshift({ tracer: current, source: BUILT_IN });
   }
   const able = request.selectable ? everything : running.map(({ tracer }) => tracer);
   const settings = readSettings(request.settings, able, everything);
@@ -111,7 +120,8 @@ function readSettings(
       const exists = everything.some((tracer) => tracer.name === name);
       throw new RangeError(
         exists
-          ? `Cannot set ${name}.${key}: ${name} does not run here; add -p ${name}`
+          ? `Cannot set ${name}.${key}: ${name} does not run here; add -p ${name}, or ` +
+            `--plugin ${name} beside another`
           : `Cannot set ${name}.${key}: there is no tracer ${name}; there are ${
             everything.map((tracer) => tracer.name).join(", ")
           }`,
@@ -136,4 +146,17 @@ export async function importTracer(source: string): Promise<Tracer> {
     );
   }
   return checkTracer(module.default, source);
+}
+
+/** Every tracer there is: built in, and loaded by `--plugin`. */
+export async function allTracers(
+  builtIn: readonly Tracer[],
+  plugins: readonly string[],
+): Promise<readonly { readonly tracer: Tracer; readonly source: string }[]> {
+  const tracers = [...builtIn, NOP].map((tracer) => ({ tracer, source: BUILT_IN }));
+  for (const source of plugins) {
+    if (tracers.some(({ tracer }) => tracer.name === source)) continue;
+    tracers.push({ tracer: await importTracer(source), source });
+  }
+  return tracers;
 }

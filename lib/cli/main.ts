@@ -4,12 +4,13 @@
  * @module
  */
 import type { Tracer } from "../../mod.ts";
-import { helpText } from "./help.ts";
+import { helpText, tracerHelpText } from "./help.ts";
 import { type CliHost, denoHost, print, say } from "./host.ts";
 import { list } from "./list.ts";
+import { allTracers, BUILT_IN } from "./load_tracer.ts";
 import { type CliArguments, readArguments } from "./options.ts";
 import { ProgramError } from "./program.ts";
-import { isRefusal, run } from "./run.ts";
+import { type CommandContext, isRefusal, run } from "./run.ts";
 import { shell } from "./shell.ts";
 import { VERSION } from "./version.ts";
 
@@ -54,10 +55,7 @@ function dispatch(
   if (command === "list") return list({ host, builtIn, args: readListArguments(first, options) });
   const named = command === "run" || command === "shell";
   const whole = named ? readArguments([...options, ...first.rest.slice(1)]) : first;
-  if (whole.switches.has("help")) {
-    print(host, helpText());
-    return 0;
-  }
+  if (whole.switches.has("help")) return help({ host, builtIn, args: whole });
   if (whole.switches.has("version")) {
     const { deno, v8 } = Deno.version;
     print(host, `hartrace ${VERSION} (deno ${deno}, v8 ${v8}, ${Deno.build.target})\n`);
@@ -65,6 +63,29 @@ function dispatch(
   }
   if (command === "shell") return shell({ host, builtIn, args: whole });
   return run({ host, builtIn, args: whole });
+}
+
+/** `--help`, or with `-p NAME` or `--plugin` what there is to know of that tracer. */
+async function help({ host, builtIn, args }: CommandContext): Promise<number> {
+  const plugins = args.lists["plugin"] ?? [];
+  const name = args.values["tracer"];
+  if (name === undefined && plugins.length === 0) {
+    print(host, helpText());
+    return 0;
+  }
+  const tracers = await allTracers(builtIn, plugins);
+  const asked = tracers.filter(({ tracer, source }) =>
+    tracer.name === name || plugins.includes(source) || plugins.includes(tracer.name)
+  );
+  if (name !== undefined && !asked.some(({ tracer }) => tracer.name === name)) {
+    const names = tracers.map(({ tracer }) => tracer.name).join(", ");
+    throw new RangeError(`Cannot help with ${name}: there is no such tracer; there are ${names}`);
+  }
+  const texts = asked.map(({ tracer, source }) =>
+    tracerHelpText(tracer, source === BUILT_IN ? `-p ${tracer.name}` : `--plugin ${source}`)
+  );
+  print(host, texts.join("\n"));
+  return 0;
 }
 
 /** Behind `list` nothing is a guest's: options may stand anywhere. */

@@ -38,14 +38,14 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     letter: "p",
     value: "NAME",
     group: "What is traced",
-    help: "function_graph (default), function, fprobe, kprobe, nop, or a plugin's name",
+    help: "function_graph (default), function, hist, … (`list plugins`), or a plugin's name",
   },
   {
     name: "plugin",
-    value: "FILE|URL",
+    value: "FILE|URL|NAME",
     repeats: true,
     group: "What is traced",
-    help: "load a module and run its init; with it and no -p the tracer is nop",
+    help: "run a module's or a built-in tracer beside -p, which is nop then if not given",
   },
   {
     name: "set",

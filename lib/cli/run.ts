@@ -29,6 +29,7 @@ import { endingOf, placeText } from "./outcome.ts";
 import { readTracefsOption, writeTracefs } from "./tracefs_option.ts";
 import { noSitesMessage, type Program, readProgram } from "./program.ts";
 import { createProgress } from "./progress.ts";
+import { createSharedStdout, type SharedStdout } from "./shared_stdout.ts";
 import { collectStatistics, statisticsText } from "./stats.ts";
 import {
   type ChosenTraceOptions,
@@ -60,10 +61,14 @@ export async function run(context: CommandContext): Promise<number> {
   const sink = openTraceSink(host, values["output"]);
   let ending;
   try {
-    const machine = createMachine(program.bytes, machineOptions(context, program, () => machine));
+    const stdout = createSharedStdout(host, sink, values["output"] === undefined);
+    const machine = createMachine(
+      program.bytes,
+      machineOptions(context, program, stdout, () => machine),
+    );
     const ftrace = createFtrace(machine, {
       ...ftraceOptions(args),
-      print: (text) => sink.write(new TextEncoder().encode(`${text}\n`)),
+      print: (text) => stdout.line(text),
       report: (line) => say(host, line),
     });
     checkSites(ftrace, program, tracers, args);
@@ -77,6 +82,7 @@ export async function run(context: CommandContext): Promise<number> {
       ? await openTracefs(context, ftrace, tracers, chosen)
       : undefined;
     const outcome = await runGuest(host, ftrace, limit);
+    stdout.guestEnded();
     const statistics = args.switches.has("stats") ? collectStatistics(ftrace) : undefined;
     const prints = tracefs ? tracefs.state.prints : tracers.current.prints;
     if (prints !== undefined) {
@@ -151,6 +157,7 @@ export function requestTracers(
 export function machineOptions(
   { host, args }: CommandContext,
   program: Program,
+  stdout: SharedStdout,
   machine: () => Machine,
 ): MachineOptions {
   const { values, switches, lists } = args;
@@ -171,7 +178,7 @@ export function machineOptions(
     parkDisabled: switches.has("no-park"),
     ...(values["root"] !== undefined ? { root: values["root"] } : {}),
     stdout(data) {
-      if (!host.stdout(data)) machine().requestStop();
+      if (!stdout.guest(data)) machine().requestStop();
     },
     stderr: (data) => host.stderr(data),
     stdin: (length) => host.stdin(length),
@@ -205,6 +212,9 @@ export function ftraceOptions({ values, switches, lists }: CliArguments): {
   };
 }
 
+/** Built-in tracers that have something to do in a program without call sites. */
+const WORK_WITHOUT_SITES: readonly string[] = ["nop", "kprobe"];
+
 /** Refuses a program in which the tracer at hand can trace nothing. */
 function checkSites(
   { records, machine }: Ftrace,
@@ -214,7 +224,7 @@ function checkSites(
 ): void {
   const usable = records.some(({ kind }) => kind !== "disabled");
   const withPlugin = all.some(({ source }) => source !== "built in");
-  if (usable || withPlugin || current.prints === undefined) return;
+  if (usable || withPlugin || WORK_WITHOUT_SITES.includes(current.name)) return;
   if (switches.has("strict") && records.some(({ reason }) => reason === "misaligned")) return;
   throw new TypeError(noSitesMessage(program, machine.sites.length));
 }

@@ -285,6 +285,8 @@ export function createFunctionCore(
     call.sp = sp;
     call.fregs.point(at, layout);
     call.parentIp = call.fregs.returnAddress;
+    const { view } = memory;
+    const returnsTo = view.getUint32(at + layout.ra, true);
     for (const entry of registered) {
       const wanted = slot === OPS_SLOT.list
         ? hashAllows(entry.hash, record.index)
@@ -292,6 +294,10 @@ export function createFunctionCore(
       if (wanted && ((entry.flags & FTRACE_OPS_FL_PID) === 0 || isTraced())) {
         serve(entry, at + layout.epc);
       }
+    }
+    // An ops made the function return at once, and one behind it hooked the return: through there.
+    if (view.getUint32(at + layout.epc, true) === returnsTo) {
+      view.setUint32(at + layout.epc, view.getUint32(at + layout.ra, true), true);
     }
   };
 

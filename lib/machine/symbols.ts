@@ -75,9 +75,12 @@ export class SymbolTable {
   }
 }
 
-/** Of aliases the one that people know: a function before a label, global before local, short before long. */
+/**
+ * Of aliases the one that people know: a function before a label, `malloc` before `__malloc`
+ * whatever their binding, global before local, short before long.
+ */
 function preference({ type, binding, name }: ElfSymbol): number {
   const kind = type === "func" ? 0 : 1000;
   const rank = binding === "global" ? 0 : binding === "weak" ? 100 : 200;
-  return kind + rank + Math.min(99, name.length + (name.startsWith("_") ? 30 : 0));
+  return kind + rank + (name.startsWith("_") ? 250 : 0) + Math.min(49, name.length);
 }

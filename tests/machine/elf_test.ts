@@ -245,7 +245,9 @@ async function readelf(file: string): Promise<{
     return `${BigInt(address!)} ${BigInt(fileSize!)} ${BigInt(size!)} ${flags}`;
   });
   const symbols = [
-    ...text.matchAll(/^ +\d+: (\w+) +(\w+) (NOTYPE|OBJECT|FUNC) +\w+ +\w+ .*?(ABS|\d+) (\S+)$/gm),
+    ...text.matchAll(
+      /^ +\d+: (\w+) +(\w+) (NOTYPE|OBJECT|FUNC|TLS) +\w+ +\w+ .*?(ABS|\d+) (\S+)$/gm,
+    ),
   ].map(([, address, size, type, , name]) =>
     `${BigInt(`0x${address}`)} ${BigInt(size!)} ${type!.toLowerCase()} ${name}`
   );

@@ -1,0 +1,60 @@
+/**
+ * Standard output that the guest and its tracers share: a tracer's line waits while the guest is in
+ * the middle of one of its own.
+ *
+ * What the guest writes passes through as it comes, byte for byte.
+ *
+ * @module
+ */
+import type { CliHost } from "./host.ts";
+import type { TraceSink } from "./trace_output.ts";
+
+/** Both writers' way to the output. */
+export interface SharedStdout {
+  /** The guest writes; false if nobody reads any more. */
+  guest(data: Uint8Array): boolean;
+  /** A tracer writes a line. */
+  line(text: string): void;
+  /** The guest has ended: no line waits for it any longer. */
+  guestEnded(): void;
+}
+
+/** A guest that leaves its line open for longer gets a line of a tracer into it. */
+const MOST_WAITING = 1000;
+const LINE_FEED = 10;
+
+/** `isShared` says that the sink is standard output; if not, nothing has to wait. */
+export function createSharedStdout(
+  host: CliHost,
+  sink: TraceSink,
+  isShared: boolean,
+): SharedStdout {
+  const encoder = new TextEncoder();
+  let inLine = false;
+  let ended = false;
+  let waiting: string[] = [];
+  const write = () => {
+    const text = waiting.map((line) => `${line}\n`).join("");
+    waiting = [];
+    if (text === "") return;
+    sink.write(encoder.encode(inLine ? `\n${text}` : text));
+    inLine = false;
+  };
+  return {
+    guest(data) {
+      const open = host.stdout(data);
+      if (!isShared || data.length === 0) return open;
+      inLine = data.at(-1) !== LINE_FEED;
+      if (!inLine) write();
+      return open;
+    },
+    line(text) {
+      waiting.push(text);
+      if (!inLine || ended || waiting.length > MOST_WAITING) write();
+    },
+    guestEnded() {
+      ended = true;
+      write();
+    },
+  };
+}

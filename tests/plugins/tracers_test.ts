@@ -1,0 +1,232 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertSnapshot } from "@std/testing/snapshot";
+import { BUILT_IN } from "../../trace.ts";
+import { fixture, hartrace, withFile } from "../cli/command_line.ts";
+
+const SAMPLE = fixture("sample_p84");
+const SETTINGS = fixture("settings_p84");
+const ERAS = ["regs", "args", "preset", "call-ops"] as const;
+
+const HEADER = `
+/* What settings.c has. */
+enum kind { BLANK, COMMENT, SETTING, WRONG };
+struct setting { char *name; long value; struct setting *next; };
+enum kind classify(const char *line);
+long number(const char *text);
+char *copy(const char *text, size_t length);
+struct setting *parse(const char *line);
+double average(long total, int count);
+void not_in_the_program(int);
+`;
+
+/** What a call prints; heap and stack addresses depend on the length of the program's path. */
+async function output(args: readonly string[]): Promise<string> {
+  return (await hartrace(["-q", ...args])).stdout.replaceAll(/0x[0-9a-f]{5,}/g, "0x…");
+}
+
+Deno.test("function_profile prints the kernel's table when the guest has ended", async (t) => {
+  await assertSnapshot(t, await output(["-p", "function_profile", SAMPLE]));
+});
+
+Deno.test("function_profile leaves out nested time and short functions when asked to", async (t) => {
+  const options = [
+    "--set",
+    "function_profile.graph-time=off",
+    "--set",
+    "function_profile.thresh=0.02",
+  ];
+  await assertSnapshot(t, await output(["-p", "function_profile", ...options, SAMPLE]));
+});
+
+Deno.test("function_profile adds up to the time of the outermost function without nested time", async () => {
+  const set = ["--set", "function_profile.graph-time=off"];
+  const rows = (await output(["-p", "function_profile", ...set, SAMPLE])).split("\n")
+    .flatMap((line) => /^ {2}(\w+) +(\d+) {4}([\d.]+) us/.exec(line)?.slice(1) ?? []);
+  let sum = 0;
+  for (let k = 2; k < rows.length; k += 3) sum += Math.round(Number(rows[k]) * 1000);
+  const whole = await output(["-p", "function_profile", "-l", "program", SAMPLE]);
+  assertEquals(sum, Math.round(Number(/program +1 +([\d.]+) us/.exec(whole)![1]) * 1000));
+});
+
+Deno.test("stack prints the deepest stack with the function itself and its caller", async (t) => {
+  await assertSnapshot(t, await output(["-p", "stack", SETTINGS]));
+});
+
+Deno.test("stack adds sizes up to the depth when a recursion is deep", async () => {
+  const text = await output(["-p", "stack", fixture("fib_p84")]);
+  const rows = [...text.matchAll(/^ *\d+\) +(\d+) +(\d+) {3}(\S+)$/gm)];
+  assertEquals(rows.length > 15, true);
+  assertEquals(rows.reduce((sum, [, , size]) => sum + Number(size), 0), Number(rows[0]![1]));
+  assertMatch(rows[0]![3]!, /^fib\+0x0\//);
+  assertMatch(rows[1]![3]!, /^fib\+0x(?!0)/);
+});
+
+Deno.test("stack says at once when a call goes deeper than stack.above", async () => {
+  const text = await output(["-p", "stack", "--set", "stack.above=600", SETTINGS]);
+  assertMatch(text, /^stack: 608 bytes in copy, more than 600$/m);
+});
+
+Deno.test("stack reads the same depth when another trampoline and era run", async () => {
+  const texts = new Set<string>();
+  for (const era of ERAS) {
+    for (const trampoline of ["guest", "fast"]) {
+      texts.add(await output(["--era", era, "--trampoline", trampoline, "-p", "stack", SETTINGS]));
+    }
+  }
+  // Sites of 8 bytes more before or behind an entry would move a symbol, not a frame.
+  assertEquals(texts.size, 1);
+});
+
+const HISTOGRAMS: readonly (readonly string[])[] = [
+  ["hist.at=price_of common_coin"],
+  ["hist.at=put_text", "hist.of=a1", "hist.by=caller"],
+  ["hist.at=common_coin", "hist.of=ret", "hist.by=all", "hist.scale=linear", "hist.step=100"],
+  ["hist.at=price_of", "hist.by=a0", "hist.top=2"],
+];
+for (const settings of HISTOGRAMS) {
+  Deno.test(`hist prints bars for ${settings.join(" ")}`, async (t) => {
+    const set = settings.flatMap((text) => ["--set", text]);
+    await assertSnapshot(t, await output(["-p", "hist", ...set, SAMPLE]));
+  });
+}
+
+Deno.test("args prints strings, enums, signs and doubles when a header has the prototypes", async (t) => {
+  await withFile("settings.h", HEADER, async (path) => {
+    await assertSnapshot(t, await output(["-p", "args", "--set", `args.file=${path}`, SETTINGS]));
+  });
+});
+
+Deno.test("args prints how long a call took when asked to", async () => {
+  const set = ["--set", "args.of=uint64_t price_of(const void *)", "--set", "args.time=on"];
+  assertMatch(
+    await output(["-p", "args", ...set, SAMPLE]),
+    /^price_of\(0x…\) = 750 <4 ns>$/m,
+  );
+});
+
+const FAILURES: readonly (readonly string[])[] = [
+  ["fail.at=number", "fail.every=2", "fail.return=-1"],
+  ["fail.at=copy", "fail.probability=0.5", "fail.return=NULL", "fail.errno=EIO"],
+  ["fail.at=malloc", "fail.return=NULL", "fail.errno=12", "fail.nth=3", "fail.caller=parse"],
+  ["fail.at=parse copy", "fail.return=0", "fail.times=1", "fail.quiet=on"],
+];
+for (const settings of FAILURES) {
+  Deno.test(`fail injects ${settings.join(" ")}`, async (t) => {
+    const set = settings.flatMap((text) => ["--set", text]);
+    await assertSnapshot(t, await output(["-p", "fail", "--virtual", ...set, SETTINGS]));
+  });
+}
+
+Deno.test("fail gives the same failures for the same seed, and others for another", async () => {
+  const of = (seed: string) => {
+    const set = ["fail.at=sum classify number", "fail.probability=0.3", "fail.return=2"];
+    const options = set.flatMap((text) => ["--set", text]);
+    return output(["--seed", seed, "-p", "fail", ...options, SETTINGS]);
+  };
+  assertEquals(await of("1"), await of("1"));
+  assertEquals(new Set([await of("1"), await of("2"), await of("3")]).size > 1, true);
+});
+
+Deno.test("fail says once that errno cannot be set when the program has none", async () => {
+  const set = ["--set", "fail.at=price_of", "--set", "fail.errno=EIO", "--set", "fail.return=1"];
+  const { code, stderr } = await hartrace(["-q", "-p", "fail", ...set, SAMPLE]);
+  assertEquals(code, 0);
+  assertEquals(stderr.match(/Cannot set errno/g)?.length, 1);
+});
+
+for (const trampoline of ["guest", "fast"]) {
+  Deno.test(`fail returns through the graph's hook when both trace a function (${trampoline})`, async (t) => {
+    const set = ["--set", "fail.at=parse", "--set", "fail.every=2", "--set", "fail.return=0"];
+    const both = ["-p", "function_graph", "-g", "load", "--plugin", "fail", ...set];
+    const text = await output(["--trampoline", trampoline, ...both, SETTINGS]);
+    assertEquals(text.includes("unwound"), false);
+    await assertSnapshot(t, text);
+  });
+}
+
+for (
+  const when of [
+    "a1 > 5 && caller == parse",
+    "ret < 0 || (ret > 1000 && caller ~ mai*)",
+    "duration >= 0x400",
+    "a1 & 4 && caller == parse",
+  ]
+) {
+  Deno.test(`watch prints calls for which ${when}`, async (t) => {
+    await assertSnapshot(t, await output(["-p", "watch", "--set", `watch.when=${when}`, SETTINGS]));
+  });
+}
+
+Deno.test("watch stops printing after watch.times, and counts on", async () => {
+  const set = ["--set", "watch.when=ret >= 0", "--set", "watch.times=2"];
+  const text = await output(["-p", "watch", ...set, SETTINGS]);
+  assertEquals(text.match(/^\d+\.\d{6}: /gm)?.length, 2);
+  assertMatch(text, /^watch: \d\d of \d\d calls had ret >= 0, 2 shown$/m);
+});
+
+/** Settings that are wrong, and what the answer must name. */
+const WRONG: readonly (readonly [tracer: string, settings: readonly string[], answer: RegExp])[] = [
+  ["function_profile", ["graph-time=maybe"], /it takes true or false/],
+  ["function_profile", ["thresh=x"], /it takes a number/],
+  ["stack", ["above=deep"], /it takes a number/],
+  ["hist", ["of=a9"], /it takes duration, ret, a0/],
+  ["hist", ["step=0"], /hist.step to 0: it must be a whole number from 1 up/],
+  ["hist", ["at=no_such"], /EINVAL: Cannot filter by "no_such"/],
+  ["args", [], /no prototype of a traced function is given/],
+  ["args", ["of=int"], /"int": the function's name is missing/],
+  ["args", ["of=int nowhere(int)"], /Cannot trace nowhere: the program has no such function/],
+  ["args", ["of=void *malloc(size_t)"], /malloc.*--virtual traces it as it is/],
+  ["args", ["of=int parse(struct line l)"], /passed by value/],
+  ["args", ["file=/no/such/header.h"], /Cannot read the prototypes in \/no\/such\/header.h: /],
+  ["fail", [], /write --set fail.at=FUNCTION/],
+  ["fail", ["at=parse", "return=ENOWAY"], /fail.return to "ENOWAY": it takes a number, NULL/],
+  ["fail", ["at=parse", "errno=%"], /fail.errno to "%"/],
+  ["fail", ["at=parse", "nth=1.5"], /fail.nth to 1.5: it must be a whole number/],
+  ["fail", ["at=parse", "probability=2"], /fail.probability to 2: it is from 0 to 1/],
+  ["fail", ["at=parse", "caller=nobody"], /from nobody: the program has no such function/],
+  ["fail", ["at=*z*z*"], /EINVAL/],
+  ["watch", ["when="], /there is no nothing|compares nothing/],
+  ["watch", ["when=a9 > 1"], /there is no a9; there are a0 to a7, ret, duration and caller/],
+  ["watch", ["when=a0 >"], /a0 is compared with a number/],
+  ["watch", ["when=a0 + 3"], /"\+" behind a0 compares nothing/],
+  ["watch", ["when=(a0 > 3"], /"\)" is missing/],
+  ["watch", ["when=a0 > 3 a1"], /a1 is left over/],
+  ["watch", ["when=caller > main"], /caller takes ==, != and ~/],
+];
+for (const [tracer, settings, answer] of WRONG) {
+  Deno.test(`${tracer} refuses ${settings.join(" ") || "to run without settings"}`, async () => {
+    const set = settings.flatMap((text) => ["--set", `${tracer}.${text}`]);
+    const { code, stdout, stderr } = await hartrace(["-q", "-p", tracer, ...set, SETTINGS]);
+    assertEquals(code, 125);
+    assertEquals(stdout, "", "the guest does not run");
+    assertMatch(stderr, answer);
+    assertEquals(stderr.includes("bug of hartrace"), false);
+    assertEquals(stderr.trimEnd().split("\n").length, 1);
+  });
+}
+
+for (const { name, options = {} } of BUILT_IN) {
+  Deno.test(`${name} teaches with --help`, async (t) => {
+    const { code, stdout } = await hartrace(["-p", name, "--help"]);
+    assertEquals(code, 0);
+    for (const [key, option] of Object.entries(options)) {
+      assertStringIncludes(stdout, `--set ${name}.${key}=`);
+      assertStringIncludes(stdout, option.description);
+    }
+    await assertSnapshot(t, stdout);
+  });
+}
+
+Deno.test("every built-in tracer prints something on the sample, and the guest goes on", async () => {
+  const settings: Readonly<Record<string, readonly string[]>> = {
+    args: ["args.of=uint64_t price_of(const void *)"],
+    fail: ["fail.at=price_of", "fail.return=1"],
+    kprobe: ["kprobe.at=bill+8"],
+  };
+  for (const { name } of BUILT_IN) {
+    const set = (settings[name] ?? []).flatMap((text) => ["--set", text]);
+    const { code, stdout } = await hartrace(["-q", "-p", name, ...set, SAMPLE]);
+    assertEquals(code, 0, name);
+    assertEquals(stdout.split("\n").length > 3, true, name);
+  }
+});
