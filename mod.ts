@@ -43,7 +43,6 @@ export type { StackFrame, StackStart, Unwinder } from "./lib/machine/backtrace.t
 export { SymbolTable } from "./lib/machine/symbols.ts";
 export type { SiteSource } from "./lib/machine/sites.ts";
 export type { MachineTracingRange } from "./lib/machine/tracing_range.ts";
-export { disassemble, type DisassembleOptions } from "./lib/isa/disasm.ts";
 export { X_NAMES } from "./lib/isa/names.ts";
 export { Memory } from "./lib/memory/memory.ts";
 export { FetchCache } from "./lib/memory/fetch_cache.ts";

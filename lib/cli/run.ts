@@ -157,7 +157,7 @@ export function requestTracers(
 export function machineOptions(
   { host, args }: CommandContext,
   program: Program,
-  stdout: SharedStdout,
+  stdout: Pick<SharedStdout, "guest">,
   machine: () => Machine,
 ): MachineOptions {
   const { values, switches, lists } = args;

@@ -49,7 +49,7 @@ export async function shell(context: CommandContext): Promise<number> {
   const tracers = await requestTracers(context, "selectable");
   const lines = createLines(host);
   const machine: Machine = createMachine(program.bytes, {
-    ...machineOptions(context, program, () => machine),
+    ...machineOptions(context, program, { guest: (data) => host.stdout(data) }, () => machine),
     stdin: lines.forGuest,
   });
   const ftrace = createFtrace(machine, {
