@@ -180,6 +180,12 @@ export type {
 } from "./lib/ftrace/kprobe.ts";
 export type { Kprobes } from "./lib/ftrace/kprobes.ts";
 export {
+  type Kretprobe,
+  KRETPROBE_MAX_DATA_SIZE,
+  type KretprobeInstance,
+  type Kretprobes,
+} from "./lib/ftrace/kretprobe.ts";
+export {
   RingBuffer,
   type RingBufferOptions,
   type RingMode,

@@ -160,6 +160,9 @@ export interface LostEvents {
   readonly count: number;
 }
 
+/** What stands for a parent whose return a kretprobe has hooked; it has no offset. */
+export const HIDDEN_BY_RETURN_TRAMPOLINE = "[unknown/kretprobe'd]";
+
 /** Names for addresses. */
 export interface Symbolizer {
   /** The symbol that covers `address`, or undefined. `size` is in bytes. */

@@ -19,11 +19,12 @@ import {
   hideReturns,
   popDeadAtEntry,
   popDeadAtReturn,
-  type RestoredReturn,
+  restoreNewer,
   restoreReturns,
   type ShadowFrame,
   type ShadowStack,
   type StackWords,
+  type Unwinding,
 } from "./shadow_stack.ts";
 
 /** Most users at a time (`FGRAPH_ARRAY_SIZE`). */
@@ -91,6 +92,10 @@ export interface FgraphHost {
   returnable(record: DynFtrace): boolean;
   /** Task of a hart. */
   pid(hart: Hart): number;
+  /** What was in ra before a kretprobe hooked the return at an entry with this sp. */
+  behindRethook(hart: Hart, value: bigint, sp: number): bigint;
+  /** The real return address behind hooks of both kinds. */
+  realReturn(hart: Hart, value: bigint, sp: number): bigint;
   /** Runs a user's handler: reports a throw, and then removes the user. */
   guard<T>(gops: FgraphOps, site: number, body: () => T): T | undefined;
 }
@@ -99,14 +104,6 @@ export interface FgraphHost {
 interface GraphUser {
   readonly gops: FgraphOps;
   readonly hash: FtraceHash;
-}
-
-/** An unwinder of the guest's that runs, and what it was shown. */
-interface Unwinding {
-  /** The hart's stack pointer at the unwinder's entry. */
-  readonly sp: number;
-  readonly stack: ShadowStack;
-  readonly restored: readonly RestoredReturn[];
 }
 
 /** The users and the shadow stacks of one machine. */
@@ -201,11 +198,24 @@ export class Fgraph {
     return value;
   }
 
+  /** What was in ra before the graph tracer hooked the return at an entry with this sp. */
+  behind(hart: Hart, value: bigint, sp: number): bigint {
+    if (value !== this.#host.returnToHandler) return value;
+    return this.returnsAt(hart, sp).findLast((each) => each !== value) ?? value;
+  }
+
+  /** All that was replaced in ra at an entry with this sp, oldest first. */
+  returnsAt(hart: Hart, sp: number): readonly bigint[] {
+    return this.#stackOf(hart, sp).frames.filter((frame) => frame.sp === sp)
+      .map(({ returnAddress }) => returnAddress);
+  }
+
   /** A traced entry; `sp` is the hart's at the site. Rewrites the return address in `fregs`. */
   enter(hart: Hart, record: DynFtrace, ip: bigint, sp: number, fregs: FtraceRegs): void {
     const stack = this.#stackOf(hart, sp);
     const parentIp = fregs.returnAddress;
-    const tailCall = parentIp === this.#host.returnToHandler;
+    const { returnToHandler } = this.#host;
+    const tailCall = this.#host.behindRethook(hart, parentIp, sp) === returnToHandler;
     this.#endUnwinding(hart, stack, sp, tailCall);
     this.#unwound(hart, stack, popDeadAtEntry(stack, sp, tailCall));
     const frame: ShadowFrame = {
@@ -252,7 +262,7 @@ export class Fgraph {
     return {
       func: frame.ip,
       site: frame.site,
-      parentIp,
+      parentIp: this.#host.realReturn(hart, parentIp, frame.sp),
       depth,
       callTime: frame.callTime,
       cpu: hart.id,
@@ -323,10 +333,13 @@ export class Fgraph {
     const sp = stackPointer(hart);
     const stack = this.#stackOf(hart, sp);
     this.#endUnwinding(hart, stack, sp, false);
-    const restored = restoreReturns(stack, sp, this.#host.returnToHandler, this.#host.words);
+    const { returnToHandler, words } = this.#host;
+    const outer = this.#unwinding;
+    this.#unwinding = outer?.stack === stack
+      ? restoreNewer(outer, sp, returnToHandler, words)
+      : { sp, stack, restored: restoreReturns(stack, sp, returnToHandler, words) };
     // The unwinder itself may have been reached by a tail call from a traced function.
     hart.x[1] = this.#realReturn(stack.frames, BigInt.asUintN(64, hart.x[1]!));
-    this.#unwinding = { sp, stack, restored };
   }
 
   /** A hart is where an unwinder leads to, or back where it was called: hides them again. */

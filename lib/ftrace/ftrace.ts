@@ -12,11 +12,12 @@
  * @module
  */
 import type { FieldDeclarations } from "../events/event_fields.ts";
+import type { Hart } from "../hart/hart.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
 import { describe, refusePromise } from "./callbacks.ts";
 import { chooseEra, type Era, type EraName, ERAS } from "./era.ts";
-import type { TraceEvent } from "./events.ts";
+import { HIDDEN_BY_RETURN_TRAMPOLINE, type TraceEvent } from "./events.ts";
 import { Fgraph, type FgraphOps } from "./fgraph.ts";
 import { createHash, type FtraceHash, matchRecords, parsePattern, updateSet } from "./filter.ts";
 import { createFprobes, type Fprobe } from "./fprobe.ts";
@@ -37,7 +38,9 @@ import { createGuestView, type GuestView } from "./guest_view.ts";
 import { createKprobeCheck, type Kprobe } from "./kprobe.ts";
 import { createKprobes, type Kprobes } from "./kprobes.ts";
 import { createLivepatch, type Livepatch } from "./livepatch.ts";
+import { createKretprobes, type Kretprobe, type Kretprobes } from "./kretprobe.ts";
 import { noReturnReason } from "./records.ts";
+import { createRethook } from "./rethook.ts";
 import { RingBuffer, type RingMode } from "./ring_buffer.ts";
 import {
   createTraceEvents,
@@ -134,6 +137,10 @@ export interface Ftrace {
   readonly kprobes: Kprobes;
   /** Probes an instruction (`register_kprobe`). @throws {FtraceError} By the era's table; ENOENT for an unknown symbol. */
   registerKprobe(kp: Kprobe): Disposable;
+  /** Kretprobes: enabling and disabling them. */
+  readonly kretprobes: Kretprobes;
+  /** Probes a function's return (`register_kretprobe`). @throws {FtraceError} As a kprobe at its entry; EINVAL elsewhere. */
+  registerKretprobe(rp: Kretprobe): Disposable;
   /**
    * Says what can be done with a function or an address (`name`, `name+offset`, `0x…`), and what
    * not, why, and what to use instead: one report for each function of that name.
@@ -211,6 +218,8 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     stackIdentity: (hart, sp) => machine.stackIdentity(hart, sp),
     returnable: (record) => noReturnReason(record) === undefined,
     pid: () => machine.pid,
+    behindRethook: (hart, value, sp) => rethook.behind(hart, value, sp),
+    realReturn: (hart, value, sp) => realReturn(hart, value, sp),
     guard(gops, site, body) {
       try {
         return refusePromise(body());
@@ -221,20 +230,39 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
       }
     },
   });
-  machine.unwinder.realReturn = (hart, value, sp) =>
-    fgraph.returnAddress(hart, value, Number(sp) - 8);
+  const rethook = createRethook({
+    machine,
+    words,
+    leadsTo: (hart, value, sp, target) => fgraph.behind(hart, value, sp) === target,
+    realReturn: (hart, value, sp) => realReturn(hart, value, sp),
+  });
+  // Both tracers may have hooked one return, in either order, and a tail call again on top of that:
+  // of all that was replaced at the entry's sp, the real address is what is no hook.
+  const realReturn = (hart: Hart, value: bigint, sp: number): bigint => {
+    const isHook = (each: bigint) => each === core.returnToHandler || each === rethook.trampoline;
+    if (!isHook(value)) return value;
+    const replaced = [...fgraph.returnsAt(hart, sp), ...rethook.returnsAt(hart, sp)];
+    return replaced.findLast((each) => !isHook(each)) ?? value;
+  };
+  machine.unwinder.realReturn = (hart, value, sp) => realReturn(hart, value, Number(sp));
   const graphOps: FtraceOps = { name: "graph_ops", flags: FTRACE_OPS_FL_GRAPH, hash: fgraph.hash };
   let graphRegistration: FtraceRegistration | undefined;
+  /** Open calls come back through their hooks after the last user has gone, so this stays. */
   let unwinders: Disposable | undefined;
+  const watchUnwinders = () => {
+    unwinders ??= hookUnwinders(machine, core.hooks, (hart) => {
+      // What the graph tracer puts back may be the kretprobes' hook.
+      fgraph.beginUnwinding(hart);
+      rethook.beginUnwinding(hart);
+    }, (hart) => {
+      rethook.endUnwinding(hart);
+      fgraph.endUnwinding(hart);
+    });
+  };
   const updateGraph = () => {
     fgraph.unite(records);
     if (fgraph.count > 0 && !graphRegistration) {
-      unwinders = hookUnwinders(
-        machine,
-        core.hooks,
-        (hart) => fgraph.beginUnwinding(hart),
-        (hart) => fgraph.endUnwinding(hart),
-      );
+      watchUnwinders();
       graphRegistration = core.registerInternal(
         graphOps,
         (call) => fgraph.enter(call.hart, call.record, call.ip, call.sp, call.fregs),
@@ -242,11 +270,9 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     } else if (fgraph.count === 0 && graphRegistration) {
       graphRegistration.unregister();
       graphRegistration = undefined;
-      // Open calls still come back through return_to_handler, so unwinders stay hooked.
     } else {
       core.update();
     }
-    void unwinders;
   };
   const ownHash = (
     patterns: { readonly filter?: readonly string[]; readonly notrace?: readonly string[] },
@@ -338,8 +364,13 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
   };
   const check = createKprobeCheck(machine, era.kprobes, era.name, records);
   const kprobes = createKprobes({ machine, core, check, report });
+  const prepare = watchUnwinders;
+  const kretprobes = createKretprobes({ machine, kprobes, rethook, prepare, report });
 
-  const symbol = (address: bigint) => machine.symbols.at(address)?.symbol.name;
+  const symbol = (address: bigint) =>
+    address === rethook.trampoline
+      ? HIDDEN_BY_RETURN_TRAMPOLINE
+      : machine.symbols.at(address)?.symbol.name;
   const lookup = (name: string) => machine.symbols.named(name)[0]?.address;
   const byName = (name: string) =>
     records.filter((record) => record.name === name && record.kind !== "disabled");
@@ -459,7 +490,9 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     },
     unregisterFprobe,
     kprobes,
+    kretprobes,
     registerKprobe: (kp) => kprobes.register(kp),
+    registerKretprobe: (rp) => kretprobes.register(rp),
     why,
     traceEvents,
     defineEvent: (definition) => traceEvents.define(definition),

@@ -50,6 +50,8 @@ export interface Kprobes {
   addressOf(kp: Kprobe): bigint | undefined;
   /** Whether a hit of the probe comes from ftrace, not from a breakpoint. */
   isOnFtrace(kp: Kprobe): boolean;
+  /** Runs a handler during which probes that the hart hits are missed. */
+  whileBusy<T>(hart: Hart, body: () => T): T;
   /** `/sys/kernel/debug/kprobes/list`. */
   list(): string;
 }
@@ -329,7 +331,8 @@ export function createKprobes({ machine, core, check, report }: KprobesContext):
 
   const lookup = (name: string) => symbols.named(name)[0]?.address;
   return {
-    check,
+    // Where there is a probe, its breakpoint is not the instruction.
+    check: (address) => byAddress.get(Number(address))?.place ?? check(address),
     register(kp) {
       if (byProbe.has(kp)) {
         throw new FtraceError(
@@ -380,6 +383,15 @@ export function createKprobes({ machine, core, check, report }: KprobesContext):
     },
     addressOf: (kp) => byProbe.get(kp)?.place.address,
     isOnFtrace: (kp) => byProbe.get(kp)?.place.record !== undefined,
+    whileBusy(hart, body) {
+      const outermost = !running.has(hart);
+      running.add(hart);
+      try {
+        return body();
+      } finally {
+        if (outermost) running.delete(hart);
+      }
+    },
     list() {
       const ordered = points.map((point) => ({ point, bucket: kprobeBucket(point.place.address) }))
         .sort((a, b) => a.bucket - b.bucket);

@@ -64,7 +64,9 @@ export function createRecords(machine: Machine, era: Era, options: RecordOptions
 }
 
 /** Why the return of a record's function cannot be caught, or undefined if it can. */
-export function noReturnReason(record: DynFtrace): "returns-twice" | "link-in-t0" | undefined {
+export function noReturnReason(
+  record: Pick<DynFtrace, "name" | "kind">,
+): "returns-twice" | "link-in-t0" | undefined {
   if (RETURNS_TWICE.test(record.name)) return "returns-twice";
   return record.kind === "virtual" && LINK_IN_T0.test(record.name) ? "link-in-t0" : undefined;
 }

@@ -10,16 +10,20 @@
  * @module
  */
 
+/** A return that is hooked. */
+export interface HiddenReturn {
+  /** Where it returns to; the hook itself after a tail call. */
+  readonly returnAddress: bigint;
+  /** The hart's stack pointer at the entry: the frame's identity. */
+  readonly sp: number;
+}
+
 /** One open call. */
-export interface ShadowFrame {
+export interface ShadowFrame extends HiddenReturn {
   /** Index of the record entered. */
   readonly site: number;
   /** The site as the era names it. */
   readonly ip: bigint;
-  /** Where it returns to; `return_to_handler` itself after a tail call. */
-  readonly returnAddress: bigint;
-  /** The hart's stack pointer at the entry: the frame's identity. */
-  readonly sp: number;
   /** Virtual nanoseconds. */
   readonly callTime: bigint;
   /** Which graph users want the return: bit = index of the user. */
@@ -31,25 +35,32 @@ export interface ShadowFrame {
 }
 
 /** Frames of one guest stack, outermost first. */
-export interface ShadowStack {
+export interface ShadowStack<F extends HiddenReturn = ShadowFrame> {
   /** Which guest stack: whatever tells stacks apart, such as the base of its mapping. */
   readonly identity: number;
   /** Outermost first. */
-  readonly frames: ShadowFrame[];
+  readonly frames: F[];
 }
 
 /** Gives the frames that a call from a hart at `sp` proves dead, innermost first, and pops them. */
-export function popDeadAtEntry(stack: ShadowStack, sp: number, tailCall: boolean): ShadowFrame[] {
+export function popDeadAtEntry<F extends HiddenReturn>(
+  stack: ShadowStack<F>,
+  sp: number,
+  tailCall: boolean,
+): F[] {
   return popWhile(stack, (frame) => frame.sp < sp || (frame.sp === sp && !tailCall));
 }
 
 /** Gives the frames that a return to a hart at `sp` has passed by, innermost first, and pops them. */
-export function popDeadAtReturn(stack: ShadowStack, sp: number): ShadowFrame[] {
+export function popDeadAtReturn<F extends HiddenReturn>(stack: ShadowStack<F>, sp: number): F[] {
   return popWhile(stack, (frame) => frame.sp < sp);
 }
 
-function popWhile(stack: ShadowStack, dead: (frame: ShadowFrame) => boolean): ShadowFrame[] {
-  const popped: ShadowFrame[] = [];
+function popWhile<F extends HiddenReturn>(
+  stack: ShadowStack<F>,
+  dead: (frame: F) => boolean,
+): F[] {
+  const popped: F[] = [];
   for (let top = stack.frames.at(-1); top && dead(top); top = stack.frames.at(-1)) {
     popped.push(top);
     stack.frames.pop();
@@ -66,11 +77,21 @@ export interface StackWords {
 }
 
 /** A return address that was put back, so that it can be hidden again. */
-export interface RestoredReturn {
+export interface RestoredReturn<F extends HiddenReturn = ShadowFrame> {
   /** The frame whose return address it is. */
-  readonly frame: ShadowFrame;
+  readonly frame: F;
   /** Guest address of the slot. */
   readonly slot: number;
+}
+
+/** An unwinder of the guest's that runs, and what it was shown. */
+export interface Unwinding<F extends HiddenReturn = ShadowFrame> {
+  /** The hart's stack pointer at the unwinder's entry. */
+  readonly sp: number;
+  /** The stack that it reads. */
+  readonly stack: ShadowStack<F>;
+  /** What is real for as long as it runs. */
+  readonly restored: readonly RestoredReturn<F>[];
 }
 
 /**
@@ -80,13 +101,13 @@ export interface RestoredReturn {
  * A compiler saves ra near the top of a frame, above everything stale, so the topmost word between
  * the next inner frame's entry and this one's that holds `hidden` is the slot.
  */
-export function restoreReturns(
-  stack: ShadowStack,
+export function restoreReturns<F extends HiddenReturn>(
+  stack: ShadowStack<F>,
   sp: number,
   hidden: bigint,
   words: StackWords,
-): RestoredReturn[] {
-  const restored: RestoredReturn[] = [];
+): RestoredReturn<F>[] {
+  const restored: RestoredReturn<F>[] = [];
   let low = sp;
   for (let k = stack.frames.length - 1; k >= 0;) {
     const frame = stack.frames[k]!;
@@ -105,10 +126,26 @@ export function restoreReturns(
   return restored;
 }
 
+/**
+ * What an unwinder has been shown and what another one that it calls is to be shown: only calls that
+ * are newer. The older ones are real already, so a search would find nothing but stale words.
+ */
+export function restoreNewer<F extends HiddenReturn>(
+  outer: Unwinding<F>,
+  sp: number,
+  hidden: bigint,
+  words: StackWords,
+): Unwinding<F> {
+  const { identity, frames } = outer.stack;
+  const newer = { identity, frames: frames.filter((frame) => frame.sp <= outer.sp) };
+  const restored = restoreReturns(newer, sp, hidden, words);
+  return { ...outer, restored: [...outer.restored, ...restored] };
+}
+
 /** Hides again what {@linkcode restoreReturns} put back, for the frames that are still open. */
-export function hideReturns(
-  stack: ShadowStack,
-  restored: readonly RestoredReturn[],
+export function hideReturns<F extends HiddenReturn>(
+  stack: ShadowStack<F>,
+  restored: readonly RestoredReturn<F>[],
   hidden: bigint,
   words: StackWords,
 ): void {

@@ -6,7 +6,11 @@
  *
  * @module
  */
-import type { EventCommon, Symbolizer } from "../ftrace/events.ts";
+import {
+  type EventCommon,
+  HIDDEN_BY_RETURN_TRAMPOLINE,
+  type Symbolizer,
+} from "../ftrace/events.ts";
 import type { TraceOptions } from "./trace_options.ts";
 
 /** Bits of `common_flags` (`include/linux/trace_events.h trace_flag_type`). */
@@ -102,9 +106,6 @@ const MARKS: readonly (readonly [above: bigint, mark: string])[] = [
 export function findMark(nanoseconds: bigint): string {
   return MARKS.find(([above]) => nanoseconds > above)?.[1] ?? " ";
 }
-
-/** What stands for an address whose real value a return trampoline hides; it has no offset. */
-export const HIDDEN_BY_RETURN_TRAMPOLINE = "[unknown/kretprobe'd]";
 
 /** A symbol as sym-offset and sym-addr want it (`seq_print_ip_sym`). */
 export function symbolText(

@@ -5,15 +5,16 @@
  *
  * @module
  */
-import type { Symbolizer } from "../ftrace/events.ts";
+import { HIDDEN_BY_RETURN_TRAMPOLINE, type Symbolizer } from "../ftrace/events.ts";
 import type { Ftrace } from "../ftrace/ftrace.ts";
 import type { KernelTextSettings } from "./kernel_header.ts";
 import type { TraceOptions } from "./trace_options.ts";
 
 /** Names for the addresses and tasks of a live trace. */
-export function symbolizerOf({ machine, core }: Ftrace): Symbolizer {
+export function symbolizerOf({ machine, core, kretprobes }: Ftrace): Symbolizer {
   const trampolines: Readonly<Record<string, bigint | undefined>> = {
     ...core.area.trampolines.symbols,
+    [HIDDEN_BY_RETURN_TRAMPOLINE]: kretprobes.trampoline,
   };
   const named = Object.entries(trampolines).flatMap(([name, address]) =>
     address === undefined ? [] : [{ name, address, size: 4n }]
