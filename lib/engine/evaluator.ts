@@ -22,6 +22,7 @@ import {
   type Field,
   type Format,
   type Fpu,
+  LONG,
   type Sem,
 } from "../isa/sem.ts";
 import { PAGE_SIZE, READ, WRITE } from "../memory/memory.ts";
@@ -49,8 +50,9 @@ export const TRAPPED = -1;
 /** {@linkcode Evaluator.execute}: the next pc has a bit above 31 set. */
 export const FAR = -2;
 
-/** What is or'ed to a single-precision number to make it fill a register. */
-const BOX = 0xffffffffn << 32n;
+/** What is or'ed to a narrower number to make it fill a register. */
+const BOXES = { h: 0xffffffffffffn << 16n, s: 0xffffffffn << 32n } as const;
+const WIDTHS: Readonly<Record<Format, number>> = { h: 16, s: 32, d: 64 };
 
 const wrap64 = (value: bigint): bigint => BigInt.asIntN(64, value);
 const wrap32 = (value: bigint): bigint => BigInt.asIntN(32, value);
@@ -104,6 +106,7 @@ export class Evaluator implements Sem<bigint> {
   readonly i32: Alu<bigint> = aluOf(wrap32, unsigned32, 31n);
   /** Floating-point arithmetic. */
   readonly float: Readonly<Record<Format, Fpu<bigint>>> = {
+    h: this.#fpuOf("h"),
     s: this.#fpuOf("s"),
     d: this.#fpuOf("d"),
   };
@@ -183,13 +186,13 @@ export class Evaluator implements Sem<bigint> {
   f(format: Format, field: Field): bigint {
     const bits = this.#f[this.#number(field)]!;
     if (format === "d") return bits;
-    return bits >= BOX ? bits & 0xffffffffn : CANONICAL_NAN.s;
+    return bits >= BOXES[format] ? bits ^ BOXES[format] : CANONICAL_NAN[format];
   }
 
   /** Writes a float register. */
   setF(format: Format, field: Field, value: bigint): void {
     if (this.#trap) return;
-    this.#f[this.#number(field)] = format === "d" ? value : value | BOX;
+    this.#f[this.#number(field)] = format === "d" ? value : value | BOXES[format];
   }
 
   /** The immediate. */
@@ -366,8 +369,18 @@ export class Evaluator implements Sem<bigint> {
     return held ? 0n : 1n;
   }
 
+  /** Zeroes the 64-byte block around an address; or does nothing but ask whether it could be stored to. */
+  cacheBlock(operation: "manage" | "zero", address: bigint): void {
+    const start = unsigned64(address) & ~63n;
+    const permission = operation === "zero" ? WRITE : READ;
+    const at = this.#accessible(wrap64(start), 64, permission, Cause.StoreFault);
+    if (this.#trap || operation === "manage") return;
+    for (let k = 0; k < 64; k += 8) this.#write(LONG, at + k, 0n);
+  }
+
   #fpuOf(format: Format): Fpu<bigint> {
-    const sign = format === "d" ? 1n << 63n : 1n << 31n;
+    const width = WIDTHS[format];
+    const sign = 1n << BigInt(width - 1);
     /** Computes in this instruction's rounding mode and accrues the flags. */
     const exactly = (compute: (soft: SoftFloat) => bigint): bigint => {
       const mode = this.#placed.rounding < 0 ? Rounding.nearestEven : this.#rounding();
@@ -393,9 +406,9 @@ export class Evaluator implements Sem<bigint> {
       xorSign: (a, b) => a ^ (b & sign),
       toInteger: (type, a) => exactly((soft) => soft.toInteger(type, a)),
       fromInteger: (type, x) => exactly((soft) => soft.fromInteger(type, x)),
-      convert: (a) => exactly((soft) => soft.convertFrom(format === "d" ? "s" : "d", a)),
+      convert: (from, a) => exactly((soft) => soft.convertFrom(from, a)),
       classify: (a) => new SoftFloat(format, Rounding.nearestEven).classify(a),
-      fromBits: (bits) => BigInt.asUintN(format === "d" ? 64 : 32, bits),
+      fromBits: (bits) => BigInt.asUintN(width, bits),
     };
   }
 

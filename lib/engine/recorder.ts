@@ -43,7 +43,7 @@ import {
   SCRATCH_BASE,
   type Value,
 } from "./plan.ts";
-import { createRecordedFpu } from "./recorder_float.ts";
+import { createDeclinedFpu, createRecordedFpu } from "./recorder_float.ts";
 
 const BOX = 0xffffffffn << 32n;
 /** CSR numbers of the fields of fcsr: where each lies there. */
@@ -53,6 +53,10 @@ const FLOAT_CSRS: readonly { readonly shift: number; readonly mask: number }[] =
   { shift: 5, mask: 7 },
   { shift: 0, mask: 255 },
 ];
+/** A value of more pieces is the reference's: it would make the one function of all handlers slow. */
+const MOST_PIECES = 256;
+/** What recording ends with where an instruction is left to the reference. */
+const DECLINED = Symbol("declined");
 /** rm: as frm says. */
 const DYNAMIC = 7;
 
@@ -74,8 +78,8 @@ export interface Scribe {
   state(name: MemoryName, at: number): Value;
   /** Leaves the instruction to the reference if the 32-bit condition is not 0. */
   declineIf(condition: Value): void;
-  /** Leaves it there always; gives something of that type to go on with. */
-  decline(type: ValueType): Value;
+  /** Leaves it there always. */
+  decline(): never;
   /** `condition ? then : 0`, where what `then` keeps is computed only if the condition holds. */
   when(condition: Value, then: () => Value): Value;
 }
@@ -91,15 +95,18 @@ class Recorder implements Sem<Value>, Scribe {
   #body: Piece[] = [];
   #flow: Flow = "next";
   #outcome: readonly Piece[] = [];
-  #declined = false;
 
   constructor({ pattern }: Definition, word: number) {
     this.#csr = word >>> 20;
     const rounds = pattern.runs.some(({ field }) => field === "rm");
     const mode = (word >>> 12) & 7;
     this.rounding = rounds && mode !== DYNAMIC ? mode : 0;
-    this.#declined = rounds && (mode === 5 || mode === 6);
-    this.float = { s: createRecordedFpu("s", this), d: createRecordedFpu("d", this) };
+    if (rounds && (mode === 5 || mode === 6)) this.decline();
+    this.float = {
+      h: createDeclinedFpu(this),
+      s: createRecordedFpu("s", this),
+      d: createRecordedFpu("d", this),
+    };
     // A dynamic mode other than nearest-even, reserved ones included, is the reference's.
     if (rounds && mode === DYNAMIC) {
       this.declineIf(this.i32.and(this.state("i32.load", FCSR), this.word(0xe0)));
@@ -107,7 +114,7 @@ class Recorder implements Sem<Value>, Scribe {
   }
 
   plan(): Plan {
-    const leaves = this.#declined || this.#flow === "leave";
+    const leaves = this.#flow === "leave";
     return {
       body: leaves ? [] : mergePieces(this.#body),
       flow: leaves ? "leave" : this.#flow,
@@ -125,6 +132,7 @@ class Recorder implements Sem<Value>, Scribe {
 
   op(type: ValueType, operands: readonly Value[], ...names: PlainName[]): Value {
     const pieces = operands.flatMap((operand) => operand.pieces);
+    if (pieces.length > MOST_PIECES) this.decline();
     return { type, pieces: [...pieces, ...this.code(type, (code) => code.op(...names)).pieces] };
   }
 
@@ -182,9 +190,8 @@ class Recorder implements Sem<Value>, Scribe {
     this.#body.push(...condition.pieces, { kind: "declineIf" });
   }
 
-  decline(type: ValueType): Value {
-    this.#declined = true;
-    return { type, pieces: [] };
+  decline(): never {
+    throw DECLINED;
   }
 
   #expect(type: ValueType, ...values: readonly Value[]): void {
@@ -214,6 +221,7 @@ class Recorder implements Sem<Value>, Scribe {
 
   f(format: Format, field: Field): Value {
     if (format === "d") return { type: F64, pieces: [{ kind: "f", field, as: "double" }] };
+    if (format === "h") return this.decline();
     const bits = this.keep(this.fbits(field));
     const boxed = this.i64.geu(bits, this.long(BOX));
     const single = this.op(I32, [this.low(bits), this.word(0x7fc00000), boxed], "select");
@@ -222,7 +230,7 @@ class Recorder implements Sem<Value>, Scribe {
 
   setF(format: Format, _field: Field, value: Value): void {
     if (format === "d") this.#write("f", "f64", value);
-    else {
+    else if (format === "s") {
       const bits = this.op(I64, [value], "i32.reinterpret_f32", "i64.extend_i32_u");
       this.#write("f", "i64", this.i64.or(bits, this.long(BOX)));
     }
@@ -403,6 +411,7 @@ class Recorder implements Sem<Value>, Scribe {
   }
 
   load(access: Access, base: Value, offset?: Value): Value {
+    if (access.as === "float" && access.bytes === 2) return this.decline();
     return this.#load(access, this.#address(access, base, offset, "r"));
   }
 
@@ -459,11 +468,15 @@ class Recorder implements Sem<Value>, Scribe {
     return this.unsigned(this.op(I32, [held], "i32.eqz"));
   }
 
+  cacheBlock(): void {
+    this.decline();
+  }
+
   // ---- the rest of the machine
 
   csr(update: CsrUpdate, source: Value): Value {
     const place = this.#csr === 0 ? undefined : FLOAT_CSRS[this.#csr];
-    if (!place) return this.decline(I64);
+    if (!place) return this.decline();
     const { and, or, xor, shl, shr } = this.i32;
     const mask = this.word(place.mask), shift = this.word(place.shift);
     const operand = this.keep(and(this.low(source), mask));
@@ -526,9 +539,17 @@ export class Plans {
   }
 }
 
+/** The plan of what is the reference's. */
+const LEAVE: Plan = { body: [], flow: "leave", outcome: [] };
+
 /** Records a definition for words like `word`. */
 export function record(definition: Definition, word: number): Plan {
-  const recorder = new Recorder(definition, word);
-  definition.meaning(recorder);
-  return recorder.plan();
+  try {
+    const recorder = new Recorder(definition, word);
+    definition.meaning(recorder);
+    return recorder.plan();
+  } catch (reason) {
+    if (reason === DECLINED) return LEAVE;
+    throw reason;
+  }
 }

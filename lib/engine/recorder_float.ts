@@ -22,8 +22,33 @@ const NX = 1;
 /** Rounding modes of conversions to integers, and WASM's instructions for them. */
 const ROUNDED = ["nearest", "trunc", "floor", "ceil"] as const;
 
+/** Arithmetic that WASM has not, half precision: all of it is the reference's. */
+export function createDeclinedFpu({ decline }: Pick<Scribe, "decline">): Fpu<Value> {
+  return {
+    add: decline,
+    sub: decline,
+    mul: decline,
+    div: decline,
+    sqrt: decline,
+    fma: decline,
+    min: decline,
+    max: decline,
+    eq: decline,
+    lt: decline,
+    le: decline,
+    neg: decline,
+    copySign: decline,
+    xorSign: decline,
+    toInteger: decline,
+    fromInteger: decline,
+    convert: decline,
+    classify: decline,
+    fromBits: decline,
+  };
+}
+
 /** Arithmetic in one format, written through `scribe`. */
-export function createRecordedFpu(format: Format, scribe: Scribe): Fpu<Value> {
+export function createRecordedFpu(format: "s" | "d", scribe: Scribe): Fpu<Value> {
   const isDouble = format === "d";
   const type = isDouble ? F64 : F32;
   const bitsType = isDouble ? I64 : I32;
@@ -106,7 +131,7 @@ export function createRecordedFpu(format: Format, scribe: Scribe): Fpu<Value> {
     both(isZero(result), operands.map(isZero).reduce(either));
 
   const sum = (operation: "add" | "sub") => (first: Value, second: Value): Value => {
-    if (!nearest) return scribe.decline(type);
+    if (!nearest) return scribe.decline();
     const a = scribe.keep(first);
     const b = scribe.keep(operation === "sub" ? native("neg", second) : second);
     const result = scribe.keep(native("add", a, b));
@@ -117,7 +142,7 @@ export function createRecordedFpu(format: Format, scribe: Scribe): Fpu<Value> {
     );
   };
   const product = (first: Value, second: Value): Value => {
-    if (!nearest) return scribe.decline(type);
+    if (!nearest) return scribe.decline();
     const a = scribe.keep(first), b = scribe.keep(second);
     const result = scribe.keep(native("mul", a, b));
     const isSafe = either(isNormal(result), zeroFrom(result, a, b));
@@ -131,7 +156,7 @@ export function createRecordedFpu(format: Format, scribe: Scribe): Fpu<Value> {
     );
   };
   const quotient = (first: Value, second: Value): Value => {
-    if (!nearest) return scribe.decline(type);
+    if (!nearest) return scribe.decline();
     const a = scribe.keep(first), b = scribe.keep(second);
     const result = scribe.keep(native("div", a, b));
     const isSafe = either(isNormal(result), zeroFrom(result, a));
@@ -142,7 +167,7 @@ export function createRecordedFpu(format: Format, scribe: Scribe): Fpu<Value> {
     });
   };
   const root = (operand: Value): Value => {
-    if (!nearest) return scribe.decline(type);
+    if (!nearest) return scribe.decline();
     const a = scribe.keep(operand);
     const result = scribe.keep(native("sqrt", a));
     const isSafe = either(isNormal(result), zeroFrom(result, a));
@@ -163,7 +188,7 @@ export function createRecordedFpu(format: Format, scribe: Scribe): Fpu<Value> {
     return { type, pieces: [...lanes, ...code.pieces] };
   };
   const fused = (first: Value, second: Value, third: Value): Value => {
-    if (!nearest) return scribe.decline(type);
+    if (!nearest) return scribe.decline();
     const a = scribe.keep(first), b = scribe.keep(second), c = scribe.keep(third);
     const multiplied = scribe.keep(inDouble("mul", double(a), double(b)));
     const added = scribe.keep(inDouble("add", multiplied, double(c)));
@@ -204,7 +229,7 @@ export function createRecordedFpu(format: Format, scribe: Scribe): Fpu<Value> {
   };
   const toInteger = (kind: IntegerType, operand: Value): Value => {
     const how = ROUNDED[scribe.rounding];
-    if (how === undefined) return scribe.decline(I64);
+    if (how === undefined) return scribe.decline();
     const value = scribe.keep(operand);
     const rounded = scribe.keep(native(how, value));
     const narrow = kind.startsWith("w");
@@ -242,7 +267,8 @@ export function createRecordedFpu(format: Format, scribe: Scribe): Fpu<Value> {
     }
     return scribe.op(type, [low], convert);
   };
-  const convertFromOther = (operand: Value): Value => {
+  const convertFrom = (from: Format, operand: Value): Value => {
+    if (from === "h") return scribe.decline();
     const value = scribe.keep(operand);
     if (isDouble) {
       scribe.declineIf(scribe.op(I32, [value, value], "f32.ne"));
@@ -280,8 +306,8 @@ export function createRecordedFpu(format: Format, scribe: Scribe): Fpu<Value> {
     xorSign,
     toInteger,
     fromInteger,
-    convert: convertFromOther,
-    classify: () => scribe.decline(I64),
+    convert: convertFrom,
+    classify: () => scribe.decline(),
     fromBits: (bits) =>
       scribe.op(type, [bits], isDouble ? "f64.reinterpret_i64" : "f32.reinterpret_i32"),
   };

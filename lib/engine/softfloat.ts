@@ -1,5 +1,5 @@
 /**
- * IEEE 754 arithmetic in binary32 and binary64, exact on bigints: every rounding mode, every flag,
+ * IEEE 754 arithmetic in binary16, binary32 and binary64, exact on bigints: every rounding mode, every flag,
  * and the choices that the F and D extensions make where the standard leaves one.
  *
  * A number is its bit pattern. A result that is a NaN is the canonical NaN; tininess is detected
@@ -34,6 +34,7 @@ export const Rounding = {
 
 /** What an operation gives where the result is a NaN. */
 export const CANONICAL_NAN: Readonly<Record<Format, bigint>> = {
+  h: 0x7e00n,
   s: 0x7fc00000n,
   d: 0x7ff8000000000000n,
 };
@@ -69,7 +70,11 @@ function layoutOf(fraction: number, exponent: number): Layout {
   };
 }
 
-const LAYOUTS: Readonly<Record<Format, Layout>> = { s: layoutOf(23, 8), d: layoutOf(52, 11) };
+const LAYOUTS: Readonly<Record<Format, Layout>> = {
+  h: layoutOf(10, 5),
+  s: layoutOf(23, 8),
+  d: layoutOf(52, 11),
+};
 
 /** Bits computed of a quotient, and twice those of a root, beyond what the operands have. */
 const SPARE_BITS = 128;

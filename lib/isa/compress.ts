@@ -2,7 +2,7 @@
  * Finds the compressed spelling of a 32-bit instruction, by solving the expansions of `rv64c.ts`
  * backwards.
  *
- * It gives what the GNU assembler gives: no hints, `c.mv` for an addition of the immediate 0, and
+ * It gives what the GNU assembler gives for RV64GC: no hints, nothing of Zcb, `c.mv` for an addition of the immediate 0, and
  * commutative operations with their sources exchanged where that helps.
  *
  * @module
@@ -11,6 +11,7 @@ import { RV64 } from "./decode.ts";
 import { type Compressed, extract, has, insert, type Instruction, SHIFT } from "./encoding.ts";
 import { fNumber, xNumber } from "./names.ts";
 import { OPERANDS, wordsOf } from "./operands.ts";
+import { RV64C } from "./rv64c.ts";
 
 const NOP = 0x00000013;
 const COMPRESSED_NOP = 0x0001;
@@ -22,7 +23,7 @@ const field = (word: number, name: keyof typeof SHIFT) => (word >>> SHIFT[name])
 export function compressWord(word: number): number | undefined {
   if (word === NOP) return COMPRESSED_NOP;
   const instruction = RV64.decode(preferred(word));
-  for (const compressed of RV64.compressed) {
+  for (const compressed of RV64C) {
     const half = solve(compressed, instruction);
     if (half !== undefined) return half;
   }

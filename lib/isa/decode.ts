@@ -30,6 +30,11 @@ import { RV64FD } from "./rv64fd.ts";
 import { RV64I } from "./rv64i.ts";
 import { RV64M } from "./rv64m.ts";
 import { ZB } from "./zb.ts";
+import { ZBC_ZBKB } from "./zbc.ts";
+import { ZCB } from "./zcb.ts";
+import { ZFH } from "./zfh.ts";
+import { ZICBO } from "./zicbo.ts";
+import { ZIMOP } from "./zimop.ts";
 import { ZICSR } from "./zicsr.ts";
 
 const IMMEDIATES = ["imm", "uimm", "shamt", "shamtw"];
@@ -165,8 +170,20 @@ function constant(word: string): number | undefined {
   return /^(-?\d+|0x[\da-f]+)$/i.test(word) ? Number(word) : undefined;
 }
 
-/** RV64GC with Zba, Zbb, Zbs, Zicond, and what machine mode and the host need. */
+/** RV64GC with what `rv64i.ts` and its neighbours define beyond it, and what modes and the host need. */
 export const RV64: Isa = new Isa(
-  [...RV64I, ...RV64M, ...RV64A, ...RV64FD, ...ZICSR, ...ZB, ...PRIVILEGED],
-  RV64C,
+  [
+    ...RV64I,
+    ...RV64M,
+    ...RV64A,
+    ...RV64FD,
+    ...ZFH,
+    ...ZICSR,
+    ...ZB,
+    ...ZBC_ZBKB,
+    ...ZICBO,
+    ...ZIMOP,
+    ...PRIVILEGED,
+  ],
+  [...RV64C, ...ZCB],
 );

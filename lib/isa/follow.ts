@@ -155,7 +155,7 @@ export function follow(instruction: Instruction, pc: bigint, trail: Trail): Foll
     mulh: unknown,
     mulhu: unknown,
     mulhsu: unknown,
-    float: { s: FLOATS, d: FLOATS },
+    float: { h: FLOATS, s: FLOATS, d: FLOATS },
     load(access, base, offset) {
       const at = slot(base, offset);
       const register = at === undefined || access.bytes !== 8 ? undefined : saved.get(at);
@@ -173,6 +173,7 @@ export function follow(instruction: Instruction, pc: bigint, trail: Trail): Foll
     amo: unknown,
     loadReserved: unknown,
     storeConditional: unknown,
+    cacheBlock: unknown,
     csr: unknown,
     branch() {
       flow = "branch";

@@ -70,8 +70,8 @@ function fused(format: Format, negated: Negated): Meaning {
   };
 }
 
-/** What both formats have; `bits` says the format in an encoding. */
-function arithmetic(format: Format, bits: string): readonly Entry[] {
+/** What every format has; `bits` says the format in an encoding. */
+export function arithmetic(format: Format, bits: string): readonly Entry[] {
   return [
     ...ROUNDED.map(([name, funct5]) =>
       define(
@@ -200,13 +200,13 @@ export const RV64FD: readonly Entry[] = [
     "fcvt.s.d",
     "0100000 00001 rs1 rm rd 1010011",
     "frd,frs1,rm",
-    (s) => s.setF("s", "rd", s.float.s.convert(s.f("d", "rs1"))),
+    (s) => s.setF("s", "rd", s.float.s.convert("d", s.f("d", "rs1"))),
   ),
   define(
     "fcvt.d.s",
     "0100001 00000 rs1 rm rd 1010011",
     "frd,frs1,exact",
-    (s) => s.setF("d", "rd", s.float.d.convert(s.f("s", "rs1"))),
+    (s) => s.setF("d", "rd", s.float.d.convert("s", s.f("s", "rs1"))),
   ),
   ...arithmetic("s", "00"),
   ...arithmetic("d", "01"),

@@ -9,8 +9,8 @@
 
 /** Where an instruction names a register. */
 export type Field = "rd" | "rs1" | "rs2" | "rs3";
-/** Floating-point format: single or double precision. */
-export type Format = "s" | "d";
+/** Floating-point format: half, single or double precision. */
+export type Format = "h" | "s" | "d";
 /** Integer operand of a floating-point conversion, as its mnemonic says it. */
 export type IntegerType = "w" | "wu" | "l" | "lu";
 /** What an atomic memory operation does with the old value and the operand. */
@@ -39,6 +39,8 @@ export const WORD: Access = { bytes: 4, as: "signed" };
 export const UWORD: Access = { bytes: 4, as: "unsigned" };
 /** Access of ld, sd and the doubleword atomics. */
 export const LONG: Access = { bytes: 8, as: "signed" };
+/** Access of flh. */
+export const HALF_FLOAT: Access = { bytes: 2, as: "float" };
 /** Access of flw. */
 export const SINGLE: Access = { bytes: 4, as: "float" };
 /** Access of fld and fsd. */
@@ -122,11 +124,11 @@ export interface Fpu<V> {
   /** `a` as a register value; out of range and NaN saturate as the ISA says. */
   toInteger(type: IntegerType, a: V): V;
   fromInteger(type: IntegerType, x: V): V;
-  /** `a`, a value of the other format, in this one. */
-  convert(a: V): V;
+  /** `a`, a value of the format `from`, in this one. */
+  convert(from: Format, a: V): V;
   /** The class of `a` as fclass gives it: one bit of ten, in 64. */
   classify(a: V): V;
-  /** Reinterpretation of 64 (d) or 32 (s) integer bits. */
+  /** Reinterpretation of 64 (d) or the low 32 (s, h) integer bits. */
   fromBits(bits: V): V;
 }
 
@@ -136,9 +138,9 @@ export interface Sem<V> {
   x(field: Field): V;
   /** Writes a 64-bit value; a write to x0 has no effect. */
   setX(field: Field, value: V): void;
-  /** A float register read in a format: "s" un-boxes (canonical NaN where not boxed), "d" takes it as it is. */
+  /** A float register read in a format: "s" and "h" un-box (canonical NaN where not boxed), "d" takes it as it is. */
   f(format: Format, field: Field): V;
-  /** Writes a float register, NaN-boxed where the format is "s". */
+  /** Writes a float register, NaN-boxed where the format is narrower. */
   setF(format: Format, field: Field, value: V): void;
   /** The 64 raw bits of a float register. */
   fbits(field: Field): V;
@@ -174,6 +176,9 @@ export interface Sem<V> {
   loadReserved(access: Access, address: V): V;
   /** 0 if it stored, 1 if not. */
   storeConditional(access: Access, address: V, value: V): V;
+
+  /** Manages or zeroes the 64-byte block that holds the address. */
+  cacheBlock(operation: "manage" | "zero", address: V): void;
 
   // ---- the rest of the machine; control transfers end a definition
   /** Reads the CSR of the `csr` field and updates it; reads or updates that the ISA suppresses (rd or source x0) do not happen. */

@@ -39,10 +39,15 @@ const HWPROBE: Readonly<Record<string, bigint>> = {
   "2": 0n,
   /** Base behaviour: IMA. */
   "3": 1n,
-  /** F and D, C, Zba, Zbb, Zbs, Zicond; no V. */
-  "4": 1n | 2n | 8n | 16n | 32n | (1n << 35n),
+  /** F and D, C, Zba, Zbb, Zbs, Zicboz, Zbc, Zbkb, Zfh, Zfhmin, Zicond, Zimop, Zca, Zcb, Zcd, Zawrs; no V. */
+  "4": [0, 1, 3, 4, 5, 6, 7, 8, 27, 28, 35, 42, 43, 44, 45, 48].reduce(
+    (mask, bit) => mask | (1n << BigInt(bit)),
+    0n,
+  ),
   /** Misaligned accesses are slow, but work. */
   "5": 2n,
+  /** Bytes that cbo.zero zeroes. */
+  "6": 64n,
   /** The highest address. */
   "7": 2n ** 32n - 1n,
   /** Ticks of the time CSR a second. */

@@ -116,7 +116,7 @@ async function onQemu(program: FuzzProgram, machine: "linux" | "bare"): Promise<
   const file = await Deno.makeTempFile({ prefix: "fuzz_isa_" });
   try {
     await Deno.writeFile(file, packProgram(program, machine), { mode: 0o755 });
-    const extensions = "zba=true,zbb=true,zbs=true";
+    const extensions = "zba=true,zbb=true,zbc=true,zbkb=true,zbs=true,Zfh=true";
     const command = machine === "linux"
       ? new Deno.Command("qemu-riscv64", { args: ["-cpu", `rv64,${extensions}`, file] })
       : new Deno.Command("qemu-system-riscv64", {

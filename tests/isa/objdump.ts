@@ -12,8 +12,10 @@ const OBJDUMP = "riscv64-linux-gnu-objdump";
 /** Where the words are. */
 export const TEXT_ADDRESS = 0x10000;
 
-/** All that binutils 2.40 knows of our instruction set; it does not know Zicond. */
-const ARCHITECTURE = "rv64i2p1_m2p0_a2p1_f2p2_d2p2_c2p0_zicsr2p0_zifencei2p0_zba1p0_zbb1p0_zbs1p0";
+/** All that binutils 2.40 knows of our instruction set; it knows neither Zicond, Zcb nor Zimop. */
+const ARCHITECTURE =
+  "rv64i2p1_m2p0_a2p1_f2p2_d2p2_c2p0_zicbom1p0_zicboz1p0_zicsr2p0_zifencei2p0_zawrs1p0_zfh1p0_" +
+  "zfhmin1p0_zba1p0_zbb1p0_zbc1p0_zbkb1p0_zbs1p0";
 
 /** One line of a disassembly. */
 export interface ObjdumpLine {

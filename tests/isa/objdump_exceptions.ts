@@ -5,6 +5,8 @@
  * @module
  */
 
+import { ZCB } from "../../lib/isa/zcb.ts";
+
 /** One class of exceptions. */
 export interface ObjdumpException {
   /** Why objdump is no oracle here. */
@@ -28,13 +30,26 @@ export const OBJDUMP_EXCEPTIONS: readonly ObjdumpException[] = [
     theirs: /^\.4byte/,
   },
   {
+    reason: "Zimop is younger than binutils 2.40",
+    mnemonics: [
+      ...Array.from({ length: 32 }, (_, n) => `mop.r.${n}`),
+      ...Array.from({ length: 8 }, (_, n) => `mop.rr.${n}`),
+    ],
+    theirs: /^\.4byte/,
+  },
+  {
+    reason: "Zcb is younger than binutils 2.40",
+    mnemonics: ZCB.map(({ name }) => name),
+    theirs: /^\.2byte/,
+  },
+  {
     reason: "custom-0 is ours: the host call, legal in the tracing range only",
     mnemonics: ["hostcall"],
     theirs: /^\.4byte/,
   },
   {
     reason: "an exact conversion ignores its rounding mode; objdump knows it with rm = 0 only",
-    mnemonics: ["fcvt.d.w", "fcvt.d.wu", "fcvt.d.s"],
+    mnemonics: ["fcvt.d.w", "fcvt.d.wu", "fcvt.d.s", "fcvt.s.h", "fcvt.d.h"],
     theirs: /^\.4byte/,
   },
   {
