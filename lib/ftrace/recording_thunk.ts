@@ -17,7 +17,8 @@ import { PERMISSIONS, WRITE } from "../memory/memory.ts";
 import type { PathCost } from "../trampoline/caller.ts";
 import type { FrameLayout } from "../trampoline/frame.ts";
 import { I32, I64 } from "../wasm/code.ts";
-import { CONTROL, RECORD, RECORD_SIZE, RecordType, RingModeCode } from "./ring_buffer.ts";
+import { RingModeCode } from "./ring_buffer.ts";
+import { CONTROL, RECORD, RECORD_SIZE, RecordType } from "./ring_record.ts";
 
 /** What the thunk looks at and counts, in host memory. */
 export interface RecordingState {
@@ -95,6 +96,8 @@ export function writeRecordingThunk(
 
   // Room in the ring: a full one forgets its oldest record, refuses, or is the host's to drain.
   const { control } = state;
+  loadWord(control + CONTROL.hostOnly);
+  declineIf();
   code.i32(0).set(record);
   loadWord(control + CONTROL.on).if();
   loadLong(control + CONTROL.head).tee(head);

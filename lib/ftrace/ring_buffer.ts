@@ -1,50 +1,38 @@
 /**
- * Where events are stored while the guest runs: one ring of 32-byte records for each hart.
+ * Where events are stored while the guest runs: one ring for each hart.
  *
  * The rings lie in host memory, so that emitted WASM writes a record without calling anyone, and a
- * guest cannot reach them. A graph exit takes two records, the second flagged as the first one's
- * tail; whatever is lost is counted in events, never in records.
+ * guest cannot reach them. Whatever is lost is counted in events, never in records.
  *
- * What the events mean is `events.ts`; how they print is `lib/output`.
+ * Records and control blocks are `ring_record.ts`; what the events mean is `events.ts`; how they
+ * print is `lib/output`.
  *
  * @module
  */
 import type { Memory } from "../memory/memory.ts";
 import type { LostEvents, TraceEvent } from "./events.ts";
-
-/** Bytes of a record. */
-export const RECORD_SIZE = 32;
-/** Offsets in a record: time u64, ip u64, data u64, pid u32, type u8, flags u8, depth u16. */
-export const RECORD = {
-  time: 0,
-  ip: 8,
-  data: 16,
-  pid: 24,
-  type: 28,
-  flags: 29,
-  depth: 30,
-} as const;
-/** Values of the type byte. */
-export const RecordType = { function: 1, graphEntry: 2, graphExit: 3, tail: 4, side: 5 } as const;
-/** Bits of the flags byte: the event's `common_flags` irqs-off, and marks of our own. */
-export const RecordFlag = { irqsOff: 1, unwound: 2 } as const;
-/** Offsets in a ring's control block: records written and events written u64, tail u64, capacity and on-switch u32. */
-export const CONTROL = {
-  head: 0,
-  events: 8,
-  tail: 16,
-  capacity: 24,
-  mode: 28,
-  on: 32,
-  base: 36,
-  dropped: 40,
-} as const;
-const CONTROL_SIZE = 64;
+import {
+  beginsEvent,
+  CONTROL,
+  CONTROL_SIZE,
+  readRecord,
+  RECORD,
+  RECORD_SIZE,
+  type RecordCells,
+  RecordFlag,
+  RecordType,
+  writeRecord,
+} from "./ring_record.ts";
 
 /** What a full ring does: forget the oldest, refuse the newest, or hand over and go on. */
 export type RingMode = "overwrite" | "drop" | "drain";
 /** The control block's mode word. */
 export const RingModeCode: Readonly<Record<RingMode, number>> = { overwrite: 0, drop: 1, drain: 2 };
+
+/** Bytes of a sub-buffer of the kernel's that hold events, which sizes are counted in. */
+const SUB_BUFFER = 4080;
+/** How many payloads may lie beside a ring before those of lost events are looked for. */
+const SIDE_LIMIT = 1024;
 
 /** Figures of one hart's ring (`per_cpu/cpuN/stats`). */
 export interface RingStatistics {
@@ -54,13 +42,17 @@ export interface RingStatistics {
   readonly overrun: number;
   /** New events refused by a full ring. */
   readonly dropped: number;
-  /** Events that were stored, those lost since included. */
+  /** Events that were stored, those lost or consumed since included. */
   readonly written: number;
+  /** Events that consuming readers took. */
+  readonly read: number;
   /** Bytes of the readable records. */
   readonly bytes: number;
+  /** Stamp of the oldest readable event; 0 if there is none. */
+  readonly oldest: bigint;
 }
 
-/** Options of {@linkcode createRingBuffer}. */
+/** Options of {@linkcode RingBuffer}. */
 export interface RingBufferOptions {
   /** Harts. */
   readonly harts: number;
@@ -72,11 +64,22 @@ export interface RingBufferOptions {
 
 interface Ring {
   readonly control: number;
-  readonly base: number;
-  readonly capacity: number;
+  base: number;
+  capacity: number;
+  /** Records that the memory at `base` could hold. */
+  room: number;
+  kib: number;
   /** In drain mode: what has been handed over, oldest first. */
-  readonly drained: Uint8Array[];
-  drainedEvents: number;
+  drained: Uint8Array[];
+  /** Payloads beside the ring, oldest first, each with the record that names it. */
+  side: { readonly event: TraceEvent; readonly record: number }[];
+  /** Number of the first of them. */
+  sideStart: number;
+  /** Events that consuming readers took, and those lost of which they were told. */
+  read: number;
+  told: number;
+  /** Where a reader left the tail. */
+  seenTail: number;
 }
 
 /** The per-hart rings of one trace. */
@@ -84,29 +87,52 @@ export class RingBuffer {
   readonly #memory: Memory;
   readonly #rings: Ring[] = [];
   readonly #view: DataView;
-  /** Payloads that do not fit a record, by the number that the record holds. */
-  readonly #side: TraceEvent[] = [];
-  /** What a full ring does. */
-  readonly mode: RingMode;
+  #mode: RingMode;
+  #on = true;
+  #cpumask = -1;
+  readonly #hostOnly = new Set<string>();
+  /** Turns virtual nanoseconds into what events are stamped with; undefined leaves them. */
+  #clock: ((time: bigint) => bigint) | undefined;
 
   /** Allocates one ring a hart in host memory. @throws {RangeError} If `kib` is not positive. */
   constructor(memory: Memory, options: RingBufferOptions) {
-    if (!(options.kib > 0)) {
-      throw new RangeError(`Cannot make a buffer of ${options.kib} KiB: it must be positive`);
-    }
+    checkSize(options.kib);
     this.#memory = memory;
     this.#view = memory.hostView;
-    this.mode = options.mode;
+    this.#mode = options.mode;
     const capacity = Math.max(2, Math.ceil(options.kib * 1024 / RECORD_SIZE));
     for (let hart = 0; hart < options.harts; hart++) {
-      const control = memory.allocateHost(CONTROL_SIZE, 64);
-      const base = memory.allocateHost(capacity * RECORD_SIZE, 64);
-      this.#rings.push({ control, base, capacity, drained: [], drainedEvents: 0 });
-      this.#view.setUint32(control + CONTROL.capacity, capacity, true);
-      this.#view.setUint32(control + CONTROL.mode, RingModeCode[options.mode], true);
-      this.#view.setUint32(control + CONTROL.base, base, true);
-      this.#view.setUint32(control + CONTROL.on, 1, true);
+      const ring: Ring = {
+        control: memory.allocateHost(CONTROL_SIZE, 64),
+        base: memory.allocateHost(capacity * RECORD_SIZE, 64),
+        capacity,
+        room: capacity,
+        kib: Math.floor(capacity * RECORD_SIZE / 1024),
+        drained: [],
+        side: [],
+        sideStart: 0,
+        read: 0,
+        told: 0,
+        seenTail: 0,
+      };
+      this.#rings.push(ring);
+      this.#place(ring);
     }
+    this.mode = options.mode;
+    this.#switch();
+  }
+
+  /** Tells emitted code where a ring lies. */
+  #place({ control, base, capacity }: Ring): void {
+    this.#view.setUint32(control + CONTROL.base, base, true);
+    this.#view.setUint32(control + CONTROL.capacity, capacity, true);
+  }
+
+  #switch(): void {
+    this.#rings.forEach(({ control }, hart) => {
+      const on = this.#on && (this.#cpumask >> hart & 1) !== 0;
+      this.#view.setUint32(control + CONTROL.on, on ? 1 : 0, true);
+    });
   }
 
   /** Host address of a hart's control block, for emitted code. */
@@ -114,14 +140,54 @@ export class RingBuffer {
     return this.#ring(hart).control;
   }
 
+  /** How many rings there are: one a hart. */
+  get harts(): number {
+    return this.#rings.length;
+  }
+
   /** Whether events are stored (`tracing_on`). */
   get on(): boolean {
-    return this.#view.getUint32(this.#rings[0]!.control + CONTROL.on, true) !== 0;
+    return this.#on;
   }
   set on(value: boolean) {
+    this.#on = value;
+    this.#switch();
+  }
+
+  /** Which harts store events: bit = hart (`tracing_cpumask`). */
+  get cpumask(): number {
+    return this.#cpumask;
+  }
+  set cpumask(mask: number) {
+    this.#cpumask = mask;
+    this.#switch();
+  }
+
+  /** What a full ring does (the overwrite option). */
+  get mode(): RingMode {
+    return this.#mode;
+  }
+  set mode(mode: RingMode) {
+    this.#mode = mode;
     for (const { control } of this.#rings) {
-      this.#view.setUint32(control + CONTROL.on, value ? 1 : 0, true);
+      this.#view.setUint32(control + CONTROL.mode, RingModeCode[mode], true);
     }
+  }
+
+  /** Keeps emitted code from writing records, as long as anybody (told apart by `who`) wants so. */
+  requireHost(who: string, wanted: boolean): void {
+    if (wanted) this.#hostOnly.add(who);
+    else this.#hostOnly.delete(who);
+    const value = this.#hostOnly.size > 0 ? 1 : 0;
+    for (const { control } of this.#rings) {
+      this.#view.setUint32(control + CONTROL.hostOnly, value, true);
+    }
+  }
+
+  /** Stamps events by another clock from now on; undefined stamps virtual nanoseconds. */
+  setClock(clock: ((time: bigint) => bigint) | undefined): void {
+    this.#clock = clock;
+    this.requireHost("trace_clock", clock !== undefined);
   }
 
   #ring(hart: number): Ring {
@@ -134,58 +200,67 @@ export class RingBuffer {
     return ring;
   }
 
+  #get(ring: Ring, cell: number): number {
+    return Number(this.#view.getBigUint64(ring.control + cell, true));
+  }
+
+  #set(ring: Ring, cell: number, value: number): void {
+    this.#view.setBigUint64(ring.control + cell, BigInt(value), true);
+  }
+
   /**
    * Makes room for one event of `records` records and gives the host address of the first, or 0 if
    * the event is not to be stored. The caller fills every byte of both.
    */
   reserve(hart: number, records: 1 | 2 = 1): number {
-    const { control, capacity, base } = this.#ring(hart);
-    const view = this.#view;
-    if (view.getUint32(control + CONTROL.on, true) === 0) return 0;
-    const head = Number(view.getBigUint64(control + CONTROL.head, true));
-    let tail = Number(view.getBigUint64(control + CONTROL.tail, true));
+    const ring = this.#ring(hart);
+    const { control, capacity, base } = ring;
+    if (this.#view.getUint32(control + CONTROL.on, true) === 0) return 0;
+    const head = this.#get(ring, CONTROL.head);
+    const tail = this.#get(ring, CONTROL.tail);
     // A graph exit's two records stay neighbours: a slot at the very end is filled with nothing.
     const skip = records === 2 && head % capacity === capacity - 1 ? 1 : 0;
     if (head + skip + records - tail > capacity) {
-      if (this.mode === "drop") {
-        view.setBigUint64(
-          control + CONTROL.dropped,
-          view.getBigUint64(control + CONTROL.dropped, true) + 1n,
-          true,
-        );
+      if (this.#mode === "drop") {
+        this.#set(ring, CONTROL.dropped, this.#get(ring, CONTROL.dropped) + 1);
         return 0;
       }
-      if (this.mode === "drain") {
-        this.drain(hart);
-        tail = head;
-      } else {
-        tail = head + skip + records - capacity;
-        view.setBigUint64(control + CONTROL.tail, BigInt(tail), true);
-      }
+      if (this.#mode === "drain") this.drain(hart);
+      else this.#set(ring, CONTROL.tail, head + skip + records - capacity);
     }
-    if (skip) view.setUint8(base + (head % capacity) * RECORD_SIZE + RECORD.type, 0);
-    view.setBigUint64(control + CONTROL.head, BigInt(head + skip + records), true);
-    view.setBigUint64(
-      control + CONTROL.events,
-      view.getBigUint64(control + CONTROL.events, true) + 1n,
-      true,
-    );
+    if (skip) this.#view.setUint8(base + (head % capacity) * RECORD_SIZE + RECORD.type, 0);
+    this.#set(ring, CONTROL.head, head + skip + records);
+    this.#set(ring, CONTROL.events, this.#get(ring, CONTROL.events) + 1);
     return base + ((head + skip) % capacity) * RECORD_SIZE;
   }
 
-  /** Stores a function entry (`TRACE_FN`). */
-  writeFunction(hart: number, time: bigint, ip: bigint, parentIp: bigint, pid: number): void {
-    const at = this.reserve(hart);
-    if (at) this.#fill(at, RecordType.function, time, ip, parentIp, pid, 0, 0);
+  #fill(at: number, cells: Partial<RecordCells> & Pick<RecordCells, "time" | "type">): void {
+    writeRecord(this.#view, at, { ip: 0n, data: 0n, pid: 0, flags: 0, depth: 0, ...cells });
   }
 
-  /** Stores a graph entry (`TRACE_GRAPH_ENT`). */
-  writeGraphEntry(hart: number, time: bigint, func: bigint, depth: number, pid: number): void {
-    const at = this.reserve(hart);
-    if (at) this.#fill(at, RecordType.graphEntry, time, func, 0n, pid, 0, depth);
+  #stamp(time: bigint): bigint {
+    return this.#clock ? this.#clock(time) : time;
   }
 
-  /** Stores a graph exit (`TRACE_GRAPH_RET`). */
+  /** Stores a function entry (`TRACE_FN`); false if it was not stored. */
+  writeFunction(hart: number, time: bigint, ip: bigint, parentIp: bigint, pid: number): boolean {
+    const at = this.reserve(hart);
+    if (at === 0) return false;
+    const type = RecordType.function;
+    this.#fill(at, { time: this.#stamp(time), ip, data: parentIp, pid, type });
+    return true;
+  }
+
+  /** Stores a graph entry (`TRACE_GRAPH_ENT`); false if it was not stored. */
+  writeGraphEntry(hart: number, time: bigint, func: bigint, depth: number, pid: number): boolean {
+    const at = this.reserve(hart);
+    if (at === 0) return false;
+    const type = RecordType.graphEntry;
+    this.#fill(at, { time: this.#stamp(time), ip: func, pid, type, depth });
+    return true;
+  }
+
+  /** Stores a graph exit (`TRACE_GRAPH_RET`); false if it was not stored. */
   writeGraphExit(
     hart: number,
     exit: {
@@ -198,93 +273,70 @@ export class RingBuffer {
       readonly unwound: boolean;
     },
     pid: number,
-  ): void {
+    time: bigint = exit.returnTime,
+  ): boolean {
     const at = this.reserve(hart, 2);
-    if (!at) return;
-    const flags = exit.unwound ? RecordFlag.unwound : 0;
-    this.#fill(
-      at,
-      RecordType.graphExit,
-      exit.returnTime,
-      exit.func,
-      exit.callTime,
+    if (at === 0) return false;
+    this.#fill(at, {
+      type: RecordType.graphExit,
+      time: this.#stamp(time),
+      ip: exit.func,
+      data: exit.callTime,
       pid,
-      flags,
-      exit.depth,
-    );
-    this.#fill(
-      at + RECORD_SIZE,
-      RecordType.tail,
-      exit.returnValue,
-      0n,
-      BigInt(exit.overrun),
+      flags: exit.unwound ? RecordFlag.unwound : 0,
+      depth: exit.depth,
+    });
+    this.#fill(at + RECORD_SIZE, {
+      type: RecordType.tail,
+      time: exit.returnValue,
+      ip: exit.returnTime,
+      data: BigInt(exit.overrun),
       pid,
-      0,
-      0,
-    );
+    });
+    return true;
   }
 
-  /** Stores any other event; its payload lies beside the ring. */
-  write(event: TraceEvent): void {
+  /** Stores any other event, its payload beside the ring; false if it was not stored. */
+  write(event: TraceEvent): boolean {
+    const ring = this.#ring(event.cpu);
     const at = this.reserve(event.cpu);
-    if (!at) return;
-    this.#side.push(event);
-    this.#fill(
-      at,
-      RecordType.side,
-      event.time,
-      0n,
-      BigInt(this.#side.length - 1),
-      event.pid,
-      event.flags & 1,
-      0,
-    );
+    if (at === 0) return false;
+    const time = this.#stamp(event.time);
+    ring.side.push({
+      event: time === event.time ? event : { ...event, time },
+      record: this.#get(ring, CONTROL.head) - 1,
+    });
+    const data = BigInt(ring.sideStart + ring.side.length - 1);
+    this.#fill(at, { type: RecordType.side, time, data, pid: event.pid, flags: event.flags & 1 });
+    if (ring.side.length > SIDE_LIMIT && (ring.side.length & (ring.side.length - 1)) === 0) {
+      this.#forgetSide(ring);
+    }
+    return true;
   }
 
-  #fill(
-    at: number,
-    type: number,
-    time: bigint,
-    ip: bigint,
-    data: bigint,
-    pid: number,
-    flags: number,
-    depth: number,
-  ): void {
-    const view = this.#view;
-    view.setBigUint64(at + RECORD.time, time, true);
-    view.setBigUint64(at + RECORD.ip, ip, true);
-    view.setBigUint64(at + RECORD.data, data, true);
-    view.setUint32(at + RECORD.pid, pid, true);
-    view.setUint8(at + RECORD.type, type);
-    view.setUint8(at + RECORD.flags, flags);
-    view.setUint16(at + RECORD.depth, depth, true);
+  /** Drops payloads that no record names any more. */
+  #forgetSide(ring: Ring): void {
+    if (ring.drained.length > 0) return;
+    const tail = this.#get(ring, CONTROL.tail);
+    const kept = ring.side.findIndex(({ record }) => record >= tail);
+    const lost = kept < 0 ? ring.side.length : kept;
+    ring.side.splice(0, lost);
+    ring.sideStart += lost;
   }
 
   /** Moves what is in a hart's ring to the host's heap, so that the ring is empty again. */
   drain(hart: number): void {
     const ring = this.#ring(hart);
-    const view = this.#view;
-    const head = view.getBigUint64(ring.control + CONTROL.head, true);
-    const tail = view.getBigUint64(ring.control + CONTROL.tail, true);
-    for (let from = Number(tail); from < Number(head);) {
-      const start = from % ring.capacity;
-      const count = Math.min(Number(head) - from, ring.capacity - start);
-      const at = ring.base + start * RECORD_SIZE;
-      ring.drained.push(this.#memory.hostBytes.slice(at, at + count * RECORD_SIZE));
-      from += count;
+    for (const { byteOffset, byteLength } of this.#ringPieces(ring)) {
+      ring.drained.push(this.#memory.hostBytes.slice(byteOffset, byteOffset + byteLength));
     }
-    view.setBigUint64(ring.control + CONTROL.tail, head, true);
+    this.#set(ring, CONTROL.tail, this.#get(ring, CONTROL.head));
   }
 
-  /** The readable records of a hart, oldest first, as pieces of raw bytes. */
-  *#pieces(ring: Ring): Generator<DataView> {
-    for (const piece of ring.drained) {
-      yield new DataView(piece.buffer, piece.byteOffset, piece.length);
-    }
-    const head = Number(this.#view.getBigUint64(ring.control + CONTROL.head, true));
-    let from = Number(this.#view.getBigUint64(ring.control + CONTROL.tail, true));
-    while (from < head) {
+  /** The records in a ring, oldest first, as pieces of raw bytes. */
+  *#ringPieces(ring: Ring): Generator<DataView> {
+    const head = this.#get(ring, CONTROL.head);
+    for (let from = this.#get(ring, CONTROL.tail); from < head;) {
       const start = from % ring.capacity;
       const count = Math.min(head - from, ring.capacity - start);
       yield new DataView(this.#view.buffer, ring.base + start * RECORD_SIZE, count * RECORD_SIZE);
@@ -292,50 +344,27 @@ export class RingBuffer {
     }
   }
 
+  /** The readable records of a hart, oldest first. */
+  *#pieces(ring: Ring): Generator<DataView> {
+    for (const piece of ring.drained) {
+      yield new DataView(piece.buffer, piece.byteOffset, piece.length);
+    }
+    yield* this.#ringPieces(ring);
+  }
+
   /** A hart's events, oldest first. Reading consumes nothing. */
   *events(hart: number): Generator<TraceEvent> {
-    for (const piece of this.#pieces(this.#ring(hart))) {
+    const ring = this.#ring(hart);
+    for (const piece of this.#pieces(ring)) {
       for (let at = 0; at < piece.byteLength; at += RECORD_SIZE) {
-        const event = this.#decode(piece, at, hart);
+        const event = this.#event(ring, piece, at, hart);
         if (event) yield event;
       }
     }
   }
 
-  #decode(view: DataView, at: number, cpu: number): TraceEvent | undefined {
-    const flags = view.getUint8(at + RECORD.flags);
-    const common = {
-      time: view.getBigUint64(at + RECORD.time, true),
-      cpu,
-      pid: view.getUint32(at + RECORD.pid, true),
-      flags: flags & RecordFlag.irqsOff,
-      preemptCount: 0,
-    };
-    const ip = view.getBigUint64(at + RECORD.ip, true);
-    const data = view.getBigUint64(at + RECORD.data, true);
-    const depth = view.getUint16(at + RECORD.depth, true);
-    switch (view.getUint8(at + RECORD.type)) {
-      case RecordType.function:
-        return { ...common, type: "function", ip, parentIp: data };
-      case RecordType.graphEntry:
-        return { ...common, type: "funcgraph_entry", func: ip, depth };
-      case RecordType.graphExit:
-        return {
-          ...common,
-          type: "funcgraph_exit",
-          func: ip,
-          depth,
-          callTime: data,
-          returnTime: common.time,
-          overrun: Number(view.getBigUint64(at + RECORD_SIZE + RECORD.data, true)),
-          returnValue: view.getBigUint64(at + RECORD_SIZE + RECORD.time, true),
-          unwound: (flags & RecordFlag.unwound) !== 0,
-        };
-      case RecordType.side:
-        return this.#side[Number(data)];
-      default: // the tail of an exit whose first record is lost, or filling
-        return undefined;
-    }
+  #event(ring: Ring, view: DataView, at: number, hart: number): TraceEvent | undefined {
+    return readRecord(view, at, hart, (number) => ring.side[number - ring.sideStart]?.event);
   }
 
   /** Figures of a hart's ring. */
@@ -343,35 +372,201 @@ export class RingBuffer {
     const ring = this.#ring(hart);
     let entries = 0;
     let records = 0;
+    let oldest = 0n;
     for (const piece of this.#pieces(ring)) {
       records += piece.byteLength / RECORD_SIZE;
-      for (let at = RECORD.type; at < piece.byteLength; at += RECORD_SIZE) {
-        const type = piece.getUint8(at);
-        if (type !== 0 && type !== RecordType.tail) entries++;
+      for (let at = 0; at < piece.byteLength; at += RECORD_SIZE) {
+        if (!beginsEvent(piece.getUint8(at + RECORD.type))) continue;
+        if (entries++ === 0) oldest = piece.getBigUint64(at + RECORD.time, true);
       }
     }
-    const written = Number(this.#view.getBigUint64(ring.control + CONTROL.events, true));
-    const dropped = Number(this.#view.getBigUint64(ring.control + CONTROL.dropped, true));
-    return { entries, overrun: written - entries, dropped, written, bytes: records * RECORD_SIZE };
+    const written = this.#get(ring, CONTROL.events);
+    return {
+      entries,
+      overrun: written - entries - ring.read,
+      dropped: this.#get(ring, CONTROL.dropped),
+      written,
+      read: ring.read,
+      bytes: records * RECORD_SIZE,
+      oldest,
+    };
   }
 
-  /** Empties every ring and zeroes its figures (`echo > trace`). */
-  clear(): void {
-    for (const { control, drained } of this.#rings) {
-      drained.length = 0;
+  /** Empties the rings, or one, and zeroes their figures (`echo > trace`). */
+  clear(hart?: number): void {
+    for (const ring of hart === undefined ? this.#rings : [this.#ring(hart)]) {
+      ring.drained = [];
+      ring.side = [];
+      ring.sideStart =
+        ring.read =
+        ring.told =
+        ring.seenTail =
+          0;
       for (const cell of [CONTROL.head, CONTROL.events, CONTROL.tail, CONTROL.dropped]) {
-        this.#view.setBigUint64(control + cell, 0n, true);
+        this.#set(ring, cell, 0);
       }
     }
-    this.#side.length = 0;
+  }
+
+  /** Size of a hart's ring in KiB, as `buffer_size_kb` reads. */
+  kibOf(hart: number): number {
+    return this.#ring(hart).kib;
+  }
+
+  /**
+   * Makes the rings, or one, as large as writing `kib` to `buffer_size_kb` does: whole sub-buffers
+   * of 4080 bytes, at least two. The newest events that fit stay, the others count as lost.
+   *
+   * @throws {RangeError} If `kib` is not positive, or host memory is full.
+   */
+  resize(kib: number, hart?: number): void {
+    checkSize(kib);
+    const bytes = Math.max(2, Math.ceil(kib * 1024 / SUB_BUFFER)) * SUB_BUFFER;
+    const capacity = Math.floor(bytes / RECORD_SIZE);
+    for (const ring of hart === undefined ? this.#rings : [this.#ring(hart)]) {
+      const records = [...this.#ringPieces(ring)].flatMap((piece) =>
+        Array.from({ length: piece.byteLength / RECORD_SIZE }, (_, k) => {
+          const at = piece.byteOffset + k * RECORD_SIZE;
+          return this.#memory.hostBytes.slice(at, at + RECORD_SIZE);
+        })
+      );
+      if (capacity > ring.room) {
+        ring.base = this.#memory.allocateHost(capacity * RECORD_SIZE, 64);
+        ring.room = capacity;
+      }
+      ring.capacity = capacity;
+      ring.kib = Math.floor(bytes / 1024);
+      this.#place(ring);
+      this.#refill(ring, records);
+    }
+  }
+
+  /** Puts records into a ring whose size has changed. */
+  #refill(ring: Ring, records: readonly Uint8Array[]): void {
+    const numbers = new Map<bigint, number>();
+    let head = 0;
+    for (let k = 0; k < records.length; k++) {
+      const type = records[k]![RECORD.type]!;
+      if (!beginsEvent(type)) continue;
+      const size = type === RecordType.graphExit ? 2 : 1;
+      if (size === 2 && head % ring.capacity === ring.capacity - 1) {
+        const filling = ring.base + (head++ % ring.capacity) * RECORD_SIZE;
+        this.#memory.hostBytes.fill(0, filling, filling + RECORD_SIZE);
+      }
+      if (type === RecordType.side) {
+        const view = new DataView(records[k]!.buffer);
+        numbers.set(view.getBigUint64(RECORD.data, true), head);
+      }
+      for (const record of records.slice(k, k + size)) {
+        this.#memory.hostBytes.set(record, ring.base + (head++ % ring.capacity) * RECORD_SIZE);
+      }
+    }
+    this.#set(ring, CONTROL.head, head);
+    this.#set(ring, CONTROL.tail, Math.max(0, head - ring.capacity));
+    ring.side = ring.side.map(({ event }, k) => ({
+      event,
+      record: numbers.get(BigInt(ring.sideStart + k)) ?? -1,
+    }));
+  }
+
+  /** An empty buffer of the same size, to {@linkcode RingBuffer.swap} with (`snapshot`). */
+  spare(): RingBuffer {
+    const spare = new RingBuffer(this.#memory, {
+      harts: this.#rings.length,
+      kib: 1,
+      mode: this.#mode,
+    });
+    this.#rings.forEach((ring, hart) => {
+      const other = spare.#rings[hart]!;
+      other.base = this.#memory.allocateHost(ring.capacity * RECORD_SIZE, 64);
+      other.capacity = other.room = ring.capacity;
+      other.kib = ring.kib;
+      spare.#place(other);
+    });
+    return spare;
+  }
+
+  /** Exchanges the events of two buffers of as many harts. Control blocks, which emitted code knows, stay. */
+  swap(other: RingBuffer): void {
+    this.#rings.forEach((ring, hart) => {
+      const theirs = other.#ring(hart);
+      const { control, ...rest } = ring;
+      const { control: theirControl, ...theirRest } = theirs;
+      for (const cell of [CONTROL.head, CONTROL.events, CONTROL.tail, CONTROL.dropped]) {
+        const mine = this.#view.getBigUint64(control + cell, true);
+        this.#view.setBigUint64(
+          control + cell,
+          other.#view.getBigUint64(theirControl + cell, true),
+          true,
+        );
+        other.#view.setBigUint64(theirControl + cell, mine, true);
+      }
+      Object.assign(ring, theirRest);
+      Object.assign(theirs, rest);
+      this.#place(ring);
+      other.#place(theirs);
+    });
+  }
+
+  /**
+   * Takes the oldest event out, of one hart or of all (`trace_pipe`); undefined if there is none.
+   * Before the first event after a loss it says how many are missing.
+   */
+  read(hart?: number): TraceEvent | LostEvents | undefined {
+    let first: { readonly event: TraceEvent; readonly hart: number } | undefined;
+    const harts = hart === undefined ? this.#rings.keys() : [hart];
+    for (const each of harts) {
+      const { value: event } = this.events(each).next();
+      if (event && (!first || event.time < first.event.time)) first = { event, hart: each };
+    }
+    if (!first) return undefined;
+    const ring = this.#ring(first.hart);
+    // Counting what is readable takes long, so only a tail that somebody else moved is a reason to.
+    const moved = this.#get(ring, CONTROL.tail) !== ring.seenTail;
+    const { overrun } = moved ? this.statistics(first.hart) : { overrun: ring.told };
+    if (overrun > ring.told) {
+      const count = overrun - ring.told;
+      ring.told = overrun;
+      ring.seenTail = this.#get(ring, CONTROL.tail);
+      return { type: "lost", cpu: first.hart, count };
+    }
+    this.#consume(ring);
+    return first.event;
+  }
+
+  /** Drops the oldest event, and the filling before it. */
+  #consume(ring: Ring): void {
+    const drop = (view: DataView): number | undefined => {
+      for (let at = 0; at < view.byteLength; at += RECORD_SIZE) {
+        const type = view.getUint8(at + RECORD.type);
+        if (beginsEvent(type)) return at / RECORD_SIZE + (type === RecordType.graphExit ? 2 : 1);
+      }
+      return undefined;
+    };
+    ring.read++;
+    while (ring.drained.length > 0) {
+      const piece = ring.drained[0]!;
+      const records = drop(new DataView(piece.buffer, piece.byteOffset, piece.length));
+      if (records === undefined || records * RECORD_SIZE >= piece.length) ring.drained.shift();
+      else ring.drained[0] = piece.subarray(records * RECORD_SIZE);
+      if (records !== undefined) return;
+    }
+    let tail = this.#get(ring, CONTROL.tail);
+    for (const piece of this.#ringPieces(ring)) {
+      const records = drop(piece);
+      tail += records ?? piece.byteLength / RECORD_SIZE;
+      if (records !== undefined) break;
+    }
+    this.#set(ring, CONTROL.tail, tail);
+    ring.seenTail = tail;
   }
 
   /** Events of all harts in order of time, with a note where a ring lost its oldest. */
   *all(): Generator<TraceEvent | LostEvents> {
     const streams = this.#rings.map((_, hart) => ({ hart, iterator: this.events(hart) }));
     for (const { hart } of streams) {
-      const { overrun } = this.statistics(hart);
-      if (overrun > 0) yield { type: "lost", cpu: hart, count: overrun };
+      const count = this.statistics(hart).overrun - this.#ring(hart).told;
+      if (count > 0) yield { type: "lost", cpu: hart, count };
     }
     const heads = streams.map(({ iterator }) => iterator.next());
     for (;;) {
@@ -385,4 +580,9 @@ export class RingBuffer {
       heads[first] = streams[first]!.iterator.next();
     }
   }
+}
+
+function checkSize(kib: number): void {
+  if (kib > 0) return;
+  throw new RangeError(`Cannot make a buffer of ${kib} KiB: it must be positive`);
 }

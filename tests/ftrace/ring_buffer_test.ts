@@ -41,7 +41,9 @@ Deno.test("RingBuffer forgets the oldest in overwrite mode and counts them", () 
     overrun: 5,
     dropped: 0,
     written: RECORDS + 5,
+    read: 0,
     bytes: 1024,
+    oldest: 5n,
   });
   assertEquals([...buffer.all()][0], { type: "lost", cpu: 0, count: 5 });
 });
@@ -83,7 +85,15 @@ Deno.test("RingBuffer stores nothing while it is off, and clear() empties it", (
   buffer.on = true;
   buffer.writeFunction(0, 1n, 1n, 2n, 1);
   buffer.clear();
-  assertEquals(buffer.statistics(0), { entries: 0, overrun: 0, dropped: 0, written: 0, bytes: 0 });
+  assertEquals(buffer.statistics(0), {
+    entries: 0,
+    overrun: 0,
+    dropped: 0,
+    written: 0,
+    read: 0,
+    bytes: 0,
+    oldest: 0n,
+  });
 });
 
 Deno.test("RingBuffer refuses a size that is not positive", () => {
@@ -92,4 +102,109 @@ Deno.test("RingBuffer refuses a size that is not positive", () => {
     RangeError,
     "0 KiB",
   );
+});
+
+Deno.test("RingBuffer.resize() takes sizes as buffer_size_kb does and keeps the newest events", () => {
+  const sizes = [3, 8, 100, 1408].map((kib) => {
+    const buffer = bufferOf("overwrite");
+    buffer.resize(kib);
+    return buffer.kibOf(0);
+  });
+  assertEquals(sizes, [7, 11, 103, 1410]);
+  const buffer = bufferOf("overwrite");
+  buffer.resize(100);
+  const common = { cpu: 0, pid: 1, flags: 0, preemptCount: 0 };
+  for (let k = 0; k < 500; k++) {
+    buffer.writeGraphEntry(0, BigInt(3 * k), 1n, 0, 1);
+    buffer.writeGraphExit(0, { ...exit, returnTime: BigInt(3 * k + 1) }, 1);
+    buffer.write({ ...common, type: "print", time: BigInt(3 * k + 2), ip: 0n, text: `at ${k}` });
+  }
+  const before = [...buffer.events(0)];
+  buffer.resize(1);
+  const after = [...buffer.events(0)];
+  assertEquals(after, before.slice(-after.length));
+  assertEquals(after.at(-1), { ...common, type: "print", time: 1499n, ip: 0n, text: "at 499" });
+  const { entries, overrun, written } = buffer.statistics(0);
+  assertEquals([entries, entries + overrun, written], [after.length, 1500, 1500]);
+  // What is written from now on follows it, in the smaller ring.
+  for (let k = 0; k < 300; k++) buffer.writeGraphExit(0, exit, 1);
+  assertEquals([...buffer.events(0)].every(({ type }) => type === "funcgraph_exit"), true);
+  assertThrows(() => buffer.resize(0), RangeError, "0 KiB");
+});
+
+Deno.test("RingBuffer.read() takes events out in order of time and says once what is lost", () => {
+  for (const mode of ["overwrite", "drain"] as const) {
+    const buffer = new RingBuffer(memory, { harts: 2, kib: 1, mode });
+    for (let k = 0; k < RECORDS + 3; k++) buffer.writeFunction(k % 2, BigInt(k), 1n, 2n, 1);
+    for (let k = 0; k < RECORDS; k++) buffer.writeGraphExit(0, { ...exit, returnTime: 100n }, 1);
+    const events: string[] = [];
+    for (let event = buffer.read(); event; event = buffer.read()) {
+      events.push(event.type === "lost" ? `CPU:${event.cpu} lost ${event.count}` : `${event.time}`);
+    }
+    const odd = Array.from({ length: 17 }, (_, k) => String(2 * k + 1));
+    const exits = Array(mode === "drain" ? RECORDS : RECORDS / 2).fill("100");
+    const functions = Array.from({ length: RECORDS + 3 }, (_, k) => String(k));
+    assertEquals(
+      events,
+      mode === "drain" ? [...functions, ...exits] : [...odd, "CPU:0 lost 34", ...exits],
+      mode,
+    );
+    const { read, entries, overrun, written } = buffer.statistics(0);
+    assertEquals(entries, 0);
+    assertEquals(read + overrun, written);
+    buffer.writeFunction(0, 200n, 1n, 2n, 1);
+    assertEquals(buffer.read(), [...functionsOf(200n)][0]);
+    assertEquals(buffer.read(0), undefined);
+  }
+});
+
+function functionsOf(time: bigint) {
+  const common = { cpu: 0, pid: 1, flags: 0, preemptCount: 0 };
+  return [{ ...common, type: "function" as const, time, ip: 1n, parentIp: 2n }];
+}
+
+Deno.test("RingBuffer.swap() exchanges events, sizes and figures, and writers go on", () => {
+  const buffer = bufferOf("overwrite");
+  for (let k = 0; k < 40; k++) buffer.writeFunction(0, BigInt(k), 1n, 2n, 1);
+  buffer.write({ ...functionsOf(41n)[0]!, type: "print", ip: 0n, text: "beside" });
+  const before = [...buffer.events(0)], figures = buffer.statistics(0);
+  const snapshot = buffer.spare();
+  const control = buffer.controlOf(0);
+  buffer.swap(snapshot);
+  assertEquals([...snapshot.events(0)], before);
+  assertEquals(snapshot.statistics(0), figures);
+  assertEquals([buffer.statistics(0).entries, buffer.controlOf(0)], [0, control]);
+  buffer.writeFunction(0, 50n, 1n, 2n, 1);
+  assertEquals([...buffer.events(0)], functionsOf(50n));
+  assertEquals([...snapshot.events(0)], before);
+  buffer.swap(snapshot);
+  assertEquals([...buffer.events(0)], before);
+});
+
+Deno.test("RingBuffer keeps payloads of the events that are there, however many were lost", () => {
+  const buffer = bufferOf("overwrite");
+  const common = { cpu: 0, pid: 1, flags: 0, preemptCount: 0 };
+  for (let k = 0; k < 20_000; k++) {
+    buffer.write({ ...common, type: "print", time: BigInt(k), ip: 0n, text: String(k) });
+  }
+  const texts = [...buffer.events(0)].map((event) => event.type === "print" ? event.text : "");
+  assertEquals(texts, Array.from({ length: RECORDS }, (_, k) => String(20_000 - RECORDS + k)));
+});
+
+Deno.test("RingBuffer stamps by the clock that is set; durations stay nanoseconds", () => {
+  const buffer = bufferOf("overwrite");
+  buffer.setClock((time) => time * 10n);
+  buffer.writeFunction(0, 3n, 1n, 2n, 1);
+  buffer.writeGraphExit(0, exit, 1);
+  buffer.write({ ...functionsOf(11n)[0]!, type: "print", ip: 0n, text: "beside" });
+  assertEquals([...buffer.events(0)].map(({ time }) => time), [30n, 90n, 110n]);
+  const second = [...buffer.events(0)][1]!;
+  assertEquals(second.type === "funcgraph_exit" && second.returnTime - second.callTime, 4n);
+});
+
+Deno.test("RingBuffer stores only events of harts in its cpumask", () => {
+  const buffer = new RingBuffer(memory, { harts: 2, kib: 1, mode: "overwrite" });
+  buffer.cpumask = 2;
+  for (const hart of [0, 1]) buffer.writeFunction(hart, 1n, 1n, 2n, 1);
+  assertEquals([0, 1].map((hart) => buffer.statistics(hart).written), [0, 1]);
 });
