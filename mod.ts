@@ -139,7 +139,11 @@ export {
   type FtraceRegistration,
 } from "./lib/ftrace/ftrace_ops.ts";
 export type { FgraphOps, GraphEntry, GraphReturn } from "./lib/ftrace/fgraph.ts";
-export { createGraphTrace, type GraphTrace } from "./lib/ftrace/graph_trace.ts";
+export {
+  createGraphTrace,
+  type GraphTrace,
+  type GraphTraceSettings,
+} from "./lib/ftrace/graph_trace.ts";
 export { type Fprobe, MAX_FPROBE_DATA_SIZE } from "./lib/ftrace/fprobe.ts";
 export type {
   Event,
@@ -200,6 +204,16 @@ export type {
 } from "./lib/ftrace/livepatch.ts";
 export type { WhyAnswer, WhyReport, WhyUse } from "./lib/ftrace/why.ts";
 export type { InlinedPlace } from "./lib/machine/dwarf_inlines.ts";
+export type { TraceArray } from "./lib/ftrace/trace_array.ts";
+export type { LiveOptions } from "./lib/ftrace/live_options.ts";
+export type { TracedEntry } from "./lib/ftrace/stack_trace.ts";
+export {
+  clockCountsNanoseconds,
+  TRACE_CLOCKS,
+  type TraceClockName,
+  traceClockText,
+} from "./lib/ftrace/trace_clock.ts";
+export type { FunctionArgument, FunctionArguments } from "./lib/ftrace/function_args.ts";
 export type { FunctionCore } from "./lib/ftrace/function_core.ts";
 export type { HookTable } from "./lib/ftrace/hook_table.ts";
 export type { TracingArea } from "./lib/ftrace/tracing_area.ts";
@@ -227,6 +241,7 @@ export type {
   SyscallEnterEvent,
   SyscallExitEvent,
   TraceEvent,
+  UserStackEvent,
 } from "./lib/ftrace/events.ts";
 export {
   createKernelText,
@@ -253,7 +268,7 @@ export {
   type TraceOptions,
   traceOptions,
   traceOptionsOf,
-} from "./lib/output/trace_options.ts";
+} from "./lib/ftrace/trace_options.ts";
 export { createHistogram, type Histogram, type HistogramScale } from "./lib/output/histogram.ts";
 export { durationText } from "./lib/output/graph_text.ts";
 export {

@@ -19,7 +19,6 @@ import { whyText } from "./list_why.ts";
 import { allTracers } from "./load_tracer.ts";
 import { readProgram } from "./program.ts";
 import { type CommandContext, ftraceOptions } from "./run.ts";
-import { optionApplies } from "./trace_output.ts";
 
 /** A row of a listing: its columns by title. */
 type Row = Readonly<Record<string, string>>;
@@ -205,7 +204,7 @@ async function listOptions(
 }
 
 function traceOptionRow(option: TraceOption, release: string): Row {
-  const idle = optionApplies(option) ? "" : " (taken, but changes nothing here)";
+  const idle = option.idle === undefined ? "" : ` (changes nothing here: ${option.idle})`;
   return {
     option: `-O ${option.name}`,
     default: option.default ? "on" : "off",

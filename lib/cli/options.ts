@@ -9,6 +9,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
+import { TRACE_CLOCKS } from "../../mod.ts";
 
 /** One option, as `--help` and `list options` show it. */
 export interface CliOption {
@@ -153,6 +154,20 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     repeats: true,
     group: "The trace",
     help: "a trace option of the kernel, or noNAME: funcgraph-abstime, sym-offset, …",
+  },
+  {
+    name: "clock",
+    letter: "C",
+    value: "CLOCK",
+    choices: TRACE_CLOCKS,
+    group: "The trace",
+    help: "what events are stamped by: local (default), counter, uptime, mono, tai, …",
+  },
+  {
+    name: "tracing-thresh",
+    value: "US",
+    group: "The trace",
+    help: "graph: record only the ends of calls that took so many microseconds",
   },
   {
     name: "buffer-size",

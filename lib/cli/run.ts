@@ -15,8 +15,8 @@ import {
   type MachineOptions,
   type Outcome,
   symbolizerOf,
+  type TraceClockName,
   type Tracefs,
-  type TraceOptionName,
   type Tracer,
   type TracerHandle,
   updateSet,
@@ -31,12 +31,7 @@ import { noSitesMessage, type Program, readProgram } from "./program.ts";
 import { createProgress } from "./progress.ts";
 import { createSharedStdout, type SharedStdout } from "./shared_stdout.ts";
 import { collectStatistics, statisticsText } from "./stats.ts";
-import {
-  type ChosenTraceOptions,
-  openTraceSink,
-  readTraceOptions,
-  writeTrace,
-} from "./trace_output.ts";
+import { openTraceSink, setTraceOptions, writeTrace } from "./trace_output.ts";
 
 /** What a command works with. */
 export interface CommandContext {
@@ -72,21 +67,23 @@ export async function run(context: CommandContext): Promise<number> {
       report: (line) => say(host, line),
     });
     checkSites(ftrace, program, tracers, args);
-    const chosen = readTraceOptions(args.lists["option"] ?? [], ftrace.era.release);
+    const idle = setTraceOptions(ftrace, args.lists["option"] ?? []);
+    if (values["clock"] !== undefined) ftrace.traceClock = values["clock"] as TraceClockName;
+    ftrace.tracingThresh = numberOf(values, "tracing-thresh") ?? 0;
     applyFilters(ftrace, args);
     const patched = enableLivepatches(ftrace, args.lists["livepatch"] ?? []);
     if (!quiet && patched.length > 0) say(host, patched.join("\n"));
-    if (!quiet) sayNotes(context, ftrace, tracers, chosen);
+    if (!quiet) sayNotes(context, ftrace, tracers, idle);
     const started = await startTracers(ftrace, writes.length > 0 ? tracers.plugins : tracers.all);
     await using tracefs = writes.length > 0
-      ? await openTracefs(context, ftrace, tracers, chosen)
+      ? await openTracefs(context, ftrace, tracers)
       : undefined;
     const outcome = await runGuest(host, ftrace, limit);
     stdout.guestEnded();
     const statistics = args.switches.has("stats") ? collectStatistics(ftrace) : undefined;
     const prints = tracefs ? tracefs.state.prints : tracers.current.prints;
     if (prints !== undefined) {
-      writeTrace(sink, ftrace, prints, tracefs?.state.options ?? chosen.options);
+      writeTrace(sink, ftrace, prints);
     }
     await stopTracers(host, started);
     writeSignature(machine, values["signature"]);
@@ -127,13 +124,9 @@ async function openTracefs(
   { args, builtIn }: CommandContext,
   ftrace: Ftrace,
   { current, plugins, optionsOf }: LoadedTracers,
-  { options }: ChosenTraceOptions,
 ): Promise<Tracefs> {
   const tracefs = createTracefs(ftrace, { tracers: builtIn, tracerOptions: optionsOf });
   const { state } = tracefs;
-  for (const [name, value] of Object.entries(options)) {
-    state.setOption(name as TraceOptionName, value);
-  }
   if (!plugins.some(({ tracer }) => tracer === current)) await state.setTracer(current.name);
   await writeTracefs(tracefs, args.lists["tracefs"] ?? []);
   return tracefs;
@@ -242,7 +235,7 @@ function sayNotes(
   { host, args }: CommandContext,
   { era, eraReason, records, strict }: Ftrace,
   { current }: LoadedTracers,
-  { idle }: ChosenTraceOptions,
+  idle: readonly string[],
 ): void {
   if (current.name !== "nop" && records.length > 0) {
     if ((args.values["era"] ?? "auto") === "auto") say(host, `era ${era.name}: ${eraReason}`);
@@ -253,7 +246,7 @@ function sayNotes(
     }
   }
   for (const name of idle) {
-    say(host, `trace option ${name}: taken, as the kernel does, but it changes nothing here`);
+    say(host, `trace option ${name}; it is taken, but changes nothing here`);
   }
   const overlooked = args.lists["graph-function"]!.length > 0 ||
     args.values["max-graph-depth"] !== undefined;

@@ -12,14 +12,8 @@ import {
   encodeKernelText,
   type Ftrace,
   liveTraceSettings,
-  type LostEvents,
   parseTraceOption,
   printKernelText,
-  type RingMode,
-  type TraceEvent,
-  type TraceOption,
-  type TraceOptions,
-  traceOptions,
 } from "../../mod.ts";
 import type { CliHost } from "./host.ts";
 
@@ -99,47 +93,20 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The trace options of one run. */
-export interface ChosenTraceOptions {
-  /** A value for every option. */
-  readonly options: TraceOptions;
-  /** Those that were set and change nothing here. */
-  readonly idle: readonly string[];
-  /** What a full ring does: the overwrite option says so. */
-  readonly mode: RingMode;
-}
-
-/** What the kernel would have to record for it, and nothing here records. */
-const NOT_RECORDED: readonly string[] = [
-  "func_stack_trace",
-  "func-args",
-  "funcgraph-args",
-  "funcgraph-retaddr",
-];
-
-/** Whether an option changes anything here. */
-export function optionApplies({ name, applies }: TraceOption): boolean {
-  return applies && !NOT_RECORDED.includes(name);
-}
-
 /**
- * Reads what `-O` gave, in order, for the kernel of `release`.
+ * Sets what `-O` gave, in order, and gives those that change nothing here, with the reason.
  *
  * @throws {RangeError} If that kernel has no such option.
  */
-export function readTraceOptions(
+export function setTraceOptions(
+  { traceOptions, era }: Ftrace,
   texts: readonly string[],
-  release: string,
-): ChosenTraceOptions {
-  const changes: Record<string, boolean> = {};
-  const idle: string[] = [];
-  for (const text of texts) {
-    const { option, value } = parseTraceOption(text, release);
-    changes[option.name] = value;
-    if (!optionApplies(option) && value !== option.default) idle.push(text);
-  }
-  const options = traceOptions(changes as Partial<TraceOptions>);
-  return { options, idle, mode: options.overwrite ? "overwrite" : "drop" };
+): readonly string[] {
+  return texts.flatMap((text) => {
+    const { option, value } = parseTraceOption(text, era.release);
+    traceOptions.set(option.name, value);
+    return option.idle !== undefined && value !== option.default ? [`${text}: ${option.idle}`] : [];
+  });
 }
 
 /** Writes the events that `ftrace` has stored in the form of `tracer`. */
@@ -147,11 +114,9 @@ export function writeTrace(
   sink: TraceSink,
   ftrace: Ftrace,
   tracer: string,
-  options: TraceOptions,
 ): void {
   const { buffer } = ftrace;
-  const settings = liveTraceSettings(ftrace, tracer, options);
-  const events = options["func-no-repeats"] ? foldRepeats(buffer.all()) : buffer.all();
+  const settings = liveTraceSettings(ftrace, tracer);
   const pending: string[] = [];
   let size = 0;
   const flush = () => {
@@ -159,7 +124,7 @@ export function writeTrace(
     pending.length = 0;
     size = 0;
   };
-  for (const piece of printKernelText(events, settings)) {
+  for (const piece of printKernelText(buffer.all(), settings)) {
     pending.push(piece);
     size += piece.length;
     if (size < 1 << 16) continue;
@@ -167,43 +132,4 @@ export function writeTrace(
     if (!sink.open) return;
   }
   flush();
-}
-
-/** Makes one event with a count of a call that repeats (`kernel/trace/trace_functions.c`). */
-export function* foldRepeats(
-  events: Iterable<TraceEvent | LostEvents>,
-): Generator<TraceEvent | LostEvents> {
-  interface Repeated {
-    readonly ip: bigint;
-    readonly parentIp: bigint;
-    count: number;
-    last: TraceEvent;
-  }
-  const open = new Map<number, Repeated>();
-  for (const event of events) {
-    if (event.type !== "function") {
-      yield event;
-      continue;
-    }
-    const before = open.get(event.cpu);
-    if (before && before.ip === event.ip && before.parentIp === event.parentIp) {
-      before.count++;
-      before.last = event;
-      continue;
-    }
-    if (before && before.count > 0) {
-      const { ip, parentIp, count, last } = before;
-      yield {
-        ...last,
-        type: "func_repeats",
-        ip,
-        parentIp,
-        count,
-        lastTime: last.time,
-        time: event.time,
-      };
-    }
-    open.set(event.cpu, { ip: event.ip, parentIp: event.parentIp, count: 0, last: event });
-    yield event;
-  }
 }

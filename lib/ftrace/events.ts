@@ -104,6 +104,14 @@ export interface StackEvent extends EventCommon {
   readonly callers: readonly bigint[];
 }
 
+/** A user program's stack, innermost first (`TRACE_USER_STACK`). */
+export interface UserStackEvent extends EventCommon {
+  /** What kind of event it is. */
+  readonly type: "user_stack";
+  /** Addresses. */
+  readonly callers: readonly bigint[];
+}
+
 /** A system call was entered (`events/syscalls/sys_enter_NAME`). */
 export interface SyscallEnterEvent extends EventCommon {
   /** What kind of event it is. */
@@ -146,6 +154,7 @@ export type TraceEvent =
   | GraphExitEvent
   | PrintEvent
   | StackEvent
+  | UserStackEvent
   | SyscallEnterEvent
   | SyscallExitEvent
   | NamedEvent;
@@ -171,6 +180,8 @@ export interface Symbolizer {
   ): { readonly name: string; readonly address: bigint; readonly size: bigint } | undefined;
   /** Name of a task, as `comm`; undefined prints `<...>`. */
   comm(pid: number): string | undefined;
+  /** The file that a user address was mapped from, and where in it; the option sym-userobj prints it. */
+  object?(address: bigint): { readonly path: string; readonly offset: bigint } | undefined;
   /** Thread group of a task, if the record-tgid option had it recorded. */
   tgid?(pid: number): number | undefined;
 }

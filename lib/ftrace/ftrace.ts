@@ -32,7 +32,9 @@ import {
   type FtraceOpsFlags,
   type FtraceRegistration,
 } from "./ftrace_ops.ts";
+import type { FunctionArguments } from "./function_args.ts";
 import { createFunctionCore, type FunctionCore } from "./function_core.ts";
+import { createFunctionTrace } from "./function_trace.ts";
 import { createGraphTrace, type GraphTrace } from "./graph_trace.ts";
 import { createGuestView, type GuestView } from "./guest_view.ts";
 import { createKprobeCheck, type Kprobe } from "./kprobe.ts";
@@ -48,6 +50,8 @@ import {
   type EventDefinition,
   type TraceEvents,
 } from "./trace_events.ts";
+import { createTraceArray, type TraceArray } from "./trace_array.ts";
+import { isSince } from "./trace_options.ts";
 import { hookUnwinders } from "./unwinders.ts";
 import { createWhy, type WhyReport } from "./why.ts";
 
@@ -72,7 +76,7 @@ export interface FtraceOptions {
 }
 
 /** What a tracer traces with. One a machine. */
-export interface Ftrace {
+export interface Ftrace extends TraceArray {
   /** The machine: its memory, harts, symbols. */
   readonly machine: Machine;
   /** What else of the guest a tracer asks for: time, symbol + offset, strings, errno, chance. */
@@ -182,10 +186,27 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     kib: options.bufferKib ?? 1408,
     mode: options.bufferMode ?? "overwrite",
   });
+  const prototypes: FunctionArguments = new Map();
+  const enumNames = isSince(era.release, [7, 0]);
+  const array = createTraceArray({
+    buffer,
+    release: era.release,
+    clock: machine,
+    user: machine.kind === "linux",
+    unwinder: machine.unwinder,
+    get trampoline() {
+      return core.area.trampolines.symbols.ftrace_caller;
+    },
+    strict,
+    hart: () => machine.harts[0]!,
+    pid: () => machine.pid,
+  });
   const traceEvents = createTraceEvents({
     harts: machine.harts,
     hasEventArgs: era.hasEventArgs,
-    record: (event) => buffer.write(event),
+    record(event) {
+      if (buffer.write(event)) array.traceStackAfter(machine.harts[event.cpu]!);
+    },
     pid: () => machine.pid,
     symbol: (address) => machine.symbols.at(address)?.symbol,
   });
@@ -194,6 +215,13 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     virtual: options.virtual ?? false,
     guestTrampoline: options.trampoline === "guest",
     buffer,
+    recordFunction: createFunctionTrace({
+      buffer,
+      array,
+      prototypes,
+      enumNames,
+      pid: () => machine.pid,
+    }),
     report,
     onReturn: (hart, sp, fregs) => fgraph.leave(hart, sp, fregs),
   });
@@ -346,7 +374,13 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     else updateGraph();
   }
 
-  const graph = createGraphTrace(buffer);
+  const graph = createGraphTrace(buffer, {
+    array,
+    prototypes,
+    enumNames,
+    nameOf: (site) => records[site]!.name,
+    slept: () => machine.slept(),
+  });
   const commit = (hash: FtraceHash, which: "filter" | "notrace", next: HashHalf) => {
     core.commitHash(hash, which, next);
     updateGraph();
@@ -405,6 +439,23 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     flags: FTRACE_OPS_FL,
     records,
     buffer,
+    traceOptions: array.traceOptions,
+    get traceClock() {
+      return array.traceClock;
+    },
+    set traceClock(name) {
+      array.traceClock = name;
+    },
+    get tracingThresh() {
+      return array.tracingThresh;
+    },
+    set tracingThresh(microseconds) {
+      array.tracingThresh = microseconds;
+    },
+    traceMarkWrite: array.traceMarkWrite,
+    tracePrintk: array.tracePrintk,
+    traceStack: array.traceStack,
+    traceStackAfter: array.traceStackAfter,
     globalHash: core.globalHash,
     filterFiles: createFilterFiles({
       records,

@@ -51,6 +51,8 @@ export interface FunctionCoreOptions {
   readonly guestTrampoline: boolean;
   /** Where the function tracer's events go. */
   readonly buffer: RingBuffer;
+  /** Records one call, as the function tracer's callback does. */
+  readonly recordFunction: (call: TracedCall) => void;
   /** Takes a line about something wrong. */
   readonly report: (line: string) => void;
   /** A hart came back to `return_to_handler`; gives where it goes on. */
@@ -377,9 +379,7 @@ export function createFunctionCore(
     update();
   };
 
-  const functionTraceCall: FtraceFunc = (ip, parentIp) => {
-    options.buffer.writeFunction(call.hart.id, call.hart.now(), ip, parentIp, machine.pid);
-  };
+  const functionTraceCall: FtraceFunc = () => options.recordFunction(call);
 
   return {
     records,

@@ -1,14 +1,18 @@
 /**
  * The function_graph tracer's recording half: entries and returns become events.
  *
- * `set_graph_function`, `set_graph_notrace` and `max_graph_depth` act here, on what is recorded,
- * not on which sites are switched (`kernel/trace/trace_functions_graph.c trace_graph_entry`).
+ * `set_graph_function`, `set_graph_notrace`, `max_graph_depth` and `tracing_thresh` act here, on
+ * what is recorded, not on which sites are switched (`kernel/trace/trace_functions_graph.c
+ * trace_graph_entry`, `trace_graph_return`, `trace_graph_thresh_return`).
  *
  * @module
  */
+import type { FtraceRegs } from "../trampoline/ftrace_regs.ts";
 import type { FgraphOps, GraphEntry, GraphReturn } from "./fgraph.ts";
 import { createHash, type FtraceHash } from "./filter.ts";
+import { type FunctionArguments, functionArgumentsText } from "./function_args.ts";
 import type { RingBuffer } from "./ring_buffer.ts";
+import type { TraceArray } from "./trace_array.ts";
 
 /** What {@linkcode createGraphTrace} gives: handlers for a graph ops, and their settings. */
 export interface GraphTrace {
@@ -22,15 +26,57 @@ export interface GraphTrace {
   maxDepth: number;
 }
 
+/** What of a trace decides how calls are recorded. */
+export interface GraphTraceSettings {
+  /** Options and threshold; without one, all are at their defaults. */
+  readonly array?: Pick<TraceArray, "traceOptions" | "tracingThresh">;
+  /** Parameters of functions, for `funcgraph-args`. */
+  readonly prototypes?: FunctionArguments;
+  /** Whether names of enum values are printed. */
+  readonly enumNames?: boolean;
+  /** Name of a record's function. */
+  readonly nameOf?: (site: number) => string;
+  /** Nanoseconds that the guest has slept so far, counted in durations unless `sleep-time` is off. */
+  readonly slept?: () => bigint;
+}
+
 /** Makes the recording handlers of one trace. */
-export function createGraphTrace(buffer: RingBuffer): GraphTrace {
+export function createGraphTrace(
+  buffer: RingBuffer,
+  settings: GraphTraceSettings = {},
+): GraphTrace {
+  const { array, prototypes, enumNames = false, nameOf, slept = () => 0n } = settings;
   const graphHash = createHash();
   const harts: OpenCalls[] = [];
   const of = (cpu: number): OpenCalls => harts[cpu] ??= { recorded: 0, suppressed: 0 };
+  const writeEntry = (entry: GraphEntry, depth: number, fregs: FtraceRegs) => {
+    const values = array?.traceOptions.values;
+    const { cpu, pid, func, callTime } = entry;
+    if (!values?.["funcgraph-args"] && !values?.["funcgraph-retaddr"]) {
+      buffer.writeGraphEntry(cpu, callTime, func, depth, pid);
+      return;
+    }
+    const parameters = prototypes?.get(nameOf?.(entry.site) ?? "");
+    const register = (n: number) => fregs.argument(n);
+    buffer.write({
+      type: "funcgraph_entry",
+      time: callTime,
+      cpu,
+      pid,
+      flags: 0,
+      preemptCount: 0,
+      func,
+      depth,
+      args: values["funcgraph-args"]
+        ? functionArgumentsText(parameters, register, enumNames)
+        : undefined,
+      retaddr: values["funcgraph-retaddr"] ? entry.parentIp : undefined,
+    });
+  };
   const trace: GraphTrace = {
     graphHash,
     maxDepth: 0,
-    entryFunc(entry: GraphEntry): boolean {
+    entryFunc(entry: GraphEntry, fregs: FtraceRegs): boolean {
       const open = of(entry.cpu);
       if (open.suppressed > 0 || graphHash.notrace.has(entry.site)) {
         if (!entry.returns) return false;
@@ -43,9 +89,10 @@ export function createGraphTrace(buffer: RingBuffer): GraphTrace {
       }
       const depth = open.recorded;
       if (trace.maxDepth > 0 && depth >= trace.maxDepth) return false;
-      buffer.writeGraphEntry(entry.cpu, entry.callTime, entry.func, depth, entry.pid);
+      // With a threshold an entry says nothing yet: its end will, if it took long enough.
+      if (!array?.tracingThresh) writeEntry(entry, depth, fregs);
       if (entry.returns) open.recorded++;
-      entry.data = depth;
+      entry.data = { depth, slept: slept() } satisfies RecordedCall;
       return true;
     },
     retFunc(exit: GraphReturn): void {
@@ -55,7 +102,13 @@ export function createGraphTrace(buffer: RingBuffer): GraphTrace {
         return;
       }
       open.recorded--;
-      buffer.writeGraphExit(exit.cpu, { ...exit, depth: exit.data as number }, exit.pid);
+      const call = exit.data as RecordedCall;
+      const asleep = array?.traceOptions.values["sleep-time"] ?? true ? slept() - call.slept : 0n;
+      const returnTime = exit.returnTime + asleep;
+      const threshold = BigInt(Math.round((array?.tracingThresh ?? 0) * 1000));
+      if (threshold > 0n && returnTime - exit.callTime < threshold) return;
+      const event = { ...exit, depth: call.depth, returnTime };
+      buffer.writeGraphExit(exit.cpu, event, exit.pid, exit.returnTime);
     },
   };
   return trace;
@@ -66,6 +119,13 @@ interface OpenCalls {
   recorded: number;
   /** Those in and below a `set_graph_notrace` function. */
   suppressed: number;
+}
+
+/** What is kept of a recorded call. */
+interface RecordedCall {
+  readonly depth: number;
+  /** Nanoseconds that the guest had slept at its entry. */
+  readonly slept: bigint;
 }
 
 /** Marks a call inside a `set_graph_notrace` function. */

@@ -14,6 +14,8 @@
 export interface Segment {
   /** Address, before a bias. */
   readonly address: bigint;
+  /** Where its bytes lie in the file. */
+  readonly offset: number;
   /** Its bytes in the file; what memory has beyond them is zero. */
   readonly data: Uint8Array;
   /** Bytes in memory. */
@@ -160,7 +162,7 @@ export function parseElf(bytes: Uint8Array): Elf {
           `0x${address.toString(16)} + 0x${size.toString(16)} lies beyond 4 GiB`,
         );
       }
-      const segment = { address, data, size, flags };
+      const segment = { address, offset, data, size, flags };
       segments.push(segment);
       headers.set(segment, at);
       if (offset <= programOffset && programOffset < offset + fileSize) {

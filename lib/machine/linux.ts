@@ -12,7 +12,7 @@
 import type { Hart } from "../hart/hart.ts";
 import { Cause } from "../isa/sem.ts";
 import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../memory/memory.ts";
-import { systemCall } from "./linux_calls.ts";
+import { EPOCH, systemCall } from "./linux_calls.ts";
 import { Files } from "./linux_files.ts";
 import { AddressSpace, STACK_SIZE, STACK_TOP } from "./linux_memory.ts";
 import type { CallArguments, CallResult, Process } from "./linux_process.ts";
@@ -122,6 +122,9 @@ export function createLinux(context: SurroundingsContext): Surroundings {
       if (outcome) files.closeAll();
       return outcome;
     },
+    executable: process.executable,
+    slept: () => process.slept,
+    epoch: EPOCH,
     stackIdentity(_hart, sp) {
       const alternate = signals.alternateStart(BigInt(sp));
       if (alternate !== undefined) return Number(alternate);

@@ -17,7 +17,7 @@ import { type Call, type Calls, int, type Process, readWords, size } from "./lin
 
 const BILLION = 1_000_000_000n;
 /** CLOCK_REALTIME of the first instruction: 2033-05-18, a time that no real run is mistaken for. */
-const EPOCH = 2_000_000_000n * BILLION;
+export const EPOCH: bigint = 2_000_000_000n * BILLION;
 const CLOCK_REALTIME = 0, CLOCK_PROCESS_CPUTIME_ID = 2, CLOCK_THREAD_CPUTIME_ID = 3;
 const CLOCK_REALTIME_COARSE = 5, CLOCK_REALTIME_ALARM = 8, CLOCK_TAI = 11;
 const CLOCKS = 12;

@@ -129,6 +129,12 @@ export interface Machine {
   park(inside: (pc: number) => boolean): void;
   /** Ends the run, or the next one if there is none, as interrupted; a run after that goes on. */
   requestStop(): void;
+  /** Path of the program's file as the guest sees it. */
+  readonly executable: string;
+  /** Virtual nanoseconds that the guest has slept: its own clocks count them, a hart's time does not. */
+  slept(): bigint;
+  /** CLOCK_REALTIME of the first instruction, nanoseconds. */
+  readonly epoch: bigint;
   /** Which guest stack an address lies on. */
   stackIdentity(hart: Hart, sp: number): number;
   /** Bare: the text of the signature, if the program has the symbols for one. */
@@ -151,6 +157,12 @@ export interface Surroundings {
   trap(hart: Hart, trap: Trap): Outcome | undefined | Promise<Outcome | undefined>;
   /** Called before each slice; may interrupt the hart (a signal) or end the run. */
   beforeSlice?(hart: Hart): Outcome | undefined;
+  /** Path of the program's file as the guest sees it. */
+  readonly executable?: string;
+  /** Virtual nanoseconds that the guest has slept. */
+  slept?(): bigint;
+  /** CLOCK_REALTIME of the first instruction, nanoseconds. */
+  readonly epoch?: bigint;
   /** Which guest stack an address lies on; 0 is the main one. */
   stackIdentity?(hart: Hart, sp: number): number;
   /** The text of the signature. */
@@ -326,6 +338,9 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
       stopRequested = true;
       stopWaiting();
     },
+    executable: surroundings.executable ?? surroundings.comm,
+    slept: () => surroundings.slept?.() ?? 0n,
+    epoch: surroundings.epoch ?? 0n,
     stackIdentity: (at, sp) => surroundings.stackIdentity?.(at, sp) ?? 0,
     signature: () => surroundings.signature?.(),
     async run({ limit, slice } = {}) {

@@ -11,7 +11,7 @@ import {
   HIDDEN_BY_RETURN_TRAMPOLINE,
   type Symbolizer,
 } from "../ftrace/events.ts";
-import type { TraceOptions } from "./trace_options.ts";
+import type { TraceOptions } from "../ftrace/trace_options.ts";
 
 /** Bits of `common_flags` (`include/linux/trace_events.h trace_flag_type`). */
 export const TraceFlag = {

@@ -18,7 +18,7 @@ import {
   toMicroseconds,
 } from "./columns.ts";
 import type { KernelTextSettings } from "./kernel_header.ts";
-import { isSince } from "./trace_options.ts";
+import { isSince } from "../ftrace/trace_options.ts";
 
 /** What precedes the event's own text, context-info on. `next` is the event after it on any CPU. */
 export function contextText(
@@ -93,6 +93,10 @@ export function eventText(event: TraceEvent, settings: KernelTextSettings): stri
       const callers = event.callers.map((caller) => symbolText(symbolizer, caller, options));
       return ["<stack trace>", ...callers.map((caller) => ` => ${caller}`)].join("\n");
     }
+    case "user_stack": {
+      const callers = event.callers.map((caller) => ` => ${userAddress(caller, settings)}`);
+      return ["<user stack trace>", ...callers].join("\n");
+    }
     case "print":
       return `${symbolText(symbolizer, event.ip, options)}: ${printedText(event.text)}`;
     case "sys_enter":
@@ -105,6 +109,14 @@ export function eventText(event: TraceEvent, settings: KernelTextSettings): stri
     case "funcgraph_exit":
       throw new TypeError(`Cannot print ${event.type} as a line: graph_text.ts prints it`);
   }
+}
+
+/** A user address: by its object with sym-userobj, else as it is (`seq_print_user_ip`). */
+function userAddress(address: bigint, { options, symbolizer }: KernelTextSettings): string {
+  const object = options["sym-userobj"] ? symbolizer.object?.(address) : undefined;
+  const place = object ? `${object.path}[+0x${object.offset.toString(16)}]` : "";
+  if (object && !options["sym-addr"]) return place;
+  return `${place} <${address.toString(16).padStart(16, "0")}>`;
 }
 
 /** Text of a marker; the newline that ends it in the buffer is the line's, not the text's. */
@@ -194,12 +206,19 @@ export function repeatsType(release: string): number {
   return isSince(release, [6, 13]) ? 20 : 19;
 }
 
+/** The number of user stacks, which moved with it. */
+function userStackType(release: string): number {
+  return isSince(release, [6, 13]) ? 13 : 12;
+}
+
 /** What a type says that has no such form (`trace_nop_print`); a name stands for a type of no fixed number. */
 function typeText(event: TraceEvent, { release }: KernelTextSettings): string {
   const type = event.type === "func_repeats"
     ? repeatsType(release)
     : event.type === "event"
     ? event.description?.id
+    : event.type === "user_stack"
+    ? userStackType(release)
     : EVENT_TYPES[event.type];
   return `type: ${type ?? ("name" in event ? event.name : event.type)}\n`;
 }

@@ -22,7 +22,7 @@ import {
 } from "./columns.ts";
 import { eventText, printedText } from "./function_text.ts";
 import type { KernelTextSettings } from "./kernel_header.ts";
-import { isSince } from "./trace_options.ts";
+import { isSince } from "../ftrace/trace_options.ts";
 
 /** What the printer remembers of one CPU. */
 interface CpuState {

@@ -150,7 +150,7 @@ function createPrinter(settings: KernelTextSettings): Printer {
     event.type === "funcgraph_entry" || event.type === "funcgraph_exit";
   /** In the graph's own form; functions and stacks are lines even there. */
   const isOutlined = (event: TraceEvent) =>
-    graphTracer && event.type !== "function" && event.type !== "kernel_stack";
+    graphTracer && !["function", "kernel_stack", "user_stack"].includes(event.type);
   const isBare = options.bin || options.hex || options.raw;
 
   const lostText = (cpu: number): string => {

@@ -7,12 +7,20 @@
  */
 import { HIDDEN_BY_RETURN_TRAMPOLINE, type Symbolizer } from "../ftrace/events.ts";
 import type { Ftrace } from "../ftrace/ftrace.ts";
+import { TRACING_MARK_WRITE } from "../ftrace/trace_array.ts";
+import { clockCountsNanoseconds } from "../ftrace/trace_clock.ts";
 import type { KernelTextSettings } from "./kernel_header.ts";
-import type { TraceOptions } from "./trace_options.ts";
+import type { TraceOptions } from "../ftrace/trace_options.ts";
+
+/** Bytes of a page. */
+const PAGE = 4096n;
 
 /** Names for the addresses and tasks of a live trace. */
-export function symbolizerOf({ machine, core, kretprobes }: Ftrace): Symbolizer {
+export function symbolizerOf(
+  { machine, core, kretprobes, traceOptions }: Ftrace,
+): Symbolizer {
   const trampolines: Readonly<Record<string, bigint | undefined>> = {
+    tracing_mark_write: TRACING_MARK_WRITE,
     ...core.area.trampolines.symbols,
     [HIDDEN_BY_RETURN_TRAMPOLINE]: kretprobes.trampoline,
   };
@@ -25,7 +33,21 @@ export function symbolizerOf({ machine, core, kretprobes }: Ftrace): Symbolizer 
       if (found) return found.symbol;
       return named.find((each) => each.address === address);
     },
-    comm: (pid) => pid === machine.pid ? machine.comm : undefined,
+    comm: (pid) =>
+      pid === machine.pid && traceOptions.values["record-cmd"] ? machine.comm : undefined,
+    object(address) {
+      const { elf, bias, executable } = machine;
+      const segment = elf.segments.find((each) =>
+        address - bias >= each.address && address - bias < each.address + each.size
+      );
+      // What is mapped from the file begins at the start of a page in both.
+      const start = segment && segment.address / PAGE * PAGE + bias;
+      const offset = segment && BigInt(segment.offset) / PAGE * PAGE;
+      return start === undefined || offset === undefined
+        ? undefined
+        : { path: executable, offset: address - start + offset };
+    },
+    tgid: (pid) => pid === machine.pid ? machine.pid : undefined,
   };
 }
 
@@ -33,7 +55,7 @@ export function symbolizerOf({ machine, core, kretprobes }: Ftrace): Symbolizer 
 export function liveTraceSettings(
   ftrace: Ftrace,
   tracer: string,
-  options: TraceOptions,
+  options: TraceOptions = ftrace.traceOptions.values,
   hart?: number,
 ): KernelTextSettings {
   const { buffer, machine, era } = ftrace;
@@ -41,9 +63,9 @@ export function liveTraceSettings(
   let entriesWritten = 0;
   machine.harts.forEach(({ id }) => {
     if (hart !== undefined && id !== hart) return;
-    const { entries, written } = buffer.statistics(id);
+    const { entries, overrun } = buffer.statistics(id);
     entriesInBuffer += entries;
-    entriesWritten += written;
+    entriesWritten += entries + overrun;
   });
   return {
     tracer,
@@ -53,5 +75,6 @@ export function liveTraceSettings(
     entriesInBuffer,
     entriesWritten,
     release: era.release,
+    clock: clockCountsNanoseconds(ftrace.traceClock) ? "nanoseconds" : "counter",
   };
 }

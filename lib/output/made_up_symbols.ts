@@ -15,6 +15,8 @@ export interface MadeUpSymbols {
   readonly symbolizer: Symbolizer;
   /** Address of `name` at an offset into it, as far as the text tells where it lies. */
   address(name: string, where?: SymbolPlace): bigint;
+  /** Address of a place in a mapped file, the real one if the text has it. */
+  userAddress(path: string, offset: bigint, address: bigint | undefined): bigint;
   /** Notes the name of a task. */
   nameTask(pid: number, comm: string): void;
   /** Notes the thread group of a task. */
@@ -42,12 +44,14 @@ export function createMadeUpSymbols(): MadeUpSymbols {
   /** Where each symbol starts, by name and size: static functions may share a name. */
   const bases = new Map<string, bigint>();
   const comms = new Map<number, string>();
+  const objects = new Map<bigint, { readonly path: string; readonly offset: bigint }>();
   const groups = new Map<number, number>();
   return {
     symbolizer: {
       symbol: (address) => symbols.get(address),
       comm: (pid) => comms.get(pid),
       tgid: (pid) => groups.get(pid),
+      object: (address) => objects.get(address),
     },
     address(name, { offset = 0n, size = SPACING, address } = {}) {
       let base = address === undefined ? undefined : address - offset;
@@ -58,6 +62,14 @@ export function createMadeUpSymbols(): MadeUpSymbols {
       }
       symbols.set(base + offset, { name, address: base, size });
       return base + offset;
+    },
+    userAddress(path, offset, address) {
+      const key = `${path}/object`;
+      const base = bases.get(key) ?? FIRST_ADDRESS + BigInt(bases.size) * SPACING;
+      bases.set(key, base);
+      const place = address ?? base + offset;
+      objects.set(place, { path, offset });
+      return place;
     },
     nameTask(pid, comm) {
       if (comm !== "<...>") comms.set(pid, comm);

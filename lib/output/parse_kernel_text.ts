@@ -10,7 +10,13 @@
  *
  * @module
  */
-import type { GraphExitEvent, LostEvents, StackEvent, TraceEvent } from "../ftrace/events.ts";
+import type {
+  GraphExitEvent,
+  LostEvents,
+  StackEvent,
+  TraceEvent,
+  UserStackEvent,
+} from "../ftrace/events.ts";
 import type { KernelTextSettings } from "./kernel_header.ts";
 import { createMadeUpSymbols } from "./made_up_symbols.ts";
 import { createGraphReader, type GraphReader, type GraphShown } from "./parse_graph_lines.ts";
@@ -22,9 +28,10 @@ import {
   parseBinBody,
   parseLine,
   parseSymbol,
+  parseUserAddress,
   type SeenOptions,
 } from "./parse_lines.ts";
-import type { TraceOptions } from "./trace_options.ts";
+import type { TraceOptions } from "../ftrace/trace_options.ts";
 
 /** A trace as a text tells it. */
 export interface ParsedTrace {
@@ -56,6 +63,7 @@ export function parseKernelText(text: string, release = "7.2"): ParsedTrace {
     parent: false,
     noParent: false,
     counterClock: false,
+    userObject: false,
   };
   const reader: LineReader = { symbols, seen };
   const finish = (
@@ -127,6 +135,11 @@ function readBody(
       events[events.length - 1] = { ...last, callers } satisfies StackEvent;
       continue;
     }
+    if (line.startsWith(" => ") && last?.type === "user_stack") {
+      const callers = [...last.callers, parseUserAddress(line.slice(4), reader)];
+      events[events.length - 1] = { ...last, callers } satisfies UserStackEvent;
+      continue;
+    }
     const overrun = /^ \(Overruns: (\d+)\)$/.exec(line);
     if (overrun && last?.type === "funcgraph_exit") {
       overruns = true;
@@ -168,6 +181,7 @@ function optionsSeen(
   return {
     "sym-offset": seen.offset,
     "sym-addr": seen.address,
+    "sym-userobj": seen.userObject,
     "print-parent": seen.parent || !seen.noParent,
     "funcgraph-overrun": overruns,
     annotate: !(lines && lostOld && cpus.size > 1 && startLines === 0),

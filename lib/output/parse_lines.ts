@@ -39,6 +39,8 @@ export interface SeenOptions {
   noParent: boolean;
   /** A time that is no seconds. */
   counterClock: boolean;
+  /** A user address by its object. */
+  userObject: boolean;
 }
 
 /** What sym-offset and sym-addr put behind a symbol. */
@@ -93,6 +95,23 @@ export function parseLine(line: string, reader: LineReader, context: ContextForm
 /** What stands before an event's text. */
 export type ContextForm = "line" | "latency" | "none";
 
+/**
+ * Reads what stands for a user address in a user stack: its object, itself, or both.
+ *
+ * @throws {SyntaxError} If it is neither.
+ */
+export function parseUserAddress(text: string, { symbols, seen }: LineReader): bigint {
+  const [whole, path, offset, hex] =
+    /^(?:(.+)\[\+0x([0-9a-f]+)\])?(?: <([0-9a-f]{16})>)?$/.exec(text) ?? [];
+  if (whole === undefined || whole === "") {
+    throw new SyntaxError(`Cannot read the user address "${text}"`);
+  }
+  const address = hex === undefined ? undefined : BigInt(`0x${hex}`);
+  if (path === undefined) return address!;
+  seen.userObject = true;
+  return symbols.userAddress(path, BigInt(`0x${offset}`), address);
+}
+
 /** `12.000345` as nanoseconds. */
 export function parseSeconds(text: string): bigint {
   return BigInt(text.replace(".", "")) * 1000n;
@@ -105,6 +124,7 @@ export function parseSeconds(text: string): bigint {
  */
 export function parseEventText(text: string, { symbols, seen }: LineReader): EventBody {
   if (text === "<stack trace>") return { type: "kernel_stack", callers: [] };
+  if (text === "<user stack trace>") return { type: "user_stack", callers: [] };
   const left = /^sys_(\w+) -> 0x([0-9a-f]+)$/.exec(text);
   if (left) return { type: "sys_exit", name: left[1]!, returnValue: BigInt(`0x${left[2]}`) };
   const entered = /^sys_(\w+)\((.*)\)$/.exec(text);

@@ -13,7 +13,7 @@
  */
 import type { EventCommon, LostEvents, TraceEvent } from "../ftrace/events.ts";
 import { EVENT_TYPES, repeatsType } from "./function_text.ts";
-import { isSince } from "./trace_options.ts";
+import { isSince } from "../ftrace/trace_options.ts";
 
 /** Settings of {@linkcode decodeRingPage}. */
 export interface RingPageOptions {

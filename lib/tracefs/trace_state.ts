@@ -14,7 +14,7 @@ import {
   type TracerHandle,
   type TracerOptionValue,
 } from "../ftrace/tracer.ts";
-import { type TraceOptionName, type TraceOptions, traceOptions } from "../output/trace_options.ts";
+import type { TraceOptionName, TraceOptions } from "../ftrace/trace_options.ts";
 import { asTracefsError, invalid } from "./errno.ts";
 
 /** The state behind the files. */
@@ -53,7 +53,6 @@ export function createTraceState(
 ): TraceState {
   let current: Tracer | undefined;
   let handle: TracerHandle;
-  let options = traceOptions();
   const stop = async () => {
     const ended = handle;
     handle = undefined;
@@ -73,11 +72,11 @@ export function createTraceState(
       return current?.prints;
     },
     get options() {
-      return options;
+      return ftrace.traceOptions.values;
     },
     expanded: false,
     setOption(name, value) {
-      options = { ...options, [name]: value };
+      ftrace.traceOptions.set(name, value);
     },
     async setTracer(name) {
       if (!names.includes(name)) {

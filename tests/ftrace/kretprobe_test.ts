@@ -6,7 +6,7 @@ import type { Kprobe } from "../../lib/ftrace/kprobe.ts";
 import { RV64 } from "../../lib/isa/decode.ts";
 import { printKernelText } from "../../lib/output/kernel_text.ts";
 import { liveTraceSettings } from "../../lib/output/live_trace.ts";
-import { traceOptions } from "../../lib/output/trace_options.ts";
+import { traceOptions } from "../../lib/ftrace/trace_options.ts";
 import { callEvents, eventLines, graph, traced } from "./guest.ts";
 
 /** Where a kretprobe on a function with a site is possible. */

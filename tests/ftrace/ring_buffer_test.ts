@@ -1,10 +1,12 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import type { TraceEvent } from "../../lib/ftrace/events.ts";
 import { RingBuffer, type RingMode } from "../../lib/ftrace/ring_buffer.ts";
 import { Memory } from "../../lib/memory/memory.ts";
 
 const memory = new Memory();
 const RECORDS = 1024 / 32;
 const bufferOf = (mode: RingMode) => new RingBuffer(memory, { harts: 1, kib: 1, mode });
+const COMMON = { cpu: 0, pid: 1, flags: 0, preemptCount: 0 };
 const exit = {
   func: 1n,
   callTime: 5n,
@@ -158,7 +160,7 @@ Deno.test("RingBuffer.read() takes events out in order of time and says once wha
   }
 });
 
-function functionsOf(time: bigint) {
+function functionsOf(time: bigint): TraceEvent[] {
   const common = { cpu: 0, pid: 1, flags: 0, preemptCount: 0 };
   return [{ ...common, type: "function" as const, time, ip: 1n, parentIp: 2n }];
 }
@@ -166,7 +168,7 @@ function functionsOf(time: bigint) {
 Deno.test("RingBuffer.swap() exchanges events, sizes and figures, and writers go on", () => {
   const buffer = bufferOf("overwrite");
   for (let k = 0; k < 40; k++) buffer.writeFunction(0, BigInt(k), 1n, 2n, 1);
-  buffer.write({ ...functionsOf(41n)[0]!, type: "print", ip: 0n, text: "beside" });
+  buffer.write({ ...COMMON, time: 41n, type: "print", ip: 0n, text: "beside" });
   const before = [...buffer.events(0)], figures = buffer.statistics(0);
   const snapshot = buffer.spare();
   const control = buffer.controlOf(0);
@@ -196,7 +198,7 @@ Deno.test("RingBuffer stamps by the clock that is set; durations stay nanosecond
   buffer.setClock((time) => time * 10n);
   buffer.writeFunction(0, 3n, 1n, 2n, 1);
   buffer.writeGraphExit(0, exit, 1);
-  buffer.write({ ...functionsOf(11n)[0]!, type: "print", ip: 0n, text: "beside" });
+  buffer.write({ ...COMMON, time: 11n, type: "print", ip: 0n, text: "beside" });
   assertEquals([...buffer.events(0)].map(({ time }) => time), [30n, 90n, 110n]);
   const second = [...buffer.events(0)][1]!;
   assertEquals(second.type === "funcgraph_exit" && second.returnTime - second.callTime, 4n);

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { eventFormat } from "../../lib/events/event_format.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
 import { printKernelText } from "../../lib/output/kernel_text.ts";
-import { traceOptions } from "../../lib/output/trace_options.ts";
+import { traceOptions } from "../../lib/ftrace/trace_options.ts";
 import { graph, traced } from "./guest.ts";
 
 type Guest = Awaited<ReturnType<typeof traced>>;

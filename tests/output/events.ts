@@ -14,7 +14,7 @@ import type {
 } from "../../lib/ftrace/events.ts";
 import type { KernelTextSettings } from "../../lib/output/kernel_header.ts";
 import { printKernelText } from "../../lib/output/kernel_text.ts";
-import { type TraceOptions, traceOptions } from "../../lib/output/trace_options.ts";
+import { type TraceOptions, traceOptions } from "../../lib/ftrace/trace_options.ts";
 
 /** Functions of 256 bytes each, from 0x1000 on, in this order. */
 const NAMES = [

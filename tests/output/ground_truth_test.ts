@@ -4,7 +4,7 @@ import { bufferStatisticsText } from "../../lib/output/buffer_statistics.ts";
 import { processText } from "../../lib/output/graph_text.ts";
 import { encodeKernelText } from "../../lib/output/kernel_text.ts";
 import { parseKernelText } from "../../lib/output/parse_kernel_text.ts";
-import { TRACE_OPTIONS, traceOptionsOf } from "../../lib/output/trace_options.ts";
+import { TRACE_OPTIONS, traceOptionsOf } from "../../lib/ftrace/trace_options.ts";
 import {
   captureNames,
   type Kernel,
@@ -60,8 +60,6 @@ const FILES = {
   switches: `6.12/smp4.graph.markers`,
   /** Compared with the options of that release. */
   options: `initial.trace_options`,
-  /** Format files, each below its name: `tests/events/event_format_test.ts`. */
-  formats: `events_formats events_ftrace_formats kprobe_formats`,
   /** A binary page: `ring_page_test.ts`. */
   page: `raw.cpu0.trace_pipe_raw`,
 } as const;
@@ -74,11 +72,16 @@ function filesOf(use: keyof typeof FILES): readonly (readonly [kernel: Kernel, n
   });
 }
 
-Deno.test("FILES names every captured file once", () => {
+Deno.test("FILES names every captured trace once", () => {
   for (const kernel of KERNELS) {
     const named = (Object.keys(FILES) as (keyof typeof FILES)[])
       .flatMap(filesOf).filter(([of]) => of === kernel).map(([, name]) => name);
-    assertEquals([...named].sort(), captureNames(kernel));
+    const elsewhere = captureNames(kernel).filter((name) => !named.includes(name));
+    assertEquals([...named].sort(), captureNames(kernel).filter((name) => named.includes(name)));
+    assertEquals(
+      elsewhere.filter((name) => /\.trace$|\.stats$|^trace_pipe|^snapshot/.test(name)),
+      [],
+    );
   }
 });
 
@@ -198,6 +201,7 @@ const FIELDS: Readonly<Record<(TraceEvent | LostEvents)["type"], readonly string
   ],
   print: [...COMMON, "ip", "text"],
   kernel_stack: [...COMMON, "callers"],
+  user_stack: [...COMMON, "callers"],
   sys_enter: [...COMMON, "name", "args"],
   sys_exit: [...COMMON, "name", "returnValue"],
   event: [...COMMON, "name", "text"],

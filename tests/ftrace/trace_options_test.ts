@@ -5,7 +5,7 @@ import {
   TRACE_OPTIONS,
   traceOptions,
   traceOptionsOf,
-} from "../../lib/output/trace_options.ts";
+} from "../../lib/ftrace/trace_options.ts";
 
 Deno.test("parseTraceOption() reads every option set and cleared", () => {
   for (const option of TRACE_OPTIONS) {

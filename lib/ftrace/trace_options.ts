@@ -2,10 +2,11 @@
  * The kernel's trace options, as data: what `list options` lists and `-O NAME`, `-O noNAME` take.
  *
  * The set is that of the kernels the eras are pinned to (`trace_options` of each), in the kernel's
- * order. An option that says `applies: false` is accepted because the kernel has it, and changes
- * nothing here: what it speaks of (forks, user stacks, block devices) does not exist.
+ * order. An option with `idle` is accepted because the kernel has it, and changes nothing here; the
+ * text there says why.
  *
- * What the options do to the text is in `kernel_header.ts`, `function_text.ts` and `graph_text.ts`.
+ * Their values in one trace, and changing them while it runs, are `live_options.ts`; what they do to
+ * the text is in `lib/output`.
  *
  * @module
  */
@@ -88,8 +89,8 @@ export interface TraceOption {
   readonly since?: ReleaseVersion;
   /** Kernel configuration it needs beyond the tracer itself; Debian's kernels lack some of these. */
   readonly config?: string;
-  /** False if nothing here has what it speaks of. */
-  readonly applies: boolean;
+  /** Why it changes nothing here, if it does not. */
+  readonly idle?: string;
 }
 
 /** All options, in the kernel's order. */
@@ -101,43 +102,67 @@ export const TRACE_OPTIONS: readonly TraceOption[] = [
   core("raw", false, "print fields as bare numbers"),
   core("hex", false, "print fields as hexadecimal groups of their full width"),
   core("bin", false, "print fields as their bytes"),
-  { ...core("block", false, "readers of trace_pipe do not return early"), applies: false },
-  { ...core("fields", false, "print events by their fields, not their format"), applies: false },
+  {
+    ...core("block", false, "readers of trace_pipe do not return early"),
+    idle: "a reader never waits: the guest stands still while somebody reads",
+  },
+  {
+    ...core("fields", false, "print events by their fields, not their format"),
+    idle: "events of the tracers have their own text only",
+  },
   core("trace_printk", true, "trace_printk() writes into the trace"),
   core("annotate", true, "after losses, say where each CPU's buffer starts"),
-  { ...core("userstacktrace", false, "record the user stack of each event"), applies: false },
-  { ...core("sym-userobj", false, "name user addresses by object and offset"), applies: false },
+  core("userstacktrace", false, "record the user stack of each event"),
+  core("sym-userobj", false, "name user addresses by object and offset"),
   core("printk-msg-only", false, "print only the text of trace_printk() and markers"),
   core("context-info", true, "print task, CPU, flags and time before each event"),
   core("latency-format", false, "print the latency tracers' form"),
-  { ...core("record-cmd", true, "remember the names of tasks"), applies: false },
+  core("record-cmd", true, "remember the names of tasks"),
   core("record-tgid", false, "remember and print the thread group of tasks"),
   core("overwrite", true, "a full buffer loses its oldest events, not the newest"),
-  { ...core("disable_on_free", false, "stop tracing when the buffer is freed"), applies: false },
+  {
+    ...core("disable_on_free", false, "stop tracing when the buffer is freed"),
+    idle: "buffers live as long as their trace",
+  },
   core("irq-info", true, "print the flags column"),
   core("markers", true, "text may be written into the trace"),
-  { ...core("event-fork", false, "trace events of children too"), applies: false },
+  {
+    ...core("event-fork", false, "trace events of children too"),
+    idle: "guests make no other tasks",
+  },
   {
     ...core("trace_printk_dest", true, "trace_printk() goes to this instance"),
     since: [6, 12],
-    applies: false,
+    idle: "there is one instance",
   },
   {
     ...core("copy_trace_marker", true, "markers go to this instance too"),
     since: [6, 16],
-    applies: false,
+    idle: "there is one instance",
   },
-  { ...core("pause-on-trace", false, "reading the trace pauses recording"), applies: false },
-  { ...core("hash-ptr", true, "pointers in events are printed hashed"), applies: false },
+  {
+    ...core("pause-on-trace", false, "reading the trace pauses recording"),
+    idle: "the guest stands still while the trace is read",
+  },
+  {
+    ...core("hash-ptr", true, "pointers in events are printed hashed"),
+    idle: "a guest has nothing to hide from its own tracer",
+  },
   {
     ...core("bitmask-list", false, "bit masks in events are printed as lists"),
     since: [7, 0],
-    applies: false,
+    idle: "no event of the tracers holds a bit mask",
   },
-  { ...core("function-trace", true, "latency tracers record functions"), applies: false },
-  { ...core("function-fork", false, "trace functions of children too"), applies: false },
+  {
+    ...core("function-trace", true, "latency tracers record functions"),
+    idle: "there are no latency tracers",
+  },
+  {
+    ...core("function-fork", false, "trace functions of children too"),
+    idle: "guests make no other tasks",
+  },
   core("display-graph", false, "print graph events in the graph's form under any tracer"),
-  { ...core("stacktrace", false, "record a stack with every event"), applies: false },
+  core("stacktrace", false, "record a stack with every event"),
   own("function", "func_stack_trace", false, "record the stack at each function"),
   own("function", "func-no-repeats", false, "record repeated calls as one event with a count"),
   {
@@ -171,19 +196,16 @@ export const TRACE_OPTIONS: readonly TraceOption[] = [
     since: [6, 15],
     config: "PROBE_EVENTS_BTF_ARGS",
   },
-  {
-    ...own("function_graph", "sleep-time", true, "count time spent not running"),
-    applies: false,
-  },
+  own("function_graph", "sleep-time", true, "count time spent not running"),
   {
     ...own("function_graph", "graph-time", true, "count time of callees in the profile"),
     config: "FUNCTION_PROFILER",
-    applies: false,
+    idle: "the profile has a setting of its own",
   },
 ];
 
 function core(name: CoreOptionName, value: boolean, description: string): TraceOption {
-  return { name, default: value, description, applies: true };
+  return { name, default: value, description };
 }
 
 function own(
@@ -192,7 +214,7 @@ function own(
   value: boolean,
   description: string,
 ): TraceOption {
-  return { name, default: value, description, tracer, applies: true };
+  return { name, default: value, description, tracer };
 }
 
 /** Every option at its default, those of `changes` set. */
