@@ -99,7 +99,6 @@ function createLines(host: CliHost): Lines {
   const decoder = new TextDecoder();
   let text = "";
   let ended = false;
-  let rest = new Uint8Array();
   return {
     async next(prompt, complete) {
       if (host.question) return await host.question(prompt, complete);
@@ -114,18 +113,8 @@ function createLines(host: CliHost): Lines {
       text = end < 0 ? "" : text.slice(end + 1);
       return line;
     },
-    async forGuest(length) {
-      // A pipe holds commands; only a person can mean the guest.
-      if (!host.question) return new Uint8Array();
-      if (rest.length === 0) {
-        const line = await host.question("");
-        if (line === undefined) return new Uint8Array();
-        rest = new TextEncoder().encode(`${line}\n`);
-      }
-      const taken = rest.subarray(0, length);
-      rest = rest.slice(length);
-      return taken;
-    },
+    // A pipe holds commands; only a person can mean the guest.
+    forGuest: (length) => host.question ? host.stdin(length) : Promise.resolve(new Uint8Array()),
   };
 }
 

@@ -28,8 +28,10 @@ export function createTerminal(): Question {
         historySize: 1000,
         ...(complete ? { completer: complete } : {}),
       });
+      let answered = false;
       const answer = (text: string | undefined) => {
-        line.removeAllListeners();
+        if (answered) return;
+        answered = true;
         line.close();
         process.stdin.pause();
         if (text !== undefined && text !== "" && complete) history.unshift(text);
@@ -40,7 +42,7 @@ export function createTerminal(): Question {
         answer("");
       });
       line.on("close", () => {
-        process.stdout.write("\n");
+        if (!answered) process.stdout.write("\n");
         answer(undefined);
       });
       line.question(prompt, answer);
