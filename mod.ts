@@ -101,6 +101,7 @@ export {
   type TracerHandle,
   type TracerOption,
   type TracerOptionValue,
+  type TracerReport,
 } from "./lib/ftrace/tracer.ts";
 export {
   chooseEra,

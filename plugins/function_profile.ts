@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { durationText, type GraphReturn, type Tracer } from "../mod.ts";
+import { durationText, type GraphReturn, type Tracer, type TracerReport } from "../mod.ts";
 
 interface Profile {
   hits: bigint;
@@ -22,9 +22,10 @@ interface OpenCall {
   inner: bigint;
 }
 
-const TITLE =
-  "  Function                               Hit    Time            Avg             s^2\n" +
-  "  --------                               ---    ----            ---             ---";
+const TITLE = [
+  "  Function                               Hit    Time            Avg             s^2",
+  "  --------                               ---    ----            ---             ---",
+];
 
 /** The function profiler. */
 const functionProfile: Tracer = {
@@ -65,22 +66,24 @@ const functionProfile: Tracer = {
       },
       retFunc: finish,
     });
-    return {
-      [Symbol.dispose]() {
-        registered[Symbol.dispose]();
-        const thresh = BigInt(Math.round(Number(options["thresh"]) * 1000));
-        harts.forEach((profiles, hart) => {
-          if (harts.length > 1) ftrace.print(`# hart ${hart}`);
-          ftrace.print(TITLE);
-          [...profiles]
+    const thresh = BigInt(Math.round(Number(options["thresh"]) * 1000));
+    const report: TracerReport = {
+      lines: (hart) =>
+        harts.flatMap((profiles, k) => {
+          if (hart !== undefined && k !== hart) return [];
+          const rows = [...profiles]
             .filter(([, { time, hits }]) => time / hits >= thresh)
             .sort(([, a], [, b]) => a.time === b.time ? 0 : a.time > b.time ? -1 : 1)
-            .forEach(([ip, profile]) => {
-              ftrace.print(row(ftrace.symbol(ip) ?? `0x${ip.toString(16)}`, profile));
-            });
-        });
+            .map(([ip, profile]) => row(ftrace.symbol(ip) ?? `0x${ip.toString(16)}`, profile));
+          const heading = harts.length > 1 && hart === undefined ? [`# hart ${k}`] : [];
+          return [...heading, ...TITLE, ...rows];
+        }),
+      [Symbol.dispose]() {
+        registered[Symbol.dispose]();
+        for (const line of report.lines()) ftrace.print(line);
       },
     };
+    return report;
   },
 };
 export default functionProfile;

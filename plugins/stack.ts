@@ -9,7 +9,13 @@
  *
  * @module
  */
-import { disassemble, type DynFtrace, type Ftrace, type Tracer } from "../mod.ts";
+import {
+  disassemble,
+  type DynFtrace,
+  type Ftrace,
+  type Tracer,
+  type TracerReport,
+} from "../mod.ts";
 
 /** A traced call that is open. */
 interface Frame {
@@ -23,8 +29,6 @@ interface Stack {
   base: number;
   readonly frames: Frame[];
 }
-
-const BY_DEFAULT = "        Depth    Size   Location    ";
 
 /** The stack tracer. */
 const stackTracer: Tracer = {
@@ -74,15 +78,21 @@ const stackTracer: Tracer = {
         if (at >= 0) stack.frames.length = at;
       },
     });
-    return {
+    const report: TracerReport = {
+      lines() {
+        const frames = rows(ftrace, deepest);
+        return [
+          `        Depth    Size   Location    (${frames.length} entries)`,
+          "        -----    ----   --------",
+          ...frames,
+        ];
+      },
       [Symbol.dispose]() {
         registered[Symbol.dispose]();
-        const lines = rows(ftrace, deepest);
-        ftrace.print(`${BY_DEFAULT}(${lines.length} entries)`);
-        ftrace.print("        -----    ----   --------");
-        for (const line of lines) ftrace.print(line);
+        for (const line of report.lines()) ftrace.print(line);
       },
     };
+    return report;
   },
 };
 export default stackTracer;

@@ -48,6 +48,12 @@ export interface Tracer {
 /** What `init` gives back: something to dispose of, or nothing. */
 export type TracerHandle = Disposable | AsyncDisposable | void;
 
+/** A handle whose result can be read before the end, as the kernel's files of it are. */
+export interface TracerReport extends Disposable {
+  /** The result so far, in lines: what is printed at the end; of one hart, or of all. */
+  lines(hart?: number): readonly string[];
+}
+
 /**
  * Whether a module's default export is a tracer.
  *

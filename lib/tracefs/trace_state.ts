@@ -35,7 +35,13 @@ export interface TraceState {
   setOption(name: TraceOptionName, value: boolean): void;
   /** Writes `current_tracer`. @throws {TracefsError} EINVAL for an unknown one. */
   setTracer(name: string): Promise<void>;
-  /** Ends the current tracer. */
+  /** A tracer by its name. */
+  tracer(name: string): Tracer | undefined;
+  /** The options that a tracer is started with. */
+  readonly optionsOf: TracerOptionsOf;
+  /** Calls `listener` when everything ends. */
+  onStop(listener: () => void): void;
+  /** Ends the current tracer, and those that run beside it. */
   stop(): Promise<void>;
 }
 
@@ -53,6 +59,7 @@ export function createTraceState(
 ): TraceState {
   let current: Tracer | undefined;
   let handle: TracerHandle;
+  const listeners: (() => void)[] = [];
   const stop = async () => {
     const ended = handle;
     handle = undefined;
@@ -99,6 +106,12 @@ export function createTraceState(
         throw asTracefsError(error, "write");
       }
     },
-    stop,
+    tracer: (name) => tracers.find((each) => each.name === name),
+    optionsOf,
+    onStop: (listener) => void listeners.push(listener),
+    async stop() {
+      await stop();
+      for (const listener of listeners) listener();
+    },
   };
 }

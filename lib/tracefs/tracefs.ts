@@ -18,6 +18,7 @@ import { asTracefsError, type TracefsCall, TracefsError } from "./errno.ts";
 import { filterFiles } from "./filter_files.ts";
 import { optionFiles } from "./option_files.ts";
 import { README } from "./readme.ts";
+import { reportFiles } from "./report_files.ts";
 import { createTraceState, type TracerOptionsOf, type TraceState } from "./trace_state.ts";
 import { tracerFiles } from "./tracer_files.ts";
 
@@ -66,6 +67,7 @@ export function createTracefs(ftrace: Ftrace, options: TracefsOptions = {}): Tra
     ...optionFiles(state),
     ...filterFiles(state),
     ...bufferFiles(state),
+    ...reportFiles(state),
   };
   const fixedFiles = new Map(Object.entries(fixed));
   const groups: readonly FileGroup[] = [];
@@ -88,11 +90,11 @@ export function createTracefs(ftrace: Ftrace, options: TracefsOptions = {}): Tra
         names.add(path.slice(prefix.length).split("/")[0]!);
       }
     }
-    if (directory === "") names.delete(PROC.slice(0, -1));
+    if (directory === "") names.delete("proc");
     return names;
   };
   const kindOf = (path: string): TracefsKind | undefined => {
-    if (path === "" || path === PROC.slice(0, -1)) return "directory";
+    if (path === "") return "directory";
     if (find(path)) return "file";
     return namesIn(path).size > 0 ? "directory" : undefined;
   };
@@ -155,9 +157,6 @@ export function createTracefs(ftrace: Ftrace, options: TracefsOptions = {}): Tra
     [Symbol.asyncDispose]: () => state.stop(),
   };
 }
-
-/** Where sysctls are, in the tree's own paths. */
-const PROC = "proc/sys/kernel/";
 
 /** The path below the root; a path with `..` that leaves the root is the root's. */
 function normalise(path: string): string {
