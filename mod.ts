@@ -237,6 +237,7 @@ export type {
   LostEvents,
   NamedEvent,
   PrintEvent,
+  RawDataEvent,
   StackEvent,
   Symbolizer,
   SyscallEnterEvent,

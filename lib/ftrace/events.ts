@@ -96,6 +96,16 @@ export interface PrintEvent extends EventCommon {
   readonly text: string;
 }
 
+/** Bytes put into the trace (`trace_marker_raw`, `TRACE_RAW_DATA`). */
+export interface RawDataEvent extends EventCommon {
+  /** What kind of event it is. */
+  readonly type: "raw_data";
+  /** The number that the writer put before them. */
+  readonly id: number;
+  /** The bytes behind it. */
+  readonly bytes: Uint8Array;
+}
+
 /** A stack of return addresses, innermost first (`TRACE_STACK`). */
 export interface StackEvent extends EventCommon {
   /** What kind of event it is. */
@@ -153,6 +163,7 @@ export type TraceEvent =
   | GraphEntryEvent
   | GraphExitEvent
   | PrintEvent
+  | RawDataEvent
   | StackEvent
   | UserStackEvent
   | SyscallEnterEvent

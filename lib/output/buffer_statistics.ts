@@ -23,11 +23,14 @@ export interface BufferStatistics {
   readonly dropped: number;
   /** Events consumed by readers. */
   readonly read: number;
+  /** Whether times are nanoseconds, printed as seconds, or bare counts; nanoseconds by default. */
+  readonly clock?: "nanoseconds" | "counter" | undefined;
 }
 
 /** The file's eight lines. */
 export function bufferStatisticsText(statistics: BufferStatistics): string {
-  const seconds = (time: bigint) => formatSeconds(toMicroseconds(time));
+  const seconds = (time: bigint) =>
+    statistics.clock === "counter" ? `${time}` : formatSeconds(toMicroseconds(time));
   return [
     `entries: ${statistics.entries}`,
     `overrun: ${statistics.overrun}`,

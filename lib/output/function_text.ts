@@ -99,6 +99,10 @@ export function eventText(event: TraceEvent, settings: KernelTextSettings): stri
     }
     case "print":
       return `${symbolText(symbolizer, event.ip, options)}: ${printedText(event.text)}`;
+    case "raw_data": {
+      const bytes = [...event.bytes].map((byte) => ` ${byte.toString(16).padStart(2, "0")}`);
+      return `# ${event.id.toString(16)} buf:${bytes.join("")}`;
+    }
     case "sys_enter":
       return `sys_${event.name}(${event.args.map((arg) => argumentText(arg, release)).join(", ")})`;
     case "sys_exit":

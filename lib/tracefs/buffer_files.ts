@@ -1,58 +1,292 @@
 /**
- * The trace and its buffers: reading it, emptying it, switching it off, each CPU's part of it.
+ * The trace and its buffers: reading it, emptying it, its sizes, each CPU's part of it, what is
+ * written into it by hand.
+ *
+ * As in the kernel the buffer reads as small until something needs it: a tracer, an event, a size.
+ * Sizes are those of whole sub-buffers of 4080 bytes, so a size that is read is seldom the one that
+ * was written. The sub-buffers themselves are the kernel's alone: what their size decides here is
+ * what `events/header_page` says.
  *
  * @module
  */
+import { TRACE_CLOCKS, type TraceClockName, traceClockText } from "../ftrace/trace_clock.ts";
 import { bufferStatisticsText } from "../output/buffer_statistics.ts";
 import { printKernelText } from "../output/kernel_text.ts";
 import { liveTraceSettings } from "../output/live_trace.ts";
-import { type ControlFile, type ControlFiles, numberFile, textFile } from "./control_file.ts";
+import {
+  type ControlFile,
+  type ControlFiles,
+  numberFile,
+  parseNumber,
+  textFile,
+} from "./control_file.ts";
+import { invalid, TracefsError } from "./errno.ts";
 import type { TraceState } from "./trace_state.ts";
+
+/** Bytes of a sub-buffer that hold events. */
+const SUB_BUFFER = 4080;
+/** What `buffer_size_kb` reads before the buffer is needed. */
+const UNEXPANDED_KIB = 7;
+/** Larger rings than this get ENOMEM, KiB. */
+const LARGEST_KIB = 256 * 1024;
+/** Bytes of one marker that are kept (`TRACE_MARKER_MAX_SIZE`). */
+const LARGEST_MARKER = 4096;
 
 /** The files. */
 export function bufferFiles(state: TraceState): ControlFiles {
   const { ftrace } = state;
   const { buffer, machine } = ftrace;
-  const traceFile = (hart?: number): ControlFile => ({
-    read: () => traceText(state, hart),
-    write(_text, { append }) {
-      if (!append) buffer.clear();
-    },
-  });
+  const harts = machine.harts.length;
   const files: Record<string, ControlFile> = {
-    trace: traceFile(),
+    trace: traceFile(state),
+    trace_pipe: pipeFile(state),
     tracing_on: numberFile(
       "tracing_on",
       () => buffer.on ? 1 : 0,
       (on) => void (buffer.on = on !== 0),
     ),
+    trace_clock: {
+      read: () => `${traceClockText(ftrace.traceClock)}\n`,
+      write(text) {
+        const name = text.trim();
+        if (text === "") return;
+        if (!TRACE_CLOCKS.some((each) => each === name)) {
+          throw invalid(
+            `Cannot set the trace clock to "${name}": there are ${TRACE_CLOCKS.join(", ")}`,
+          );
+        }
+        ftrace.traceClock = name as TraceClockName;
+      },
+    },
+    timestamp_mode: textFile(() => "[delta] absolute\n"),
+    tracing_thresh: numberFile(
+      "tracing_thresh",
+      () => ftrace.tracingThresh,
+      (threshold) => void (ftrace.tracingThresh = threshold),
+    ),
+    tracing_cpumask: {
+      read: () => `${maskOf(buffer.cpumask, harts).toString(16)}\n`,
+      write(text) {
+        if (text !== "") buffer.cpumask = parseMask(text, harts);
+      },
+    },
+    buffer_size_kb: sizeFile(state),
+    buffer_total_size_kb: textFile(() => {
+      const total = (kibOf: (hart: number) => number) =>
+        machine.harts.reduce((sum, { id }) => sum + kibOf(id), 0);
+      const full = total((id) => buffer.kibOf(id));
+      return state.expanded
+        ? `${total((id) => wholeKib(buffer.kibOf(id)))}\n`
+        : `${total(() => UNEXPANDED_KIB)} (expanded: ${full})\n`;
+    }),
+    ...subBufferFiles(state),
+    free_buffer: {
+      write() {
+        if (state.options["disable_on_free"]) buffer.on = false;
+        buffer.resize(1);
+        buffer.clear();
+        state.expanded = true;
+      },
+    },
+    trace_marker: {
+      write(text) {
+        if (text === "") return;
+        const bytes = new TextEncoder().encode(text);
+        const kept = bytes.length > LARGEST_MARKER
+          ? new TextDecoder().decode(bytes.subarray(0, LARGEST_MARKER))
+          : text;
+        ftrace.traceMarkWrite(kept);
+      },
+    },
+    trace_marker_raw: { write: (text) => writeRaw(state, text) },
+    saved_cmdlines: textFile(() =>
+      state.options["record-cmd"] ? `${machine.pid} ${machine.comm}\n` : ""
+    ),
+    ...savedSizeFile(),
+    saved_tgids: textFile(() =>
+      state.options["record-tgid"] ? `${machine.pid} ${machine.pid}\n` : ""
+    ),
+    printk_formats: textFile(() => ""),
   };
   for (const { id } of machine.harts) {
-    files[`per_cpu/cpu${id}/trace`] = traceFile(id);
-    files[`per_cpu/cpu${id}/stats`] = textFile(() => statisticsText(state, id));
+    const folder = `per_cpu/cpu${id}`;
+    files[`${folder}/trace`] = traceFile(state, id);
+    files[`${folder}/trace_pipe`] = pipeFile(state, id);
+    files[`${folder}/stats`] = textFile(() => statisticsText(state, id));
+    files[`${folder}/buffer_size_kb`] = sizeFile(state, id);
   }
   return files;
 }
 
-function traceText(state: TraceState, hart?: number): string {
-  const { ftrace, options, currentTracer } = state;
-  const events = hart === undefined ? ftrace.buffer.all() : ftrace.buffer.events(hart);
-  return [...printKernelText(events, liveTraceSettings(ftrace, currentTracer, options, hart))].join(
-    "",
-  );
+function traceFile(state: TraceState, hart?: number): ControlFile {
+  const { ftrace } = state;
+  const { buffer } = ftrace;
+  return {
+    read() {
+      const events = hart === undefined ? buffer.all() : buffer.events(hart);
+      const settings = liveTraceSettings(ftrace, state.currentTracer, state.options, hart);
+      return [...printKernelText(events, settings)].join("");
+    },
+    write(_text, { append }) {
+      if (!append) buffer.clear(hart);
+    },
+  };
+}
+
+/** Takes out what there is; a reader in the kernel would then wait for more. */
+function pipeFile(state: TraceState, hart?: number): ControlFile {
+  const { ftrace } = state;
+  return {
+    read() {
+      const settings = liveTraceSettings(ftrace, state.currentTracer, state.options, hart);
+      const taken = function* () {
+        for (;;) {
+          const event = ftrace.buffer.read(hart);
+          if (!event) return;
+          yield event;
+        }
+      };
+      return [...printKernelText(taken(), settings, { header: false })].join("");
+    },
+  };
+}
+
+/** The size that is read of a ring that was made `kib` large: whole sub-buffers, at least two. */
+function wholeKib(kib: number): number {
+  return Math.floor(Math.max(2, Math.ceil(kib * 1024 / SUB_BUFFER)) * SUB_BUFFER / 1024);
+}
+
+/** `buffer_size_kb`, of all harts or of one. */
+function sizeFile(state: TraceState, hart?: number): ControlFile {
+  const { buffer, machine } = state.ftrace;
+  return {
+    read() {
+      const sizes = new Set(machine.harts.map(({ id }) => buffer.kibOf(id)));
+      if (hart === undefined && sizes.size > 1) return "X\n";
+      const kib = buffer.kibOf(hart ?? 0);
+      if (state.expanded) return `${wholeKib(kib)}\n`;
+      return `${UNEXPANDED_KIB}${hart === undefined ? ` (expanded: ${kib})` : ""}\n`;
+    },
+    write(text) {
+      if (text === "") return;
+      const kib = parseNumber(text, "buffer_size_kb");
+      if (kib === 0n) throw invalid("Cannot make a buffer of 0 KiB: it holds at least one event");
+      if (kib > LARGEST_KIB) {
+        throw new TracefsError(
+          "ENOMEM",
+          "write",
+          `Cannot make a buffer of ${kib} KiB: ${LARGEST_KIB} is the most here`,
+        );
+      }
+      buffer.resize(Number(kib), hart);
+      state.expanded = true;
+    },
+  };
+}
+
+function subBufferFiles(state: TraceState): ControlFiles {
+  let percent = 50;
+  return {
+    buffer_percent: {
+      read: () => `${percent}\n`,
+      write(text) {
+        if (text === "") return;
+        const value = parseNumber(text, "buffer_percent");
+        if (value > 100n) throw invalid(`Cannot set buffer_percent to ${value}: it is at most 100`);
+        percent = Number(value);
+      },
+    },
+    buffer_subbuf_size_kb: {
+      read: () => `${state.subBufferKib}\n`,
+      write(text) {
+        if (text === "") return;
+        const kib = parseNumber(text, "buffer_subbuf_size_kb");
+        if (kib < 1n || kib > 512n) {
+          throw invalid(`Cannot make sub-buffers of ${kib} KiB: they are 4 to 512`);
+        }
+        state.subBufferKib = Math.max(4, 2 ** Math.ceil(Math.log2(Number(kib))));
+      },
+    },
+  };
+}
+
+function savedSizeFile(): ControlFiles {
+  let size = 6552;
+  return {
+    saved_cmdlines_size: {
+      read: () => `${size}\n`,
+      write(text) {
+        if (text === "") return;
+        const value = parseNumber(text, "saved_cmdlines_size");
+        if (value < 1n || value > 32768n) {
+          throw invalid(`Cannot keep ${value} names of tasks: 1 to 32768 can be`);
+        }
+        size = Number(value);
+      },
+    },
+  };
+}
+
+function maskOf(mask: number, harts: number): bigint {
+  return BigInt.asUintN(harts, BigInt(mask));
+}
+
+/** Hexadecimal digits in groups of eight, as `bitmap_parse` takes them. */
+function parseMask(text: string, harts: number): number {
+  const digits = text.trim();
+  if (!/^[0-9a-f]{1,8}(,[0-9a-f]{1,8})*$/i.test(digits)) {
+    throw invalid(`Cannot set tracing_cpumask to "${digits}": it takes hexadecimal digits`);
+  }
+  const groups = digits.split(",");
+  const mask = BigInt(`0x${groups.map((group) => group.padStart(8, "0")).join("")}`);
+  if (mask >= 1n << BigInt(harts)) {
+    throw new TracefsError(
+      "EOVERFLOW",
+      "write",
+      `Cannot set tracing_cpumask to ${digits}: there are ${harts} harts`,
+    );
+  }
+  return Number(mask);
+}
+
+/** Four bytes of a number and the data behind them; characters stand for bytes. */
+function writeRaw({ ftrace, options }: TraceState, text: string): void {
+  if (text === "") return;
+  const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+  if (!options.markers) {
+    throw invalid("Cannot write a marker: the trace option markers is off");
+  }
+  if (bytes.length < 4 || bytes.length > LARGEST_MARKER) {
+    throw invalid(
+      `Cannot write ${bytes.length} bytes as a raw marker: it is a number of 4 bytes and up to ${
+        LARGEST_MARKER - 4
+      } of data`,
+    );
+  }
+  const hart = ftrace.machine.harts[0]!;
+  ftrace.record({
+    type: "raw_data",
+    time: hart.now(),
+    cpu: hart.id,
+    pid: ftrace.machine.pid,
+    flags: 0,
+    preemptCount: 0,
+    id: new DataView(bytes.buffer).getUint32(0, true),
+    bytes: bytes.slice(4),
+  });
 }
 
 function statisticsText({ ftrace }: TraceState, hart: number): string {
-  const { entries, overrun, bytes, dropped } = ftrace.buffer.statistics(hart);
-  const [oldest] = ftrace.buffer.events(hart);
+  const { entries, overrun, bytes, dropped, oldest, read } = ftrace.buffer.statistics(hart);
   return bufferStatisticsText({
     entries,
     overrun,
     commitOverrun: 0,
     bytes,
-    oldest: oldest?.time ?? 0n,
+    oldest,
     now: ftrace.machine.harts[hart]!.now(),
     dropped,
-    read: 0,
+    read,
+    clock: liveTraceSettings(ftrace, "nop").clock,
   });
 }

@@ -31,6 +31,8 @@ export interface TraceState {
   readonly options: TraceOptions;
   /** Whether the buffer has its full size: it is small until a tracer needs it. */
   expanded: boolean;
+  /** Size of the kernel's sub-buffers, KiB. */
+  subBufferKib: number;
   /** Sets one trace option. */
   setOption(name: TraceOptionName, value: boolean): void;
   /** Writes `current_tracer`. @throws {TracefsError} EINVAL for an unknown one. */
@@ -82,6 +84,7 @@ export function createTraceState(
       return ftrace.traceOptions.values;
     },
     expanded: false,
+    subBufferKib: 4,
     setOption(name, value) {
       ftrace.traceOptions.set(name, value);
     },

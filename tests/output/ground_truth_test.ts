@@ -200,6 +200,7 @@ const FIELDS: Readonly<Record<(TraceEvent | LostEvents)["type"], readonly string
     ...["func", "depth", "callTime", "returnTime", "overrun", "returnValue", "unwound"],
   ],
   print: [...COMMON, "ip", "text"],
+  raw_data: [...COMMON, "id", "bytes"],
   kernel_stack: [...COMMON, "callers"],
   user_stack: [...COMMON, "callers"],
   sys_enter: [...COMMON, "name", "args"],

@@ -4,6 +4,15 @@ import { KERNELS, truth, withFiles } from "./guest.ts";
 
 /** Files whose text at boot does not depend on what is traced. */
 const AT_BOOT = [
+  "buffer_percent",
+  "buffer_size_kb",
+  "buffer_subbuf_size_kb",
+  "buffer_total_size_kb",
+  "saved_cmdlines_size",
+  "timestamp_mode",
+  "trace_clock",
+  "tracing_cpumask",
+  "tracing_thresh",
   "current_tracer",
   "max_graph_depth",
   "set_ftrace_filter",
