@@ -82,6 +82,8 @@ export {
 } from "./lib/patcher/patcher.ts";
 export type { SchemeName, Site, SiteScheme, Target, Write } from "./lib/patcher/scheme.ts";
 export { FtraceRegs, type PartialRegs, type PtRegs } from "./lib/trampoline/ftrace_regs.ts";
+export { ENTRY_REGISTERS, type EntryRegister, type Poison } from "./lib/trampoline/poison.ts";
+export { staticChainFunctions } from "./lib/ftrace/static_chain.ts";
 export type { FrameLayout, ReturnLayout } from "./lib/trampoline/frame.ts";
 export type { PathCost, Trampolines, TrampolineSymbols } from "./lib/trampoline/caller.ts";
 export { createFtrace, type Ftrace, type FtraceOptions } from "./lib/ftrace/ftrace.ts";

@@ -173,6 +173,11 @@ export const PROGRAMS: readonly Program[] = [
   }),
   hosted("posix_p84", sources("posix.c"), P84, { runs: POSIX_RUNS }),
   hosted("settings_p84", sources("settings.c"), P84),
+  // Without -fno-pic nothing is reached through gp.
+  hosted("registers_p84", sources("registers.c"), P84, {
+    compile: ["-Wno-pedantic", "-fno-pic"],
+    runs: [{}, { args: ["chain"] }, { args: ["floats"] }],
+  }),
   small("sample_p84", "sample.c", P84, [{}]),
   small("sample_p4", "sample.c", P4, [{}]),
   small("sample_without_sites", "sample.c", WITHOUT_SITES, [{}]),

@@ -19,6 +19,7 @@ export function helpText(): string {
   deno run -A trace.ts [run] [options] PROGRAM [ARGS…]     trace PROGRAM
   deno run -A trace.ts shell [options] PROGRAM [ARGS…]     type at its control files
   deno run -A trace.ts list functions|sites PROGRAM        what can be traced, and how
+  deno run -A trace.ts list registers PROGRAM              what is live at an entry, and kept
   deno run -A trace.ts list --why NAME PROGRAM             why something cannot be traced
   deno run -A trace.ts list plugins|options                what there is to trace with
   deno run -A trace.ts -p NAME --help                      a tracer, its options, an example

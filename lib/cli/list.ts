@@ -15,6 +15,7 @@ import {
   traceOptionsOf,
 } from "../../mod.ts";
 import { print, say } from "./host.ts";
+import { registerRows } from "./list_registers.ts";
 import { whyText } from "./list_why.ts";
 import { allTracers } from "./load_tracer.ts";
 import { readProgram } from "./program.ts";
@@ -28,6 +29,7 @@ const LISTINGS: Readonly<
 > = {
   functions: listFunctions,
   sites: listSites,
+  registers: listRegisters,
   plugins: listPlugins,
   options: listOptions,
 };
@@ -145,6 +147,16 @@ async function listSites(
       on: wordsText(words?.on),
     };
   });
+}
+
+async function listRegisters(
+  context: CommandContext,
+  path: string | undefined,
+): Promise<readonly Row[]> {
+  const ftrace = await prepare(context, path);
+  const { era, eraReason } = ftrace;
+  if (!context.args.switches.has("quiet")) say(context.host, `era ${era.name}: ${eraReason}`);
+  return registerRows(ftrace);
 }
 
 function kindText({ kind, reason }: DynFtrace): string {

@@ -131,6 +131,13 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     help: "the reference, or the WASM interpreter (interp, the default)",
   },
   {
+    name: "poison",
+    value: "REGISTER",
+    repeats: true,
+    group: "How",
+    help: "let trampolines overwrite it, to see who needs it; `list registers` has the table",
+  },
+  {
     name: "charge-tracing",
     group: "How",
     help: "let tracing cost the guest time, as on a real machine",

@@ -56,7 +56,7 @@ async function readFile(path: string): Promise<Uint8Array> {
     return await Deno.readFile(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-      const hint = ["functions", "sites", "plugins", "options"].includes(path)
+      const hint = ["functions", "sites", "registers", "plugins", "options"].includes(path)
         ? `; to list them: list ${path}`
         : "";
       throw new ProgramError(127, `Cannot run ${path}: there is no such file${hint}`);

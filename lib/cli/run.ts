@@ -187,6 +187,7 @@ export function ftraceOptions({ values, switches, lists }: CliArguments): {
   readonly strict: boolean;
   readonly virtual: boolean;
   readonly trampoline: "guest" | "fast";
+  readonly poison: readonly string[];
   readonly bufferKib: number;
   readonly bufferMode: "drain" | "drop" | "overwrite";
 } {
@@ -196,6 +197,7 @@ export function ftraceOptions({ values, switches, lists }: CliArguments): {
     strict: switches.has("strict"),
     virtual: switches.has("virtual"),
     trampoline: values["trampoline"] === "guest" ? "guest" : "fast",
+    poison: lists["poison"] ?? [],
     bufferKib: numberOf(values, "buffer-size", 1) ?? 1408,
     bufferMode: values["output"] !== undefined
       ? "drain"

@@ -11,6 +11,7 @@
  *
  * @module
  */
+import type { ThunkWriter } from "../engine/thunk.ts";
 import type { Hart } from "../hart/hart.ts";
 import type { Machine } from "../machine/machine.ts";
 import { PAGE_SIZE, WRITE } from "../memory/memory.ts";
@@ -19,6 +20,7 @@ import { NOP4 } from "../patcher/scheme.ts";
 import type { PathCost } from "../trampoline/caller.ts";
 import type { FrameLayout } from "../trampoline/frame.ts";
 import { FtraceRegs, returnFrame } from "../trampoline/ftrace_regs.ts";
+import { applyPoison } from "../trampoline/poison.ts";
 import { type RecordingState, writeRecordingThunk } from "./recording_thunk.ts";
 import { LITERAL_OFFSET, OPS_SLOT, type TracingArea } from "./tracing_area.ts";
 
@@ -79,6 +81,8 @@ export function createCallPaths(
   const { view } = memory;
   const { trampolines } = area;
   const { symbols, frame, regsFrame, cost } = trampolines;
+  const { poison } = trampolines;
+  const isPoisoned = poison.x.length + poison.f.length > 0;
   const back = returnFrame(trampolines.returnFrame);
   const returned = new FtraceRegs(memory, back);
 
@@ -143,6 +147,7 @@ export function createCallPaths(
     take(at, layout.t1, x32, T1);
     const direct = layout.t1 !== undefined && (x32[T1 * 2] !== 0 || x32[T1 * 2 + 1] !== 0);
     hart.goToRegister(direct ? T1 : T0);
+    if (isPoisoned && !direct) applyPoison(poison, hart.x, hart.f);
   };
   const leaveFast = (hart: Hart) => {
     const sp = low(hart, SP);
@@ -167,14 +172,16 @@ export function createCallPaths(
   };
   if (!guest) {
     const entry = Number(symbols.ftrace_caller);
+    const emit = (thunk: ThunkWriter) => {
+      const literalOffset = area.literals ? LITERAL_OFFSET : undefined;
+      const { ipOffset, clobbersT4 } = trampolines;
+      const caller = { frame, cost: cost.caller, ipOffset, literalOffset, clobbersT4 };
+      writeRecordingThunk(thunk, caller, recording);
+    };
+    // The recording thunk knows nothing of poison.
     engine.hook(entry, {
       host: (hart) => enterFast(hart, frame, cost.caller),
-      emit(thunk) {
-        const literalOffset = area.literals ? LITERAL_OFFSET : undefined;
-        const { ipOffset, clobbersT4 } = trampolines;
-        const caller = { frame, cost: cost.caller, ipOffset, literalOffset, clobbersT4 };
-        writeRecordingThunk(thunk, caller, recording);
-      },
+      ...(isPoisoned ? {} : { emit }),
     });
     engine.hook(Number(symbols.return_to_handler), { host: leaveFast });
     if (symbols.ftrace_regs_caller !== undefined && regsFrame && cost.regsCaller) {
@@ -220,6 +227,7 @@ export function createCallPaths(
       handlers.virtual(hart, record, low(hart, SP), at, layout);
       restore(hart, at, layout);
       hart.pc = view.getBigUint64(at + layout.epc, true);
+      if (isPoisoned) applyPoison(poison, hart.x, hart.f);
     },
   };
 }

@@ -16,6 +16,7 @@ import type { Hart } from "../hart/hart.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
 import { describe, refusePromise } from "./callbacks.ts";
+import { parsePoison } from "../trampoline/poison.ts";
 import { chooseEra, type Era, type EraName, ERAS } from "./era.ts";
 import { HIDDEN_BY_RETURN_TRAMPOLINE, type TraceEvent } from "./events.ts";
 import { Fgraph, type FgraphOps } from "./fgraph.ts";
@@ -65,6 +66,11 @@ export interface FtraceOptions {
   readonly virtual?: boolean | undefined;
   /** `guest` makes harts execute the real trampolines. */
   readonly trampoline?: "guest" | "fast" | undefined;
+  /**
+   * Registers, by name, that trampolines overwrite before they go on: to show which are live at an
+   * entry. The fast path does the same.
+   */
+  readonly poison?: readonly string[] | undefined;
   /** Size of each hart's ring, KiB. */
   readonly bufferKib?: number | undefined;
   /** What a full ring does. */
@@ -173,7 +179,11 @@ export interface Ftrace extends TraceArray {
   report(line: string): void;
 }
 
-/** Sets ftrace up on a machine that has not run yet. @throws {RangeError} For a buffer of no size. */
+/**
+ * Sets ftrace up on a machine that has not run yet.
+ *
+ * @throws {RangeError} For a buffer of no size, or a register that cannot be poisoned.
+ */
 export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftrace {
   const report = options.report ?? (() => {});
   const strict = options.strict ?? false;
@@ -214,6 +224,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     strict,
     virtual: options.virtual ?? false,
     guestTrampoline: options.trampoline === "guest",
+    poison: parsePoison(options.poison ?? []),
     buffer,
     recordFunction: createFunctionTrace({
       buffer,

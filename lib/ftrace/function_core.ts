@@ -17,6 +17,7 @@ import { Patcher, type SiteChange } from "../patcher/patcher.ts";
 import type { Target } from "../patcher/scheme.ts";
 import type { FrameLayout } from "../trampoline/frame.ts";
 import { FtraceRegs } from "../trampoline/ftrace_regs.ts";
+import type { Poison } from "../trampoline/poison.ts";
 import { createCallPaths, type TracedCall } from "./call_paths.ts";
 import { describe, refusePromise } from "./callbacks.ts";
 import type { Era } from "./era.ts";
@@ -49,6 +50,8 @@ export interface FunctionCoreOptions {
   readonly virtual: boolean;
   /** Harts execute the real trampolines. */
   readonly guestTrampoline: boolean;
+  /** Registers that trampolines overwrite. */
+  readonly poison: Poison;
   /** Where the function tracer's events go. */
   readonly buffer: RingBuffer;
   /** Records one call, as the function tracer's callback does. */
@@ -119,7 +122,7 @@ export function createFunctionCore(
   options: FunctionCoreOptions,
 ): FunctionCore {
   const { memory } = machine;
-  const area = createTracingArea(machine, era.name, era.opsLiteral);
+  const area = createTracingArea(machine, era.name, era.opsLiteral, options.poison);
   const { symbols, frame } = area.trampolines;
   const records = createRecords(machine, era, {
     strict: options.strict,

@@ -19,6 +19,7 @@ import {
   OPS_SIZE,
   type Trampolines,
 } from "../trampoline/caller.ts";
+import type { Poison } from "../trampoline/poison.ts";
 import type { EraName } from "./era.ts";
 
 /** The host call (custom-0), legal in the tracing range only. */
@@ -58,13 +59,18 @@ export interface TracingArea {
 }
 
 /** Lays out and fills the tracing range. */
-export function createTracingArea(machine: Machine, era: EraName, literals: boolean): TracingArea {
+export function createTracingArea(
+  machine: Machine,
+  era: EraName,
+  literals: boolean,
+  poison: Poison,
+): TracingArea {
   const { memory, tracing } = machine;
   const text = tracing.allocate(PAGE, READ | EXECUTE);
   const stubs = tracing.allocate(MAX_OPS * 4, READ | EXECUTE);
   const data = tracing.allocate(PAGE, READ);
   const structs = tracing.allocate(MAX_OPS * OPS_SIZE, READ);
-  const trampolines = buildTrampolines(era, BigInt(text), BigInt(data));
+  const trampolines = buildTrampolines(era, BigInt(text), BigInt(data), poison);
   if (trampolines.bytes.length > PAGE) {
     throw new RangeError("Cannot place the trampolines: more than a page");
   }

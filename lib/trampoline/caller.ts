@@ -21,6 +21,7 @@ import {
   type ReturnLayout,
   SHORT_RETURN,
 } from "./frame.ts";
+import { type Poison, poisonedExit } from "./poison.ts";
 
 /** The name of a set of trampolines. */
 export type TrampolineName = "regs" | "args" | "preset" | "call-ops";
@@ -91,6 +92,8 @@ export interface Trampolines {
   readonly clobbersT4: boolean;
   /** Whether t1 is loaded from its slot and, if not 0, leads on. */
   readonly usesT1: boolean;
+  /** What it overwrites on the way back to a function. */
+  readonly poison: Poison;
   /** What a traced call costs. */
   readonly cost: {
     /** Through `ftrace_caller`. */
@@ -301,16 +304,19 @@ const FORMS: Readonly<Record<TrampolineName, Form>> = {
   },
 };
 
+const NO_POISON: Poison = { x: [], f: [] };
+
 /** Assembles a set for `origin`, its words at `dataOrigin`. */
 export function buildTrampolines(
   name: TrampolineName,
   origin: bigint,
   dataOrigin: bigint,
+  poison: Poison = NO_POISON,
 ): Trampolines {
   const form = FORMS[name];
   const words = Object.fromEntries(form.words.map((word, k) => [word, dataOrigin + BigInt(8 * k)]));
   const source = [
-    ...form.callers(),
+    ...form.callers().flatMap((line) => line === "jr t0" ? poisonedExit(poison) : [line]),
     "ftrace_stub:",
     "ret",
     "ftrace_stub_direct_tramp:",
@@ -362,6 +368,7 @@ export function buildTrampolines(
     ipOffset: form.ipOffset,
     clobbersT4: form.clobbersT4,
     usesT1: form.usesT1,
+    poison,
     cost: {
       caller: path("ftrace_caller", "ftrace_caller_back", regsCaller ?? stub, untaken),
       regsCaller: regsCaller === undefined

@@ -47,3 +47,17 @@ Deno.test("list --why without a name, or for two programs, says how it is writte
   const two = await hartrace(["list", "--why", "bill", fixture("mixed"), fixture("mixed")]);
   assertEquals(two.code, 125);
 });
+
+Deno.test("list registers prints the live-register table and the functions that take a chain in t2", async (t) => {
+  const { code, stdout } = await hartrace(["list", "-q", "registers", fixture("registers_p84")]);
+  assertEquals(code, 0);
+  await assertSnapshot(t, stdout);
+});
+
+Deno.test("--poison overwrites a register in every trampoline", async () => {
+  const args = ["-q", "-p", "function", "--poison", "a0", fixture("sample_p84")];
+  assertMatch((await hartrace(args)).stderr, /SIGSEGV|signal/);
+  const wrong = await hartrace(["--poison", "zero", fixture("sample_p84")]);
+  assertEquals(wrong.code, 125);
+  assertMatch(wrong.stderr, /Cannot poison zero: it is no register that can be written/);
+});
