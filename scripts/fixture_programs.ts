@@ -52,6 +52,12 @@ export interface GoldenTree {
   readonly program: string;
 }
 
+/** What `workloads.c` can do. */
+export const WORKLOADS = [
+  ...["primes", "fibonacci", "multiply", "mandelbrot", "sort"],
+  ...["copy", "checksum", "divide", "dispatch", "atomics"],
+] as const;
+
 const P4 = ["-fpatchable-function-entry=4", "-falign-functions=4"];
 const P84 = ["-fpatchable-function-entry=8,4", "-falign-functions=8"];
 const P4_UNALIGNED = ["-fpatchable-function-entry=4", "-fno-align-functions"];
@@ -188,6 +194,7 @@ export const PROGRAMS: readonly Program[] = [
   small("fault_p84", "fault.c", P84, [{}]),
   small("wild_jump_p84", "wild_jump.c", P84, [{}]),
   small("recurse_p84", "recurse.c", P84, [{}]),
+  small("workloads_p84", "workloads.c", P84, WORKLOADS.map((name) => ({ args: [name] }))),
   small("spin_p84", "spin.c", P84, []),
   {
     ...small("mixed", "mixed.c", P84, [{}]),
