@@ -186,6 +186,7 @@ export type {
   ProbePlace,
 } from "./lib/ftrace/kprobe.ts";
 export type { Kprobes } from "./lib/ftrace/kprobes.ts";
+export type { KprobeEvent, KprobeEvents } from "./lib/ftrace/kprobe_events.ts";
 export {
   type Kretprobe,
   KRETPROBE_MAX_DATA_SIZE,

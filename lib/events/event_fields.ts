@@ -121,7 +121,9 @@ export function layoutFields(
     const alignment = options.packed ? 1 : shape.dynamic ? 4 : shape.elementSize;
     const offset = Math.ceil(at / alignment) * alignment;
     at = offset + shape.size;
-    return { name, offset, ...shape };
+    // A probe's string counts as signed, which only its format file shows.
+    const signed = shape.signed || (options.packed === true && shape.dynamic && text === "string");
+    return { name, offset, ...shape, signed };
   });
 }
 

@@ -31,6 +31,8 @@ export interface Era {
   readonly hasFprobe: boolean;
   /** Whether `register_ftrace_direct` can point a site at a function of the caller's. */
   readonly hasDirectCalls: boolean;
+  /** Whether events are recorded in an NMI's context, as a breakpoint's is (`ARCH_HAVE_NMI_SAFE_CMPXCHG`). */
+  readonly recordsInNmi: boolean;
   /** What it says to a kprobe on a site. */
   readonly kprobes: KprobeRules;
   /** Whether its function and graph events have room for arguments; their numbers and layouts go with it. */
@@ -64,6 +66,7 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     hasDirectCalls: true,
     hasEventArgs: false,
     hasHist: false,
+    recordsInNmi: false,
     kprobes: { ...TWO_WORDS, 0: { onFtrace: true } },
   },
   args: {
@@ -79,6 +82,7 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     kprobes: TWO_WORDS,
     hasEventArgs: false,
     hasHist: false,
+    recordsInNmi: false,
   },
   preset: {
     name: "preset",
@@ -92,6 +96,7 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     kprobes: ONE_WORD,
     hasEventArgs: true,
     hasHist: true,
+    recordsInNmi: true,
   },
   "call-ops": {
     name: "call-ops",
@@ -105,6 +110,7 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     kprobes: ONE_WORD,
     hasEventArgs: true,
     hasHist: true,
+    recordsInNmi: true,
   },
 };
 

@@ -47,7 +47,11 @@ export interface TraceEventFile {
 }
 
 /** Makes the file of an event that is not enabled, or of a built-in one, which always is. */
-export function createEventFile(description: EventDescription, isBuiltIn: boolean): TraceEventFile {
+export function createEventFile(
+  description: EventDescription,
+  isBuiltIn: boolean,
+  changed: (file: TraceEventFile) => void = () => {},
+): TraceEventFile {
   /** Whether it occurs at all, recorded or not. */
   let occurs = isBuiltIn;
   let softDisabled = false;
@@ -67,6 +71,7 @@ export function createEventFile(description: EventDescription, isBuiltIn: boolea
         if (holders === 0) occurs = false;
         softDisabled = holders > 0;
       }
+      changed(file);
     },
     get softDisabled() {
       return softDisabled;
@@ -90,6 +95,7 @@ export function createEventFile(description: EventDescription, isBuiltIn: boolea
       if (holders++ === 0 && !occurs) {
         softDisabled = true;
         occurs = true;
+        changed(file);
       }
       let held = true;
       return {
@@ -99,6 +105,7 @@ export function createEventFile(description: EventDescription, isBuiltIn: boolea
           if (--holders > 0 || !softDisabled) return;
           softDisabled = false;
           occurs = isBuiltIn;
+          changed(file);
         },
       };
     },

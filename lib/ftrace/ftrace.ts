@@ -39,6 +39,7 @@ import { createFunctionTrace } from "./function_trace.ts";
 import { createGraphTrace, type GraphTrace } from "./graph_trace.ts";
 import { createGuestView, type GuestView } from "./guest_view.ts";
 import { createKprobeCheck, type Kprobe } from "./kprobe.ts";
+import { createKprobeEvents, type KprobeEvents } from "./kprobe_events.ts";
 import { createKprobes, type Kprobes } from "./kprobes.ts";
 import { createLivepatch, type Livepatch } from "./livepatch.ts";
 import { createKretprobes, type Kretprobe, type Kretprobes } from "./kretprobe.ts";
@@ -147,6 +148,8 @@ export interface Ftrace extends TraceArray {
   readonly kprobes: Kprobes;
   /** Probes an instruction (`register_kprobe`). @throws {FtraceError} By the era's table; ENOENT for an unknown symbol. */
   registerKprobe(kp: Kprobe): Disposable;
+  /** Events on kprobes and kretprobes: `kprobe_events` and `kprobe_profile`. */
+  readonly kprobeEvents: KprobeEvents;
   /** Kretprobes: enabling and disabling them. */
   readonly kretprobes: Kretprobes;
   /** Probes a function's return (`register_kretprobe`). @throws {FtraceError} As a kprobe at its entry; EINVAL elsewhere. */
@@ -411,6 +414,16 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
   const kprobes = createKprobes({ machine, core, check, report });
   const prepare = watchUnwinders;
   const kretprobes = createKretprobes({ machine, kprobes, rethook, prepare, report });
+  const kprobeEvents = createKprobeEvents({
+    machine,
+    era,
+    kprobes,
+    kretprobes,
+    traceEvents,
+    symbol: (address) => machine.symbols.at(address)?.symbol,
+    report,
+    fault: () => {},
+  });
 
   const symbol = (address: bigint) =>
     address === rethook.trampoline
@@ -553,6 +566,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     unregisterFprobe,
     kprobes,
     kretprobes,
+    kprobeEvents,
     registerKprobe: (kp) => kprobes.register(kp),
     registerKretprobe: (rp) => kretprobes.register(rp),
     why,

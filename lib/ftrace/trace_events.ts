@@ -57,6 +57,10 @@ export interface EventDefinition<F extends FieldDeclarations = FieldDeclarations
   readonly enabled?: boolean;
   /** Lays fields out without gaps, as in the events of probes. */
   readonly packed?: boolean;
+  /** What the format file says of printing, if `print` does not tell. */
+  readonly printFormat?: string;
+  /** Told when {@linkcode TraceEventFile.isLive} may have changed. */
+  readonly changed?: (file: TraceEventFile) => void;
 }
 
 /** An event of one's own. Disposing it takes it out of the trace's events; what it recorded stays. */
@@ -66,11 +70,16 @@ export interface Event<F extends FieldDeclarations = FieldDeclarations> extends 
   /** Whether emitting has any effect now: ask before costly values are found out. */
   readonly isLive: boolean;
   /**
-   * The event occurs, on `hart` (the first by default), now.
+   * The event occurs, on `hart` (the first by default), now, in a task's context unless `context`
+   * says otherwise.
    *
    * @throws {TypeError} If a value is missing or does not fit its field.
    */
-  emit(values: { readonly [K in keyof F]: EventValue }, hart?: Hart): void;
+  emit(
+    values: { readonly [K in keyof F]: EventValue },
+    hart?: Hart,
+    context?: Pick<EventCommon, "flags" | "preemptCount">,
+  ): void;
 }
 
 /** What {@linkcode createTraceEvents} needs of its surroundings. */
@@ -146,26 +155,27 @@ export function createTraceEvents(host: TraceEventsHost): TraceEvents {
         name,
         id: nextId,
         fields,
-        printFormat: printFormatOf(format, fields),
+        printFormat: definition.printFormat ?? printFormatOf(format, fields),
       };
       const toText: PrintEvent = typeof print === "function"
         ? (values) => print(values as Parameters<typeof print>[0])
         : compilePrint(format, fields);
       nextId++;
-      const file = createEventFile(description, false);
-      file.enabled = definition.enabled ?? true;
+      const file = createEventFile(description, false, definition.changed);
+      if (definition.enabled ?? true) file.enabled = true;
       files = [...files, file];
       return {
         file,
         get isLive() {
           return file.isLive;
         },
-        emit(given, hart = host.harts[0]!) {
+        emit(given, hart = host.harts[0]!, context) {
           if (!file.isLive) return;
           const values = normalizeValues(fields, given);
           file.occur({ hart, values }, () =>
             host.record({
               ...stamp(hart),
+              ...context,
               type: "event",
               name,
               description,
@@ -176,7 +186,7 @@ export function createTraceEvents(host: TraceEventsHost): TraceEvents {
             }));
         },
         [Symbol.dispose]() {
-          file.enabled = false;
+          if (file.isLive) file.enabled = false;
           files = files.filter((each) => each !== file);
         },
       };

@@ -1,0 +1,261 @@
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assertSnapshot } from "@std/testing/snapshot";
+import { eventFormat } from "../../lib/events/event_format.ts";
+import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
+import { printKernelText } from "../../lib/output/kernel_text.ts";
+import { liveTraceSettings } from "../../lib/output/live_trace.ts";
+import { traceOptions } from "../../lib/output/trace_options.ts";
+import { readCaptureText } from "../output/captures.ts";
+import { traced } from "./guest.ts";
+import { makeFirmware, tracedFirmware } from "./made_guest.ts";
+
+const KERNELS = [["6.12", "args"], ["7.2", "call-ops"]] as const;
+const ENGINES = ["ref", "interp"] as const;
+const ERRNO: Readonly<Record<string, string>> = {
+  "Invalid argument": "EINVAL",
+  "Invalid or incomplete multibyte or wide character": "EILSEQ",
+};
+
+/** Functions of the names that were probed in the kernels, with boundaries where theirs are. */
+function kernelFunctions() {
+  const body = "c.addi sp, -16\nc.addi sp, 16\nnop\nret";
+  return makeFirmware(
+    [{ name: "ksys_read", body }, { name: "vfs_read", body: "c.nop\nret" }],
+    "call f0",
+    // None of these is instrumented; the kernel does not let them be probed.
+    "__noinstr_text_start:\nhandle_exception: nop\ndo_trap_ecall_u: nop\nmemcpy: ret\n" +
+      "__noinstr_text_end:\nnop",
+  );
+}
+
+/** What a kernel answered to each write, and the sections behind. */
+function readBehaviour(kernel: "6.12" | "7.2") {
+  const text = readCaptureText(kernel, "kprobe_behaviour");
+  const writes = [...text.matchAll(/^--- kprobe_events <- (.*)\n(?:sh: write error: (.*)\n)?rc=/gm)]
+    .map(([, command, error]) => ({ command: command!, error: error && ERRNO[error]! }));
+  const section = (name: string) => {
+    const [, body] = new RegExp(`^--- ${name}\n((?:(?!--- ).*\n)*)`, "m").exec(text)!;
+    return body!;
+  };
+  return { writes, section };
+}
+
+Deno.test("kprobeEvents.write() answers each line of kprobe_behaviour as 6.12 and 7.2 did", () => {
+  for (const [kernel, era] of KERNELS) {
+    const { writes, section } = readBehaviour(kernel);
+    assertEquals(writes.length, 17, kernel);
+    const { ftrace } = tracedFirmware(kernelFunctions(), { era });
+    const { kprobeEvents } = ftrace;
+    for (const { command, error } of writes) {
+      let answer: string | undefined;
+      try {
+        kprobeEvents.write(command);
+      } catch (refused) {
+        if (!(refused instanceof FtraceError)) throw refused;
+        answer = refused.code;
+      }
+      assertEquals(answer, error, `${kernel}: ${command}`);
+    }
+    // The fourth argument has the parameter's name by BTF there.
+    const read = section("kprobe_events").replace("file=file", "arg4=$arg1");
+    assertEquals(kprobeEvents.read(), read, kernel);
+    const rows = (text: string) => text.trimEnd().split("\n").map((line) => line.slice(16)).sort();
+    assertEquals(rows(ftrace.kprobes.list()), rows(section("list")), kernel);
+  }
+});
+
+Deno.test("kprobe events have the format files that 6.12 and 7.2 printed", () => {
+  const commands = {
+    dd: "p:dd vfs_read+8",
+    e0: "p:e0 ksys_read",
+    e0a: "p:e0a ksys_read",
+    e4: "p:e4 ksys_read+4",
+    e8: "p:e8 ksys_read+8 fd=%a0 buf=%a1:x64 n=%a2:u64",
+    e10: "p:e10 ksys_read+10",
+    e12: "p:e12 ksys_read+12",
+    // What 7.2 found in BTF is written out.
+    r0: "r:r0 ksys_read ret=$retval:s64",
+    r1: "r:r1 vfs_read",
+    st: "p:st vfs_read $stack0 $comm +0(%a0):x64 file=$arg1",
+  };
+  for (const [kernel, era] of KERNELS) {
+    const text = readCaptureText(kernel, "kprobe_formats");
+    const { ftrace } = tracedFirmware(kernelFunctions(), { era });
+    let compared = 0;
+    for (
+      const [, name, format] of text.matchAll(/^== events\/kprobes\/(.*)\n((?:(?!== ).*\n)*)/gm)
+    ) {
+      const { event } = ftrace.kprobeEvents.write(commands[name as keyof typeof commands])!;
+      const printed = eventFormat(event.file.description).replace(/^ID: \d+/m, "ID: N");
+      assertEquals(printed.trimEnd(), format!.replace(/^ID: \d+/m, "ID: N").trimEnd(), name);
+      compared++;
+    }
+    assertEquals(compared, kernel === "6.12" ? 5 : 9);
+  }
+});
+
+Deno.test("kprobeEvents.profile() has the columns of kprobe_profile", () => {
+  for (const [kernel, era] of KERNELS) {
+    const lines = readCaptureText(kernel, "kprobe_profile").trimEnd().split("\n");
+    const { ftrace } = tracedFirmware(kernelFunctions(), { era });
+    ftrace.kprobeEvents.write("p:e8 ksys_read+8");
+    const expected = lines.find((line) => line.startsWith("  e8 "))!.replace("5", "0");
+    assertEquals(ftrace.kprobeEvents.profile(), `${expected}\n`);
+  }
+});
+
+async function recorded(
+  era: "regs" | "args" | "preset" | "call-ops",
+  engine: "ref" | "interp",
+  commands: readonly string[],
+) {
+  const guest = await traced("sample_p84", { era }, { engine });
+  const { ftrace } = guest;
+  for (const command of commands) ftrace.kprobeEvents.write(command)!.event.file.enabled = true;
+  await guest.run();
+  const settings = liveTraceSettings(ftrace, "nop", traceOptions());
+  const text = [...printKernelText(ftrace.events(), settings)].join("");
+  return { ...guest, text: text.replace(/^#.*\n/gm, ""), profile: ftrace.kprobeEvents.profile() };
+}
+
+Deno.test("kprobe events are recorded and printed as 7.2 prints them, on both engines", async (t) => {
+  const commands = [
+    "p:bill bill count=%a0:u64 sp=$stack +0($stack):x8 task=$comm",
+    "p:step bill+8 $stack0 first=%a0",
+    "r:coin common_coin ret=$retval:s64",
+    "p:shops/text print text=+0(%a0):string +0(%a0):char[3] back=%ra:symbol",
+  ];
+  const [ref, interp] = await Promise.all(
+    ENGINES.map((engine) => recorded("call-ops", engine, commands)),
+  );
+  assertEquals(ref!.text, interp!.text);
+  assertEquals(ref!.profile, interp!.profile);
+  assertMatch(ref!.text, /\[000\] \.\.Zff {4} *0\.\d{6}: bill: \(bill\+0x0\/0x\w+\) count=2 sp=0x/);
+  assertMatch(
+    ref!.text,
+    /\[000\] \.\.\.\.\. {4} *0\.\d{6}: coin: \(bill\+0x\w+\/0x\w+ <- common_coin\) ret=1350$/m,
+  );
+  assertMatch(
+    ref!.text,
+    /text: \(print\+0x0\/0x\w+\) text="total " arg2=\{'t','o','t'\} back=print/,
+  );
+  await assertSnapshot(t, ref!.profile);
+  await assertSnapshot(t, ref!.text.replaceAll(/0x[0-9a-f]{4,}/g, "0x…"));
+});
+
+Deno.test("args and regs: hits of breakpoints are counted and never recorded, which is said once", async () => {
+  for (const era of ["args", "regs"] as const) {
+    for (const engine of ENGINES) {
+      const { text, profile, reports } = await recorded(era, engine, [
+        "p:e8 bill+8 %a0",
+        "p:price price_of+8",
+      ]);
+      assertEquals(text, "");
+      assertEquals(
+        profile,
+        `  ${"e8".padEnd(44)}               2               0\n` +
+          `  ${"price".padEnd(44)}               5               0\n`,
+      );
+      assertEquals(reports.length, 1);
+      assertMatch(reports[0]!, /counted and not recorded.*kprobe_profile/);
+    }
+  }
+});
+
+Deno.test("regs: entry events come from ftrace and returns from a trampoline, so they are recorded", async () => {
+  for (const engine of ENGINES) {
+    const { text, reports } = await recorded("regs", engine, ["p:in bill n=%a0", "r:out bill"]);
+    assertEquals(text.match(/\.\.\.\.\. .*: in: \(bill\+0x0\/0x\w+\) n=0x[23]$/gm)?.length, 2);
+    assertEquals(text.match(/: out: \(program\+0x\w+\/0x\w+ <- bill\)$/gm)?.length, 2);
+    assertEquals(reports, []);
+  }
+});
+
+Deno.test("an event's enable file arms its probe; a removed one is gone, an enabled one is busy", async () => {
+  const { ftrace, machine } = await traced("sample_p84", { era: "call-ops" });
+  const { kprobeEvents } = ftrace;
+  const at = Number(ftrace.lookup("bill")) + 8;
+  const half = () => machine.memory.view.getUint16(at, true);
+  const original = half();
+  const { event } = kprobeEvents.write("p:e8 bill+8")!;
+  assertEquals(half(), original);
+  event.file.enabled = true;
+  assertEquals(half(), 0x9002);
+  assertEquals(assertThrows(() => kprobeEvents.write("-:e8"), FtraceError).code, "EBUSY");
+  event.file.enabled = false;
+  assertEquals(half(), original);
+  const soft = event.file.holdSoft();
+  assertEquals(half(), 0x9002);
+  soft[Symbol.dispose]();
+  assertEquals(half(), original);
+  assertEquals(kprobeEvents.write("-:kprobes/e8"), undefined);
+  assertEquals([kprobeEvents.read(), ftrace.kprobes.list()], ["", ""]);
+  assertEquals(assertThrows(() => kprobeEvents.write("-:e8"), FtraceError).code, "ENOENT");
+  kprobeEvents.write("p bill+8");
+  kprobeEvents.write("r5:mine/back bill%return $retval");
+  assertEquals(
+    kprobeEvents.read(),
+    "p:kprobes/p_bill_8 bill+8\nr5:mine/back bill arg1=$retval\n",
+  );
+  assertEquals(assertThrows(() => kprobeEvents.write("p bill+8"), FtraceError).code, "EEXIST");
+});
+
+Deno.test("kprobeEvents.write() points at what is wrong, in the kernel's words", async (t) => {
+  const { ftrace } = await traced("sample_p84", { era: "call-ops" });
+  // ^ marks the place, as in the kernel's selftest kprobe_syntax_errors.
+  const wrong = [
+    "p ^nosuch",
+    "p bill+^x",
+    "p:^/bar bill",
+    "p:^12345678901234567890123456789012345678901234567890123456789012345/bar bill",
+    "p:^foo.1/bar bill",
+    "p:^ bill",
+    "p:foo/^12345678901234567890123456789012345678901234567890123456789012345 bill",
+    "p:foo/^bar.1 bill",
+    "p:foo/bar^",
+    "p^5:bar bill",
+    "r^5000 bill",
+    "r ^bill+8",
+    "p bill^%suffix",
+    "p ^bill+4",
+    "p ^bill+2",
+    "p bill ^$retval",
+    "p bill ^$stack10000",
+    "p bill ^$arg10",
+    "p bill+8 ^$arg1",
+    "p bill ^$none_var",
+    "p bill ^%none_reg",
+    "p bill ^@12345678abcde",
+    "p bill ^@+10",
+    "p bill \\^x",
+    "p bill arg1=^",
+    "p bill ^1a=%a0",
+    "p bill a=%a0 ^a=%a1",
+    "p bill ^+0ab1(@0)",
+    "p bill +0(+0(@0^)",
+    "p bill +0(^$comm)",
+    "p bill ^&1",
+    "p bill +0(%a0):^unknown_type",
+    "p bill ^%a0:string",
+    "p bill ^%a0:u8[4]",
+    "p bill +0(%a0):^u8[0]",
+    "p bill +0(%a0):^u8[65]",
+    "p bill +0(%a0):^b9@0/8",
+  ];
+  const said: string[] = [];
+  for (const marked of wrong) {
+    const command = marked.replace("^", "");
+    const error = assertThrows(() => ftrace.kprobeEvents.write(command), FtraceError);
+    said.push(`${marked}: ${error.code} ${error.message.replace(/^.*?": |^E\w+: /, "")}`);
+  }
+  assertEquals(ftrace.kprobeEvents.read(), "");
+  await assertSnapshot(t, said.join("\n"));
+});
+
+Deno.test("kprobe events are filtered and described like every other event", async () => {
+  const { ftrace } = await traced("sample_p84", { era: "call-ops" });
+  ftrace.kprobeEvents.write("p:e8 bill+8 n=%a0:u64");
+  const found = ftrace.traceEvents.find("kprobes", "e8");
+  assert(found);
+  assertEquals(found.description.fields.map(({ name }) => name), ["__probe_ip", "n"]);
+});
