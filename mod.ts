@@ -274,7 +274,7 @@ export {
   traceOptions,
   traceOptionsOf,
 } from "./lib/ftrace/trace_options.ts";
-export { createHistogram, type Histogram, type HistogramScale } from "./lib/output/histogram.ts";
+export { type BarChart, type BarChartScale, createBarChart } from "./lib/output/bar_chart.ts";
 export { durationText } from "./lib/output/graph_text.ts";
 export {
   decodeKernelText,

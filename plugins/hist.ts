@@ -7,10 +7,10 @@
  * @module
  */
 import {
-  createHistogram,
+  type BarChart,
+  createBarChart,
   type FtraceRegs,
   type GraphEntry,
-  type Histogram,
   type Tracer,
 } from "../mod.ts";
 
@@ -46,7 +46,7 @@ const hist: Tracer = {
     if (!Number.isInteger(step) || step < 1) {
       throw new RangeError(`Cannot set hist.step to ${step}: it must be a whole number from 1 up`);
     }
-    const histograms = new Map<string, Histogram>();
+    const histograms = new Map<string, BarChart>();
     const keyOf = ({ func, parentIp }: GraphEntry, fregs: FtraceRegs): string => {
       const name = (address: bigint) => ftrace.symbol(address) ?? `0x${address.toString(16)}`;
       if (by === "all") return "all";
@@ -57,7 +57,7 @@ const hist: Tracer = {
     const add = (key: string, value: bigint) => {
       let histogram = histograms.get(key);
       if (!histogram) {
-        histogram = createHistogram(scale === "log2" ? scale : BigInt(step));
+        histogram = createBarChart(scale === "log2" ? scale : BigInt(step));
         histograms.set(key, histogram);
       }
       histogram.add(value);

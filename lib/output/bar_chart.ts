@@ -5,10 +5,10 @@
  */
 
 /** How wide buckets are: powers of two, or steps of so much. */
-export type HistogramScale = "log2" | bigint;
+export type BarChartScale = "log2" | bigint;
 
 /** Values, counted by bucket. */
-export interface Histogram {
+export interface BarChart {
   /** How many values there are. */
   readonly count: number;
   /** Their sum. */
@@ -27,17 +27,17 @@ const MOST_LINES = 32;
  *
  * @example
  * ```ts
- * import { createHistogram } from "./histogram.ts";
+ * import { createBarChart } from "./bar_chart.ts";
  * import { assertEquals } from "@std/assert";
  *
- * const sizes = createHistogram("log2");
+ * const sizes = createBarChart("log2");
  * for (const size of [24n, 30n, 100n]) sizes.add(size);
  * assertEquals(sizes.lines()[0]!.trim().split(/ {2,}/)[0], "[16, 32)");
  * ```
  *
  * @throws {RangeError} For a step below 1.
  */
-export function createHistogram(scale: HistogramScale): Histogram {
+export function createBarChart(scale: BarChartScale): BarChart {
   if (scale !== "log2" && scale < 1n) {
     throw new RangeError(`Cannot make a histogram with steps of ${scale}: 1 is the least`);
   }

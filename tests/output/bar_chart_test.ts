@@ -1,8 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { createHistogram, type HistogramScale } from "../../lib/output/histogram.ts";
+import { type BarChartScale, createBarChart } from "../../lib/output/bar_chart.ts";
 
-function lines(scale: HistogramScale, values: readonly bigint[]): string {
-  const histogram = createHistogram(scale);
+function lines(scale: BarChartScale, values: readonly bigint[]): string {
+  const histogram = createBarChart(scale);
   for (const value of values) histogram.add(value);
   assertEquals(histogram.count, values.length);
   assertEquals(histogram.total, values.reduce((sum, value) => sum + value, 0n));
@@ -10,7 +10,7 @@ function lines(scale: HistogramScale, values: readonly bigint[]): string {
     .join("\n");
 }
 
-Deno.test("Histogram.lines() have a line for each power of two, of either sign", () => {
+Deno.test("BarChart.lines() have a line for each power of two, of either sign", () => {
   assertEquals(
     lines("log2", [-5n, -1n, 0n, 1n, 1n, 2n, 3n, 1024n]).split("\n").map((line) =>
       line.trim().replace(/ +/g, " ")
@@ -35,7 +35,7 @@ Deno.test("Histogram.lines() have a line for each power of two, of either sign",
   );
 });
 
-Deno.test("Histogram.lines() widen their steps when there would be too many", () => {
+Deno.test("BarChart.lines() widen their steps when there would be too many", () => {
   const values = Array.from({ length: 1000 }, (_, n) => BigInt(n - 500));
   const text = lines(1n, values).split("\n");
   assertEquals(text.length <= 33, true);
@@ -43,8 +43,8 @@ Deno.test("Histogram.lines() widen their steps when there would be too many", ()
   assertEquals(counts.reduce((sum, count) => sum + count, 0), 1000);
 });
 
-Deno.test("Histogram.lines() show that there is something however little it is", () => {
-  const histogram = createHistogram(10n);
+Deno.test("BarChart.lines() show that there is something however little it is", () => {
+  const histogram = createBarChart(10n);
   for (let n = 0; n < 1000; n++) histogram.add(5n);
   histogram.add(-15n);
   assertEquals(histogram.lines(), [
@@ -52,9 +52,9 @@ Deno.test("Histogram.lines() show that there is something however little it is",
     `  [-10, 0)           0 |${" ".repeat(40)}|`,
     `  [0, 10)         1000 |${"#".repeat(40)}|`,
   ]);
-  assertEquals(createHistogram("log2").lines(), []);
+  assertEquals(createBarChart("log2").lines(), []);
 });
 
-Deno.test("createHistogram() refuses steps below 1", () => {
-  assertThrows(() => createHistogram(0n), RangeError, "1 is the least");
+Deno.test("createBarChart() refuses steps below 1", () => {
+  assertThrows(() => createBarChart(0n), RangeError, "1 is the least");
 });
