@@ -1,0 +1,15 @@
+import { assertEquals } from "@std/assert";
+import { type EraName, ERAS } from "../../lib/ftrace/era.ts";
+import { fuzzEra } from "./fuzz_guests.ts";
+
+for (const era of Object.keys(ERAS) as EraName[]) {
+  Deno.test({
+    name:
+      `25,000 random writes to control files leave every site as its record says, era ${era} (long)`,
+    ignore: !Deno.env.get("HARTRACE_LONG"),
+    async fn() {
+      const { writes } = await fuzzEra(era, 2, 25_000);
+      assertEquals(writes, 25_000);
+    },
+  });
+}
