@@ -38,7 +38,7 @@ export interface EndingContext {
   /** As the program was named. */
   readonly program: string;
   /** `name+0x4/0x20` for a guest address, or the address. */
-  readonly place: (address: bigint) => string;
+  readonly place: (address: bigint, isReturn?: boolean) => string;
   /** `--limit-insns`. */
   readonly limit: number | undefined;
   /** `-q`: nothing about a guest that ended by itself. */
@@ -96,9 +96,18 @@ export function endingOf(outcome: Outcome, context: EndingContext): Ending {
   }
 }
 
-/** `name+0x4/0x20`, as the kernel prints a place in a backtrace. */
-export function placeText(symbol: Symbolizer["symbol"], address: bigint): string {
-  const found = symbol(address);
+/**
+ * `name+0x4/0x20`, as the kernel prints a place in a backtrace.
+ *
+ * @param isReturn A call that does not come back may be a function's last instruction, so it is the
+ * call whose function is named.
+ */
+export function placeText(
+  symbol: Symbolizer["symbol"],
+  address: bigint,
+  isReturn = false,
+): string {
+  const found = symbol(isReturn ? address - 1n : address);
   if (!found) return "(no symbol)";
   const { name, address: start, size } = found;
   return `${name}+0x${(address - start).toString(16)}/0x${size.toString(16)}`;
@@ -117,7 +126,7 @@ function backtraceLines(
 ): readonly string[] {
   return foldFrames(backtrace).map(({ address, number, last }) => {
     const label = last === number ? `#${number}` : `#${number}–#${last}`;
-    return `  ${label} ${hex(address)} ${place(address)}`;
+    return `  ${label} ${hex(address)} ${place(address, number > 0)}`;
   });
 }
 

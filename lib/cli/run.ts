@@ -93,7 +93,7 @@ export async function run(context: CommandContext): Promise<number> {
       program: program.name,
       limit,
       quiet,
-      place: (address) => placeText(symbol, address),
+      place: (address, isReturn) => placeText(symbol, address, isReturn),
     });
   } finally {
     const failure = sink.close();

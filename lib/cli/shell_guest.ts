@@ -62,9 +62,7 @@ export function createGuestControl(context: GuestControlContext): GuestControl {
   const { machine, core } = ftrace;
   const hart = machine.harts[0]!;
   const { symbol } = symbolizerOf(ftrace);
-  const place = (address: bigint) => placeText(symbol, address);
-  const returnPlace = (address: bigint) =>
-    placeText((at) => symbol(at) ?? symbol(at - 1n), address);
+  const place = (address: bigint, isReturn = false) => placeText(symbol, address, isReturn);
   let ended: number | undefined;
 
   const here = () => `${hex(hart.pc)} ${place(hart.pc)}: ${instructionText(hart)}\n`;
@@ -136,7 +134,7 @@ export function createGuestControl(context: GuestControlContext): GuestControl {
       if (ended !== undefined) return `${program} has ended with exit code ${ended}\n`;
       return machine.unwinder.backtrace(hart).map((address, number) => {
         // A call may be a function's last instruction, so what it returns to may lie behind it.
-        const name = number === 0 ? place(address) : returnPlace(address);
+        const name = number === 0 ? place(address) : place(address, true);
         return `#${number} ${hex(address)} ${name}\n`;
       }).join("");
     },

@@ -80,6 +80,13 @@ for (const [name, options, code, says] of ENDINGS) {
   });
 }
 
+Deno.test("main() names every caller of a fault, though the graph tracer hides where they return to", async () => {
+  const { stderr } = await hartrace(["-q", fixture("fault_p84")]);
+  const names = [...stderr.matchAll(/#\d+ 0x[0-9a-f]+ (\w+)\+/g)].map(([, name]) => name);
+  // program() has left by a tail call to outer().
+  assertEquals(names, ["store_wild", "inner", "outer", "tiny_main", "_start"]);
+});
+
 Deno.test("main() ends a deep recursion under function_graph and still prints the trace", async () => {
   const { code, stdout } = await hartrace(["-b", "64", fixture("recurse_p84")]);
   assertEquals(code, 139);
