@@ -25,6 +25,10 @@ export type Stop =
     readonly kind: "limit";
   }
   | {
+    /** `hart.attention`: an interrupt is to be taken, the hart waits, or a device was told something. */
+    readonly kind: "attention";
+  }
+  | {
     /** A hook asked for it; the instruction at `hart.pc` is still to come. */
     readonly kind: "stopped";
   };
@@ -54,6 +58,8 @@ export interface Engine {
   readonly name: "ref" | "interp";
   /** Executes instructions until `hart.instret === until`, a trap, or a hook that asks to stop. */
   run(hart: Hart, until: bigint): Stop;
+  /** Executes instructions of the tracing range until pc is outside, a trap, or a hook that asks to stop. */
+  finish(hart: Hart): Stop | undefined;
   /** Executes exactly one instruction, without asking hooks; undefined if it retired. */
   step(hart: Hart): Stop | undefined;
   /**

@@ -11,12 +11,15 @@
  * @module
  */
 import type { Hart } from "../hart/hart.ts";
+import { F, X } from "../hart/state.ts";
+import { PAGE_FAULT } from "../hart/translation.ts";
 import type { Trap } from "../hart/trap.ts";
 import { type Instruction, SHIFT } from "../isa/encoding.ts";
 import {
   type Access,
   type Alu,
   type AmoOperation,
+  BYTE,
   Cause,
   type CsrUpdate,
   type Field,
@@ -25,7 +28,7 @@ import {
   LONG,
   type Sem,
 } from "../isa/sem.ts";
-import { PAGE_SIZE, READ, WRITE } from "../memory/memory.ts";
+import { type Memory, PAGE_SIZE, READ, WRITE } from "../memory/memory.ts";
 import { CANONICAL_NAN, Rounding, SoftFloat } from "./softfloat.ts";
 
 /** A decoded instruction at an address, with what the evaluator would work out each time. */
@@ -33,14 +36,18 @@ export interface Placed {
   readonly instruction: Instruction;
   /** Address. */
   readonly pc: bigint;
-  /** Address of the instruction behind it. */
+  /** Address of the instruction behind it, or {@linkcode FAR}. */
   readonly next: number;
+  /** The same, as it is. */
+  readonly link: bigint;
   /** Immediate. */
   readonly imm: bigint;
   /** The bits as fetched: 16 of them if compressed. */
   readonly raw: bigint;
   /** The `rm` field, or −1 where the instruction has none. */
   readonly rounding: number;
+  /** Whether it reads or writes float registers. */
+  readonly floats: boolean;
   /** Whether it lies in the tracing range. */
   readonly tracing: boolean;
 }
@@ -49,6 +56,18 @@ export interface Placed {
 export const TRAPPED = -1;
 /** {@linkcode Evaluator.execute}: the next pc has a bit above 31 set. */
 export const FAR = -2;
+
+/** Instead of a physical address: the access traps. */
+const REFUSED = -1;
+/** Instead of one: a device is there. */
+const ELSEWHERE = -2;
+/** Instead of one: the access lies in two pages that are apart. */
+const SPLIT = -3;
+
+const PAGE_FAULT_OF: Readonly<Record<number, Cause>> = {
+  [Cause.LoadFault]: Cause.LoadPageFault,
+  [Cause.StoreFault]: Cause.StorePageFault,
+};
 
 /** What is or'ed to a narrower number to make it fill a register. */
 const BOXES = { h: 0xffffffffffffn << 16n, s: 0xffffffffn << 32n } as const;
@@ -113,6 +132,7 @@ export class Evaluator implements Sem<bigint> {
   readonly #hart: Hart;
   readonly #x: BigInt64Array;
   readonly #f: BigUint64Array;
+  readonly #memory: Memory;
   readonly #view: DataView;
   readonly #permissions: Uint8Array;
   #placed!: Placed;
@@ -120,12 +140,18 @@ export class Evaluator implements Sem<bigint> {
   #next = 0;
   #far = 0n;
   #trap: Trap | undefined;
+  #floatWritten = false;
+  /** Where the device is that {@linkcode Evaluator.#locate} found. */
+  #elsewhere = 0;
 
   /** An evaluator of `hart`. */
   constructor(hart: Hart) {
     this.#hart = hart;
-    this.#x = hart.x;
-    this.#f = hart.f;
+    // A hart that executes is at the running one's place.
+    const { buffer } = hart.memory.host;
+    this.#x = new BigInt64Array(buffer, X, 32);
+    this.#f = new BigUint64Array(buffer, F, 32);
+    this.#memory = hart.memory;
     this.#view = hart.memory.view;
     this.#permissions = hart.memory.permissions;
   }
@@ -139,11 +165,26 @@ export class Evaluator implements Sem<bigint> {
     this.#placed = placed;
     this.#word = placed.instruction.word;
     this.#next = placed.next;
+    this.#far = placed.link;
     this.#trap = undefined;
-    if (placed.rounding > Rounding.nearestAway && this.#rounding() > Rounding.nearestAway) {
+    if (placed.floats && this.#hart.floatGuard) this.#guarded(placed);
+    else if (placed.rounding > Rounding.nearestAway && this.#rounding() > Rounding.nearestAway) {
       this.trap(Cause.Illegal);
     } else placed.instruction.definition.meaning(this);
     return this.#trap === undefined ? this.#next : TRAPPED;
+  }
+
+  /** A float instruction while the float registers are off, or to be marked when they change. */
+  #guarded(placed: Placed): void {
+    const system = this.#hart.system!;
+    if (system.floats === "off") return this.trap(Cause.Illegal);
+    const before = this.#hart.fcsr;
+    if (placed.rounding > Rounding.nearestAway && this.#rounding() > Rounding.nearestAway) {
+      return this.trap(Cause.Illegal);
+    }
+    placed.instruction.definition.meaning(this);
+    if (this.#floatWritten || this.#hart.fcsr !== before) system.dirtyFloats();
+    this.#floatWritten = false;
   }
 
   /** The next pc, unsigned, after {@linkcode Evaluator.execute} gave {@linkcode FAR}. */
@@ -192,6 +233,7 @@ export class Evaluator implements Sem<bigint> {
   /** Writes a float register. */
   setF(format: Format, field: Field, value: bigint): void {
     if (this.#trap) return;
+    this.#floatWritten = true;
     this.#f[this.#number(field)] = format === "d" ? value : value | BOXES[format];
   }
 
@@ -207,7 +249,7 @@ export class Evaluator implements Sem<bigint> {
 
   /** Address of the following instruction. */
   next(): bigint {
-    return BigInt(this.#placed.next);
+    return wrap64(this.#placed.link);
   }
 
   /** The value itself. */
@@ -256,21 +298,52 @@ export class Evaluator implements Sem<bigint> {
   }
 
   /**
-   * The address as a number, once all its bytes may be accessed so; the trap and 0 otherwise.
+   * The physical address, once all its bytes may be accessed so; {@linkcode REFUSED} with a trap,
+   * {@linkcode ELSEWHERE} or {@linkcode SPLIT} otherwise.
    * mtval is the address, or the start of the second page where only that is refused.
    */
-  #accessible(address: bigint, bytes: number, permission: number, cause: Cause): number {
-    const start = Number(address);
-    if (!this.#allows(start, permission)) {
-      this.trap(cause, unsigned64(address));
-      return 0;
+  #locate(address: bigint, bytes: number, permission: number, cause: Cause): number {
+    const within = Number(address & BigInt(PAGE_SIZE - 1)) + bytes <= PAGE_SIZE;
+    if (!this.#hart.flat) {
+      if (within) return this.#translate(address, bytes, permission, cause);
+      const first = this.#translate(address, bytes, permission, cause);
+      const second = BigInt.asIntN(64, (address | BigInt(PAGE_SIZE - 1)) + 1n);
+      if (first === REFUSED) return REFUSED;
+      const then = this.#translate(second, 1, permission, cause);
+      if (first >= 0 && then >= 0) return SPLIT;
+      // Devices take no part of an access.
+      if (then !== REFUSED) this.trap(cause, unsigned64(address));
+      return REFUSED;
     }
+    const start = Number(address);
+    if (!this.#allows(start, permission)) return this.#outside(address, start, cause);
     const last = start + bytes - 1;
-    if ((start & (PAGE_SIZE - 1)) + bytes > PAGE_SIZE && !this.#allows(last, permission)) {
-      this.trap(cause, BigInt(last - last % PAGE_SIZE));
-      return 0;
+    if (!within && !this.#allows(last, permission)) {
+      return this.#outside(BigInt(last - last % PAGE_SIZE), -1, cause);
     }
     return start;
+  }
+
+  #translate(address: bigint, bytes: number, permission: number, cause: Cause): number {
+    const virtual = wrap64(address);
+    const physical = this.#hart.system!.translation.data(virtual, bytes, permission);
+    if (physical >= 0) {
+      return this.#allows(physical, permission)
+        ? physical
+        : this.#outside(virtual, physical, cause);
+    }
+    this.trap(physical === PAGE_FAULT ? PAGE_FAULT_OF[cause]! : cause, unsigned64(virtual));
+    return REFUSED;
+  }
+
+  /** No memory: a device, or nothing. */
+  #outside(address: bigint, physical: number, cause: Cause): number {
+    if (this.#memory.deviceAt(physical)) {
+      this.#elsewhere = physical;
+      return ELSEWHERE;
+    }
+    this.trap(cause, unsigned64(address));
+    return REFUSED;
   }
 
   #allows(address: number, permission: number): boolean {
@@ -284,10 +357,48 @@ export class Evaluator implements Sem<bigint> {
     return false;
   }
 
-  /** A value from memory, extended as the access says; misaligned ones work. */
+  /** Where an atomic goes on: it must be aligned, and no device does atomics. */
+  #atomic(address: bigint, access: Access, permission: number, cause: Cause): number {
+    const misaligned = cause === Cause.LoadFault ? Cause.LoadMisaligned : Cause.StoreMisaligned;
+    if (!this.#aligned(address, access, misaligned)) return REFUSED;
+    const at = this.#locate(address, access.bytes, permission, cause);
+    if (at === ELSEWHERE) this.trap(cause, unsigned64(address));
+    return at;
+  }
+
+  /** A value from memory, extended as the access says; misaligned ones work unless they are to trap. */
   load(access: Access, base: bigint, offset = 0n): bigint {
-    const at = this.#accessible(base + offset, access.bytes, READ, Cause.LoadFault);
-    return this.#trap ? 0n : this.#read(access, at);
+    const address = base + offset;
+    if (this.#hart.trapsMisaligned && !this.#aligned(address, access, Cause.LoadMisaligned)) {
+      return 0n;
+    }
+    const at = this.#locate(address, access.bytes, READ, Cause.LoadFault);
+    if (at >= 0) return this.#read(access, at);
+    if (at === REFUSED) return 0n;
+    return at === SPLIT ? this.#readSplit(access, address) : this.#readDevice(access, address);
+  }
+
+  #readSplit({ bytes, as }: Access, address: bigint): bigint {
+    let value = 0n;
+    for (let k = bytes - 1; k >= 0; k--) {
+      const at = this.#locate(wrap64(address + BigInt(k)), 1, READ, Cause.LoadFault);
+      if (at < 0) return 0n;
+      value = value << 8n | BigInt(this.#view.getUint8(at));
+    }
+    return as === "signed" ? BigInt.asIntN(bytes * 8, value) : value;
+  }
+
+  #readDevice({ bytes, as }: Access, address: bigint): bigint {
+    const physical = this.#elsewhere;
+    const device = this.#memory.deviceAt(physical)!;
+    const value = physical % bytes === 0
+      ? device.read(physical - device.start, bytes, this.#hart.id)
+      : undefined;
+    if (value === undefined) {
+      this.trap(Cause.LoadFault, unsigned64(address));
+      return 0n;
+    }
+    return as === "signed" ? BigInt.asIntN(bytes * 8, value) : value;
   }
 
   #read({ bytes, as }: Access, at: number): bigint {
@@ -304,10 +415,33 @@ export class Evaluator implements Sem<bigint> {
     }
   }
 
-  /** Writes the low bytes of a value to memory; misaligned ones work. */
+  /** Writes the low bytes of a value to memory; misaligned ones work unless they are to trap. */
   store(access: Access, base: bigint, offset: bigint, value: bigint): void {
-    const at = this.#accessible(base + offset, access.bytes, WRITE, Cause.StoreFault);
-    if (!this.#trap) this.#write(access, at, value);
+    const address = base + offset;
+    if (this.#hart.trapsMisaligned && !this.#aligned(address, access, Cause.StoreMisaligned)) {
+      return;
+    }
+    const at = this.#locate(address, access.bytes, WRITE, Cause.StoreFault);
+    if (at >= 0) this.#write(access, at, value);
+    else if (at === SPLIT) this.#writeSplit(access, address, value);
+    else if (at === ELSEWHERE) this.#writeDevice(access, address, value);
+  }
+
+  #writeSplit({ bytes }: Access, address: bigint, value: bigint): void {
+    for (let k = 0; k < bytes; k++) {
+      const at = this.#locate(wrap64(address + BigInt(k)), 1, WRITE, Cause.StoreFault);
+      if (at < 0) return;
+      this.#write(BYTE, at, value >> BigInt(k * 8));
+    }
+  }
+
+  #writeDevice({ bytes }: Access, address: bigint, value: bigint): void {
+    const physical = this.#elsewhere;
+    const device = this.#memory.deviceAt(physical)!;
+    const bits = BigInt.asUintN(bytes * 8, value);
+    const taken = physical % bytes === 0 &&
+      device.write(physical - device.start, bytes, bits, this.#hart.id);
+    if (!taken) this.trap(Cause.StoreFault, unsigned64(address));
   }
 
   #write({ bytes }: Access, at: number, value: bigint): void {
@@ -316,13 +450,15 @@ export class Evaluator implements Sem<bigint> {
     else if (bytes === 4) view.setUint32(at, Number(value & 0xffffffffn), true);
     else if (bytes === 2) view.setUint16(at, Number(value & 0xffffn), true);
     else view.setUint8(at, Number(value & 0xffn));
+    const last = at + bytes - 1;
+    if (!this.#memory.isQuiet(at >>> 12)) this.#memory.stored(at);
+    if (last >>> 12 !== at >>> 12 && !this.#memory.isQuiet(last >>> 12)) this.#memory.stored(last);
   }
 
   /** Reads and updates memory as one access, of which every fault is a store's. */
   amo(operation: AmoOperation, access: Access, address: bigint, value: bigint): bigint {
-    if (!this.#aligned(address, access, Cause.StoreMisaligned)) return 0n;
-    const at = this.#accessible(address, access.bytes, READ | WRITE, Cause.StoreFault);
-    if (this.#trap) return 0n;
+    const at = this.#atomic(address, access, READ | WRITE, Cause.StoreFault);
+    if (at < 0) return 0n;
     const old = this.#read(access, at);
     const operand = BigInt.asIntN(access.bytes * 8, value);
     this.#write(access, at, this.#combine(operation, access, old, operand));
@@ -347,23 +483,21 @@ export class Evaluator implements Sem<bigint> {
     }
   }
 
-  /** Reads, and remembers address and value for the next store-conditional. */
+  /** Reads, and remembers physical address and value for the next store-conditional. */
   loadReserved(access: Access, address: bigint): bigint {
-    if (!this.#aligned(address, access, Cause.LoadMisaligned)) return 0n;
-    const at = this.#accessible(address, access.bytes, READ, Cause.LoadFault);
-    if (this.#trap) return 0n;
+    const at = this.#atomic(address, access, READ, Cause.LoadFault);
+    if (at < 0) return 0n;
     const value = this.#read(access, at);
-    this.#hart.reservation = { address, value };
+    this.#hart.reservation = { address: BigInt(at), value };
     return value;
   }
 
   /** Stores if the reserved address still holds the reserved value. Faults even if it would fail. */
   storeConditional(access: Access, address: bigint, value: bigint): bigint {
-    if (!this.#aligned(address, access, Cause.StoreMisaligned)) return 0n;
-    const at = this.#accessible(address, access.bytes, READ | WRITE, Cause.StoreFault);
-    if (this.#trap) return 0n;
+    const at = this.#atomic(address, access, READ | WRITE, Cause.StoreFault);
+    if (at < 0) return 0n;
     const reserved = this.#hart.reservation;
-    const held = reserved.address === address && reserved.value === this.#read(access, at);
+    const held = reserved.address === BigInt(at) && reserved.value === this.#read(access, at);
     if (held) this.#write(access, at, value);
     this.#hart.reservation = { address: -1n, value: 0n };
     return held ? 0n : 1n;
@@ -371,9 +505,12 @@ export class Evaluator implements Sem<bigint> {
 
   /** Zeroes the 64-byte block around an address; or does nothing but ask whether it could be stored to. */
   cacheBlock(operation: "manage" | "zero", address: bigint): void {
+    const { system } = this.#hart;
+    if (system && !system.permitsCacheBlock(this.#word >>> 20)) return this.trap(Cause.Illegal);
     const start = unsigned64(address) & ~63n;
     const permission = operation === "zero" ? WRITE : READ;
-    const at = this.#accessible(wrap64(start), 64, permission, Cause.StoreFault);
+    const at = this.#locate(wrap64(start), 64, permission, Cause.StoreFault);
+    if (at === ELSEWHERE) this.trap(Cause.StoreFault, start);
     if (this.#trap || operation === "manage") return;
     for (let k = 0; k < 64; k += 8) this.#write(LONG, at + k, 0n);
   }
@@ -453,21 +590,37 @@ export class Evaluator implements Sem<bigint> {
     } else if (cause === Cause.Breakpoint) {
       this.#trap = { cause, value: pc, pc };
     } else if (cause === Cause.EcallU) {
-      this.#trap = { cause: this.#hart.mode === "M" ? Cause.EcallM : cause, value: 0n, pc };
+      const { mode } = this.#hart;
+      const from = mode === "M" ? Cause.EcallM : mode === "S" ? Cause.EcallS : cause;
+      this.#trap = { cause: from, value: 0n, pc };
     } else this.#trap = { cause, value: value ?? 0n, pc };
   }
 
-  /** Memory is always in order for one hart; a fetch fence drops what the hart has fetched. */
+  /** Memory is always in order; a fetch fence drops what the hart has fetched. */
   synchronize(what: "memory" | "fetch"): void {
-    if (what === "fetch") this.#hart.fetched.drop();
+    if (what === "fetch") this.#hart.fetched.fence();
   }
 
-  /** mret: the trap's pc and interrupt enable come back. Illegal in user mode. */
-  returnFromTrap(_level: "M"): void {
-    if (this.#hart.mode === "M") this.jump(this.#hart.csrs.leaveTrap());
+  /** mret and sret. Illegal below their modes, and sret where mstatus.TSR says so. */
+  returnFromTrap(level: "M" | "S"): void {
+    const { system } = this.#hart;
+    if (!system?.permits(level === "M" ? "mret" : "sret")) return this.trap(Cause.Illegal);
+    this.jump(system.leave(level));
+  }
+
+  /** wfi: illegal in user mode, and where mstatus.TW says so. */
+  wait(): void {
+    if (this.#hart.system?.permits("wfi")) this.#hart.wait();
     else this.trap(Cause.Illegal);
   }
 
-  /** wfi: nothing to wait for with one hart and no interrupts. */
-  wait(): void {}
+  /** sfence.vma; x0 as an operand is not an address or space of 0. */
+  forgetTranslations(address: bigint, space: bigint): void {
+    const { system } = this.#hart;
+    if (!system?.permits("sfence.vma")) return this.trap(Cause.Illegal);
+    system.translation.fence(
+      this.#number("rs1") === 0 ? undefined : address,
+      this.#number("rs2") === 0 ? undefined : space,
+    );
+  }
 }

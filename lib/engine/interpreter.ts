@@ -17,7 +17,8 @@ import type { Hart } from "../hart/hart.ts";
 import { EXIT_REASON, INSTRET, OVERHEAD, PC, SINK, X } from "../hart/state.ts";
 import { RV64 } from "../isa/decode.ts";
 import { type Instruction, SHIFT } from "../isa/encoding.ts";
-import { type Memory, PAGE_SIZE } from "../memory/memory.ts";
+import { EXECUTE, type Memory, PAGE_SIZE } from "../memory/memory.ts";
+import { FETCH_ENTRY } from "../memory/tlb.ts";
 import type { Engine, Hook, Stop, TracingRange } from "./engine.ts";
 import { Hooks } from "./hooks.ts";
 import { Exit, Handler, HandlerTable, interpreterModule, MICRO_OP } from "./interpreter_code.ts";
@@ -36,22 +37,36 @@ const FUEL = 200_000;
 
 /** The compiled function: `(pointer, fuel, table, counter, bias)` gives the fuel left. */
 type Run = (pointer: number, fuel: number, table: number, counter: number, bias: number) => number;
+/** The translating one: `(pointer, fuel, fetch entries, counter, bias, data entries)`. */
+type TranslatingRun = (
+  pointer: number,
+  fuel: number,
+  fetches: number,
+  counter: number,
+  bias: bigint,
+  data: number,
+) => number;
 
 const plans = new Plans();
 let handlers: HandlerTable | undefined;
-let compiled: WebAssembly.Module | undefined;
+/** The modules are the same for all machines: the plain one, and the translating one. */
+const compiled: WebAssembly.Module[] = [];
 
-/** The handlers and the module are the same for all machines. */
-function program(memory: Memory): { table: HandlerTable; module: WebAssembly.Module } {
+/** Makes the function for one machine. */
+function instantiate(
+  { guest, host }: Memory,
+  thunks: WebAssembly.Table,
+  translating: boolean,
+): WebAssembly.ExportValue {
   handlers ??= new HandlerTable(plans);
   const pages = (of: WebAssembly.Memory) => of.buffer.byteLength / 65536;
-  compiled ??= new WebAssembly.Module(
-    interpreterModule(handlers, pages(memory.guest), pages(memory.host)).encode(),
+  const module = compiled[translating ? 1 : 0] ??= new WebAssembly.Module(
+    interpreterModule(handlers, pages(guest), pages(host), translating).encode(),
   );
-  return { table: handlers, module: compiled };
+  return new WebAssembly.Instance(module, { host: { guest, host, thunks } }).exports["run"]!;
 }
 
-/** The micro-ops of one of the two kinds of pages, and how they are counted. */
+/** The micro-ops of one hart: plain or translated, the guest's or the tracing range's. */
 interface Space {
   /** Host address of its page table. */
   readonly table: number;
@@ -59,6 +74,21 @@ interface Space {
   readonly counter: number;
   /** Whether it is the tracing range's. */
   readonly tracing: boolean;
+  /** Whether micro-ops say only where targets lie from pc. */
+  readonly translated: boolean;
+}
+
+/** The spaces of one hart. */
+interface Spaces {
+  readonly guest: Space;
+  readonly overhead: Space;
+  readonly translated: {
+    readonly guest: Space;
+    readonly overhead: Space;
+    /** Host address of entries for fetches from the tracing range. */
+    readonly fetches: number;
+  } | undefined;
+  readonly all: readonly Space[];
 }
 
 /** Runs harts of one memory. */
@@ -66,13 +96,11 @@ class Interpreter {
   readonly #memory: Memory;
   readonly #tracing: TracingRange;
   readonly #reference: Engine;
-  readonly #handlers: HandlerTable;
   readonly #run: Run;
+  #translatingRun: TranslatingRun | undefined;
   readonly #thunks = new WebAssembly.Table({ element: "anyfunc", initial: 0 });
   readonly #view: DataView;
-  readonly #guest: Space;
-  readonly #overhead: Space;
-  readonly #harts = new Set<Hart>();
+  readonly #harts = new Map<Hart, Spaces>();
   readonly #hooks: Hooks;
   /** Numbers of compiled thunks, by hook. */
   readonly #thunkOf = new Map<Hook, number>();
@@ -82,18 +110,7 @@ class Interpreter {
     this.#tracing = tracing;
     this.#reference = createReference(memory, tracing);
     this.#view = memory.hostView;
-    const { table, module } = program(memory);
-    this.#handlers = table;
-    const { guest, host } = memory;
-    const imports = { host: { guest, host, thunks: this.#thunks } };
-    this.#run = new WebAssembly.Instance(module, imports).exports["run"] as Run;
-    const space = (counter: number, isTracing: boolean): Space => ({
-      table: memory.allocateHost(TABLE_SIZE, PAGE_SIZE),
-      counter,
-      tracing: isTracing,
-    });
-    this.#guest = space(INSTRET, false);
-    this.#overhead = space(OVERHEAD, true);
+    this.#run = instantiate(memory, this.#thunks, false) as Run;
     this.#hooks = new Hooks((pc) => this.#hookChanged(pc));
   }
 
@@ -114,23 +131,36 @@ class Interpreter {
 
   /** As {@linkcode Engine.run}. */
   run(hart: Hart, until: bigint): Stop {
-    this.#adopt(hart);
+    const spaces = this.#spacesOf(hart);
     const limit = Number(until);
-    const view = this.#view;
     for (;;) {
       const left = limit - this.#counted();
       if (left <= 0) return { kind: "limit" };
-      if (view.getUint32(PC + 4, true) !== 0) {
-        const stop = this.#reference.step(hart);
-        if (stop) return stop;
-        continue;
-      }
-      const pc = view.getUint32(PC, true);
-      const space = this.#spaceOf(pc);
-      this.#enter(pc, space, Math.min(left, FUEL));
-      const stop = this.#serve(hart, space);
+      if (hart.attention) return { kind: "attention" };
+      const stop = this.#advance(hart, spaces, Math.min(left, FUEL));
       if (stop) return stop;
     }
+  }
+
+  /** As {@linkcode Engine.finish}. */
+  finish(hart: Hart): Stop | undefined {
+    const spaces = this.#spacesOf(hart);
+    while (this.#isTracing(hart.pcNumber)) {
+      const stop = this.#advance(hart, spaces, FUEL);
+      if (stop) return stop;
+    }
+    return undefined;
+  }
+
+  /** Runs some instructions, all of them the guest's or all of the tracing range. */
+  #advance(hart: Hart, spaces: Spaces, fuel: number): Stop | undefined {
+    if (!hart.flat) return this.#advanceTranslated(hart, spaces, fuel);
+    const view = this.#view;
+    if (view.getUint32(PC + 4, true) !== 0) return this.#reference.step(hart);
+    const pc = view.getUint32(PC, true);
+    const space = this.#isTracing(pc) ? spaces.overhead : spaces.guest;
+    this.#enter(pc, space, fuel);
+    return this.#serve(hart, space);
   }
 
   #counted(): number {
@@ -139,10 +169,6 @@ class Interpreter {
 
   #isTracing(pc: number): boolean {
     return pc >= this.#tracing.start && pc < this.#tracing.end;
-  }
-
-  #spaceOf(pc: number): Space {
-    return this.#isTracing(pc) ? this.#overhead : this.#guest;
   }
 
   /** Runs from `pc` on until the function comes back. */
@@ -154,15 +180,59 @@ class Interpreter {
     this.#run(pointer, fuel, space.table, space.counter, bias);
   }
 
+  /** As {@linkcode Interpreter.#advance} where addresses are translated. */
+  #advanceTranslated(hart: Hart, spaces: Spaces, fuel: number): Stop | undefined {
+    const translated = spaces.translated!;
+    const { translation } = hart.system!;
+    const { tlb, fetchBank } = translation;
+    const pc = BigInt.asIntN(64, hart.pc);
+    const isTracing = this.#isTracing(hart.pcNumber);
+    const space = isTracing ? translated.overhead : translated.guest;
+    const physical = isTracing ? Number(pc) : this.#executable(hart, pc);
+    if (physical < 0) return this.#reference.step(hart);
+    const page = Math.floor(physical / PAGE_SIZE);
+    const block = this.#blockOf(page, space) || this.#makeBlock(page, space);
+    const fetches = isTracing ? translated.fetches : tlb.fetchesOf(fetchBank);
+    if (!isTracing) this.#link(tlb.fetchEntry(fetchBank, pc), pc, block, space);
+    this.#translatingRun ??= instantiate(this.#memory, this.#thunks, true) as TranslatingRun;
+    this.#translatingRun(
+      block + (physical % PAGE_SIZE) * 8,
+      fuel,
+      fetches,
+      space.counter,
+      (pc & ~BigInt(PAGE_SIZE - 1)) - BigInt(block / 8),
+      tlb.dataOf(translation.dataBank),
+    );
+    return this.#serve(hart, space);
+  }
+
+  /** Where an instruction is, or −1 if it cannot be fetched, or its page is not one in the TLB. */
+  #executable(hart: Hart, pc: bigint): number {
+    const { translation } = hart.system!;
+    const physical = translation.fetch(pc);
+    if (physical < 0 || (pc & 1n) !== 0n) return -1;
+    if (!(this.#memory.permissions[Math.floor(physical / PAGE_SIZE)]! & EXECUTE)) return -1;
+    return translation.tlb.fetch(translation.fetchBank, pc);
+  }
+
+  /** Lets jumps to a virtual page lead to the micro-ops of its physical one. */
+  #link(entry: number, pc: bigint, block: number, space: Space): void {
+    if (this.#view.getUint32(entry + FETCH_ENTRY.own, true) === block) return;
+    this.#view.setUint32(entry + FETCH_ENTRY.own, block, true);
+    // Hooks are at virtual addresses.
+    for (const hooked of this.#hooks.pages.get(Number(pc >> 12n)) ?? []) {
+      this.#writeHook(hooked, block + (hooked % PAGE_SIZE) * 8, space);
+    }
+  }
+
   /** Does what the function came back for. */
   #serve(hart: Hart, space: Space): Stop | undefined {
     const view = this.#view;
     switch (view.getUint32(EXIT_REASON, true)) {
       case Exit.undecoded: {
-        const pc = view.getUint32(PC, true);
         // The other space's page was there for its hooks only.
-        if (this.#isTracing(pc) !== space.tracing) return undefined;
-        return this.#decode(hart, pc, space) ? undefined : this.#reference.step(hart);
+        if (this.#isTracing(hart.pcNumber) !== space.tracing) return undefined;
+        return this.#decode(hart, space) ? undefined : this.#reference.step(hart);
       }
       case Exit.reference:
         return this.#reference.step(hart);
@@ -172,7 +242,7 @@ class Interpreter {
         return answer === "execute" ? this.#reference.step(hart) : undefined;
       }
       case Exit.noPage:
-        return this.#makeTargetPage(space);
+        return space.translated ? undefined : this.#makeTargetPage(space);
       default:
         return undefined;
     }
@@ -195,46 +265,72 @@ class Interpreter {
   #makeBlock(page: number, space: Space): number {
     const block = this.#memory.allocateHost(BLOCK_SIZE, MICRO_OP.size);
     this.#view.setUint32(space.table + page * 4, block, true);
-    this.#clear(page, space);
-    return block;
-  }
-
-  /** Forgets what was decoded of a page. */
-  #clear(page: number, space: Space): void {
-    const block = this.#blockOf(page, space);
-    if (block === 0) return;
-    this.#memory.hostBytes.fill(0, block, block + BLOCK_SIZE);
     for (let guard = PAGE_SIZE / 2; guard < ENTRIES; guard++) {
       this.#view.setUint16(block + guard * MICRO_OP.size, Handler.cross, true);
     }
     for (const pc of this.#hooks.pages.get(page) ?? []) this.#placeHook(pc, space);
+    return block;
   }
 
-  #adopt(hart: Hart): void {
-    if (this.#harts.has(hart)) return;
-    this.#harts.add(hart);
-    hart.fetched.onDrop((page) => {
-      this.#clear(page, this.#guest);
-      this.#clear(page, this.#overhead);
+  #spacesOf(hart: Hart): Spaces {
+    let spaces = this.#harts.get(hart);
+    if (!spaces) this.#harts.set(hart, spaces = this.#adopt(hart));
+    return spaces;
+  }
+
+  #adopt(hart: Hart): Spaces {
+    const space = (tracing: boolean, translated: boolean): Space => ({
+      table: this.#memory.allocateHost(TABLE_SIZE, PAGE_SIZE),
+      counter: tracing ? OVERHEAD : INSTRET,
+      tracing,
+      translated,
     });
+    const guest = space(false, false), overhead = space(true, false);
+    let translated: Spaces["translated"];
+    if (hart.system) {
+      const bytes = FETCH_ENTRY.size * FETCH_ENTRY.count;
+      const fetches = this.#memory.allocateHost(bytes, PAGE_SIZE);
+      this.#memory.hostBytes.fill(0xff, fetches, fetches + bytes);
+      translated = { guest: space(false, true), overhead: space(true, true), fetches };
+    }
+    const all = [guest, overhead, ...translated ? [translated.guest, translated.overhead] : []];
+    hart.fetched.onDrop((pc) => {
+      for (const each of all) this.#forget(pc, each);
+    });
+    return { guest, overhead, translated, all };
+  }
+
+  /** What was decoded at `pc` is no longer what a hart fetches there; a hook stays. */
+  #forget(pc: number, space: Space): void {
+    const block = this.#blockOf(Math.floor(pc / PAGE_SIZE), space);
+    if (block === 0) return;
+    const at = block + (pc % PAGE_SIZE) * 8 + MICRO_OP.handler;
+    const handler = this.#view.getUint16(at, true);
+    if (handler === Handler.hook || handler === Handler.thunk) return;
+    this.#view.setUint16(at, Handler.undecoded, true);
   }
 
   #hookChanged(pc: number): void {
-    this.#placeHook(pc, this.#guest);
-    this.#placeHook(pc, this.#overhead);
+    for (const [hart, { all }] of this.#harts) {
+      for (const space of all) this.#placeHook(pc, space);
+      // Pages that lie elsewhere are linked anew, and get the hook then.
+      hart.system?.translation.tlb.forgetOwn(BigInt(pc));
+    }
   }
 
   /** Makes the micro-op at `pc` the hook's, or decoded anew if there is none any more. */
   #placeHook(pc: number, space: Space): void {
     const block = this.#blockOf(Math.floor(pc / PAGE_SIZE), space);
-    if (block === 0) return;
-    const at = block + (pc % PAGE_SIZE) * 8;
+    if (block !== 0) this.#writeHook(pc, block + (pc % PAGE_SIZE) * 8, space);
+  }
+
+  #writeHook(pc: number, at: number, space: Space): void {
     const hook = this.#hooks.at(pc);
-    const handler = !hook ? Handler.undecoded : hook.emit ? Handler.thunk : Handler.hook;
+    // A thunk knows nothing of translation.
+    const emit = space.translated ? undefined : hook?.emit;
+    const handler = !hook ? Handler.undecoded : emit ? Handler.thunk : Handler.hook;
     this.#view.setUint16(at + MICRO_OP.handler, handler, true);
-    if (hook?.emit) {
-      this.#view.setUint32(at + MICRO_OP.imm, this.#thunk(pc, hook, hook.emit), true);
-    }
+    if (hook && emit) this.#view.setUint32(at + MICRO_OP.imm, this.#thunk(pc, hook, emit), true);
   }
 
   #thunk(pc: number, hook: Hook, emit: NonNullable<Hook["emit"]>): number {
@@ -247,14 +343,28 @@ class Interpreter {
     return number;
   }
 
-  /** Writes the micro-op of the instruction at `pc`; false if nothing can be fetched there. */
-  #decode(hart: Hart, pc: number, space: Space): boolean {
-    if (pc % 2 !== 0) return false;
-    const bits = hart.fetched.fetch(pc);
+  /** Writes the micro-op of the instruction at pc; false if nothing can be fetched there. */
+  #decode(hart: Hart, space: Space): boolean {
+    const pc = hart.pcNumber;
+    let physical = pc;
+    if (space.translated && !space.tracing) {
+      physical = this.#executable(hart, BigInt.asIntN(64, hart.pc));
+      if (physical < 0) return false;
+    }
+    if (physical % 2 !== 0) return false;
+    const at = this.#blockOf(Math.floor(physical / PAGE_SIZE), space) + (physical % PAGE_SIZE) * 8;
+    if (space.translated && physical % PAGE_SIZE === PAGE_SIZE - 2) {
+      // Only the reference knows where the second half of such an instruction is.
+      const wide = (this.#memory.view.getUint16(physical, true) & 3) === 3;
+      if (wide) {
+        this.#view.setUint16(at + MICRO_OP.handler, Handler.leave, true);
+        return true;
+      }
+    }
+    const bits = hart.fetched.fetch(physical);
     if (bits < 0) return false;
     const instruction = RV64.decode(bits);
     const plan = plans.of(instruction);
-    const at = this.#blockOf(Math.floor(pc / PAGE_SIZE), space) + (pc % PAGE_SIZE) * 8;
     const view = this.#view;
     const { word, length } = instruction;
     const rd = (word >>> SHIFT.rd) & 31;
@@ -262,10 +372,25 @@ class Interpreter {
     view.setUint16(at + MICRO_OP.rd, rd === 0 && writesX ? SINK - X : rd * 8, true);
     view.setUint16(at + MICRO_OP.rs1, ((word >>> SHIFT.rs1) & 31) * 8, true);
     view.setUint16(at + MICRO_OP.rs2, ((word >>> SHIFT.rs2) & 31) * 8, true);
-    const near = this.#encodeImmediate(plan, instruction, pc, at);
-    const number = near === undefined ? Handler.leave : this.#handlers.numberOf(plan, length, near);
+    const near = space.translated
+      ? this.#encodeRelative(plan, instruction, physical, at)
+      : this.#encodeImmediate(plan, instruction, pc, at);
+    const number = near === undefined ? Handler.leave : handlers!.numberOf(plan, length, near);
     view.setUint16(at + MICRO_OP.handler, number, true);
     return true;
+  }
+
+  /** The same where pc is not known: targets are distances. */
+  #encodeRelative(plan: Plan, { word, imm }: Instruction, physical: number, at: number): boolean {
+    const view = this.#view;
+    const target = (physical % PAGE_SIZE) + imm;
+    const near = target >= 0 && target < PAGE_SIZE;
+    const jumps = plan.flow === "branch" || plan.flow === "jump";
+    if (jumps && near) view.setInt32(at + MICRO_OP.imm, imm * 8, true);
+    else if (plan.body.some((piece) => piece.kind === "f" && piece.field === "rs3")) {
+      view.setUint16(at + MICRO_OP.rs3, ((word >>> SHIFT.rs3) & 31) * 8, true);
+    } else view.setBigInt64(at + MICRO_OP.imm, BigInt(imm), true);
+    return near;
   }
 
   /** Whether a target is in the same page; undefined if it is beyond 4 GiB, which no micro-op says. */
@@ -299,6 +424,7 @@ export function createInterpreter(memory: Memory, tracing: TracingRange): Engine
   const interpreter = new Interpreter(memory, tracing);
   return {
     name: "interp",
+    finish: (hart) => interpreter.finish(hart),
     run: (hart, until) => interpreter.run(hart, until),
     step: (hart) => interpreter.step(hart),
     simulate: (hart, bits) => interpreter.simulate(hart, bits),

@@ -6,16 +6,22 @@
  * moves it, a far one goes through the page table. Fuel counts down by one an instruction, so the
  * function comes back exactly where it was asked to.
  *
+ * It is written twice. The plain one takes addresses as physical ones below 4 GiB and checks their
+ * page's permissions. The translating one looks every address up in the hart's TLB, leaves misses to
+ * the reference, and knows pc as 64 bits; its micro-ops are of physical pages, and so say only where
+ * a target lies from pc.
+ *
  * Which micro-op an instruction becomes, and what the host does when the function comes back, is
  * `interpreter.ts`; a table with an entry for each of these handlers is made here.
  *
  * @module
  */
-import { EXIT_REASON, F, PC, X } from "../hart/state.ts";
+import { EXIT_REASON, F, FLOAT_GUARD, PC, X } from "../hart/state.ts";
 import { RV64 } from "../isa/decode.ts";
 import type { Definition } from "../isa/encoding.ts";
 import type { Field } from "../isa/sem.ts";
-import { PERMISSIONS, READ, WRITE } from "../memory/memory.ts";
+import { PERMISSIONS, QUIET, READ, WRITE } from "../memory/memory.ts";
+import { DATA_ENTRY, FETCH_ENTRY } from "../memory/tlb.ts";
 import { type Code, I32, I64, type ValueType } from "../wasm/code.ts";
 import { Module } from "../wasm/module.ts";
 import { HOST, type Piece, type Plan, SCRATCH } from "./plan.ts";
@@ -32,7 +38,10 @@ export const MICRO_OP = {
   rs2: 6,
   /** u16. */
   rs3: 8,
-  /** i64 immediate or pc + immediate; or i32 immediate, or distance to a near target, or far target. */
+  /**
+   * i64 immediate or pc + immediate; or i32 immediate, or distance to a near target, or far target.
+   * Where addresses are translated: i64 immediate, or distance to a near target.
+   */
   imm: 8,
   /** u32: address of the following instruction, where the plan asks for it. */
   next: 12,
@@ -56,6 +65,9 @@ const POINTER = 0, FUEL = 1, TABLE = 2, COUNTER = 3, BIAS = 4;
 const START = 5, REASON = 6, TARGET = 7, ADDRESS = 8, BLOCK = 9;
 /** Types of the last five; recorded code's scratch locals follow, at SCRATCH_BASE. */
 const OWN_LOCALS: readonly ValueType[] = [I32, I32, I64, I64, I32];
+/** The translating one's: what leads to data is a parameter more, and one local serves twice. */
+const TRANSLATING = { DATA: 5, START: 9 } as const;
+const TRANSLATING_LOCALS: readonly ValueType[] = [I32, I64, I64, I32];
 
 /** One handler to be written. */
 interface PlannedHandler {
@@ -133,17 +145,30 @@ export class HandlerTable {
   }
 }
 
-/** Writes the module; it imports memories `guest` and `host` and a table `thunks`. */
-export function interpreterModule(table: HandlerTable, guest: number, host: number): Module {
+/**
+ * Writes the module; it imports memories `guest` and `host` and a table `thunks`, and exports `run`,
+ * of `(pointer, fuel, page table, counter, bias)` or, translating, of `(pointer, fuel, fetch entries,
+ * counter, bias, data entries)`. It gives the fuel left.
+ */
+export function interpreterModule(
+  table: HandlerTable,
+  guest: number,
+  host: number,
+  translating = false,
+): Module {
   const module = new Module();
   module.importMemory("guest", guest);
   module.importMemory("host", host);
   module.importTable("thunks");
   const thunk = module.type([], [I32]);
-  const run = module.type([I32, I32, I32, I32, I32], [I32]);
-  const { code } = module.function(run, [...OWN_LOCALS, ...SCRATCH], "run");
+  const parameters: readonly ValueType[] = translating
+    ? [I32, I32, I32, I32, I64, I32]
+    : [I32, I32, I32, I32, I32];
+  const own = translating ? TRANSLATING_LOCALS : OWN_LOCALS;
+  const start = translating ? TRANSLATING.START : START;
+  const { code } = module.function(module.type(parameters, [I32]), [...own, ...SCRATCH], "run");
   const count = table.size;
-  code.get(FUEL).set(START);
+  code.get(FUEL).set(start);
   code.block().block().block().block().loop().block();
   for (let handler = 0; handler <= count; handler++) code.block();
   code.get(FUEL).i32(1).op("i32.sub").tee(FUEL).i32(0).op("i32.lt_s");
@@ -152,23 +177,24 @@ export function interpreterModule(table: HandlerTable, guest: number, host: numb
   code.brTable(Array.from({ length: count }, (_, handler) => handler), count).op("end");
   for (let handler = 0; handler < count; handler++) {
     // Labels still open around this handler: those of the handlers behind it.
-    const writer = new HandlerWriter(code, count - handler, thunk);
+    const writer = new HandlerWriter(code, count - handler, thunk, translating);
     writer.write(handler, table.planned[handler - FIRST_PLAN]);
     code.op("end");
   }
   // A number beyond the table cannot be in a micro-op.
   code.op("unreachable", "end");
-  writeFarJump(code);
+  if (translating) writeTranslatedJump(code);
+  else writeFarJump(code);
   code.br(0).op("end").op("unreachable", "end");
   code.i32(Exit.reference).set(REASON).br(1).op("end");
   code.i32(Exit.fuel).set(REASON).op("end");
   // Here the instruction at the pointer has not been executed.
   code.get(FUEL).i32(1).op("i32.add").set(FUEL);
   code.i32(0);
-  writePc(code);
+  writePc(code, translating);
   code.access("i64.store", HOST, PC).op("end");
   code.i32(0).get(REASON).access("i32.store", HOST, EXIT_REASON);
-  writeCount(code);
+  writeCount(code, start);
   code.get(FUEL);
   return module;
 }
@@ -177,14 +203,16 @@ export function interpreterModule(table: HandlerTable, guest: number, host: numb
 const Label = { goTo: 0, dispatch: 1, byReference: 2, fuelOut: 3, refund: 4, pcKnown: 5 } as const;
 
 /** Pushes the guest address of the micro-op at the pointer, as i64. */
-function writePc(code: Code): void {
-  code.get(POINTER).i32(3).op("i32.shr_u").get(BIAS).op("i32.add", "i64.extend_i32_u");
+function writePc(code: Code, translating: boolean): void {
+  code.get(POINTER).i32(3).op("i32.shr_u");
+  if (translating) code.op("i64.extend_i32_u").get(BIAS).op("i64.add");
+  else code.get(BIAS).op("i32.add", "i64.extend_i32_u");
 }
 
-/** Adds what was executed since START to the counter. */
-function writeCount(code: Code): void {
+/** Adds what was executed since `start` to the counter. */
+function writeCount(code: Code, start: number): void {
   code.get(COUNTER).get(COUNTER).access("i64.load", HOST);
-  code.get(START).get(FUEL).op("i32.sub", "i64.extend_i32_s", "i64.add");
+  code.get(start).get(FUEL).op("i32.sub", "i64.extend_i32_s", "i64.add");
   code.access("i64.store", HOST);
 }
 
@@ -205,16 +233,41 @@ function writeFarJump(code: Code): void {
   code.get(BLOCK).i32(3).op("i32.shr_u", "i32.sub").set(BIAS);
 }
 
+/** The same through the entries for fetches; one that has no block yet is as good as none. */
+function writeTranslatedJump(code: Code): void {
+  const inIf = 1;
+  const pcKnown = Label.pcKnown - 1 + inIf;
+  const entry = REASON;
+  code.get(TARGET).i64(12n).op("i64.shr_u", "i32.wrap_i64").i32(FETCH_ENTRY.count - 1);
+  code.op("i32.and").i32(Math.log2(FETCH_ENTRY.size)).op("i32.shl").get(TABLE).op("i32.add");
+  code.tee(entry).access("i64.load", HOST, FETCH_ENTRY.page);
+  code.get(TARGET).i64(-4096n).op("i64.and", "i64.ne");
+  code.get(entry).access("i32.load", HOST, FETCH_ENTRY.own).tee(POINTER);
+  code.op("i32.eqz", "i32.or").if();
+  code.i32(0).get(TARGET).access("i64.store", HOST, PC);
+  code.i32(Exit.noPage).set(REASON).br(pcKnown).op("end");
+  code.get(TARGET).i64(-4096n).op("i64.and");
+  code.get(POINTER).i32(3).op("i32.shr_u", "i64.extend_i32_u", "i64.sub").set(BIAS);
+  code.get(TARGET).op("i32.wrap_i64").i32(0xffe).op("i32.and").i32(3).op("i32.shl");
+  code.get(POINTER).op("i32.add").set(POINTER);
+}
+
 /** Writes one handler. */
 class HandlerWriter {
   readonly #code: Code;
   readonly #open: number;
   readonly #thunk: number;
+  readonly #translating: boolean;
 
-  constructor(code: Code, open: number, thunk: number) {
+  constructor(code: Code, open: number, thunk: number, translating: boolean) {
     this.#code = code;
     this.#open = open;
     this.#thunk = thunk;
+    this.#translating = translating;
+  }
+
+  get #start(): number {
+    return this.#translating ? TRANSLATING.START : START;
   }
 
   write(number: number, handler: PlannedHandler | undefined): void {
@@ -228,13 +281,13 @@ class HandlerWriter {
         return this.#refund(Exit.hook);
       case Handler.cross:
         this.#unspend();
-        writePc(code);
+        writePc(code, this.#translating);
         code.set(TARGET);
         return this.#br(Label.goTo);
       case Handler.thunk:
         this.#unspend();
-        writeCount(code);
-        code.get(FUEL).set(START);
+        writeCount(code, this.#start);
+        code.get(FUEL).set(this.#start);
         code.get(POINTER).access("i32.load", HOST, MICRO_OP.imm).callIndirect(this.#thunk).if();
         code.i32(0).access("i64.load", HOST, PC).set(TARGET);
         this.#br(Label.goTo, 1);
@@ -261,7 +314,11 @@ class HandlerWriter {
 
   #writePlan({ plan, length, near }: PlannedHandler): void {
     const code = this.#code;
-    const usesNext = plan.body.some(({ kind }) => kind === "next");
+    const usesNext = !this.#translating && plan.body.some(({ kind }) => kind === "next");
+    this.#length = length;
+    if (this.#translating && plan.floats) {
+      code.i32(0).access("i32.load", HOST, FLOAT_GUARD).brIf(this.#open + Label.byReference);
+    }
     this.#fill(plan.body, usesNext);
     switch (plan.flow) {
       case "branch":
@@ -281,6 +338,9 @@ class HandlerWriter {
     }
   }
 
+  /** Length of the instruction at hand. */
+  #length = 0;
+
   #advance(length: number): void {
     this.#code.get(POINTER).i32(length * 8).op("i32.add").set(POINTER);
     this.#br(Label.dispatch);
@@ -293,9 +353,18 @@ class HandlerWriter {
       code.op("i32.add").set(POINTER);
       this.#br(Label.dispatch, nested);
     } else {
-      code.get(POINTER).access("i64.load32_u", HOST, MICRO_OP.imm).set(TARGET);
+      if (this.#translating) this.#target();
+      else code.get(POINTER).access("i64.load32_u", HOST, MICRO_OP.imm);
+      code.set(TARGET);
       this.#br(Label.goTo, nested);
     }
+  }
+
+  /** Pushes pc + immediate, where micro-ops do not say it. */
+  #target(): void {
+    writePc(this.#code, true);
+    this.#imm(false, false);
+    this.#code.op("i64.add");
   }
 
   /** Copies recorded code, with holes filled from the micro-op. */
@@ -316,13 +385,18 @@ class HandlerWriter {
           this.#imm(piece.low, usesNext);
           break;
         case "target":
-          this.#imm(false, false);
+          if (this.#translating) this.#target();
+          else this.#imm(false, false);
           break;
         case "next":
-          code.get(POINTER).access("i64.load32_u", HOST, MICRO_OP.next);
+          if (this.#translating) {
+            writePc(code, true);
+            code.i64(BigInt(this.#length)).op("i64.add");
+          } else code.get(POINTER).access("i64.load32_u", HOST, MICRO_OP.next);
           break;
         case "address":
-          this.#address(piece);
+          if (this.#translating) this.#translatedAddress(piece);
+          else this.#address(piece);
           break;
         case "begin":
           this.#field("rd");
@@ -366,10 +440,36 @@ class HandlerWriter {
     code.i64(1n << BigInt(32 - log2)).op("i64.ge_u");
     const wanted = (reads ? READ : 0) | (writes ? WRITE : 0);
     code.get(ADDRESS).op("i32.wrap_i64").i32(12).op("i32.shr_u");
-    code.access("i32.load8_u", HOST, PERMISSIONS).i32(wanted).op("i32.and");
+    code.access("i32.load8_u", HOST, writes ? QUIET : PERMISSIONS).i32(wanted).op("i32.and");
     if (reads && writes) code.i32(wanted).op("i32.ne");
     else code.op("i32.eqz");
     code.op("i32.or").brIf(this.#open + Label.byReference);
     code.get(ADDRESS).op("i32.wrap_i64");
+  }
+
+  /** One comparison finds a page that is not in the TLB and a misaligned address, which has low bits. */
+  #translatedAddress({ field, offset, access, writes }: Piece & { kind: "address" }): void {
+    const code = this.#code;
+    const entry = REASON;
+    this.#field(field).access("i64.load", HOST, X);
+    if (offset) {
+      this.#imm(false, false);
+      code.op("i64.add");
+    }
+    code.tee(ADDRESS).i64(12n).op("i64.shr_u", "i32.wrap_i64").i32(DATA_ENTRY.count - 1);
+    code.op("i32.and").i32(Math.log2(DATA_ENTRY.size)).op("i32.shl");
+    code.get(TRANSLATING.DATA).op("i32.add").tee(entry);
+    // What may be written may be read.
+    code.access("i64.load", HOST, writes ? DATA_ENTRY.write : DATA_ENTRY.read);
+    code.get(ADDRESS).i64(BigInt(-4096 | (access.bytes - 1))).op("i64.and", "i64.ne");
+    code.brIf(this.#open + Label.byReference);
+    const physical = () =>
+      code.get(ADDRESS).op("i32.wrap_i64").get(entry).access("i32.load", HOST, DATA_ENTRY.addend)
+        .op("i32.add");
+    if (writes) {
+      physical().i32(12).op("i32.shr_u").access("i32.load8_u", HOST, QUIET);
+      code.op("i32.eqz").brIf(this.#open + Label.byReference);
+    }
+    physical();
   }
 }

@@ -59,6 +59,8 @@ export interface Plan {
   readonly flow: Flow;
   /** A branch's condition (pushes i32) or an indirect jump's target (pushes i64). */
   readonly outcome: readonly Piece[];
+  /** Whether it reads or writes float registers, or their flags. */
+  readonly floats: boolean;
 }
 
 /** Scratch locals that every function with recorded code has, from {@linkcode SCRATCH_BASE} on. */

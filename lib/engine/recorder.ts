@@ -95,6 +95,7 @@ class Recorder implements Sem<Value>, Scribe {
   #body: Piece[] = [];
   #flow: Flow = "next";
   #outcome: readonly Piece[] = [];
+  #floats = false;
 
   constructor({ pattern }: Definition, word: number) {
     this.#csr = word >>> 20;
@@ -119,6 +120,7 @@ class Recorder implements Sem<Value>, Scribe {
       body: leaves ? [] : mergePieces(this.#body),
       flow: leaves ? "leave" : this.#flow,
       outcome: leaves ? [] : mergePieces(this.#outcome),
+      floats: this.#floats,
     };
   }
 
@@ -212,14 +214,17 @@ class Recorder implements Sem<Value>, Scribe {
   }
 
   #write(file: "x" | "f", as: "i64" | "f64", value: Value): void {
+    this.#floats ||= file === "f";
     this.#body.push({ kind: "begin", file, as }, ...value.pieces, { kind: "end", file, as });
   }
 
   fbits(field: Field): Value {
+    this.#floats = true;
     return { type: I64, pieces: [{ kind: "f", field, as: "bits" }] };
   }
 
   f(format: Format, field: Field): Value {
+    this.#floats = true;
     if (format === "d") return { type: F64, pieces: [{ kind: "f", field, as: "double" }] };
     if (format === "h") return this.decline();
     const bits = this.keep(this.fbits(field));
@@ -477,6 +482,7 @@ class Recorder implements Sem<Value>, Scribe {
   csr(update: CsrUpdate, source: Value): Value {
     const place = this.#csr === 0 ? undefined : FLOAT_CSRS[this.#csr];
     if (!place) return this.decline();
+    this.#floats = true;
     const { and, or, xor, shl, shr } = this.i32;
     const mask = this.word(place.mask), shift = this.word(place.shift);
     const operand = this.keep(and(this.low(source), mask));
@@ -513,7 +519,13 @@ class Recorder implements Sem<Value>, Scribe {
     this.#flow = "leave";
   }
 
-  wait(): void {}
+  wait(): void {
+    this.#flow = "leave";
+  }
+
+  forgetTranslations(): void {
+    this.#flow = "leave";
+  }
 
   synchronize(what: "memory" | "fetch"): void {
     if (what === "fetch") this.#flow = "leave";
@@ -540,7 +552,7 @@ export class Plans {
 }
 
 /** The plan of what is the reference's. */
-const LEAVE: Plan = { body: [], flow: "leave", outcome: [] };
+const LEAVE: Plan = { body: [], flow: "leave", outcome: [], floats: false };
 
 /** Records a definition for words like `word`. */
 export function record(definition: Definition, word: number): Plan {

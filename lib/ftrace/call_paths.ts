@@ -129,7 +129,7 @@ export function createCallPaths(
     const sp = low(hart, SP);
     const at = sp - layout.size;
     // A frame that cannot be written, or a site that is called directly, is the trampoline's affair.
-    if (high(hart, SP) !== 0 || !isUsable(at, layout.size)) return;
+    if (!hart.flat || high(hart, SP) !== 0 || !isUsable(at, layout.size)) return;
     const ip = low(hart, T0) - trampolines.ipOffset;
     const slot = area.slotAt(ip);
     if (slot === undefined) return;
@@ -152,7 +152,7 @@ export function createCallPaths(
   const leaveFast = (hart: Hart) => {
     const sp = low(hart, SP);
     const at = sp - back.size;
-    if (high(hart, SP) !== 0 || !isUsable(at, back.size)) return;
+    if (!hart.flat || high(hart, SP) !== 0 || !isUsable(at, back.size)) return;
     const { ra, s0, a0, a1 } = trampolines.returnFrame;
     const { x32 } = hart;
     put(at, ra, x32, RA);

@@ -12,8 +12,8 @@
  * @module
  */
 import type { ThunkWriter } from "../engine/thunk.ts";
-import { CHARGE_TRACING, INSTRET, OVERHEAD, PC, X } from "../hart/state.ts";
-import { PERMISSIONS, WRITE } from "../memory/memory.ts";
+import { CHARGE_TRACING, IDLE, INSTRET, OVERHEAD, PC, TRANSLATED, X } from "../hart/state.ts";
+import { QUIET, WRITE } from "../memory/memory.ts";
 import type { PathCost } from "../trampoline/caller.ts";
 import type { FrameLayout } from "../trampoline/frame.ts";
 import { I32, I64 } from "../wasm/code.ts";
@@ -70,12 +70,14 @@ export function writeRecordingThunk(
   /** Declines if the top of the stack is not 0. */
   const declineIf = () => code.if().i32(0).op("return", "end");
   const writable = () => {
-    code.i32(12).op("i32.shr_u").access("i32.load8_u", host, PERMISSIONS);
+    code.i32(12).op("i32.shr_u").access("i32.load8_u", host, QUIET);
     code.i32(WRITE).op("i32.and", "i32.eqz");
     declineIf();
   };
 
   // The frame must lie in writable stack; else the real trampoline is to fault.
+  loadWord(TRANSLATED);
+  declineIf();
   loadLong(x(SP)).i64(32n).op("i64.shr_u").i64(0n).op("i64.ne");
   declineIf();
   loadWord(x(SP)).i32(frame.size).op("i32.lt_u");
@@ -132,6 +134,7 @@ export function writeRecordingThunk(
   loadLong(INSTRET);
   loadWord(CHARGE_TRACING).if(I64);
   loadLong(OVERHEAD).op("else").i64(0n).op("end", "i64.add");
+  loadLong(IDLE).op("i64.add");
   code.access("i64.store", host, RECORD.time);
   code.get(record).get(link).i32(ipOffset).op("i32.sub", "i64.extend_i32_u");
   code.access("i64.store", host, RECORD.ip);

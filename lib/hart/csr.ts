@@ -1,156 +1,248 @@
 /**
- * Control and status registers: the user's, and the few of machine mode that bare programs get.
+ * Control and status registers by number: who may read and write which, and what of it sticks.
  *
- * Everything else is an illegal instruction, as the bare machine of this version promises.
- * Which instruction reads or writes when is the meaning of `csrrw` and its kin in `lib/isa`.
+ * Bits 9 and 8 of a number say which mode it takes. Every register here follows the privileged
+ * specification's WARL rules; a number that is not here is an illegal instruction.
+ *
+ * Which instruction reads or writes when is the meaning of `csrrw` and its kin in `lib/isa`; what
+ * follows from the values is `system.ts`.
  *
  * @module
  */
+import { LEVELS } from "../memory/page_table.ts";
+import { PMP_ENTRIES } from "../memory/pmp.ts";
 import type { Hart } from "./hart.ts";
-import type { Trap } from "./trap.ts";
+import { Mstatus, type System } from "./system.ts";
 
-/** Numbers of the registers that exist (privileged specification, CSR address table). */
-export const Csr = {
-  fflags: 0x001,
-  frm: 0x002,
-  fcsr: 0x003,
-  mstatus: 0x300,
-  misa: 0x301,
-  mtvec: 0x305,
-  mscratch: 0x340,
-  mepc: 0x341,
-  mcause: 0x342,
-  mtval: 0x343,
-  cycle: 0xc00,
-  time: 0xc01,
-  instret: 0xc02,
-  mhartid: 0xf14,
-} as const;
+/** Numbers of the user's registers, which every hart has. */
+const User = { fflags: 1, frm: 2, fcsr: 3, cycle: 0xc00, time: 0xc01, instret: 0xc02 } as const;
+const SATP = 0x180;
+const HPM_COUNTER = 0xc03;
+const COUNTERS_END = 0xc20;
 
-/** mstatus.MIE: interrupts are enabled. */
-export const MSTATUS_MIE: bigint = 1n << 3n;
-/** mstatus.MPIE: MIE as it was before the last trap. */
-export const MSTATUS_MPIE: bigint = 1n << 7n;
-/** mstatus.MPP, fixed: machine mode is the only one there is to return to. */
-const MSTATUS_MPP = 3n << 11n;
-/** mstatus.FS and SD, fixed: the float registers are always on, and count as changed. */
-const MSTATUS_FLOAT = (3n << 13n) | (1n << 63n);
-
-/** RV64 with A, B, C, D, F, I, M. */
-const MISA = [..."ABCDFIM"].reduce(
+/** RV64 with A, B, C, D, F, I, M, S and U. */
+const MISA = [..."ABCDFIMSU"].reduce(
   (bits, letter) => bits | (1n << BigInt(letter.charCodeAt(0) - 65)),
   2n << 62n,
 );
 
-/** A hart's CSRs by number. */
+const { SIE, MIE, SPIE, MPIE, SPP, MPP, FS, MPRV, SUM, MXR, TVM, TW, TSR, XL, SD } = Mstatus;
+const MSTATUS_WRITABLE = SIE | MIE | SPIE | MPIE | SPP | MPP | FS | MPRV | SUM | MXR | TVM | TW |
+  TSR;
+const SSTATUS = SIE | SPIE | SPP | FS | SUM | MXR;
+/** UXL. */
+const SSTATUS_FIXED = 2n << 32n;
+/** Fetch, illegal, breakpoint, load and store causes, ecalls of U and S, page faults. */
+const DELEGABLE = 0xb3ffn;
+const SUPERVISOR_INTERRUPTS = 0x222n;
+const INTERRUPTS = 0xaaan;
+const COUNTERS = 0xffffffffn;
+/** FIOM, CBIE, CBCFE, CBZE; ADUE for the machine. */
+const SENVCFG = 0xf1n;
+const MENVCFG = SENVCFG | 1n << 61n;
+const ALL = (1n << 64n) - 1n;
+
+/** A register of the privileged modes. */
+interface Register {
+  readonly read: (system: System) => bigint;
+  /** Takes what can be written; may refuse. Without it the register keeps its value. */
+  readonly write?: (system: System, value: bigint) => boolean | void;
+}
+
+type Field = {
+  [K in keyof System]: System[K] extends bigint ? K : never;
+}[keyof System];
+
+/** A register that holds the bits of a mask. */
+function plain(field: Exclude<Field, "mip" | "wakes">, mask: bigint): Register {
+  return {
+    read: (system) => system[field],
+    write: (system, value) => void (system[field] = value & mask),
+  };
+}
+
+/** mtvec and stvec: direct or vectored; the reserved modes are not taken. */
+function vector(field: "mtvec" | "stvec"): Register {
+  return {
+    read: (system) => system[field],
+    write: (system, value) => void ((value & 2n) || (system[field] = value)),
+  };
+}
+
+const fixed = (value: bigint): Register => ({ read: () => value });
+const withSd = (status: bigint) => (status & FS) === FS ? status | SD : status;
+
+function writeStatus(system: System, value: bigint, mask: bigint): void {
+  // No mode has number 2: MPP keeps what it was.
+  const kept = mask & MPP && (value & MPP) === 2n << 11n ? mask & ~MPP : mask;
+  system.mstatus = (system.mstatus & ~kept) | (value & kept);
+}
+
+/** Bits that only a part of its readers and writers has. */
+function delegated(field: "mie" | "mip"): Register {
+  return {
+    read: (system) => system[field] & system.mideleg,
+    write(system, value) {
+      const { mideleg } = system;
+      if (field === "mie") system.mie = (system.mie & ~mideleg) | (value & mideleg);
+      else system.raise(value, mideleg & 2n);
+    },
+  };
+}
+
+const PRIVILEGED: ReadonlyMap<number, Register> = new Map<number, Register>([
+  [0x100, {
+    read: ({ mstatus }) => withSd((mstatus & SSTATUS) | SSTATUS_FIXED),
+    write: (system, value) => writeStatus(system, value, SSTATUS),
+  }],
+  [0x104, delegated("mie")],
+  [0x105, vector("stvec")],
+  [0x106, plain("scounteren", COUNTERS)],
+  [0x10a, plain("senvcfg", SENVCFG)],
+  [0x140, plain("sscratch", ALL)],
+  [0x141, plain("sepc", ~1n)],
+  [0x142, plain("scause", ALL)],
+  [0x143, plain("stval", ALL)],
+  [0x144, delegated("mip")],
+  [SATP, {
+    read: ({ satp }) => satp,
+    write(system, value) {
+      const mode = Number(value >> 60n);
+      if (mode !== 0 && !(mode in LEVELS)) return;
+      const before = system.satp;
+      system.satp = mode === 0 ? 0n : value;
+      if (system.satp !== before) {
+        system.translation.changedSpace(before >> 60n !== value >> 60n);
+      }
+    },
+  }],
+  [0x300, {
+    read: ({ mstatus }) => withSd(mstatus | XL),
+    write: (system, value) => writeStatus(system, value, MSTATUS_WRITABLE),
+  }],
+  [0x301, { read: () => MISA, write: () => {} }],
+  [0x302, plain("medeleg", DELEGABLE)],
+  [0x303, plain("mideleg", SUPERVISOR_INTERRUPTS)],
+  [0x304, plain("mie", INTERRUPTS)],
+  [0x305, vector("mtvec")],
+  [0x306, plain("mcounteren", COUNTERS)],
+  [0x30a, {
+    read: ({ menvcfg }) => menvcfg,
+    write(system, value) {
+      system.menvcfg = value & MENVCFG;
+      system.translation.tlb.flush();
+    },
+  }],
+  [0x320, {
+    read: ({ counters }) => counters.inhibited,
+    write: ({ counters }, value) => void (counters.inhibited = value),
+  }],
+  [0x340, plain("mscratch", ALL)],
+  [0x341, plain("mepc", ~1n)],
+  [0x342, plain("mcause", ALL)],
+  [0x343, plain("mtval", ALL)],
+  [0x344, { read: ({ mip }) => mip, write: (system, value) => system.raise(value, ALL) }],
+  // No vendor, no architecture number, no version, no configuration to point at.
+  ...[0xf11, 0xf12, 0xf13, 0xf15].map((number) => [number, fixed(0n)] as const),
+  ...range(0x323, 0x33f).map((number) => [number, { read: () => 0n, write: () => {} }] as const),
+  ...range(0xb00, 0xb1f).filter((number) => number !== 0xb01).map((number) =>
+    [number, {
+      read: ({ counters }: System) => counters.read(number & 31),
+      write: ({ counters }: System, value: bigint) => counters.write(number & 31, value),
+    }] as const
+  ),
+  ...[0, 2].map((register) =>
+    [0x3a0 + register, {
+      read: ({ pmp }: System) => pmp.readConfig(register / 2 * 2),
+      write: (system: System, value: bigint) => {
+        system.pmp.writeConfig(register, value);
+        system.translation.tlb.flush();
+      },
+    }] as const
+  ),
+  ...range(0, PMP_ENTRIES - 1).map((entry) =>
+    [0x3b0 + entry, {
+      read: ({ pmp }: System) => pmp.readAddress(entry),
+      write: (system: System, value: bigint) => {
+        system.pmp.writeAddress(entry, value);
+        system.translation.tlb.flush();
+      },
+    }] as const
+  ),
+]);
+
+function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, k) => first + k);
+}
+
+/** A hart's CSRs by number, in the mode in which it is. */
 export interface Csrs {
   /** The value, unsigned, or undefined if reading is an illegal instruction. */
   read(number: number): bigint | undefined;
   /** Writes those bits that can be written; false if writing is an illegal instruction. */
   write(number: number, value: bigint): boolean;
-  /** Where traps are handled: mtvec, which knows the direct mode only. */
-  trapVector(): bigint;
-  /** Sets mepc, mcause, mtval and mstatus as a trap does. */
-  enterTrap(trap: Trap): void;
-  /** Sets mstatus as `mret` does and gives mepc, where the hart goes on. */
-  leaveTrap(): bigint;
 }
 
 /** Makes a hart's CSRs as reset leaves them. */
 export function createCsrs(hart: Hart): Csrs {
-  const machine = { mstatus: 0n, mtvec: 0n, mscratch: 0n, mepc: 0n, mcause: 0n, mtval: 0n };
-  const mstatus = () => machine.mstatus | MSTATUS_MPP | MSTATUS_FLOAT;
-  const readMachine = (number: number): bigint | undefined => {
+  /** Whether the mode may read this counter. */
+  const counts = (number: number): boolean => {
+    const { system, mode } = hart;
+    if (!system || mode === "M") return true;
+    const bit = 1n << BigInt(number & 31);
+    const enabled = mode === "S" ? system.mcounteren : system.mcounteren & system.scounteren;
+    return (enabled & bit) !== 0n;
+  };
+  const floatsOff = () => hart.system?.floats === "off";
+  const readUser = (number: number): bigint | undefined => {
+    if (number <= User.fcsr && floatsOff()) return undefined;
     switch (number) {
-      case Csr.mstatus:
-        return mstatus();
-      case Csr.misa:
-        return MISA;
-      case Csr.mtvec:
-        return machine.mtvec;
-      case Csr.mscratch:
-        return machine.mscratch;
-      case Csr.mepc:
-        return machine.mepc;
-      case Csr.mcause:
-        return machine.mcause;
-      case Csr.mtval:
-        return machine.mtval;
-      case Csr.mhartid:
-        return BigInt(hart.id);
-      default:
-        return undefined;
+      case User.fflags:
+        return BigInt(hart.fcsr & 31);
+      case User.frm:
+        return BigInt((hart.fcsr >>> 5) & 7);
+      case User.fcsr:
+        return BigInt(hart.fcsr & 255);
     }
+    if (number < User.cycle || number >= COUNTERS_END || !counts(number)) return undefined;
+    const { system } = hart;
+    if (number === User.time) return system ? hart.mtime : hart.now();
+    if (system) return system.counters.read(number & 31);
+    if (number >= HPM_COUNTER) return undefined;
+    return number === User.cycle ? hart.now() : hart.instret;
+  };
+  const writeUser = (number: number, value: bigint): boolean => {
+    if (number < User.fflags || number > User.fcsr || floatsOff()) return false;
+    const bits = Number(value & 255n);
+    if (number === User.fflags) hart.fcsr = (hart.fcsr & ~31) | (bits & 31);
+    else if (number === User.frm) hart.fcsr = (hart.fcsr & 31) | ((bits & 7) << 5);
+    else hart.fcsr = bits;
+    hart.system?.dirtyFloats();
+    return true;
+  };
+  /** The register of a privileged mode, if there is one and the hart's mode may touch it. */
+  const privileged = (number: number): { system: System; register: Register } | undefined => {
+    const { system, mode } = hart;
+    const level = number >>> 8 & 3;
+    if (!system || mode === "U" || (mode === "S" && level > 1)) return undefined;
+    if (number === SATP && !system.permits("sfence.vma")) return undefined;
+    const register = number === 0xf14 ? fixed(BigInt(hart.id)) : PRIVILEGED.get(number);
+    return register && { system, register };
   };
   return {
     read(number) {
-      switch (number) {
-        case Csr.fflags:
-          return BigInt(hart.fcsr & 31);
-        case Csr.frm:
-          return BigInt((hart.fcsr >>> 5) & 7);
-        case Csr.fcsr:
-          return BigInt(hart.fcsr & 255);
-        case Csr.cycle:
-        case Csr.time:
-          return hart.now();
-        case Csr.instret:
-          return hart.instret;
-        default:
-          return hart.mode === "M" ? readMachine(number) : undefined;
-      }
+      if ((number >>> 8 & 3) === 0) return readUser(number);
+      const found = privileged(number);
+      return found && BigInt.asUintN(64, found.register.read(found.system));
     },
     write(number, value) {
-      const bits = Number(value & 255n);
-      switch (number) {
-        case Csr.fflags:
-          hart.fcsr = (hart.fcsr & ~31) | (bits & 31);
-          return true;
-        case Csr.frm:
-          hart.fcsr = (hart.fcsr & 31) | ((bits & 7) << 5);
-          return true;
-        case Csr.fcsr:
-          hart.fcsr = bits;
-          return true;
-      }
-      if (hart.mode !== "M") return false;
-      const unsigned = BigInt.asUintN(64, value);
-      switch (number) {
-        case Csr.mstatus:
-          machine.mstatus = unsigned & (MSTATUS_MIE | MSTATUS_MPIE);
-          return true;
-        case Csr.misa: // WARL: nothing can be switched off
-          return true;
-        case Csr.mtvec: // direct mode only
-          machine.mtvec = unsigned & ~3n;
-          return true;
-        case Csr.mscratch:
-          machine.mscratch = unsigned;
-          return true;
-        case Csr.mepc:
-          machine.mepc = unsigned & ~1n;
-          return true;
-        case Csr.mcause:
-          machine.mcause = unsigned;
-          return true;
-        case Csr.mtval:
-          machine.mtval = unsigned;
-          return true;
-        default:
-          return false;
-      }
-    },
-    trapVector: () => machine.mtvec,
-    enterTrap({ cause, value, pc }) {
-      machine.mstatus = machine.mstatus & MSTATUS_MIE ? MSTATUS_MPIE : 0n;
-      machine.mcause = BigInt(cause);
-      machine.mtval = BigInt.asUintN(64, value);
-      machine.mepc = BigInt.asUintN(64, pc) & ~1n;
-    },
-    leaveTrap() {
-      const enabled = machine.mstatus & MSTATUS_MPIE;
-      machine.mstatus = MSTATUS_MPIE | (enabled ? MSTATUS_MIE : 0n);
-      return machine.mepc;
+      if (number >>> 10 === 3) return false;
+      if ((number >>> 8 & 3) === 0) return writeUser(number, value);
+      const found = privileged(number);
+      if (!found) return false;
+      if (found.register.write?.(found.system, BigInt.asUintN(64, value)) === false) return false;
+      found.system.changed();
+      return true;
     },
   };
 }

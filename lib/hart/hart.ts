@@ -2,9 +2,12 @@
  * One hart: its registers, its counters and its time.
  *
  * The state lies in host memory, where emitted code works on it directly; the members here are
- * views and accessors on the same bytes, so that there is one state whoever executes.
+ * views and accessors on the same bytes, so that there is one state whoever executes. Emitted code
+ * knows one place only: of several harts the running one is there, and each other one at a place of
+ * its own ({@linkcode Hart.enter}).
  *
- * Offsets are `state.ts`; CSRs `csr.ts`; who executes instructions is `lib/engine`.
+ * Offsets are `state.ts`; CSRs `csr.ts`; modes and traps `system.ts`; who executes instructions is
+ * `lib/engine`.
  *
  * @module
  */
@@ -15,13 +18,22 @@ import {
   CHARGE_TRACING,
   F,
   FCSR,
+  FLOAT_GUARD,
+  HART_ID,
+  IDLE,
   INSTRET,
   PC,
   RESERVED_ADDRESS,
   RESERVED_VALUE,
+  STATE_SIZE,
+  TRANSLATED,
   X,
 } from "./state.ts";
+import { System } from "./system.ts";
 import type { Trap } from "./trap.ts";
+
+/** Privilege modes: user, supervisor, machine. */
+export type Mode = "U" | "S" | "M";
 
 /** A RISC-V hart. */
 export class Hart {
@@ -31,41 +43,86 @@ export class Hart {
   readonly memory: Memory;
   /** What it has fetched. */
   readonly fetched: FetchCache;
-  /** Integer registers, signed; x[0] stays 0. */
-  readonly x: BigInt64Array;
+  /** Integer registers, signed; x[0] stays 0. Another view once the hart runs, or no longer does. */
+  x!: BigInt64Array;
   /** The same registers as halves: low, high, low, high … */
-  readonly x32: Int32Array;
+  x32!: Int32Array;
   /** Floating-point registers, raw bits. */
-  readonly f: BigUint64Array;
+  f!: BigUint64Array;
   /** Privilege mode. */
-  readonly mode: "U" | "M";
+  mode: Mode;
+  /** What a hart with machine mode has besides; a user's program sees nothing of it. */
+  readonly system: System | undefined;
   /** Control and status registers. */
   readonly csrs: Csrs;
+  /** Whether somebody has to look at the hart before its next instruction. */
+  attention = false;
+  /** Whether it waits for an interrupt. */
+  waiting = false;
+  /** Whether misaligned loads and stores trap instead of working. */
+  trapsMisaligned = false;
+  /** Added to its time by whoever sets mtime. */
+  timeDelta = 0n;
+  #told = false;
+  #flat = true;
+  #floatGuard = false;
+  #idle = 0n;
+  /** Where its state is while another hart runs. */
+  readonly #home: number;
+  #base = 0;
+  readonly #views = new Map<number, Views>();
   readonly #state: DataView;
-  readonly #words: BigInt64Array;
-  readonly #pcHalves: Uint32Array;
-  readonly #counters: BigUint64Array;
-  readonly #counterHalves: Uint32Array;
+  #words!: BigInt64Array;
+  #pcHalves!: Uint32Array;
+  #counters!: BigUint64Array;
+  #counterHalves!: Uint32Array;
 
-  /** A hart as reset leaves it: all zeros, no reservation. */
-  constructor(id: number, memory: Memory, mode: "U" | "M") {
+  /**
+   * A hart as reset leaves it: all zeros, no reservation. One with mode M has the privileged modes,
+   * one with mode U runs a user's program and no more. With `home`, it runs only after
+   * {@linkcode Hart.enter}.
+   */
+  constructor(id: number, memory: Memory, mode: "U" | "M", home: "running" | "aside" = "running") {
     this.id = id;
     this.memory = memory;
     this.mode = mode;
     this.fetched = new FetchCache(memory);
-    const { buffer } = memory.host;
-    this.x = new BigInt64Array(buffer, X, 32);
-    this.x32 = new Int32Array(buffer, X, 64);
-    this.f = new BigUint64Array(buffer, F, 32);
     this.#state = memory.hostView;
-    this.#words = new BigInt64Array(buffer, PC, 1);
-    this.#pcHalves = new Uint32Array(buffer, PC, 2);
-    this.#counters = new BigUint64Array(buffer, INSTRET, 2);
-    this.#counterHalves = new Uint32Array(buffer, INSTRET, 4);
+    this.#home = home === "running" ? X : memory.allocateHost(STATE_SIZE, 64);
+    this.#view(this.#home);
     this.x.fill(0n);
     this.f.fill(0n);
     this.reservation = { address: -1n, value: 0n };
+    this.#state.setUint32(this.#base + HART_ID, id, true);
     this.csrs = createCsrs(this);
+    this.system = mode === "M" ? new System(this) : undefined;
+    this.system?.changed();
+  }
+
+  /** Makes the members views on the state at a place in host memory. */
+  #view(place: number): void {
+    const views = this.#views.get(place) ?? viewsAt(this.memory.host.buffer, place - X);
+    this.#views.set(place, views);
+    this.#base = place - X;
+    this.x = views.x;
+    this.x32 = views.x32;
+    this.f = views.f;
+    this.#words = views.words;
+    this.#pcHalves = views.pcHalves;
+    this.#counters = views.counters;
+    this.#counterHalves = views.counterHalves;
+  }
+
+  /** Takes the running hart's place, which `from` leaves. What `from` had reserved is lost. */
+  enter(from: Hart | undefined): void {
+    if (from === this || this.#home === X) return;
+    if (from) {
+      from.reservation = { address: -1n, value: 0n };
+      this.memory.hostBytes.copyWithin(from.#home, X, X + STATE_SIZE);
+      from.#view(from.#home);
+    }
+    this.memory.hostBytes.copyWithin(X, this.#home, this.#home + STATE_SIZE);
+    this.#view(X);
   }
 
   /** Address of the next instruction, unsigned. */
@@ -78,10 +135,10 @@ export class Hart {
 
   /** fflags and frm. */
   get fcsr(): number {
-    return this.#state.getUint32(FCSR, true);
+    return this.#state.getUint32(this.#base + FCSR, true);
   }
   set fcsr(value: number) {
-    this.#state.setUint32(FCSR, value & 255, true);
+    this.#state.setUint32(this.#base + FCSR, value & 255, true);
   }
 
   /** Instructions of the guest's own that have retired; a call site counts two, on or off. */
@@ -128,39 +185,115 @@ export class Hart {
 
   /** Whether tracing costs the guest time. */
   get chargeTracing(): boolean {
-    return this.#state.getUint32(CHARGE_TRACING, true) !== 0;
+    return this.#state.getUint32(this.#base + CHARGE_TRACING, true) !== 0;
   }
   set chargeTracing(value: boolean) {
-    this.#state.setUint32(CHARGE_TRACING, value ? 1 : 0, true);
+    this.#state.setUint32(this.#base + CHARGE_TRACING, value ? 1 : 0, true);
   }
 
   /** What the last lr reserved; address −1 is nothing. */
   get reservation(): { readonly address: bigint; readonly value: bigint } {
     return {
-      address: this.#state.getBigInt64(RESERVED_ADDRESS, true),
-      value: this.#state.getBigInt64(RESERVED_VALUE, true),
+      address: this.#state.getBigInt64(this.#base + RESERVED_ADDRESS, true),
+      value: this.#state.getBigInt64(this.#base + RESERVED_VALUE, true),
     };
   }
   set reservation({ address, value }: { readonly address: bigint; readonly value: bigint }) {
-    this.#state.setBigInt64(RESERVED_ADDRESS, address, true);
-    this.#state.setBigInt64(RESERVED_VALUE, value, true);
+    this.#state.setBigInt64(this.#base + RESERVED_ADDRESS, address, true);
+    this.#state.setBigInt64(this.#base + RESERVED_VALUE, value, true);
   }
 
-  /** Virtual nanoseconds since the first instruction: one an instruction. */
+  /** Whether emitted code has to leave float instructions to the reference. */
+  get floatGuard(): boolean {
+    return this.#floatGuard;
+  }
+  set floatGuard(value: boolean) {
+    this.#floatGuard = value;
+    this.#state.setUint32(this.#base + FLOAT_GUARD, value ? 1 : 0, true);
+  }
+
+  /** Whether addresses are physical, and nothing but a page's permissions restricts accesses. */
+  get flat(): boolean {
+    return this.#flat;
+  }
+  set flat(value: boolean) {
+    this.#flat = value;
+    this.#state.setUint32(this.#base + TRANSLATED, value ? 0 : 1, true);
+  }
+
+  /** Whether a device was told something that the surroundings have not looked at yet. */
+  get told(): boolean {
+    return this.#told;
+  }
+  set told(value: boolean) {
+    this.#told = value;
+    if (value) this.attention = true;
+    else this.system?.changed();
+  }
+
+  /** Virtual nanoseconds that it has waited instead of executing. */
+  get idle(): bigint {
+    return this.#idle;
+  }
+  set idle(value: bigint) {
+    this.#idle = value;
+    this.#state.setBigInt64(this.#base + IDLE, value, true);
+  }
+
+  /** Virtual nanoseconds since the first instruction: one an instruction, and what it waited. */
   now(): bigint {
-    return this.chargeTracing ? this.instret + this.overhead : this.instret;
+    const busy = this.chargeTracing ? this.instret + this.overhead : this.instret;
+    return this.#idle === 0n ? busy : busy + this.#idle;
+  }
+
+  /** mtime: the same, from where somebody set it. */
+  get mtime(): bigint {
+    return BigInt.asUintN(64, this.now() + this.timeDelta);
   }
 
   /**
-   * Enters the machine-mode trap handler.
+   * Enters the handler of a trap, in the mode that it is delegated to.
    *
-   * @returns False, and nothing has changed, if nothing can be fetched where mtvec points.
+   * @returns False, and nothing has changed, if no instruction of it could ever be fetched.
    */
-  takeTrap(trap: Trap): boolean {
-    const handler = this.csrs.trapVector();
-    if (handler >= 2n ** 32n || this.fetched.fetch(Number(handler)) < 0) return false;
-    this.csrs.enterTrap(trap);
-    this.pc = handler;
-    return true;
+  takeTrap({ cause, value, pc }: Trap): boolean {
+    return this.system?.enter(cause, value, pc, false) ?? false;
   }
+
+  /** Enters the handler of the interrupt that is pending, if there is one; false as above. */
+  takeInterrupt(): boolean {
+    const interrupt = this.system?.pendingInterrupt();
+    if (interrupt === undefined) return true;
+    return this.system!.enter(interrupt, 0n, this.pc, true);
+  }
+
+  /** Waits for an interrupt, unless there is one. */
+  wait(): void {
+    if (!this.system || this.system.wakes) return;
+    this.waiting = true;
+    this.attention = true;
+  }
+}
+
+/** Views on the state at one place. */
+interface Views {
+  readonly x: BigInt64Array;
+  readonly x32: Int32Array;
+  readonly f: BigUint64Array;
+  readonly words: BigInt64Array;
+  readonly pcHalves: Uint32Array;
+  readonly counters: BigUint64Array;
+  readonly counterHalves: Uint32Array;
+}
+
+function viewsAt(buffer: ArrayBufferLike, base: number): Views {
+  return {
+    x: new BigInt64Array(buffer, base + X, 32),
+    x32: new Int32Array(buffer, base + X, 64),
+    f: new BigUint64Array(buffer, base + F, 32),
+    words: new BigInt64Array(buffer, base + PC, 1),
+    pcHalves: new Uint32Array(buffer, base + PC, 2),
+    counters: new BigUint64Array(buffer, base + INSTRET, 2),
+    counterHalves: new Uint32Array(buffer, base + INSTRET, 4),
+  };
 }

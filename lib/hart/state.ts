@@ -25,7 +25,17 @@ export const INSTRET: number = HART + 544;
 export const OVERHEAD: number = HART + 552;
 /** u32: why emitted code came back. */
 export const EXIT_REASON: number = HART + 560;
+/** i64: virtual nanoseconds that the hart has waited instead of executing. */
+export const IDLE: number = HART + 568;
 /** i64: where emitted code writes what goes to x0. */
 export const SINK: number = HART + 576;
 /** u32: 1 if `overhead` counts as time. */
 export const CHARGE_TRACING: number = HART + 584;
+/** u32: 1 if float registers are off, or are to be marked when written. */
+export const FLOAT_GUARD: number = HART + 588;
+/** u32: 1 unless addresses are physical and nothing but a page's permissions restricts them. */
+export const TRANSLATED: number = HART + 592;
+/** u32: number of the hart. */
+export const HART_ID: number = HART + 596;
+/** Bytes of all this. */
+export const STATE_SIZE = 640;

@@ -121,6 +121,7 @@ export function collect({ meaning, pattern }: Definition, word: number): Collect
     synchronize: silent,
     returnFromTrap: () => void (flow = "trap"),
     wait: silent,
+    forgetTranslations: silent,
   };
   meaning(reading);
   return {

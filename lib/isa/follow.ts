@@ -187,6 +187,7 @@ export function follow(instruction: Instruction, pc: bigint, trail: Trail): Foll
     synchronize: unknown,
     returnFromTrap: () => void (flow = "away"),
     wait: unknown,
+    forgetTranslations: unknown,
   };
   definition.meaning(reading);
   return { trail: { x, saved }, flow, target, link };

@@ -1,22 +1,34 @@
 /**
- * Machine mode's instructions, and the two that are ours: `hostcall`, and what every word means that
- * is no instruction.
+ * Instructions of the privileged modes, and the two that are ours: `hostcall`, and what every word
+ * means that is no instruction.
  *
- * In user mode mret is illegal, and hostcall is so outside the tracing range: the readings see to
- * that.
+ * Where a mode may not execute one it is illegal, and hostcall is so outside the tracing range: the
+ * readings see to that.
  *
  * @module
  */
 import { define, type Entry } from "./encoding.ts";
 import { Cause } from "./sem.ts";
 
-/** mret, wfi, hostcall and illegal. */
+/** mret, sret, wfi, sfence.vma, hostcall and illegal. */
 export const PRIVILEGED: readonly Entry[] = [
   define(
     "mret",
     "001100000010 00000 000 00000 1110011",
     "",
     (s) => s.returnFromTrap("M"),
+  ),
+  define(
+    "sret",
+    "000100000010 00000 000 00000 1110011",
+    "",
+    (s) => s.returnFromTrap("S"),
+  ),
+  define(
+    "sfence.vma",
+    "0001001 rs2 rs1 000 00000 1110011",
+    "rs1,rs2",
+    (s) => s.forgetTranslations(s.x("rs1"), s.x("rs2")),
   ),
   define(
     "wfi",

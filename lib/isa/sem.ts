@@ -59,6 +59,9 @@ export const Cause = {
   EcallU: 8,
   EcallS: 9,
   EcallM: 11,
+  FetchPageFault: 12,
+  LoadPageFault: 13,
+  StorePageFault: 15,
   HostCall: 24,
 } as const;
 /** One of them. */
@@ -189,9 +192,11 @@ export interface Sem<V> {
   trap(cause: Cause, value?: V): void;
   synchronize(what: "memory" | "fetch"): void;
   /** Ends a definition: back to where the trap of this level came from. */
-  returnFromTrap(level: "M"): void;
+  returnFromTrap(level: "M" | "S"): void;
   /** Retires at once; whoever runs the hart may let time pass. */
   wait(): void;
+  /** Forgets translations of the address in rs1 and of the address space in rs2; all of either where that is x0. */
+  forgetTranslations(address: V, space: V): void;
 }
 
 /** What an instruction does. */

@@ -1,17 +1,19 @@
 /**
- * A bare machine: RAM from 0x80000000 on, one hart in M-mode, and the host-target interface (HTIF).
+ * A bare machine: RAM from 0x80000000 on, harts that start in M-mode, a CLINT, a test finisher, and
+ * the host-target interface (HTIF).
  *
- * The page of `tohost` is read-only, so that each store to it comes here as a trap, exactly when it
- * happens: the store is carried out by one privileged step and then answered.
+ * A store to `tohost` or the finisher is answered right behind the instruction that made it; the
+ * hart asks for attention, and the run loop comes here. A timer is due at an exact instruction: no
+ * turn of a hart is longer than until then.
  *
- * What M-mode has is `lib/hart/csr.ts`; the run loop is `machine.ts`.
+ * What the modes have is `lib/hart/csr.ts`; the run loop is `machine.ts`.
  *
  * @module
  */
 import type { Hart } from "../hart/hart.ts";
 import type { Trap } from "../hart/trap.ts";
-import { Cause } from "../isa/sem.ts";
 import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../memory/memory.ts";
+import { createClint } from "./clint.ts";
 import type { Outcome, Surroundings, SurroundingsContext } from "./machine.ts";
 
 const RAM_START = 0x80000000;
@@ -22,10 +24,13 @@ const EBADF = -9n;
 const EFAULT = -14n;
 const ENOSYS = -38n;
 const A0 = 10;
+/** QEMU's sifive_test: where a word ends the machine. */
+const FINISHER = 0x100000;
+const FINISHER_PASS = 0x5555n, FINISHER_FAIL = 0x3333n;
 
 /** Makes the surroundings of firmware. */
 export function createBare(
-  { memory, symbols, engine, unwinder, options }: SurroundingsContext,
+  { memory, symbols, harts, unwinder, options }: SurroundingsContext,
 ): Surroundings {
   const size = (options.ramMib ?? 128) * MIB;
   memory.map(RAM_START, size, READ | WRITE | EXECUTE);
@@ -38,23 +43,36 @@ export function createBare(
   if (toHost !== undefined) checkHostWord("tohost", toHost, size);
   if (fromHost !== undefined) checkHostWord("fromhost", fromHost, size);
   const warned = new Set<number>();
-  const page = toHost === undefined ? undefined : Math.floor(toHost / PAGE_SIZE) * PAGE_SIZE;
-  const guard = () => {
-    if (page !== undefined) memory.protect(page, PAGE_SIZE, READ | EXECUTE);
+  const page = toHost === undefined ? undefined : Math.floor(toHost / PAGE_SIZE);
+  const clint = createClint(harts);
+  memory.attach(clint);
+  /** What the finisher was told. */
+  let finished: Outcome | undefined;
+  /** The hart that executes. */
+  let running = harts[0]!;
+  memory.attach({
+    start: FINISHER,
+    end: FINISHER + 0x1000,
+    read: () => 0n,
+    write(_offset, _bytes, value) {
+      const status = value & 0xffffn;
+      if (status === FINISHER_PASS) finished = { kind: "exit", code: 0 };
+      if (status === FINISHER_FAIL) finished = { kind: "exit", code: Number(value >> 16n & 0xffn) };
+      running.told = true;
+      return true;
+    },
+  });
+  const watchHost = () => {
+    if (toHost === undefined) return;
+    memory.tellStores(page!, (stored) => {
+      if (stored > toHost - 8 && stored < toHost + 8) running.told = true;
+    });
   };
   const print = (data: Uint8Array) => options.stdout?.(data);
 
-  /** Carries out the store that trapped, then answers what it wrote. */
-  const storeToHost = (hart: Hart, { bits }: Trap): Outcome | undefined => {
-    memory.protect(page!, PAGE_SIZE, READ | WRITE | EXECUTE);
-    const stop = bits === undefined ? engine.step(hart) : engine.simulate(hart, bits);
-    const outcome = answer(hart);
-    guard();
-    return outcome ?? (stop?.kind === "trap" ? deliver(hart, stop.trap) : undefined);
-  };
-
-  const answer = (hart: Hart): Outcome | undefined => {
-    const command = memory.view.getBigUint64(toHost!, true);
+  const answer = (): Outcome | undefined => {
+    if (toHost === undefined) return undefined;
+    const command = memory.view.getBigUint64(toHost, true);
     if (command === 0n) return undefined;
     const device = command >> 48n;
     if (device === 0x0101n) {
@@ -63,11 +81,11 @@ export function createBare(
     } else if (device === 0n && (command & 1n) === 1n) {
       return { kind: "exit", code: Number((command >> 1n) & 0xffn) };
     } else if (device === 0n) {
-      const outcome = systemCall(hart, Number(command));
+      const outcome = systemCall(Number(command));
       if (outcome) return outcome;
       reply(1n);
     }
-    memory.view.setBigUint64(toHost!, 0n, true);
+    memory.view.setBigUint64(toHost, 0n, true);
     return undefined;
   };
   const reply = (value: bigint) => {
@@ -75,7 +93,7 @@ export function createBare(
   };
 
   /** A block of eight words: number, arguments; the result goes into the first. */
-  const systemCall = (_hart: Hart, block: number): Outcome | undefined => {
+  const systemCall = (block: number): Outcome | undefined => {
     if (!memory.allows(BigInt(block), 64, READ | WRITE)) return undefined;
     const word = (k: number) => memory.view.getBigUint64(block + 8 * k, true);
     const number = Number(word(0));
@@ -105,19 +123,35 @@ export function createBare(
     return hart.takeTrap(trap) ? undefined : { kind: "trap", trap, backtrace: trace };
   };
 
+  /** Interrupts come between instructions of the guest's, never inside a trampoline or a site. */
+  const interrupt = (hart: Hart): Outcome | undefined => {
+    const { pc } = hart;
+    const trace = unwinder.backtrace(hart);
+    if (hart.takeInterrupt()) return undefined;
+    const trap = { cause: hart.system!.pendingInterrupt()!, value: 0n, pc };
+    return { kind: "trap", trap, backtrace: trace };
+  };
+
   return {
     comm: "hart0",
     pid: 1,
     start(hart) {
       hart.x[A0] = BigInt(hart.id);
-      guard();
+      watchHost();
     },
-    trap(hart, trap) {
-      const { cause, value } = trap;
-      const store = cause === Cause.StoreFault && page !== undefined &&
-        value >= BigInt(page) && value < BigInt(page + PAGE_SIZE);
-      return store ? storeToHost(hart, trap) : deliver(hart, trap);
+    trap: deliver,
+    beforeTurn(hart) {
+      running = hart;
+      clint.update(hart);
+      return clint.due(hart);
     },
+    attend(hart) {
+      clint.update(hart);
+      if (!hart.told) return interrupt(hart);
+      hart.told = false;
+      return finished ?? answer();
+    },
+    untilWoken: (hart) => hart.system!.mie >> 7n & 1n ? clint.due(hart) : undefined,
     signature() {
       const begin = address("begin_signature");
       const end = address("end_signature");

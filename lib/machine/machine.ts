@@ -21,6 +21,7 @@ import { createUnwinder, type Unwinder } from "./backtrace.ts";
 import { createBare } from "./bare.ts";
 import { type Elf, parseElf } from "./elf.ts";
 import { createLinux } from "./linux.ts";
+import { createSchedule } from "./schedule.ts";
 import { readSites, type SiteSource } from "./sites.ts";
 import { SymbolTable } from "./symbols.ts";
 import { createTracingRange, type MachineTracingRange } from "./tracing_range.ts";
@@ -70,6 +71,10 @@ export interface MachineOptions {
   readonly stdin?: ((length: number) => Promise<Uint8Array>) | undefined;
   /** Takes a line about something that the guest asked for and did not get. */
   readonly warn?: ((line: string) => void) | undefined;
+  /** Bare: how many harts there are (1). */
+  readonly harts?: number | undefined;
+  /** Bare: misaligned loads and stores work (the default), or trap. */
+  readonly misaligned?: "work" | "trap" | undefined;
   /** Bare: MiB of RAM from 0x80000000 on (128). */
   readonly ramMib?: number | undefined;
 }
@@ -125,8 +130,11 @@ export interface Machine {
   step(hart: Hart): Trap | undefined;
   /** Every hart drops what it has fetched. */
   fenceI(): void;
-  /** Steps harts that are stopped at a pc `inside`, until none is; not one that is in a host call. */
-  park(inside: (pc: number) => boolean): void;
+  /**
+   * Steps harts that are stopped at a pc `inside`, until none is; not one that is in a host call.
+   * Gives the instructions that this took.
+   */
+  park(inside: (pc: number) => boolean): number;
   /** Ends the run, or the next one if there is none, as interrupted; a run after that goes on. */
   requestStop(): void;
   /** Path of the program's file as the guest sees it. */
@@ -155,6 +163,12 @@ export interface Surroundings {
    * Serves a trap: undefined goes on at `hart.pc`. An ecall that is served counts itself in instret.
    */
   trap(hart: Hart, trap: Trap): Outcome | undefined | Promise<Outcome | undefined>;
+  /** Called before a hart's turn; gives after how many nanoseconds of its time it must end. */
+  beforeTurn?(hart: Hart): bigint | undefined;
+  /** Does what a hart asked attention for; undefined goes on at `hart.pc`. */
+  attend?(hart: Hart): Outcome | undefined;
+  /** Nanoseconds until a waiting hart is woken by its own timer, if it ever is. */
+  untilWoken?(hart: Hart): bigint | undefined;
   /** Called before each slice; may interrupt the hart (a signal) or end the run. */
   beforeSlice?(hart: Hart): Outcome | undefined;
   /** Path of the program's file as the guest sees it. */
@@ -194,6 +208,8 @@ export interface SurroundingsContext {
 const RAM_START = 0x80000000n;
 /** Where a position-independent program is put. */
 const PIE_BIAS = 0x10000n;
+/** What the interruptor and the rings have room for. */
+const MOST_HARTS = 16;
 /** A slice is to take about so long. */
 const SLICE_MS = 12;
 
@@ -227,9 +243,9 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
   }
   const tracing = createTracingRange(memory, kind === "bare" ? undefined : Number(lowest + bias));
   const symbols = new SymbolTable(elf.symbols, bias);
-  const hart = new Hart(0, memory, kind === "bare" ? "M" : "U");
-  hart.chargeTracing = options.chargeTracing ?? false;
-  const harts = [hart];
+  memory.reserve(tracing.start, tracing.end);
+  const harts = createHarts(memory, kind, options);
+  const hart = harts[0]!;
   const engine = options.engine === "ref"
     ? createReference(memory, tracing)
     : createInterpreter(memory, tracing);
@@ -247,8 +263,12 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
   };
   const surroundings = kind === "bare" ? createBare(context) : createLinux(context);
   loadSegments(context, kind);
-  hart.pc = elf.entry + bias;
-  surroundings.start(hart);
+  for (const each of harts) {
+    each.pc = elf.entry + bias;
+    surroundings.start(each);
+  }
+  const schedule = createSchedule(harts, options.seed ?? 0n);
+  const sites = readSites(elf, symbols, bias);
   const hostCalls = new Map<number, (hart: Hart) => void>();
   let breakpoint = (_hart: Hart, trap: Trap): Trap | undefined => trap;
   let stopRequested = false;
@@ -306,6 +326,105 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     return stop?.kind === "trap" ? serveTracing(at, stop.trap) : undefined;
   };
 
+  /** Steps a hart until it is outside; gives in how many instructions. */
+  const stepOut = (at: Hart, isInside: (pc: number) => boolean): number => {
+    let steps = 0;
+    while (isInside(Number(at.pc)) && steps < 64 && !step(at)) steps++;
+    return steps;
+  };
+
+  /** Inside sites; their last words are followed by what a trampoline comes back to. */
+  const siteBytes = new Set(
+    sites.filter(({ after }) => after >= 8).flatMap(({ entry }) =>
+      [2, 4, 6].map((offset) => Number(entry) + offset)
+    ),
+  );
+
+  /** Leads a hart out of sites and trampolines, so that an interrupt sees neither. */
+  const leaveTracing = (at: Hart): boolean => {
+    stepOut(at, (pc) => siteBytes.has(pc));
+    for (;;) {
+      const stop = engine.finish(at);
+      if (!stop) return true;
+      if (stop.kind !== "trap" || stop.trap.cause !== Cause.HostCall) return false;
+      serveHostCall(at, stop.trap);
+    }
+  };
+
+  /** What came of a hart's turn, if it is not simply over. */
+  type Turn = Outcome | Promise<Outcome | undefined> | "stopped" | "late" | undefined;
+
+  /** Lets a hart run until it has retired so many instructions, or waits. */
+  const runHart = (at: Hart, until: bigint, started: number): Turn => {
+    while (at.instret < until && !stopRequested) {
+      const due = surroundings.beforeTurn?.(at);
+      if (at.waiting) return undefined;
+      const wanted = due !== undefined && at.instret + due < until ? at.instret + due : until;
+      const stop = engine.run(at, wanted);
+      if (stop.kind === "stopped") return "stopped";
+      if (stop.kind === "limit") continue;
+      let served: Turn;
+      if (stop.kind === "attention") {
+        if (!at.told && !at.waiting && !leaveTracing(at)) continue;
+        if (at.waiting && !at.told) return undefined;
+        served = surroundings.attend?.(at);
+      } else {
+        if (stop.trap.cause === Cause.HostCall) {
+          serveHostCall(at, stop.trap);
+          continue;
+        }
+        const trap = serveTracing(at, stop.trap);
+        served = trap && surroundings.trap(at, trap);
+      }
+      if (served) return served;
+      // Guests that trap all the time must let the host's events through, too.
+      if (performance.now() - started > SLICE_MS) return "late";
+    }
+    return undefined;
+  };
+
+  const asleep = (): Outcome => ({
+    kind: "deadlock",
+    reason: "every hart waits for an interrupt, and none can come",
+    backtrace: unwinder.backtrace(hart),
+  });
+
+  /** One slice of the only hart. */
+  const runAlone = (until: bigint, started: number): Turn => {
+    while (hart.instret < until && !stopRequested) {
+      const turn = runHart(hart, until, started);
+      if (turn || !hart.waiting) return turn;
+      const sleep = surroundings.untilWoken?.(hart);
+      if (sleep === undefined) return asleep();
+      hart.idle += sleep;
+    }
+    return undefined;
+  };
+
+  /** One slice of several harts, which take turns. */
+  const runTogether = (limit: bigint | undefined, budget: bigint, started: number): Turn => {
+    let left = budget;
+    while (left > 0n && !stopRequested) {
+      const { hart: at, end } = schedule.turn();
+      const before = at.instret;
+      while (at.now() < end && !stopRequested) {
+        const until = at.instret + (end - at.now());
+        const turn = runHart(at, limit !== undefined && limit < until ? limit : until, started);
+        if (turn) return turn;
+        if (limit !== undefined && at.instret >= limit) return { kind: "limit" };
+        if (!at.waiting) continue;
+        const sleep = surroundings.untilWoken?.(at);
+        const rest = end - at.now();
+        at.idle += sleep !== undefined && sleep < rest ? sleep : rest;
+        const never = (each: Hart) => each.waiting && surroundings.untilWoken?.(each) === undefined;
+        if (harts.every(never)) return asleep();
+      }
+      left -= at.instret - before + 100n;
+      if (performance.now() - started > SLICE_MS) return "late";
+    }
+    return undefined;
+  };
+
   return {
     kind,
     memory,
@@ -314,7 +433,7 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     elf,
     bias,
     symbols,
-    sites: readSites(elf, symbols, bias),
+    sites,
     tracing,
     unwinder,
     comm: surroundings.comm,
@@ -324,15 +443,19 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     onBreakpoint: (handler) => void (breakpoint = handler),
     step,
     fenceI() {
-      for (const each of harts) each.fetched.drop();
+      for (const each of harts) each.fetched.fence();
     },
     park(isInside) {
-      if (options.parkDisabled) return;
+      let steps = 0;
+      if (options.parkDisabled) return steps;
+      const { running } = schedule;
       for (const each of harts) {
-        for (let k = 0; !calling.has(each) && isInside(Number(each.pc)) && k < 64; k++) {
-          if (step(each)) break;
-        }
+        if (calling.has(each) || !isInside(Number(each.pc))) continue;
+        schedule.enter(each);
+        steps += stepOut(each, isInside);
       }
+      schedule.enter(running);
+      return steps;
     },
     requestStop() {
       stopRequested = true;
@@ -359,28 +482,39 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
         const wanted = hart.instret + budget;
         const until = limit !== undefined && limit < wanted ? limit : wanted;
         const started = performance.now();
-        while (hart.instret < until && !stopRequested) {
-          const stop = engine.run(hart, until);
-          if (stop.kind !== "trap") break;
-          if (stop.trap.cause === Cause.HostCall) {
-            serveHostCall(hart, stop.trap);
-            continue;
-          }
-          const trap = serveTracing(hart, stop.trap);
-          const served = trap && surroundings.trap(hart, trap);
-          const outcome = served instanceof Promise ? await settle(served) : served;
-          if (outcome) return outcome;
-          // Guests that trap all the time must let the host's events through, too.
-          if (performance.now() - started > SLICE_MS) break;
-        }
+        const turn = harts.length > 1
+          ? runTogether(limit, budget, started)
+          : runAlone(until, started);
+        const outcome = turn instanceof Promise ? await settle(turn) : turn;
+        if (typeof outcome === "object") return outcome;
         const took = performance.now() - started;
         const factor = took <= 0 ? 4 : Math.min(4, Math.max(0.25, SLICE_MS / took));
         budget = BigInt(Math.max(10_000, Math.floor(Number(budget) * factor)));
-        slice?.(hart.instret);
+        slice?.(harts.reduce((sum, { instret }) => sum + instret, 0n));
         await new Promise<void>((resolve) => setImmediate(() => resolve()));
       }
     },
   };
+}
+
+function createHarts(
+  memory: Memory,
+  kind: "linux" | "bare",
+  { harts: count = 1, misaligned, chargeTracing = false }: MachineOptions,
+): Hart[] {
+  if (!(Number.isInteger(count) && count >= 1 && count <= MOST_HARTS)) {
+    throw new RangeError(`Cannot make ${count} harts: 1 to ${MOST_HARTS} are possible`);
+  }
+  if (count > 1 && kind === "linux") {
+    throw new RangeError(`Cannot make ${count} harts: a Linux program has one`);
+  }
+  return Array.from({ length: count }, (_, id) => {
+    const place = count === 1 ? "running" : "aside";
+    const hart = new Hart(id, memory, kind === "bare" ? "M" : "U", place);
+    hart.chargeTracing = chargeTracing;
+    hart.trapsMisaligned = misaligned === "trap";
+    return hart;
+  });
 }
 
 function kindOf(elf: Elf, { machine = "auto" }: MachineOptions): "linux" | "bare" {

@@ -32,11 +32,18 @@ interface FetchedPage {
 export class FetchCache {
   readonly #memory: Memory;
   readonly #pages = new Map<number, FetchedPage>();
-  readonly #listeners: ((page: number) => void)[] = [];
+  /** Pages whose text may have changed since it was fetched. */
+  readonly #suspects = new Set<number>();
+  /** Instructions of two pages that lie apart, by both addresses. */
+  readonly #split = new Map<number, number>();
+  readonly #listeners: ((pc: number) => void)[] = [];
 
   /** An empty cache. */
   constructor(memory: Memory) {
     this.#memory = memory;
+    memory.onTextChange((page) => {
+      if (this.#pages.has(page) || this.#pages.has(page - 1)) this.#suspects.add(page);
+    });
   }
 
   /**
@@ -56,7 +63,30 @@ export class FetchCache {
     }
     page.words[half] = word;
     page.held[half] = 1;
+    this.#watch(pc, word);
     return word;
+  }
+
+  /**
+   * The instruction of four bytes whose halves lie at two places, as translation can make it.
+   * Both must be executable.
+   */
+  fetchSplit(first: number, second: number): number {
+    const key = first * 2 ** 20 + Math.floor(second / PAGE_SIZE);
+    let word = this.#split.get(key);
+    if (word === undefined) {
+      const { view } = this.#memory;
+      word = (view.getUint16(first, true) | (view.getUint16(second, true) << 16)) >>> 0;
+      this.#split.set(key, word);
+    }
+    return word;
+  }
+
+  /** Asks to be told when the text of an instruction changes. */
+  #watch(pc: number, word: number): void {
+    const page = Math.floor(pc / PAGE_SIZE);
+    this.#memory.watchText(page);
+    if ((word & 3) === 3 && (pc + 2) % PAGE_SIZE === 0) this.#memory.watchText(page + 1);
   }
 
   /** What memory holds at `pc` now, as {@linkcode FetchCache.fetch} gives it. */
@@ -74,37 +104,60 @@ export class FetchCache {
   }
 
   /**
-   * Forgets what was fetched of the bytes from `start` up to `end`, as `fence.i` does for all.
+   * Forgets what was fetched, as `fence.i` does: looks only at pages whose text was stored to, or
+   * whose permissions changed, since it last looked.
+   */
+  fence(): void {
+    this.#split.clear();
+    for (const page of this.#suspects) {
+      const base = page * PAGE_SIZE;
+      this.#dropPages(base - 2, base + PAGE_SIZE);
+      const here = this.#pages.get(page);
+      if (here) this.#memory.watchText(page);
+      const before = this.#pages.get(page - 1);
+      if (before?.held[HALVES - 1]) this.#memory.watchText(page);
+    }
+    this.#suspects.clear();
+  }
+
+  /**
+   * Forgets what was fetched of the bytes from `start` up to `end`.
    *
    * An instruction that memory still holds unchanged would be fetched again as it is, so only
    * changed ones, and those no longer executable, are dropped: nobody can tell the difference.
    */
   drop(start = 0, end: number = 2 ** 32): void {
+    this.#split.clear();
     // An instruction of four bytes that begins at start - 2 reaches into the range.
     const first = Math.max(0, start - 2);
-    for (const [number, page] of this.#pages) {
+    for (const number of this.#pages.keys()) {
       const base = number * PAGE_SIZE;
       if (base + PAGE_SIZE <= first || base >= end) continue;
-      const dropped = this.#dropChanged(page, base, Math.max(first, base), end);
-      if (dropped) { for (const listener of this.#listeners) listener(number); }
+      this.#dropPages(Math.max(first, base), Math.min(end, base + PAGE_SIZE));
     }
   }
 
-  /** Drops the changed instructions of one page that begin from `start` up to `end`. */
-  #dropChanged({ words, held }: FetchedPage, base: number, start: number, end: number): boolean {
+  /** Drops the changed instructions that begin from `start` up to `end`. */
+  #dropPages(start: number, end: number): void {
+    const last = Math.floor((end - 1) / PAGE_SIZE);
+    for (let number = Math.floor(start / PAGE_SIZE); number <= last; number++) {
+      const page = this.#pages.get(number);
+      if (page) this.#dropChanged(page, number * PAGE_SIZE, start, end);
+    }
+  }
+
+  #dropChanged({ words, held }: FetchedPage, base: number, start: number, end: number): void {
     const last = Math.min(HALVES, Math.ceil((end - base) / 2));
-    let dropped = false;
-    let half = held.indexOf(1, (start - base) >>> 1);
+    let half = held.indexOf(1, Math.max(0, start - base) >>> 1);
     for (; half >= 0 && half < last; half = held.indexOf(1, half + 1)) {
       if (this.#read(base + half * 2) === words[half]) continue;
       held[half] = 0;
-      dropped = true;
+      for (const listener of this.#listeners) listener(base + half * 2);
     }
-    return dropped;
   }
 
-  /** Calls `listener` with the number of each page in which something was dropped. */
-  onDrop(listener: (page: number) => void): void {
+  /** Calls `listener` with the address of each instruction that is dropped. */
+  onDrop(listener: (pc: number) => void): void {
     this.#listeners.push(listener);
   }
 }

@@ -25,10 +25,33 @@ export const HART = 0x1000;
 /** Host memory: one byte of permissions for each guest page, 1 MiB. */
 export const PERMISSIONS = 0x100000;
 
+/**
+ * Host memory: the same for stores that nobody has to be told of, 1 MiB. It differs from
+ * {@linkcode PERMISSIONS} where a page is watched: there it is 0.
+ */
+export const QUIET: number = PERMISSIONS + 0x100000;
+
 /** Host memory: what {@linkcode Memory.allocateHost} gives out begins here. */
-const HEAP = 0x200000;
+const HEAP = 0x300000;
 const GUEST_SIZE = 2 ** 32;
 const GUEST_PAGES = GUEST_SIZE / PAGE_SIZE;
+
+/** Why a page is watched: a hart has fetched from it. */
+const CODE = 1;
+/** Why a page is watched: the surroundings asked to be told of stores. */
+const TOLD = 2;
+
+/** What answers loads and stores where there is no memory. Offsets are from its start. */
+export interface Device {
+  /** First address. */
+  readonly start: number;
+  /** Address behind the last. */
+  readonly end: number;
+  /** The value of `bytes` at an aligned offset, unsigned; undefined is an access fault. */
+  read(offset: number, bytes: number, hart: number): bigint | undefined;
+  /** Takes a value, unsigned; false is an access fault. */
+  write(offset: number, bytes: number, value: bigint, hart: number): boolean;
+}
 
 /** The two memories of a machine. */
 export class Memory {
@@ -48,6 +71,14 @@ export class Memory {
   readonly permissions: Uint8Array = new Uint8Array(this.host.buffer, PERMISSIONS, GUEST_PAGES);
   /** 1 for each page that was writable or poked since it was last zeroed. */
   readonly #dirty: Uint8Array = new Uint8Array(GUEST_PAGES);
+  /** Permissions for stores that nobody has to be told of. */
+  readonly #quiet: Uint8Array = new Uint8Array(this.host.buffer, QUIET, GUEST_PAGES);
+  /** Why each page is watched. */
+  readonly #watched: Uint8Array = new Uint8Array(GUEST_PAGES);
+  readonly #textListeners: ((page: number) => void)[] = [];
+  #told: (address: number) => void = () => {};
+  readonly #devices: Device[] = [];
+  #reserved = { start: 0n, end: 0n };
   #heap = HEAP;
 
   /**
@@ -86,7 +117,9 @@ export class Memory {
   protect(address: number, length: number, permissions: number): void {
     const [first, last] = pagesOf(address, length);
     this.permissions.fill(permissions, first, last);
+    this.#quiet.fill(permissions, first, last);
     if (permissions & WRITE) this.#dirty.fill(1, first, last);
+    this.#changed(first, last);
   }
 
   /** Takes pages away: every access to them faults until they are mapped again. */
@@ -120,7 +153,9 @@ export class Memory {
   /** Writes where the guest may write; false (EFAULT) if it may not, and then writes nothing. */
   write(address: bigint, data: Uint8Array): boolean {
     if (!this.allows(address, data.length, WRITE)) return false;
-    this.bytes.set(data, Number(BigInt.asUintN(32, address)));
+    const start = Number(BigInt.asUintN(32, address));
+    this.bytes.set(data, start);
+    this.#changed(...pagesOf(start, data.length));
     return true;
   }
 
@@ -133,6 +168,74 @@ export class Memory {
     const [first, last] = pagesOf(address, data.length);
     this.bytes.set(data, address);
     this.#dirty.fill(1, first, last);
+    this.#changed(first, last);
+  }
+
+  /** Puts a device where there is no memory. */
+  attach(device: Device): void {
+    this.#devices.push(device);
+  }
+
+  /** The device at an address. */
+  deviceAt(address: number): Device | undefined {
+    return this.#devices.find(({ start, end }) => address >= start && address < end);
+  }
+
+  /** Keeps a range of addresses from translation. */
+  reserve(start: number, end: number): void {
+    this.#reserved = { start: BigInt(start), end: BigInt(end) };
+  }
+
+  /** Whether an address is in the range that {@linkcode Memory.reserve} set apart. */
+  isReserved(address: bigint): boolean {
+    return address >= this.#reserved.start && address < this.#reserved.end;
+  }
+
+  /** From now on a store to the page is told to the listeners of {@linkcode Memory.onTextChange}, once. */
+  watchText(page: number): void {
+    this.#watched[page]! |= CODE;
+    this.#quiet[page] = 0;
+  }
+
+  /** Calls `listener` with the number of a page of text that may have changed. */
+  onTextChange(listener: (page: number) => void): void {
+    this.#textListeners.push(listener);
+  }
+
+  /** Calls `told` with the address of each store of the guest's to a page, from now on. */
+  tellStores(page: number, told: (address: number) => void): void {
+    this.#watched[page]! |= TOLD;
+    this.#quiet[page] = 0;
+    this.#told = told;
+  }
+
+  /** To be called after each store to an address whose page is not quiet. */
+  stored(address: number): void {
+    const page = Math.floor(address / PAGE_SIZE);
+    const why = this.#watched[page]!;
+    if (why & CODE) this.#textChanged(page);
+    if (why & TOLD) this.#told(address);
+  }
+
+  /** Whether nobody has to be told of stores to the page. */
+  isQuiet(page: number): boolean {
+    return this.#watched[page] === 0;
+  }
+
+  #textChanged(page: number): void {
+    const why = this.#watched[page]! & ~CODE;
+    this.#watched[page] = why;
+    if (why === 0) this.#quiet[page] = this.permissions[page]!;
+    for (const listener of this.#textListeners) listener(page);
+  }
+
+  /** The bytes or permissions of pages are others than before. */
+  #changed(first: number, last: number): void {
+    for (let page = first; page < last; page++) {
+      const why = this.#watched[page]!;
+      if (why & CODE) this.#textChanged(page);
+      if (why & TOLD) this.#quiet[page] = 0;
+    }
   }
 }
 

@@ -20,11 +20,11 @@ function put(memory: Memory, address: number, word: number): void {
   memory.poke(address, new Uint8Array(new Uint32Array([word]).buffer));
 }
 
-/** A cache and the pages that it has reported. */
+/** A cache and the addresses that it has reported. */
 function cacheOf(memory: Memory): { cache: FetchCache; dropped: number[] } {
   const cache = new FetchCache(memory);
   const dropped: number[] = [];
-  cache.onDrop((page) => dropped.push(page));
+  cache.onDrop((pc) => dropped.push(pc));
   return { cache, dropped };
 }
 
@@ -47,7 +47,7 @@ Deno.test("fetch() keeps the old instruction until drop() when memory changes", 
   put(memory, BASE, OTHER);
   assertEquals(cache.fetch(BASE), WIDE);
   cache.drop();
-  assertEquals(dropped, [BASE / PAGE_SIZE]);
+  assertEquals(dropped, [BASE]);
   assertEquals(cache.fetch(BASE), OTHER);
 });
 
@@ -80,7 +80,7 @@ Deno.test("drop() of a range leaves what does not reach into it", () => {
   for (const at of [BASE, BASE + 4, BASE + 8, BASE + PAGE_SIZE]) cache.fetch(at);
   for (const at of [BASE, BASE + 4, BASE + 8, BASE + PAGE_SIZE]) put(memory, at, OTHER);
   cache.drop(BASE + 6, BASE + 8);
-  assertEquals(dropped, [BASE / PAGE_SIZE]);
+  assertEquals(dropped, [BASE + 4]);
   assertEquals(cache.fetch(BASE), WIDE);
   assertEquals(cache.fetch(BASE + 4), OTHER);
   assertEquals(cache.fetch(BASE + 8), WIDE);
@@ -95,7 +95,7 @@ Deno.test("drop() of the second page finds the instruction that begins on the fi
   assertEquals(cache.fetch(at), WIDE);
   put(memory, at, OTHER);
   cache.drop(BASE + PAGE_SIZE, BASE + 2 * PAGE_SIZE);
-  assertEquals(dropped, [BASE / PAGE_SIZE]);
+  assertEquals(dropped, [at]);
   assertEquals(cache.fetch(at), OTHER);
 });
 
@@ -129,6 +129,46 @@ Deno.test("drop() drops unchanged instructions when their page is no longer exec
   memory.protect(BASE + PAGE_SIZE, PAGE_SIZE, READ);
   assertEquals(cache.fetch(at), WIDE);
   cache.drop(BASE + PAGE_SIZE, BASE + 2 * PAGE_SIZE);
-  assertEquals(dropped, [BASE / PAGE_SIZE]);
+  assertEquals(dropped, [at]);
   assertEquals(cache.fetch(at), FETCH_FAULT_SECOND);
+});
+
+Deno.test("fence() looks only at pages whose text was stored to, and sees what drop() would", () => {
+  const memory = memoryWith(3);
+  const places = [BASE, BASE + PAGE_SIZE - 2, BASE + 2 * PAGE_SIZE];
+  const { cache, dropped } = cacheOf(memory);
+  for (const at of places) put(memory, at, WIDE);
+  for (const at of places) cache.fetch(at);
+  cache.fence();
+  assertEquals(dropped, []);
+  // The second half of the instruction across the pages changes, by the page behind it alone.
+  memory.poke(BASE + PAGE_SIZE, new Uint8Array([0x25, 0]));
+  cache.fence();
+  assertEquals(dropped, [places[1]]);
+  // Nobody told of this store: the fence does not look there, and drop() does.
+  memory.view.setUint32(BASE, OTHER, true);
+  cache.fence();
+  assertEquals(dropped, [places[1]]);
+  cache.drop();
+  assertEquals(dropped, [places[1], BASE]);
+  assertEquals(cache.fetch(BASE), OTHER);
+  // Watched again since the last fence.
+  put(memory, BASE, WIDE);
+  cache.fence();
+  assertEquals(cache.fetch(BASE), WIDE);
+});
+
+Deno.test("fetchSplit() joins halves that lie apart, and keeps them until the fence", () => {
+  const memory = memoryWith(3);
+  const first = BASE + PAGE_SIZE - 2, second = BASE + 2 * PAGE_SIZE;
+  const half = (at: number, word: number) =>
+    memory.poke(at, new Uint8Array([word & 255, word >> 8 & 255]));
+  half(first, WIDE);
+  half(second, WIDE >>> 16);
+  const { cache } = cacheOf(memory);
+  assertEquals(cache.fetchSplit(first, second), WIDE);
+  half(second, OTHER >>> 16);
+  assertEquals(cache.fetchSplit(first, second), WIDE);
+  cache.fence();
+  assertEquals(cache.fetchSplit(first, second), OTHER);
 });

@@ -96,7 +96,7 @@ export function createRig(way: Way): Rig {
       for (;;) {
         const stop = engine.run(hart, 1000n);
         if (stop.kind === "stopped") return hart.pc;
-        if (stop.kind === "limit" || stop.trap.cause !== Cause.HostCall) {
+        if (stop.kind !== "trap" || stop.trap.cause !== Cause.HostCall) {
           throw new Error(`Cannot run the rig: ${JSON.stringify(stop, (_, v) => String(v))}`);
         }
         hart.overhead += 1n;

@@ -1,0 +1,253 @@
+/**
+ * The privileged state of a hart: mstatus, delegation, traps, interrupts.
+ *
+ * A trap or an interrupt that is taken, a return from one, and every write that can change what the
+ * hart may do end in {@linkcode System.changed}: it works out whether the fast engine's plain path
+ * will do, and whether an interrupt is to be taken before the next instruction.
+ *
+ * Which register is what number, and what of it can be written, is `csr.ts`; addresses are
+ * `translation.ts`.
+ *
+ * @module
+ */
+import { Pmp } from "../memory/pmp.ts";
+import { Counters } from "./counters.ts";
+import type { Hart, Mode } from "./hart.ts";
+import { Translation } from "./translation.ts";
+
+/** Fields of mstatus. */
+export const Mstatus = {
+  SIE: 1n << 1n,
+  MIE: 1n << 3n,
+  SPIE: 1n << 5n,
+  MPIE: 1n << 7n,
+  SPP: 1n << 8n,
+  MPP: 3n << 11n,
+  FS: 3n << 13n,
+  MPRV: 1n << 17n,
+  SUM: 1n << 18n,
+  MXR: 1n << 19n,
+  TVM: 1n << 20n,
+  TW: 1n << 21n,
+  TSR: 1n << 22n,
+  /** UXL and SXL: 64 bits, fixed. */
+  XL: 10n << 32n,
+  SD: 1n << 63n,
+} as const;
+
+/** Interrupts, as mip numbers them, in the order in which they are taken. */
+const PRIORITY = [11, 3, 7, 9, 1, 5] as const;
+/** Interrupts that software can raise by writing mip. */
+const SOFTWARE = 0x222n;
+const MPP_SHIFT = 11n;
+const MODES: readonly (Mode | undefined)[] = ["U", "S", undefined, "M"];
+const LEVELS: Readonly<Record<Mode, bigint>> = { U: 0n, S: 1n, M: 3n };
+
+/** menvcfg.ADUE: set at reset, as on QEMU's harts, which set accessed and dirty bits themselves. */
+export const ADUE: bigint = 1n << 61n;
+
+/** Causes that no fetch gets past. */
+const FETCH_CAUSES: readonly number[] = [0, 1, 12];
+
+/** A hart's privileged registers; csr.ts sees to what can be written to each. */
+export class System {
+  /** mstatus without SD and the fixed fields. */
+  mstatus: bigint = Mstatus.FS;
+  /** Exceptions of lower modes that S-mode handles, by cause. */
+  medeleg = 0n;
+  /** Interrupts that it handles. */
+  mideleg = 0n;
+  /** Interrupts that are enabled, by number. */
+  mie = 0n;
+  /** Where M-mode's handler is; bit 0 is set if it is vectored. */
+  mtvec = 0n;
+  /** M-mode's own. */
+  mscratch = 0n;
+  /** Where the trap was that M-mode handles. */
+  mepc = 0n;
+  /** Its cause; bit 63 is set for an interrupt. */
+  mcause = 0n;
+  /** The address or instruction that it was about. */
+  mtval = 0n;
+  /** Counters that S-mode may read. */
+  mcounteren = 0n;
+  /** What S-mode may do with cache blocks; bit 61, whether walks set accessed and dirty bits. */
+  menvcfg: bigint = ADUE;
+  /** As mtvec, for S-mode. */
+  stvec = 0n;
+  /** S-mode's own. */
+  sscratch = 0n;
+  /** As mepc, for S-mode. */
+  sepc = 0n;
+  /** As mcause, for S-mode. */
+  scause = 0n;
+  /** As mtval, for S-mode. */
+  stval = 0n;
+  /** Counters that U-mode may read, of those that S-mode may. */
+  scounteren = 0n;
+  /** What U-mode may do with cache blocks. */
+  senvcfg = 0n;
+  /** Mode, address space and root of the page tables. */
+  satp = 0n;
+  /** The bits of mip that software holds up. */
+  #raised = 0n;
+  /** Those that devices hold up. */
+  #lines = 0n;
+  /** Physical memory protection. */
+  readonly pmp: Pmp = new Pmp();
+  /** mcycle and minstret. */
+  readonly counters: Counters;
+  /** Where addresses lead. */
+  readonly translation: Translation;
+  readonly #hart: Hart;
+
+  /** As reset leaves it, but with the float registers on. */
+  constructor(hart: Hart) {
+    this.#hart = hart;
+    this.counters = new Counters(hart);
+    this.translation = new Translation(hart, this);
+  }
+
+  /** mip. */
+  get mip(): bigint {
+    return this.#raised | this.#lines;
+  }
+
+  /** Raises or clears what software may. */
+  raise(bits: bigint, mask: bigint): void {
+    const writable = mask & SOFTWARE;
+    this.#raised = (this.#raised & ~writable) | (bits & writable);
+  }
+
+  /** A device's line goes up or down. */
+  setLine(interrupt: number, up: boolean): void {
+    const bit = 1n << BigInt(interrupt);
+    const lines = up ? this.#lines | bit : this.#lines & ~bit;
+    if (lines === this.#lines) return;
+    this.#lines = lines;
+    this.changed();
+  }
+
+  /** The mode in which data is accessed. */
+  get dataMode(): Mode {
+    const { mode } = this.#hart;
+    if (mode !== "M" || !(this.mstatus & Mstatus.MPRV)) return mode;
+    return MODES[Number(this.mstatus >> MPP_SHIFT & 3n)]!;
+  }
+
+  /** Whether float registers are not to be touched, or to be marked when they are written. */
+  get floats(): "off" | "clean" | "dirty" {
+    const state = this.mstatus & Mstatus.FS;
+    return state === 0n ? "off" : state === Mstatus.FS ? "dirty" : "clean";
+  }
+
+  /** The interrupt that is to be taken now. */
+  pendingInterrupt(): number | undefined {
+    const pending = this.mip & this.mie;
+    if (pending === 0n) return undefined;
+    const { mode } = this.#hart;
+    const machine = mode !== "M" || (this.mstatus & Mstatus.MIE) !== 0n;
+    const supervisor = mode === "U" || (mode === "S" && (this.mstatus & Mstatus.SIE) !== 0n);
+    const taken = (machine ? pending & ~this.mideleg : 0n) ||
+      (supervisor ? pending & this.mideleg : 0n);
+    return PRIORITY.find((number) => taken >> BigInt(number) & 1n);
+  }
+
+  /** Whether an interrupt ends wfi, taken or not. */
+  get wakes(): boolean {
+    return (this.mip & this.mie) !== 0n;
+  }
+
+  /** Works out what follows from these registers. */
+  changed(): void {
+    const hart = this.#hart;
+    this.translation.changed();
+    hart.flat = hart.mode === "M" && this.dataMode === "M" && !this.pmp.locked &&
+      this.floats === "dirty";
+    hart.floatGuard = this.floats !== "dirty";
+    if (hart.waiting && this.wakes) hart.waiting = false;
+    hart.attention = hart.waiting || hart.told || this.pendingInterrupt() !== undefined;
+  }
+
+  /**
+   * Enters the handler of a trap or an interrupt.
+   *
+   * @returns False, and nothing has changed, if the hart could never execute an instruction of it.
+   */
+  enter(cause: number, value: bigint, pc: bigint, interrupt: boolean): boolean {
+    const hart = this.#hart;
+    const delegated = (interrupt ? this.mideleg : this.medeleg) >> BigInt(cause) & 1n;
+    const level = hart.mode !== "M" && delegated ? "S" : "M";
+    const vector = level === "M" ? this.mtvec : this.stvec;
+    const vectored = interrupt && (vector & 1n) !== 0n;
+    const handler = BigInt.asUintN(64, (vector & ~3n) + (vectored ? 4n * BigInt(cause) : 0n));
+    if (level === "M" && !this.translation.machineFetches(handler)) return false;
+    const again = level === hart.mode && handler === pc;
+    if (!interrupt && again && FETCH_CAUSES.includes(cause)) return false;
+    const code = BigInt(cause) | (interrupt ? 1n << 63n : 0n);
+    const at = BigInt.asUintN(64, pc) & ~1n;
+    const about = BigInt.asUintN(64, value);
+    const { mstatus } = this;
+    if (level === "M") {
+      this.mcause = code;
+      this.mepc = at;
+      this.mtval = about;
+      const enabled = mstatus & Mstatus.MIE ? Mstatus.MPIE : 0n;
+      this.mstatus = (mstatus & ~(Mstatus.MIE | Mstatus.MPIE | Mstatus.MPP)) | enabled |
+        LEVELS[hart.mode] << MPP_SHIFT;
+    } else {
+      this.scause = code;
+      this.sepc = at;
+      this.stval = about;
+      const enabled = mstatus & Mstatus.SIE ? Mstatus.SPIE : 0n;
+      this.mstatus = (mstatus & ~(Mstatus.SIE | Mstatus.SPIE | Mstatus.SPP)) | enabled |
+        (hart.mode === "S" ? Mstatus.SPP : 0n);
+    }
+    hart.mode = level;
+    hart.pc = handler;
+    this.changed();
+    return true;
+  }
+
+  /** What mret and sret do; gives where the hart goes on. */
+  leave(level: "M" | "S"): bigint {
+    const { mstatus } = this;
+    const previous = level === "M"
+      ? MODES[Number(mstatus >> MPP_SHIFT & 3n)]!
+      : mstatus & Mstatus.SPP
+      ? "S"
+      : "U";
+    const cleared = level === "M" ? Mstatus.MIE | Mstatus.MPP : Mstatus.SIE | Mstatus.SPP;
+    const [was, now] = level === "M" ? [Mstatus.MPIE, Mstatus.MIE] : [Mstatus.SPIE, Mstatus.SIE];
+    this.mstatus = (mstatus & ~cleared) | was | (mstatus & was ? now : 0n);
+    if (previous !== "M") this.mstatus &= ~Mstatus.MPRV;
+    this.#hart.mode = previous;
+    this.changed();
+    return level === "M" ? this.mepc : this.sepc;
+  }
+
+  /** Whether the hart may execute an instruction of a higher mode where it is. */
+  permits(instruction: "mret" | "sret" | "wfi" | "sfence.vma"): boolean {
+    const { mode } = this.#hart;
+    if (mode === "M") return true;
+    if (mode === "U" || instruction === "mret") return false;
+    const trapped = { sret: Mstatus.TSR, wfi: Mstatus.TW, "sfence.vma": Mstatus.TVM }[instruction];
+    return !(this.mstatus & trapped);
+  }
+
+  /** Whether it may execute the cache-block instruction of that number: inval, clean, flush, zero. */
+  permitsCacheBlock(number: number): boolean {
+    const { mode } = this.#hart;
+    if (mode === "M") return true;
+    const enabled = mode === "S" ? this.menvcfg : this.menvcfg & this.senvcfg;
+    const [first, mask] = number === 4 ? [7n, 1n] : number === 0 ? [4n, 3n] : [6n, 1n];
+    return (enabled >> first & mask) !== 0n;
+  }
+
+  /** Float registers or their flags have been written. */
+  dirtyFloats(): void {
+    if (this.floats !== "clean") return;
+    this.mstatus |= Mstatus.FS;
+    this.changed();
+  }
+}

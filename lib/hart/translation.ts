@@ -1,0 +1,172 @@
+/**
+ * Where a hart's addresses lead: modes, page tables, PMP, and the TLB in front of them.
+ *
+ * Every access of a hart with machine mode that is not plain goes through here, on every engine;
+ * emitted code looks into the same TLB first. The tracing range is never translated, as nothing of
+ * the guest's lies there.
+ *
+ * @module
+ */
+import { EXECUTE, type Memory, PAGE_SIZE, READ, WRITE } from "../memory/memory.ts";
+import { LEVELS, walk } from "../memory/page_table.ts";
+import { Tlb } from "../memory/tlb.ts";
+import type { Hart, Mode } from "./hart.ts";
+import { ADUE, Mstatus, type System } from "./system.ts";
+
+/** Instead of an address: the page tables refuse the access. */
+export const PAGE_FAULT = -1;
+/** Instead of an address: there is nothing, or PMP refuses the access. */
+export const ACCESS_FAULT = -2;
+
+/** Banks of the TLB. */
+const Bank = { M: 0, U: 1, S: 2, SUM: 3, other: 4 } as const;
+const MEMORY_SIZE = 2n ** 32n;
+const PAGE = BigInt(PAGE_SIZE - 1);
+
+/** A page that a walk has led to. */
+interface Found {
+  readonly physical: bigint;
+  readonly permissions: number;
+  readonly bits: number;
+  readonly global: boolean;
+}
+
+/** Translates for one hart. */
+export class Translation {
+  /** Its translations. */
+  readonly tlb: Tlb;
+  /** Bank for loads and stores. */
+  dataBank: number = Bank.M;
+  /** Bank for fetches. */
+  fetchBank: number = Bank.M;
+  readonly #hart: Hart;
+  readonly #system: System;
+  readonly #memory: Memory;
+  #dataMode: Mode = "M";
+  /** What {@linkcode Bank.other} is filled for. */
+  #other = "";
+
+  /** Translates for `hart`, whose registers are `system`. */
+  constructor(hart: Hart, system: System) {
+    this.#hart = hart;
+    this.#system = system;
+    this.#memory = hart.memory;
+    this.tlb = new Tlb(hart.memory);
+  }
+
+  /** To be called when the mode, or what mstatus says about accesses, may have changed. */
+  changed(): void {
+    const { mode } = this.#hart;
+    const { mstatus, dataMode } = this.#system;
+    this.#dataMode = dataMode;
+    this.fetchBank = Bank[mode];
+    const sum = (mstatus & Mstatus.SUM) !== 0n;
+    if (dataMode === "M") this.dataBank = Bank.M;
+    else if (mstatus & Mstatus.MXR) {
+      this.dataBank = Bank.other;
+      const key = `${dataMode} ${sum}`;
+      if (key !== this.#other) this.tlb.flushBank(Bank.other);
+      this.#other = key;
+    } else this.dataBank = dataMode === "U" ? Bank.U : sum ? Bank.SUM : Bank.S;
+  }
+
+  /** satp has another address space. */
+  changedSpace(mode: boolean): void {
+    if (mode) this.tlb.flush();
+    else this.tlb.flushLocal();
+  }
+
+  /** sfence.vma: forgets what is known of an address and an address space, or of all of them. */
+  fence(address: bigint | undefined, space: bigint | undefined): void {
+    // Only one space's translations, and those for all spaces, are ever kept.
+    if (space !== undefined && (space & 0xffffn) !== (this.#system.satp >> 44n & 0xffffn)) return;
+    if (address !== undefined) this.tlb.flushPage(address, space === undefined);
+    else if (space !== undefined) this.tlb.flushLocal();
+    else this.tlb.flush();
+  }
+
+  /** Whether machine mode can fetch from a physical address. */
+  machineFetches(address: bigint): boolean {
+    return address < MEMORY_SIZE && this.#memory.allows(address, 2, EXECUTE);
+  }
+
+  /**
+   * The physical address of `bytes` bytes of data at a signed address, all in one page; or
+   * {@linkcode PAGE_FAULT} or {@linkcode ACCESS_FAULT}.
+   */
+  data(address: bigint, bytes: number, access: number): number {
+    if (this.#memory.isReserved(address)) return Number(address);
+    const known = this.tlb.data(this.dataBank, address, access);
+    if (known >= 0) return known;
+    return this.#find(address, bytes, access, this.#dataMode, (page, physical, found) => {
+      this.tlb.fillData(this.dataBank, { ...found, page, physical });
+    });
+  }
+
+  /** The same for a fetch of two bytes. */
+  fetch(address: bigint): number {
+    if (this.#memory.isReserved(address)) return Number(address);
+    const known = this.tlb.fetch(this.fetchBank, address);
+    if (known >= 0) return known;
+    return this.#find(address, 2, EXECUTE, this.#hart.mode, (page, physical, found) => {
+      this.tlb.fillFetch(this.fetchBank, { ...found, page, physical });
+    });
+  }
+
+  #find(
+    address: bigint,
+    bytes: number,
+    access: number,
+    mode: Mode,
+    fill: (page: bigint, physical: number, found: Found) => void,
+  ): number {
+    const found = this.#walk(address, access, mode);
+    if (typeof found === "number") return found;
+    if (found.physical >= MEMORY_SIZE) return ACCESS_FAULT;
+    const physical = Number(found.physical);
+    const { pmp } = this.#system;
+    const machine = mode === "M";
+    if ((pmp.permissions(physical, bytes, machine) & access) !== access) return ACCESS_FAULT;
+    const page = physical - physical % PAGE_SIZE;
+    const here = this.#memory.permissions[page / PAGE_SIZE]!;
+    const all = pmp.pagePermissions(page, machine);
+    // Parts of a page, and devices, are looked up each time.
+    if (all !== undefined && here !== 0) {
+      const permissions = found.permissions & all & here;
+      fill(BigInt.asIntN(64, address) & ~PAGE, page, { ...found, permissions });
+    }
+    return physical;
+  }
+
+  #walk(address: bigint, access: number, mode: Mode): Found | number {
+    const { satp, mstatus, menvcfg, pmp } = this.#system;
+    const scheme = Number(satp >> 60n);
+    if (mode === "M" || !(scheme in LEVELS)) {
+      const physical = BigInt.asUintN(64, address);
+      return { physical, permissions: READ | WRITE | EXECUTE, bits: 12, global: false };
+    }
+    const memory = this.#memory;
+    // Entries are read and written with the supervisor's permissions.
+    const allowed = (at: bigint, how: number) =>
+      at < MEMORY_SIZE && memory.allows(at, 8, how) &&
+      (pmp.permissions(Number(at), 8, false) & how) === how;
+    const leaf = walk(address, {
+      mode: scheme,
+      root: (satp & (1n << 44n) - 1n) << 12n,
+      access,
+      user: mode === "U",
+      sum: (mstatus & Mstatus.SUM) !== 0n,
+      mxr: (mstatus & Mstatus.MXR) !== 0n,
+      update: (menvcfg & ADUE) !== 0n,
+    }, {
+      read: (at) => allowed(at, READ) ? memory.view.getBigUint64(Number(at), true) : undefined,
+      write(at, value) {
+        if (!allowed(at, WRITE)) return false;
+        memory.view.setBigUint64(Number(at), value, true);
+        memory.stored(Number(at));
+        return true;
+      },
+    });
+    return leaf === "page" ? PAGE_FAULT : leaf === "access" ? ACCESS_FAULT : leaf;
+  }
+}

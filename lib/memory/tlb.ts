@@ -1,0 +1,220 @@
+/**
+ * One hart's translations, in host memory, where emitted code looks them up.
+ *
+ * There are several banks, one for each mode and kind of access, so that changing between them
+ * forgets nothing. An entry maps one page of 4 KiB, also where the leaf covers more; what larger
+ * leaves were filled from is remembered beside, so that one address of them names all their pages.
+ *
+ * A bank has entries for data, and others for fetches, to which an engine may add where it keeps
+ * what it made of the page. Who fills them is `lib/hart/translation.ts`.
+ *
+ * @module
+ */
+import { EXECUTE, type Memory, PAGE_SIZE, READ, WRITE } from "./memory.ts";
+
+/** Banks of one hart. */
+export const TLB_BANKS = 5;
+
+/** Layout of an entry for data. */
+export const DATA_ENTRY = {
+  size: 32,
+  count: 1024,
+  /** i64: address of the virtual page if it may be read, else −1. */
+  read: 0,
+  /** i64: the same for writing. */
+  write: 8,
+  /** i32: what is added to a virtual address, modulo 2^32. */
+  addend: 16,
+  /** u32: 1 if the page is for all address spaces. */
+  global: 20,
+} as const;
+
+/** Layout of an entry for fetches. */
+export const FETCH_ENTRY = {
+  size: 16,
+  count: 512,
+  /** i64: address of the virtual page, or −1. */
+  page: 0,
+  /** u32: number of the physical page; bit 31 is set if it is for all address spaces. */
+  physical: 8,
+  /** u32: the engine's own, 0 when the entry is filled. */
+  own: 12,
+} as const;
+
+const DATA_SIZE = DATA_ENTRY.size * DATA_ENTRY.count;
+const FETCH_SIZE = FETCH_ENTRY.size * FETCH_ENTRY.count;
+const BANK_SIZE = DATA_SIZE + FETCH_SIZE;
+const GLOBAL = 0x80000000;
+/** log2 of the sizes of larger leaves. */
+const LARGE = [21n, 30n, 39n, 48n];
+const OFFSET = 4095n;
+
+/** A page to be remembered. */
+export interface Translated {
+  /** Address of the virtual page, signed. */
+  readonly page: bigint;
+  /** Address of the physical page. */
+  readonly physical: number;
+  /** READ and WRITE, or EXECUTE: what may be done without asking again. */
+  readonly permissions: number;
+  /** log2 of the bytes that its leaf covers. */
+  readonly bits: number;
+  /** Whether the leaf is for all address spaces. */
+  readonly global: boolean;
+}
+
+/** One hart's translations. */
+export class Tlb {
+  readonly #memory: Memory;
+  readonly #view: DataView;
+  readonly #start: number;
+  readonly #used: boolean[] = new Array(TLB_BANKS).fill(true);
+  /** Larger leaves that entries were filled from, by log2 of their size. */
+  readonly #large = new Map<bigint, Set<bigint>>(LARGE.map((bits) => [bits, new Set()]));
+
+  /** Takes host memory for empty banks. */
+  constructor(memory: Memory) {
+    this.#memory = memory;
+    this.#view = memory.hostView;
+    this.#start = memory.allocateHost(BANK_SIZE * TLB_BANKS, PAGE_SIZE);
+    this.flush();
+  }
+
+  /** Host address of a bank's entries for data. */
+  dataOf(bank: number): number {
+    return this.#start + bank * BANK_SIZE;
+  }
+
+  /** Host address of a bank's entries for fetches. */
+  fetchesOf(bank: number): number {
+    return this.dataOf(bank) + DATA_SIZE;
+  }
+
+  /** Host address of the entry for fetches from an address. */
+  fetchEntry(bank: number, address: bigint): number {
+    const index = Number(address >> 12n & BigInt(FETCH_ENTRY.count - 1));
+    return this.fetchesOf(bank) + index * FETCH_ENTRY.size;
+  }
+
+  #dataEntry(bank: number, address: bigint): number {
+    const index = Number(address >> 12n & BigInt(DATA_ENTRY.count - 1));
+    return this.dataOf(bank) + index * DATA_ENTRY.size;
+  }
+
+  /** The physical address of data at a signed virtual one, or −1 where none is known. */
+  data(bank: number, address: bigint, access: number): number {
+    const entry = this.#dataEntry(bank, address);
+    const tag = entry + (access & WRITE ? DATA_ENTRY.write : DATA_ENTRY.read);
+    if (this.#view.getBigInt64(tag, true) !== (address & ~OFFSET)) return -1;
+    const addend = this.#view.getInt32(entry + DATA_ENTRY.addend, true);
+    return (Number(BigInt.asIntN(32, address)) + addend) >>> 0;
+  }
+
+  /** The same for a fetch. */
+  fetch(bank: number, address: bigint): number {
+    const entry = this.fetchEntry(bank, address);
+    if (this.#view.getBigInt64(entry, true) !== (address & ~OFFSET)) return -1;
+    const page = this.#view.getUint32(entry + FETCH_ENTRY.physical, true) & 0x7fffffff;
+    return page * PAGE_SIZE + Number(address & OFFSET);
+  }
+
+  /** Remembers a page for data. */
+  fillData(bank: number, { page, physical, permissions, bits, global }: Translated): void {
+    const view = this.#view;
+    const entry = this.#dataEntry(bank, page);
+    view.setBigInt64(entry + DATA_ENTRY.read, permissions & READ ? page : -1n, true);
+    view.setBigInt64(entry + DATA_ENTRY.write, permissions & WRITE ? page : -1n, true);
+    const addend = physical - Number(BigInt.asUintN(32, page));
+    view.setInt32(entry + DATA_ENTRY.addend, addend, true);
+    view.setUint32(entry + DATA_ENTRY.global, global ? 1 : 0, true);
+    this.#filled(bank, page, bits);
+  }
+
+  /** Remembers a page for fetches. */
+  fillFetch(bank: number, { page, physical, permissions, bits, global }: Translated): void {
+    if (!(permissions & EXECUTE)) return;
+    const view = this.#view;
+    const entry = this.fetchEntry(bank, page);
+    view.setBigInt64(entry, page, true);
+    const number = physical / PAGE_SIZE + (global ? GLOBAL : 0);
+    view.setUint32(entry + FETCH_ENTRY.physical, number, true);
+    view.setUint32(entry + FETCH_ENTRY.own, 0, true);
+    this.#filled(bank, page, bits);
+  }
+
+  #filled(bank: number, page: bigint, bits: number): void {
+    this.#used[bank] = true;
+    if (bits > 12) this.#large.get(BigInt(bits))!.add(page >> BigInt(bits));
+  }
+
+  /** Takes away what an engine added to the entries for fetches from an address. */
+  forgetOwn(address: bigint): void {
+    for (let bank = 0; bank < TLB_BANKS; bank++) {
+      this.#view.setUint32(this.fetchEntry(bank, address) + FETCH_ENTRY.own, 0, true);
+    }
+  }
+
+  /** Forgets all. */
+  flush(): void {
+    for (let bank = 0; bank < TLB_BANKS; bank++) this.flushBank(bank);
+    for (const leaves of this.#large.values()) leaves.clear();
+  }
+
+  /** Forgets one bank. */
+  flushBank(bank: number): void {
+    if (!this.#used[bank]) return;
+    this.#used[bank] = false;
+    this.#memory.hostBytes.fill(0xff, this.dataOf(bank), this.dataOf(bank) + BANK_SIZE);
+  }
+
+  /** Forgets all but what is for all address spaces. */
+  flushLocal(): void {
+    this.#dropWhere((_page, global) => !global);
+  }
+
+  /** Forgets what the leaf for one address led to; `all` is false to spare what is global. */
+  flushPage(address: bigint, all: boolean): void {
+    const page = address & ~OFFSET;
+    const leaf = LARGE.find((bits) => this.#large.get(bits)!.has(page >> bits));
+    if (leaf !== undefined) {
+      this.#dropWhere((each, global) => each >> leaf === page >> leaf && (all || !global));
+      if (all) this.#large.get(leaf)!.delete(page >> leaf);
+      return;
+    }
+    const matches = (each: bigint, global: boolean) => each === page && (all || !global);
+    for (let bank = 0; bank < TLB_BANKS; bank++) {
+      if (!this.#used[bank]) continue;
+      this.#dropData(this.#dataEntry(bank, page), matches);
+      this.#dropFetch(this.fetchEntry(bank, page), matches);
+    }
+  }
+
+  #dropWhere(matches: (page: bigint, global: boolean) => boolean): void {
+    for (let bank = 0; bank < TLB_BANKS; bank++) {
+      if (!this.#used[bank]) continue;
+      for (let k = 0; k < DATA_ENTRY.count; k++) {
+        this.#dropData(this.dataOf(bank) + k * DATA_ENTRY.size, matches);
+      }
+      for (let k = 0; k < FETCH_ENTRY.count; k++) {
+        this.#dropFetch(this.fetchesOf(bank) + k * FETCH_ENTRY.size, matches);
+      }
+    }
+  }
+
+  #dropData(entry: number, matches: (page: bigint, global: boolean) => boolean): void {
+    const view = this.#view;
+    const read = view.getBigInt64(entry + DATA_ENTRY.read, true);
+    const page = read !== -1n ? read : view.getBigInt64(entry + DATA_ENTRY.write, true);
+    if (page === -1n) return;
+    if (!matches(page, view.getUint32(entry + DATA_ENTRY.global, true) === 1)) return;
+    view.setBigInt64(entry + DATA_ENTRY.read, -1n, true);
+    view.setBigInt64(entry + DATA_ENTRY.write, -1n, true);
+  }
+
+  #dropFetch(entry: number, matches: (page: bigint, global: boolean) => boolean): void {
+    const page = this.#view.getBigInt64(entry, true);
+    if (page === -1n) return;
+    const physical = this.#view.getUint32(entry + FETCH_ENTRY.physical, true);
+    if (matches(page, physical >= GLOBAL)) this.#view.setBigInt64(entry, -1n, true);
+  }
+}
