@@ -17,6 +17,7 @@ import type { ControlFile, ControlFiles, FileGroup, WriteMode } from "./control_
 import { asTracefsError, type TracefsCall, TracefsError } from "./errno.ts";
 import { filterFiles } from "./filter_files.ts";
 import { optionFiles } from "./option_files.ts";
+import { probeFiles } from "./probe_files.ts";
 import { README } from "./readme.ts";
 import { reportFiles } from "./report_files.ts";
 import { createTraceState, type TracerOptionsOf, type TraceState } from "./trace_state.ts";
@@ -68,6 +69,7 @@ export function createTracefs(ftrace: Ftrace, options: TracefsOptions = {}): Tra
     ...filterFiles(state),
     ...bufferFiles(state),
     ...reportFiles(state),
+    ...probeFiles(state),
   };
   const fixedFiles = new Map(Object.entries(fixed));
   const groups: readonly FileGroup[] = [];
@@ -90,7 +92,8 @@ export function createTracefs(ftrace: Ftrace, options: TracefsOptions = {}): Tra
         names.add(path.slice(prefix.length).split("/")[0]!);
       }
     }
-    if (directory === "") names.delete("proc");
+    // What lies elsewhere in a real file system is not shown in the tracing folder.
+    if (directory === "") { for (const other of ["proc", "sys"]) names.delete(other); }
     return names;
   };
   const kindOf = (path: string): TracefsKind | undefined => {

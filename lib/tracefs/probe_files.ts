@@ -1,0 +1,55 @@
+/**
+ * Probes of one's own: `kprobe_events`, `dynamic_events`, their counts, and the list of kprobes.
+ *
+ * A file is written line by line; lines before one that is refused are in force. `>` takes every
+ * probe away first, which an enabled one refuses.
+ *
+ * What a definition can be is `lib/ftrace/kprobe_events.ts`.
+ *
+ * @module
+ */
+import { type ControlFile, type ControlFiles, textFile } from "./control_file.ts";
+import { TracefsError } from "./errno.ts";
+import type { TraceState } from "./trace_state.ts";
+
+/** The files. */
+export function probeFiles({ ftrace }: TraceState): ControlFiles {
+  const { kprobeEvents, kprobes } = ftrace;
+  const removeAll = () => {
+    for (const { group, name } of [...kprobeEvents.events]) {
+      kprobeEvents.write(`-:${group}/${name}`);
+    }
+  };
+  const file: ControlFile = {
+    read: () => kprobeEvents.read(),
+    write(text, { append }) {
+      if (!append) removeAll();
+      for (const line of commandsOf(text)) kprobeEvents.write(line);
+    },
+  };
+  return {
+    kprobe_events: file,
+    dynamic_events: file,
+    kprobe_profile: textFile(() => kprobeEvents.profile()),
+    uprobe_events: {
+      read: () => "",
+      write(text) {
+        const [first] = commandsOf(text);
+        if (first === undefined) return;
+        throw new TracefsError(
+          "EOPNOTSUPP",
+          "write",
+          `Cannot place the uprobe "${first}": the guest is the only program; kprobe_events probes its functions`,
+        );
+      },
+    },
+    "sys/kernel/debug/kprobes/list": textFile(() => kprobes.list()),
+  };
+}
+
+/** Lines that are commands: without comments and blank ones (`trace_parse_run_command`). */
+function commandsOf(text: string): readonly string[] {
+  return text.split("\n").map((line) => line.replace(/#.*/, "").trim()).filter((line) =>
+    line !== ""
+  );
+}
