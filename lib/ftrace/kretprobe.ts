@@ -92,6 +92,11 @@ export function createKretprobes(context: KretprobesContext): Kretprobes {
   const registered = new Map<Kretprobe, Kprobe>();
   const lookup = (name: string) => symbols.named(name)[0]?.address;
 
+  const placeName = ({ at }: Kretprobe) => {
+    if (typeof at === "string") return at;
+    const found = symbols.at(at);
+    return found?.offset === 0n ? found.symbol.name : `0x${at.toString(16)}`;
+  };
   const refuse = (
     code: "EINVAL" | "E2BIG",
     reason: FtraceError["reason"],
@@ -236,8 +241,4 @@ export function createKretprobes(context: KretprobesContext): Kretprobes {
     enable: (rp) => kprobes.enable(kprobeOf(rp, "enable")),
     disable: (rp) => kprobes.disable(kprobeOf(rp, "disable")),
   };
-}
-
-function placeName({ at }: Kretprobe): string {
-  return typeof at === "string" ? at : `0x${at.toString(16)}`;
 }

@@ -34,7 +34,7 @@ export interface Tracer {
   /** Its options, by key. */
   readonly options?: Readonly<Record<string, TracerOption>>;
   /** In which of the kernel's text forms its events are printed; without it they are not. */
-  readonly prints?: "function" | "function_graph";
+  readonly prints?: "function" | "function_graph" | "nop";
   /**
    * Starts tracing. What it returns is disposed when the guest has ended (or the tracer is
    * unloaded): a tracer prints its result there.

@@ -26,7 +26,7 @@ export interface TraceState {
   /** Name in `current_tracer`. */
   readonly currentTracer: string;
   /** In which form the current tracer's events are printed; undefined if it has none. */
-  readonly prints: "function" | "function_graph" | undefined;
+  readonly prints: "function" | "function_graph" | "nop" | undefined;
   /** The trace options. */
   readonly options: TraceOptions;
   /** Whether the buffer has its full size: it is small until a tracer needs it. */

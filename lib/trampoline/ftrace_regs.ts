@@ -40,12 +40,14 @@ export interface PartialRegs {
 
 /** The saved registers of a call or a return. Valid during the callback only. */
 export class FtraceRegs {
+  readonly #memory: Memory;
   readonly #view: DataView;
   #at = 0;
   #layout: FrameLayout;
 
   /** A view on frames in `memory`; {@linkcode point} aims it. */
   constructor(memory: Memory, layout: FrameLayout) {
+    this.#memory = memory;
     this.#view = memory.view;
     this.#layout = layout;
   }
@@ -77,6 +79,15 @@ export class FtraceRegs {
   get stackPointer(): bigint {
     const { sp, size } = this.#layout;
     return sp === undefined ? BigInt(this.#at + size) : this.#get(sp);
+  }
+
+  /**
+   * Word `n` of the traced function's stack, from {@linkcode stackPointer} up, unsigned: the ninth
+   * argument is word 0 (`ftrace_regs_get_kernel_stack_nth`). 0 where the guest may not read.
+   */
+  kernelStackNth(n: number): bigint {
+    const bytes = this.#memory.read(this.stackPointer + BigInt(8 * n), 8);
+    return bytes ? new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true) : 0n;
   }
 
   /** The caller's frame pointer, s0; 0 where it is not saved. */

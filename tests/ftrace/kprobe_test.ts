@@ -6,6 +6,7 @@ import { assemble } from "../../lib/isa/asm.ts";
 import { RV64 } from "../../lib/isa/decode.ts";
 import type { Machine } from "../../lib/machine/machine.ts";
 import { NOP4 } from "../../lib/patcher/scheme.ts";
+import { readCaptureText } from "../output/captures.ts";
 import { eventLines, traced, type TracedGuest } from "./guest.ts";
 
 const ERAS = ["regs", "args", "preset", "call-ops"] as const;
@@ -516,4 +517,50 @@ Deno.test("engine.simulate() has the effect of executing the instruction in plac
       assertEquals(run(() => machine.engine.step(hart!)), simulated, text);
     }
   }
+});
+
+Deno.test("args: kprobe_single of 6.12, a probe at +4 and the function tracer in either order", async () => {
+  const text = readCaptureText("6.12", "kprobe_single");
+  /** Hits of e4, and whether the function was traced, in a section. */
+  const measured = (heading: string) => {
+    const body = text.slice(text.indexOf(heading));
+    const section = body.slice(0, body.indexOf("\n###"));
+    return {
+      isHit: Number(/^ {2}e4 +(\d+)/m.exec(section)![1]) > 0,
+      isTraced: /ksys_read <-/.test(section),
+    };
+  };
+  const ours = async (order: readonly ("probe" | "tracer")[]) => {
+    const { ftrace, run } = await traced("sample_p84", { era: "args" });
+    const kp: Kprobe = { at: "bill+4" };
+    for (const what of order) {
+      if (what === "probe") ftrace.registerKprobe(kp);
+      else ftrace.registerFtraceFunction({ func: ftrace.functionTraceCall, filter: ["bill"] });
+    }
+    await run();
+    const isTraced = [...ftrace.events()].some(({ type }) => type === "function");
+    return { isHit: kp.nhit! > 0, isTraced };
+  };
+  assertEquals(
+    await ours(["probe", "tracer"]),
+    measured("### +4 and function tracer on the same function"),
+  );
+  assertEquals(await ours(["tracer", "probe"]), measured("### function tracer first then +4"));
+});
+
+Deno.test("call-ops: ftrace that must change a traced site with a probe at its entry finds a bug, as 7.2", async () => {
+  const { machine, ftrace, reports } = await traced("sample_p84", { era: "call-ops" });
+  const entry = ftrace.lookup("bill")!;
+  ftrace.registerFtraceFunction({ func() {}, filter: ["bill"] });
+  ftrace.registerKprobe({ at: "bill" });
+  let answer = "";
+  try {
+    // The site's literal has to name the list now: a modification, which looks at the auipc.
+    ftrace.registerFtraceFunction({ func() {}, filter: ["bill"] });
+  } catch (error) {
+    answer = (error as Error).message;
+  }
+  const said = `${answer}\n${reports.join("\n")}`;
+  assertMatch(said, /expected \([0-9a-f]{8}\) but got \(00100073/);
+  assertEquals(word(machine, entry), EBREAK);
 });

@@ -112,3 +112,33 @@ Deno.test("registerKprobe() answers with each era's errno, reason and replacemen
   }
   await assertSnapshot(t, answers.join("\n"));
 });
+
+Deno.test("kernelStackNth() and partialRegs() tell what ARGS has in place of pt_regs, in each era", async () => {
+  for (const era of ERAS) {
+    for (const trampoline of ["guest", "fast"] as const) {
+      const { ftrace, machine, run } = await traced("sample_p84", { era, trampoline });
+      let calls = 0;
+      ftrace.registerFtraceFunction({
+        filter: ["price_of"],
+        hit(_site, fregs) {
+          calls++;
+          const partial = fregs.partialRegs();
+          const [hart] = machine.harts;
+          // The trampoline's frame is below the function's stack pointer on the guest path.
+          const below = trampoline === "guest" ? (era === "regs" ? 288n : 112n) : 0n;
+          assertEquals(partial.sp, BigInt.asUintN(64, hart!.x[2]!) + below);
+          assertEquals(partial.ra, fregs.returnAddress);
+          assertEquals(partial.a[1], fregs.argument(1));
+          assertEquals(fregs.getRegs(), null);
+          for (const n of [0, 1, 5]) {
+            const word = machine.memory.view.getBigUint64(Number(partial.sp) + 8 * n, true);
+            assertEquals(fregs.kernelStackNth(n), word);
+          }
+          assertEquals(fregs.kernelStackNth(2 ** 30), 0n);
+        },
+      });
+      await run();
+      assertEquals(calls, 5, `${era} ${trampoline}`);
+    }
+  }
+});

@@ -26,6 +26,20 @@ Deno.test("kprobe says what each era's kernel answers, and the guest goes on", a
   await assertSnapshot(t, answers.join(""));
 });
 
+Deno.test("kprobe records hits and returns as probe events, on both engines", async (t) => {
+  const set = ["at=common_coin print+8", "args=first=%a0:u64", "return=1", "ret=coin=$retval:s64"]
+    .flatMap((text) => ["--set", `kprobe.${text}`]);
+  const outputs: string[] = [];
+  for (const engine of ["ref", "interp"]) {
+    const options = ["-q", "--engine", engine, "-p", "kprobe", ...set];
+    const { code, stdout, stderr } = await hartrace([...options, SAMPLE]);
+    assertEquals(code, 0);
+    outputs.push(stderr + stdout.replaceAll(/first=\d{5,}/g, "first=…"));
+  }
+  assertEquals(outputs[0], outputs[1]);
+  await assertSnapshot(t, outputs[0]);
+});
+
 for (const era of ERAS) {
   for (const trampoline of ["guest", "fast"]) {
     Deno.test(`ten_lines.ts changes, overrides, redirects and unregisters (${era}, ${trampoline})`, async () => {
