@@ -54,9 +54,9 @@ export async function run(context: CommandContext): Promise<number> {
   const selects = writes.some((text) => readTracefsOption(text).file === "current_tracer");
   const tracers = await requestTracers(context, selects ? "selectable" : "running");
   const sink = openTraceSink(host, values["output"]);
+  const stdout = createSharedStdout(host, sink, values["output"] === undefined);
   let ending;
   try {
-    const stdout = createSharedStdout(host, sink, values["output"] === undefined);
     const machine = createMachine(
       program.bytes,
       machineOptions(context, program, stdout, () => machine),
@@ -64,7 +64,10 @@ export async function run(context: CommandContext): Promise<number> {
     const ftrace = createFtrace(machine, {
       ...ftraceOptions(args),
       print: (text) => stdout.line(text),
-      report: (line) => say(host, line),
+      report(line) {
+        stdout.flush();
+        say(host, line);
+      },
     });
     checkSites(ftrace, program, tracers, args);
     const idle = setTraceOptions(ftrace, args.lists["option"] ?? []);
@@ -78,7 +81,10 @@ export async function run(context: CommandContext): Promise<number> {
     await using tracefs = writes.length > 0
       ? await openTracefs(context, ftrace, tracers)
       : undefined;
-    const outcome = await runGuest(host, ftrace, limit);
+    const outcome = await runGuest(host, ftrace, limit, () => {
+      stdout.flush();
+      if (!sink.open) machine.requestStop();
+    });
     stdout.guestEnded();
     const statistics = args.switches.has("stats") ? collectStatistics(ftrace) : undefined;
     const prints = tracefs ? tracefs.state.prints : tracers.current.prints;
@@ -86,6 +92,7 @@ export async function run(context: CommandContext): Promise<number> {
       writeTrace(sink, ftrace, prints);
     }
     await stopTracers(host, started);
+    stdout.flush();
     writeSignature(machine, values["signature"]);
     if (statistics) say(host, await statisticsText(statistics));
     const { symbol } = symbolizerOf(ftrace);
@@ -96,6 +103,7 @@ export async function run(context: CommandContext): Promise<number> {
       place: (address, isReturn) => placeText(symbol, address, isReturn),
     });
   } finally {
+    stdout.guestEnded();
     const failure = sink.close();
     if (failure !== undefined) say(host, failure);
   }
@@ -319,6 +327,7 @@ async function runGuest(
   host: CliHost,
   ftrace: Ftrace,
   limit: number | undefined,
+  slice: () => void,
 ): Promise<Outcome> {
   const { machine } = ftrace;
   const progress = createProgress(host, ftrace);
@@ -330,7 +339,10 @@ async function runGuest(
   try {
     return await machine.run({
       ...(limit !== undefined ? { limit: BigInt(limit) } : {}),
-      slice: () => progress.update(),
+      slice() {
+        slice();
+        progress.update();
+      },
     });
   } finally {
     progress.clear();

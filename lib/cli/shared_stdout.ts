@@ -2,7 +2,8 @@
  * Standard output that the guest and its tracers share: a tracer's line waits while the guest is in
  * the middle of one of its own.
  *
- * What the guest writes passes through as it comes, byte for byte.
+ * What the guest writes passes through as it comes, byte for byte. Lines are written many at a time,
+ * at the latest when {@linkcode SharedStdout.flush} is called.
  *
  * @module
  */
@@ -15,12 +16,16 @@ export interface SharedStdout {
   guest(data: Uint8Array): boolean;
   /** A tracer writes a line. */
   line(text: string): void;
+  /** Writes what waits for nothing but company. */
+  flush(): void;
   /** The guest has ended: no line waits for it any longer. */
   guestEnded(): void;
 }
 
 /** A guest that leaves its line open for longer gets a line of a tracer into it. */
 const MOST_WAITING = 1000;
+/** So many characters are worth a write. */
+const BATCH = 1 << 14;
 const LINE_FEED = 10;
 
 /** `isShared` says that the sink is standard output; if not, nothing has to wait. */
@@ -33,25 +38,32 @@ export function createSharedStdout(
   let inLine = false;
   let ended = false;
   let waiting: string[] = [];
+  let size = 0;
   const write = () => {
-    const text = waiting.map((line) => `${line}\n`).join("");
+    if (waiting.length === 0) return;
+    const text = `${waiting.join("\n")}\n`;
     waiting = [];
-    if (text === "") return;
+    size = 0;
     sink.write(encoder.encode(inLine ? `\n${text}` : text));
     inLine = false;
   };
+  const flush = () => {
+    if (!inLine || ended || waiting.length > MOST_WAITING) write();
+  };
   return {
     guest(data) {
+      if (isShared) flush();
       const open = host.stdout(data);
       if (!isShared || data.length === 0) return open;
       inLine = data.at(-1) !== LINE_FEED;
-      if (!inLine) write();
       return open;
     },
     line(text) {
       waiting.push(text);
-      if (!inLine || ended || waiting.length > MOST_WAITING) write();
+      size += text.length;
+      if (size > BATCH || waiting.length > MOST_WAITING) flush();
     },
+    flush,
     guestEnded() {
       ended = true;
       write();

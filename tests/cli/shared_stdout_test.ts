@@ -42,6 +42,7 @@ Deno.test("SharedStdout begins a line of its own when the guest has ended inside
     guest("no end");
     end();
     line("result");
+    end();
   });
   assertEquals(text, "no end\nresult\n");
 });
@@ -56,5 +57,8 @@ Deno.test("SharedStdout lets lines out when very many wait", () => {
 });
 
 Deno.test("SharedStdout holds nothing back when the trace goes to a file", () => {
-  assertEquals(written(false, (guest, line) => (guest("a"), line("x"), guest("b"))), "ax\nb");
+  assertEquals(
+    written(false, (guest, line, end) => (guest("a"), line("x"), guest("b"), end())),
+    "abx\n",
+  );
 });

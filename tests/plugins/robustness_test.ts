@@ -182,3 +182,19 @@ Deno.test("a tracer is refused with the way out when the program has no call sit
     assertMatch(stderr, /has no call sites\n[^]*--virtual/);
   }
 });
+
+Deno.test("the guest is stopped when nobody reads what a tracer prints any more", async () => {
+  const set = ["--set", "fprobe.at=fib"];
+  const args = [
+    "-q",
+    "-p",
+    "fprobe",
+    ...set,
+    "--limit-insns",
+    "100000000",
+    fixture("fib_p84"),
+    "40",
+  ];
+  const { code, stderr } = await hartrace(args, { closeAfter: 1 << 16 });
+  assertEquals([code, stderr], [141, ""]);
+});
