@@ -108,7 +108,8 @@ export async function run(context: CommandContext): Promise<number> {
     if (failure !== undefined) say(host, failure);
   }
   if (program.isSample && !quiet) say(host, HOW_TO_TRACE_YOUR_OWN);
-  if (ending.lines.length > 0) say(host, ending.lines.join("\n"));
+  const nobodyReads = !sink.open && host.stdoutFailure === undefined;
+  if (ending.lines.length > 0 && !nobodyReads) say(host, ending.lines.join("\n"));
   if (host.stdoutFailure !== undefined) {
     say(host, `Cannot write to stdout: ${host.stdoutFailure}; the guest was stopped there`);
     return STDOUT_FAILED;

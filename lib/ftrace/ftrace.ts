@@ -211,11 +211,11 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
       return core.area.trampolines.symbols.ftrace_caller;
     },
     strict,
-    hart: () => machine.harts[0]!,
+    hart: () => machine.runningHart,
     pid: () => machine.pid,
   });
   const traceEvents = createTraceEvents({
-    harts: machine.harts,
+    hart: () => machine.runningHart,
     hasEventArgs: era.hasEventArgs,
     record(event) {
       if (buffer.write(event)) array.traceStackAfter(machine.harts[event.cpu]!);

@@ -55,7 +55,7 @@ export function createGuestView(machine: Machine): GuestView {
   };
   const view: GuestView = {
     get currentHart() {
-      return machine.harts[0]!;
+      return machine.runningHart;
     },
     now: () => view.currentHart.now(),
     symbolText(address) {

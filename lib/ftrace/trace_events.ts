@@ -70,7 +70,7 @@ export interface Event<F extends FieldDeclarations = FieldDeclarations> extends 
   /** Whether emitting has any effect now: ask before costly values are found out. */
   readonly isLive: boolean;
   /**
-   * The event occurs, on `hart` (the first by default), now, in a task's context unless `context`
+   * The event occurs, on `hart` (the running one by default), now, in a task's context unless `context`
    * says otherwise.
    *
    * @throws {TypeError} If a value is missing or does not fit its field.
@@ -84,8 +84,8 @@ export interface Event<F extends FieldDeclarations = FieldDeclarations> extends 
 
 /** What {@linkcode createTraceEvents} needs of its surroundings. */
 export interface TraceEventsHost {
-  /** Harts; events occur on the first if none is named. */
-  readonly harts: readonly Hart[];
+  /** The hart on which an event occurs if none is named. */
+  hart(): Hart;
   /** Whether function events have arguments, as from 6.16 on. */
   readonly hasEventArgs: boolean;
   /** Stores an event. */
@@ -169,7 +169,7 @@ export function createTraceEvents(host: TraceEventsHost): TraceEvents {
         get isLive() {
           return file.isLive;
         },
-        emit(given, hart = host.harts[0]!, context) {
+        emit(given, hart = host.hart(), context) {
           if (!file.isLive) return;
           const values = normalizeValues(fields, given);
           file.occur({ hart, values }, () =>

@@ -95,6 +95,8 @@ export interface Machine {
   readonly memory: Memory;
   /** All harts. */
   readonly harts: readonly Hart[];
+  /** The hart whose turn it is: in a callback, the one that called. */
+  readonly runningHart: Hart;
   /** What runs them. */
   readonly engine: Engine;
   /** The program's file. */
@@ -429,6 +431,9 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     kind,
     memory,
     harts,
+    get runningHart() {
+      return schedule.running;
+    },
     engine,
     elf,
     bias,
