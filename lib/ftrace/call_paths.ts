@@ -20,9 +20,11 @@ import { NOP4 } from "../patcher/scheme.ts";
 import type { PathCost } from "../trampoline/caller.ts";
 import type { FrameLayout } from "../trampoline/frame.ts";
 import { FtraceRegs, returnFrame } from "../trampoline/ftrace_regs.ts";
+import { LIST_FRAME, LIST_FRAME_RA } from "../trampoline/list_func.ts";
 import { applyPoison } from "../trampoline/poison.ts";
 import { type RecordingState, writeRecordingThunk } from "./recording_thunk.ts";
-import { LITERAL_OFFSET, OPS_SLOT, type TracingArea } from "./tracing_area.ts";
+import type { Recursion } from "./recursion.ts";
+import { type Dispatch, LITERAL_OFFSET, OPS_SLOT, type TracingArea } from "./tracing_area.ts";
 
 /** A call on its way to the tracers. One object, filled anew for each call. */
 export interface TracedCall {
@@ -42,17 +44,29 @@ export interface TracedCall {
 
 /** What a hart at a trampoline is led to. */
 export interface CallHandlers {
-  /** A traced entry through the stub of `slot`; the frame lies at `at`. */
-  entry(hart: Hart, ip: number, sp: number, at: number, layout: FrameLayout, slot: number): void;
+  /** A traced entry on the fast path; the frame lies at `at`. Charges what lies behind the trampoline. */
+  enter(
+    hart: Hart,
+    ip: number,
+    sp: number,
+    at: number,
+    layout: FrameLayout,
+    slot: number,
+    by: Dispatch,
+  ): void;
+  /** A traced entry that has reached the stub of `slot`. */
+  stub(hart: Hart, ip: number, sp: number, at: number, layout: FrameLayout, slot: number): void;
   /** The same at a virtual site. */
   virtual(hart: Hart, record: DynFtrace, sp: number, at: number, layout: FrameLayout): void;
+  /** The locks that the list and assist functions take. */
+  readonly recursion: Recursion;
   /** A traced return; gives where the hart goes on. */
   leave(hart: Hart, sp: number, fregs: FtraceRegs): bigint;
 }
 
 /** How harts reach the handlers. */
 export interface CallPaths {
-  /** Makes the stub of a slot reach {@linkcode CallHandlers.entry}. */
+  /** Makes the stub of a slot reach {@linkcode CallHandlers.stub}. */
   serve(slot: number): void;
   /** Calls the handlers at a virtual site. */
   enterVirtual(hart: Hart, record: DynFtrace): void;
@@ -132,12 +146,15 @@ export function createCallPaths(
     if (!hart.flat || high(hart, SP) !== 0 || !isUsable(at, layout.size)) return;
     const ip = low(hart, T0) - trampolines.ipOffset;
     const slot = area.slotAt(ip);
-    if (slot === undefined) return;
+    if (slot === undefined || area.directCall(slot) !== 0n && area.literals) return;
+    const by = area.literals ? (slot === OPS_SLOT.list ? "list" : "direct") : area.sharedBy;
+    if (by !== "direct" && !isUsable(at - LIST_FRAME, LIST_FRAME)) return;
     save(hart, at, layout, low(hart, T0));
     if (layout.full) view.setBigInt64(at + 16, BigInt(at), true);
     if (layout.full) view.setBigInt64(at + 40, hart.x[T0]!, true);
-    hart.charge(price.before);
-    if (slot !== OPS_SLOT.nop) handlers.entry(hart, ip, sp, at, layout, slot);
+    // The callee's first instruction is in the price; the list and the assist function have their own.
+    hart.charge(by === "direct" ? price.before : price.before - 1);
+    if (slot !== OPS_SLOT.nop) handlers.enter(hart, ip, sp, at, layout, slot, by);
     hart.charge(price.after);
     restore(hart, at, layout);
     if (layout.full) hart.x[SP] = view.getBigInt64(at + 16, true) + BigInt(layout.size);
@@ -197,15 +214,35 @@ export function createCallPaths(
 
   // The guest path: a stub is a function of one instruction, so it returns to ra.
   const regsBack = regsFrame && regsCallBack(symbols.ftrace_regs_call);
+  const { ftrace_ops_list_back, ftrace_ops_assist_back } = symbols;
+  /** Where the trampoline goes on: behind its call, also when a list function lies between. */
+  const trampolineBack = (hart: Hart): bigint => {
+    const ra = hart.x[RA]!;
+    return ra === ftrace_ops_list_back || ra === ftrace_ops_assist_back
+      ? view.getBigInt64(low(hart, SP) + LIST_FRAME_RA, true)
+      : ra;
+  };
+  const goBack = (hart: Hart) => {
+    hart.pc = BigInt.asUintN(64, hart.x[RA]!);
+  };
   const serve = (slot: number) => {
     machine.hostCall(Number(area.stub(slot)), (hart) => {
       const at = low(hart, A3);
-      const layout = regsFrame && hart.x[RA] === regsBack ? regsFrame : frame;
-      handlers.entry(hart, low(hart, A0), at + layout.size, at, layout, slot);
-      hart.pc = BigInt.asUintN(64, hart.x[RA]!);
+      const layout = regsFrame && trampolineBack(hart) === regsBack ? regsFrame : frame;
+      handlers.stub(hart, low(hart, A0), at + layout.size, at, layout, slot);
+      goBack(hart);
     });
   };
-  serve(OPS_SLOT.list);
+  machine.hostCall(Number(symbols.ftrace_test_recursion_trylock), (hart) => {
+    // ra tells whose lock it is: the list function comes first.
+    const layer = hart.x[RA]! < symbols.ftrace_ops_assist_func ? "list" : "ftrace";
+    hart.x[A0] = BigInt(handlers.recursion.trylock(hart.id, layer, low(hart, A0)));
+    goBack(hart);
+  });
+  machine.hostCall(Number(symbols.ftrace_test_recursion_unlock), (hart) => {
+    handlers.recursion.unlock(hart.id, low(hart, A0));
+    goBack(hart);
+  });
   machine.hostCall(Number(symbols.ftrace_return_to_handler), (hart) => {
     const at = low(hart, A0);
     returned.point(at, back);

@@ -53,6 +53,7 @@ export type FtraceReason =
   | "on-ftrace-slot"
   | "on-reject-list"
   | "out-of-reach"
+  | "permanent"
   | "returns-twice"
   | "site-too-small"
   | "too-many";

@@ -21,19 +21,12 @@ import {
   type ReturnLayout,
   SHORT_RETURN,
 } from "./frame.ts";
+import { LIST_FUNC_SOURCE } from "./list_func.ts";
+import { OPS_DIRECT_CALL, OPS_FUNC } from "./ops_struct.ts";
 import { type Poison, poisonedExit } from "./poison.ts";
 
 /** The name of a set of trampolines. */
 export type TrampolineName = "regs" | "args" | "preset" | "call-ops";
-
-/** Bytes of a `struct ftrace_ops` in guest memory. */
-export const OPS_SIZE = 256;
-/** Offset of `func` in it. */
-export const OPS_FUNC = 0;
-/** Offset of `flags`. */
-export const OPS_FLAGS = 16;
-/** Offset of `direct_call`. */
-export const OPS_DIRECT_CALL = 192;
 
 /** Addresses of labels. */
 export interface TrampolineSymbols {
@@ -55,6 +48,20 @@ export interface TrampolineSymbols {
   readonly return_to_handler_end: bigint;
   /** The host call in place of the C function. */
   readonly ftrace_return_to_handler: bigint;
+  /** Calls every ops that wants the site. */
+  readonly ftrace_ops_list_func: bigint;
+  /** Where an ops returns to in it. */
+  readonly ftrace_ops_list_back: bigint;
+  /** Calls one ops under the recursion lock. */
+  readonly ftrace_ops_assist_func: bigint;
+  /** Where the ops returns to in it. */
+  readonly ftrace_ops_assist_back: bigint;
+  /** Host call: takes the recursion lock, a0 = bit or −1. */
+  readonly ftrace_test_recursion_trylock: bigint;
+  /** Host call: gives the bit in a0 back. */
+  readonly ftrace_test_recursion_unlock: bigint;
+  /** Behind the list functions. */
+  readonly ftrace_list_func_end: bigint;
 }
 
 /** Instructions that a way through a trampoline retires. */
@@ -79,6 +86,8 @@ export interface Trampolines {
     readonly function_trace_op: bigint | undefined;
     /** The callback's address. */
     readonly ftrace_call_dest: bigint | undefined;
+    /** Head of the list of ops. */
+    readonly ftrace_ops_list: bigint;
   };
   /** Frame of `ftrace_caller`. */
   readonly frame: FrameLayout;
@@ -314,6 +323,7 @@ export function buildTrampolines(
   poison: Poison = NO_POISON,
 ): Trampolines {
   const form = FORMS[name];
+  const ftrace_ops_list = dataOrigin + BigInt(8 * form.words.length);
   const words = Object.fromEntries(form.words.map((word, k) => [word, dataOrigin + BigInt(8 * k)]));
   const source = [
     ...form.callers().flatMap((line) => line === "jr t0" ? poisonedExit(poison) : [line]),
@@ -324,8 +334,10 @@ export function buildTrampolines(
     ...returnToHandler(form.returnFrame),
     "ftrace_return_to_handler:",
     ".word 0x0000000b",
+    ...LIST_FUNC_SOURCE,
   ].join("\n");
-  const { bytes, symbols, instructions } = assemble(source, { origin, symbols: words });
+  const named = { ...words, ftrace_ops_list };
+  const { bytes, symbols, instructions } = assemble(source, { origin, symbols: named });
   const at = (label: string) => symbols.get(label);
   const must = (label: string) => {
     const address = at(label);
@@ -357,10 +369,18 @@ export function buildTrampolines(
       return_to_handler: must("return_to_handler"),
       return_to_handler_end: must("return_to_handler_end"),
       ftrace_return_to_handler: must("ftrace_return_to_handler"),
+      ftrace_ops_list_func: must("ftrace_ops_list_func"),
+      ftrace_ops_list_back: must("ftrace_ops_list_back"),
+      ftrace_ops_assist_func: must("ftrace_ops_assist_func"),
+      ftrace_ops_assist_back: must("ftrace_ops_assist_back"),
+      ftrace_test_recursion_trylock: must("ftrace_test_recursion_trylock"),
+      ftrace_test_recursion_unlock: must("ftrace_test_recursion_unlock"),
+      ftrace_list_func_end: must("ftrace_list_func_end"),
     },
     data: {
       function_trace_op: words["function_trace_op"],
       ftrace_call_dest: words["ftrace_call_dest"],
+      ftrace_ops_list,
     },
     frame: form.frame,
     regsFrame: form.regsFrame,

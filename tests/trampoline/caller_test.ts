@@ -5,7 +5,8 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { assertSnapshot } from "@std/testing/snapshot";
-import { buildTrampolines, OPS_DIRECT_CALL, type PathCost } from "../../lib/trampoline/caller.ts";
+import { buildTrampolines, type PathCost } from "../../lib/trampoline/caller.ts";
+import { OPS_DIRECT_CALL } from "../../lib/trampoline/ops_struct.ts";
 import type { FrameLayout } from "../../lib/trampoline/frame.ts";
 import { disassembleWithBinutils, missingTool } from "../machine/elf_oracle.ts";
 import { AT, changed, createRig, poison, poisonOf, type Rig, type Way, WAYS } from "./rig.ts";

@@ -13,11 +13,10 @@ import { EXECUTE, Memory, READ, WRITE } from "../../lib/memory/memory.ts";
 import { callPair, wordBytes } from "../../lib/patcher/scheme.ts";
 import {
   buildTrampolines,
-  OPS_DIRECT_CALL,
-  OPS_FUNC,
   type TrampolineName,
   type Trampolines,
 } from "../../lib/trampoline/caller.ts";
+import { OPS_DIRECT_CALL, OPS_FUNC } from "../../lib/trampoline/ops_struct.ts";
 
 /** Addresses of the rig. */
 export const AT = {
