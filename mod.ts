@@ -225,7 +225,11 @@ export {
 export type { FunctionArgument, FunctionArguments } from "./lib/ftrace/function_args.ts";
 export type { FunctionCore } from "./lib/ftrace/function_core.ts";
 export type { HookTable } from "./lib/ftrace/hook_table.ts";
-export type { TracingArea } from "./lib/ftrace/tracing_area.ts";
+export type { Dispatch, TracingArea } from "./lib/ftrace/tracing_area.ts";
+export type { RegisteredOps } from "./lib/ftrace/ops_dispatch.ts";
+export type { OpsUse } from "./lib/ftrace/ops_rules.ts";
+export type { RecursedFunction, Recursion, RecursionLayer } from "./lib/ftrace/recursion.ts";
+export type { IpTable } from "./lib/trampoline/list_func.ts";
 export type { TracedCall } from "./lib/ftrace/call_paths.ts";
 export {
   Code,
