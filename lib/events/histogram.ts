@@ -1,0 +1,375 @@
+/**
+ * Histograms of events: the table behind a hist trigger, and its text to the character.
+ *
+ * An event adds to the row that its keys name (`kernel/trace/trace_events_hist.c`, `tracing_map.c`);
+ * when there are as many rows as the size allows, an event of a new key is dropped and counted.
+ * Rows of equal rank stand in the order of their first event.
+ *
+ * Which events it sees is the trigger's affair.
+ *
+ * @module
+ */
+import type { CommandFault } from "./error_log.ts";
+import type { EventField, EventValue } from "./event_fields.ts";
+import { type FilterSubject, findField, toInteger } from "./event_filter.ts";
+import type { FindSymbol } from "./event_format.ts";
+
+/** An event as a histogram sees it. */
+export interface HistogramSubject extends FilterSubject {
+  /** Return addresses, innermost first; asked for only if a key is the stack. */
+  readonly stack: () => readonly bigint[];
+}
+
+/** What names in a histogram stand for. */
+export interface HistogramWords {
+  /** The fields of the event. */
+  readonly fields: readonly EventField[];
+  /** Names an address. */
+  readonly symbol: FindSymbol;
+  /** Name of a task. */
+  readonly comm: (pid: number) => string | undefined;
+}
+
+/** Everything between `hist:` and `if`, understood. */
+export interface Histogram {
+  /** `keys=…:vals=…:sort=…:size=N`, as the trigger file shows it. */
+  readonly text: string;
+  /** What makes two histograms of an event the same: all but the size. */
+  readonly identity: string;
+  /** What the command asks of a histogram that is there: `pause`, `continue`, `clear`, or nothing. */
+  readonly request: "pause" | "continue" | "clear" | undefined;
+  /** Adds an event. */
+  add(subject: HistogramSubject): void;
+  /** Forgets all events. */
+  clear(): void;
+  /** The `hist` file; `trigger` is the line that the trigger file shows for it. */
+  read(trigger: string): string;
+}
+
+/** Why a command is refused: what the log gets, if the kernel logs it, and why in words. */
+export interface HistogramRefusal {
+  /** For the error log; the position counts from the command's `hist:`. */
+  readonly fault: CommandFault | undefined;
+  /** In our words. */
+  readonly why: string;
+}
+
+type Cell = bigint | string | readonly bigint[];
+
+/** A key or a value: where it comes from and how it prints. */
+interface Column {
+  /** As the command names it, with its modifier. */
+  readonly text: string;
+  readonly name: string;
+  readonly isText: boolean;
+  readonly signed: boolean;
+  readonly read: (subject: HistogramSubject) => Cell;
+  readonly print: (cell: Cell) => string;
+}
+
+interface Row {
+  readonly keys: readonly Cell[];
+  readonly sums: bigint[];
+  hits: bigint;
+}
+
+const DEFAULT_BITS = 11, LEAST_BITS = 7, MOST_BITS = 17;
+const MOST_KEYS = 3, MOST_VALUES = 2, MOST_SORT_KEYS = 2;
+/** Blanks before a line of a stack, and most lines (`HIST_STACKTRACE_DEPTH`). */
+const STACK_INDENT = " ".repeat(9), MOST_CALLERS = 16;
+
+const FIELD_NOT_FOUND = "Couldn't find field";
+const BAD_MODIFIER = "Invalid field modifier";
+
+/** Leaves the parser; it never leaves this file. */
+interface Thrown {
+  readonly refusal: HistogramRefusal;
+}
+
+/** Reads `hist:keys=…` and makes an empty histogram, or says what is wrong. */
+export function createHistogram(
+  command: string,
+  words: HistogramWords,
+): { readonly histogram: Histogram } | { readonly refusal: HistogramRefusal } {
+  try {
+    return { histogram: build(command, words) };
+  } catch (error) {
+    if (typeof error !== "object" || error === null || !("refusal" in error)) throw error;
+    return { refusal: (error as Thrown).refusal };
+  }
+}
+
+function refuse(why: string, fault?: CommandFault): never {
+  const thrown: Thrown = { refusal: { why, fault } };
+  throw thrown;
+}
+
+function build(command: string, words: HistogramWords): Histogram {
+  const settings = parseSettings(command);
+  const faultAt = (text: string, word: string) => ({
+    text,
+    position: Math.max(0, command.indexOf(word)),
+  });
+  if (settings.keys.length === 0) refuse("a histogram needs keys=FIELD,…");
+  if (settings.keys.length > MOST_KEYS) refuse(`${MOST_KEYS} keys are the most`);
+  const column = (word: string) => {
+    const made = makeColumn(word, words);
+    if (typeof made === "string") refuse(`${made}: ${word}`, faultAt(made, word));
+    return made;
+  };
+  const keys = settings.keys.map(column);
+  const values = settings.values.filter((word) => word !== "hitcount").map(column);
+  if (values.length > MOST_VALUES) refuse(`${MOST_VALUES} values are the most`);
+  const wrong = values.find(({ isText, name }) => isText || name === STACK);
+  if (wrong) refuse(`${wrong.name} is no number that can be added up`);
+
+  if (settings.sort.length > MOST_SORT_KEYS) {
+    const text = `Too many sort fields (Max = ${MOST_SORT_KEYS})`;
+    refuse(text, faultAt(text, settings.sort.join(",")));
+  }
+  const order = (settings.sort.length > 0 ? settings.sort : ["hitcount"]).map((word) => {
+    if (word === "") refuse("Empty sort field", faultAt("Empty sort field", "sort="));
+    const [, name, direction] = /^(.*?)(\.ascending|\.descending)?$/.exec(word)!;
+    const descending = direction === ".descending";
+    if (name === "hitcount") return { text: name, descending, of: ({ hits }: Row): Cell => hits };
+    const fits = (each: Column) => each.text === name || each.name === name;
+    const key = keys.findIndex(fits);
+    const value = values.findIndex(fits);
+    if (key >= 0) {
+      const { signed, text } = keys[key]!;
+      const of = ({ keys }: Row): Cell => ranked(keys[key]!, signed);
+      return { text, descending, of };
+    }
+    if (value >= 0) {
+      return { text: values[value]!.text, descending, of: ({ sums }: Row): Cell => sums[value]! };
+    }
+    const text = "Sort field must be a key or a val";
+    return refuse(`${text}: ${name}`, faultAt(text, word));
+  });
+
+  const size = 1 << settings.bits;
+  const rows = new Map<string, Row>();
+  let dropped = 0n;
+  const compare = (a: Row, b: Row): number => {
+    for (const { of, descending } of order) {
+      const difference = compareCells(of(a), of(b));
+      if (difference !== 0) return descending ? -difference : difference;
+    }
+    return 0;
+  };
+  const list = (columns: readonly Column[]) => columns.map(({ text }) => text).join(",");
+  const sortText = order.map(({ text, descending }) => text + (descending ? ".descending" : ""));
+  const identity = `keys=${list(keys)}:vals=${["hitcount", ...values.map(({ text }) => text)]}` +
+    `:sort=${sortText}`;
+  const rowText = ({ keys: cells, sums, hits }: Row): string => {
+    const named = cells.map((cell, k) => keys[k]!.print(cell));
+    // A stack ends in a line end of its own, and then no blank follows.
+    const close = keys.some(({ name }) => name === STACK) ? "}" : " }";
+    const added = sums.map((sum, k) => `  ${values[k]!.print(sum)}`);
+    return `{ ${named.join(", ")}${close} hitcount: ${String(hits).padStart(10)}${
+      added.join("")
+    }\n`;
+  };
+  return {
+    text: `${identity}:size=${size}`,
+    identity,
+    request: settings.request,
+    add(subject) {
+      const cells = keys.map(({ read }) => read(subject));
+      const name = cells.map((cell) => `${String(cell).length}:${cell}`).join("|");
+      let row = rows.get(name);
+      if (!row) {
+        if (rows.size >= size) {
+          dropped++;
+          return;
+        }
+        rows.set(name, row = { keys: cells, sums: values.map(() => 0n), hits: 0n });
+      }
+      row.hits++;
+      for (const [k, { read }] of values.entries()) {
+        row.sums[k] = BigInt.asUintN(64, row.sums[k]! + (read(subject) as bigint));
+      }
+    },
+    clear() {
+      rows.clear();
+      dropped = 0n;
+    },
+    read(trigger) {
+      const sorted = [...rows.values()].sort(compare);
+      const hits = sorted.reduce((sum, row) => sum + row.hits, 0n);
+      return `# event histogram\n#\n# trigger info: ${trigger}\n#\n\n` +
+        sorted.map(rowText).join("") +
+        `\nTotals:\n    Hits: ${hits}\n    Entries: ${rows.size}\n    Dropped: ${dropped}\n`;
+    },
+  };
+}
+
+interface Settings {
+  readonly keys: readonly string[];
+  readonly values: readonly string[];
+  readonly sort: readonly string[];
+  readonly bits: number;
+  readonly request: Histogram["request"];
+}
+
+function parseSettings(command: string): Settings {
+  let keys: readonly string[] = [], values: readonly string[] = [], sort: readonly string[] = [];
+  let bits = DEFAULT_BITS;
+  let request: Histogram["request"];
+  for (const part of command.split(":").slice(1)) {
+    const [, name, value] = /^([a-z]+)(?:=(.*))?$/.exec(part) ?? [];
+    const list = value === undefined ? [] : value.split(",");
+    switch (value === undefined ? name : `${name}=`) {
+      case "key=":
+      case "keys=":
+        keys = list.filter((word) => word !== "");
+        break;
+      case "val=":
+      case "vals=":
+      case "values=":
+        values = list.filter((word) => word !== "");
+        break;
+      case "sort=":
+        sort = list;
+        break;
+      case "size=": {
+        const size = toInteger(value!);
+        bits = size === undefined || size <= 0n ? 0 : (size - 1n).toString(2).length;
+        if (size === 1n || bits < LEAST_BITS || bits > MOST_BITS) {
+          refuse(`size=${value} is not from ${(1 << LEAST_BITS) / 2 + 1} to ${1 << MOST_BITS}`);
+        }
+        break;
+      }
+      case "pause":
+        request = "pause";
+        break;
+      case "cont":
+      case "continue":
+        request = "continue";
+        break;
+      case "clear":
+        request = "clear";
+        break;
+      default:
+        refuse(
+          `there is no "${part}"; it takes keys=, vals=, sort=, size=, pause, continue, clear`,
+        );
+    }
+  }
+  return { keys, values, sort, bits, request };
+}
+
+const STACK = "common_stacktrace";
+
+/** A column, or the kernel's words for what is wrong. */
+function makeColumn(word: string, { fields, symbol, comm }: HistogramWords): Column | string {
+  const [, name, modifier = ""] = /^([^.]*)(?:\.(.*))?$/.exec(word)!;
+  if ((name === STACK || name === "stacktrace") && modifier === "") {
+    return {
+      text: STACK,
+      name: STACK,
+      isText: false,
+      signed: false,
+      read: ({ stack }) => stack().slice(0, MOST_CALLERS),
+      print: (cell) =>
+        `${STACK}:\n` +
+        (cell as readonly bigint[]).map((address) =>
+          `${STACK_INDENT}${placeText(symbol, address)}\n`
+        ).join(""),
+    };
+  }
+  const found = findField(name === "common_cpu" ? "cpu" : name!, fields);
+  if (!found) return FIELD_NOT_FOUND;
+  const { field, read: valueOf } = found;
+  const isText = field.kind === "string";
+  const isNumber = field.kind === "integer" || field.kind === "pointer";
+  const base = { text: word, name: name!, isText, signed: field.signed };
+  const number = (subject: HistogramSubject) =>
+    BigInt.asUintN(64, BigInt(valueOf(subject) as number | bigint));
+  const numeric = (print: (value: bigint) => string, read = number): Column => ({
+    ...base,
+    read,
+    print: (cell) => `${name}: ${print(cell as bigint)}`,
+  });
+  if (isText) {
+    if (modifier !== "") return BAD_MODIFIER;
+    return {
+      ...base,
+      read: (subject) => valueOf(subject) as string,
+      print: (cell) => `${name}: ${(cell as string).padEnd(50)}`,
+    };
+  }
+  if (!isNumber) {
+    if (modifier !== "") return BAD_MODIFIER;
+    const read = (subject: HistogramSubject) => listText(valueOf(subject));
+    return { ...base, isText: true, read, print: (cell) => `${name}: ${String(cell).padEnd(50)}` };
+  }
+  const buckets = /^buckets?=(.+)$/.exec(modifier);
+  if (buckets) {
+    const width = toInteger(buckets[1]!);
+    if (width === undefined || width <= 0n) return BAD_MODIFIER;
+    return {
+      ...numeric(
+        (value) => `~ ${value}-${value + width - 1n}`,
+        (subject) => number(subject) / width * width,
+      ),
+      text: `${name}.buckets=${width}`,
+      signed: false,
+    };
+  }
+  switch (modifier) {
+    case "":
+      return numeric((value) => String(value).padStart(10));
+    case "hex":
+      return numeric((value) => value.toString(16));
+    case "sym":
+      return numeric((value) => `[${value.toString(16)}] ${symbolName(symbol, value).padEnd(45)}`);
+    case "sym-offset":
+      return numeric((value) => `[${value.toString(16)}] ${placeText(symbol, value).padEnd(55)}`);
+    case "execname": {
+      if (name !== "common_pid") return BAD_MODIFIER;
+      const nameOf = (pid: number) => pid === 0 ? "<idle>" : comm(pid) ?? "<...>";
+      return numeric((value) =>
+        `${nameOf(Number(value)).padEnd(16)}[${String(value).padStart(10)}]`
+      );
+    }
+    case "log2":
+      return {
+        ...numeric(
+          (value) => `~ 2^${String(value).padEnd(2)}`,
+          (subject) => {
+            const value = number(subject);
+            return value <= 1n ? 0n : BigInt((value - 1n).toString(2).length);
+          },
+        ),
+        signed: false,
+      };
+    default:
+      return BAD_MODIFIER;
+  }
+}
+
+function listText(value: EventValue): string {
+  return Array.isArray(value) ? `{${value.join(",")}}` : String(value);
+}
+
+function symbolName(symbol: FindSymbol, address: bigint): string {
+  return symbol(address)?.name ?? `0x${address.toString(16)}`;
+}
+
+function placeText(symbol: FindSymbol, address: bigint): string {
+  const found = symbol(address);
+  if (!found) return `0x${address.toString(16)}`;
+  return `${found.name}+0x${(address - found.address).toString(16)}/0x${found.size.toString(16)}`;
+}
+
+/** A cell as it is compared: numbers by their sign, a stack by its text. */
+function ranked(cell: Cell, signed: boolean): Cell {
+  return signed && typeof cell === "bigint" ? BigInt.asIntN(64, cell) : cell;
+}
+
+function compareCells(a: Cell, b: Cell): number {
+  if (typeof a === "bigint" && typeof b === "bigint") return a < b ? -1 : a > b ? 1 : 0;
+  const left = String(a), right = String(b);
+  return left < right ? -1 : left > right ? 1 : 0;
+}
