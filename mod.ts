@@ -159,7 +159,14 @@ export type {
   TraceEvents,
   TraceEventsHost,
 } from "./lib/ftrace/trace_events.ts";
-export type { EventOccurrence, TraceEventFile } from "./lib/ftrace/event_file.ts";
+export type {
+  EnteredCall,
+  EventOccurrence,
+  EventTrigger,
+  TraceEventFile,
+} from "./lib/ftrace/event_file.ts";
+export type { TracingActions } from "./lib/ftrace/triggers.ts";
+export type { Snapshot } from "./lib/ftrace/snapshot.ts";
 export type { BuiltInEvent, BuiltInEventName } from "./lib/ftrace/builtin_events.ts";
 export {
   COMMON_FIELDS,
@@ -172,6 +179,8 @@ export {
   type FieldKind,
   type RecordHead,
 } from "./lib/events/event_fields.ts";
+export type { EventFilter, FilterSubject, FilterWords } from "./lib/events/event_filter.ts";
+export type { CommandFault, ErrorLog } from "./lib/events/error_log.ts";
 export { type EventDescription, eventFormat, type FindSymbol } from "./lib/events/event_format.ts";
 export { createHash, type FtraceHash, globMatch, updateSet } from "./lib/ftrace/filter.ts";
 export type {
@@ -290,6 +299,7 @@ export {
   type ParsedTrace,
   parseKernelText,
 } from "./lib/output/parse_kernel_text.ts";
+export { dumpText } from "./lib/output/dump_text.ts";
 export { type BufferStatistics, bufferStatisticsText } from "./lib/output/buffer_statistics.ts";
 export { liveTraceSettings, symbolizerOf } from "./lib/output/live_trace.ts";
 export { decodeRingPage, type RingPage, type RingPageOptions } from "./lib/output/ring_page.ts";

@@ -10,6 +10,7 @@ import {
   createFtrace,
   createMachine,
   createTracefs,
+  dumpText,
   type Ftrace,
   type Machine,
   type MachineOptions,
@@ -68,6 +69,7 @@ export async function run(context: CommandContext): Promise<number> {
         stdout.flush();
         say(host, line);
       },
+      dump: (ftrace, hart) => dump(host, ftrace, tracers.current.name, hart),
     });
     checkSites(ftrace, program, tracers, args);
     const idle = setTraceOptions(ftrace, args.lists["option"] ?? []);
@@ -115,6 +117,11 @@ export async function run(context: CommandContext): Promise<number> {
     return STDOUT_FAILED;
   }
   return sink.open ? ending.code : BROKEN_PIPE;
+}
+
+/** Prints the buffer on the console, which is stderr. */
+export function dump(host: CliHost, ftrace: Ftrace, tracer: string, hart?: number): void {
+  say(host, [...dumpText(ftrace, tracer, hart)].join("").trimEnd());
 }
 
 /** An error of ours: what was to be printed is lost, and it has been said. */

@@ -23,6 +23,7 @@ import { readProgram } from "./program.ts";
 import {
   applyFilters,
   type CommandContext,
+  dump,
   ftraceOptions,
   machineOptions,
   requestTracers,
@@ -56,6 +57,7 @@ export async function shell(context: CommandContext): Promise<number> {
     ...ftraceOptions(args),
     print: (text) => void print(host, `${text}\n`),
     report: (line) => say(host, line),
+    dump: (ftrace, hart) => dump(host, ftrace, tracefs.state.currentTracer, hart),
   });
   applyFilters(ftrace, args);
   const started = await startTracers(ftrace, tracers.plugins);

@@ -35,6 +35,7 @@ import {
 } from "./ftrace_ops.ts";
 import type { FunctionArguments } from "./function_args.ts";
 import { createFunctionCore, type FunctionCore } from "./function_core.ts";
+import { registerFunctionProbes } from "./function_probes.ts";
 import { createFunctionTrace } from "./function_trace.ts";
 import { createGraphTrace, type GraphTrace } from "./graph_trace.ts";
 import { createGuestView, type GuestView } from "./guest_view.ts";
@@ -46,6 +47,8 @@ import { createKretprobes, type Kretprobe, type Kretprobes } from "./kretprobe.t
 import { noReturnReason } from "./records.ts";
 import { createRethook } from "./rethook.ts";
 import { RingBuffer, type RingMode } from "./ring_buffer.ts";
+import { createSnapshot, type Snapshot } from "./snapshot.ts";
+import { callersOf } from "./stack_trace.ts";
 import {
   createTraceEvents,
   type Event,
@@ -54,6 +57,7 @@ import {
 } from "./trace_events.ts";
 import { createTraceArray, type TraceArray } from "./trace_array.ts";
 import { isSince } from "./trace_options.ts";
+import type { TracingActions } from "./triggers.ts";
 import { hookUnwinders } from "./unwinders.ts";
 import { createWhy, type WhyReport } from "./why.ts";
 
@@ -80,6 +84,8 @@ export interface FtraceOptions {
   readonly print?: ((text: string) => void) | undefined;
   /** Takes a line about something wrong. */
   readonly report?: ((line: string) => void) | undefined;
+  /** Prints the buffer, or one hart's, on the console, for the function commands `dump` and `cpudump`. */
+  readonly dump?: ((ftrace: Ftrace, hart: number | undefined) => void) | undefined;
 }
 
 /** What a tracer traces with. One a machine. */
@@ -161,6 +167,8 @@ export interface Ftrace extends TraceArray {
   why(what: string | bigint): readonly WhyReport[];
   /** All events there are: whether they are recorded, filters, triggers (`events/`). */
   readonly traceEvents: TraceEvents;
+  /** The second buffer (`snapshot`). */
+  readonly snapshot: Snapshot;
   /**
    * Defines an event of one's own; its `emit` records it.
    *
@@ -214,14 +222,53 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     hart: () => machine.runningHart,
     pid: () => machine.pid,
   });
+  const snapshot = createSnapshot(buffer);
+  const actions: TracingActions = {
+    get tracingOn() {
+      return buffer.on;
+    },
+    set tracingOn(on) {
+      buffer.on = on;
+    },
+    stack: (hart, call) => array.traceStack(hart, call),
+    snapshot: () => snapshot.take(),
+    allocateSnapshot: () => snapshot.allocate(),
+  };
   const traceEvents = createTraceEvents({
+    harts: machine.harts,
     hart: () => machine.runningHart,
     hasEventArgs: era.hasEventArgs,
+    hasHist: era.hasHist,
+    strict,
+    actions,
     record(event) {
-      if (buffer.write(event)) array.traceStackAfter(machine.harts[event.cpu]!);
+      if (buffer.write(event)) array.traceStackAfter(machine.harts[event.cpu]!, core.current);
     },
     pid: () => machine.pid,
+    comm: (pid) => pid === machine.pid ? machine.comm : undefined,
     symbol: (address) => machine.symbols.at(address)?.symbol,
+    functionRange(place) {
+      const found = typeof place === "bigint"
+        ? machine.symbols.at(place)?.symbol
+        : machine.symbols.named(place)[0];
+      return found && { start: found.address, end: found.address + (found.size || 1n) };
+    },
+    currentCall: () => core.current,
+    callers: (hart, call) =>
+      callersOf(hart, call, {
+        unwinder: machine.unwinder,
+        trampoline: core.area.trampolines.symbols.ftrace_caller,
+        strict,
+      }),
+    functionIsPlain: (plain) => buffer.requireHost("events/ftrace/function", !plain),
+    report,
+  });
+  const recordFunction = createFunctionTrace({
+    buffer,
+    array,
+    prototypes,
+    enumNames,
+    pid: () => machine.pid,
   });
   const core = createFunctionCore(machine, era, {
     strict,
@@ -229,13 +276,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     guestTrampoline: options.trampoline === "guest",
     poison: parsePoison(options.poison ?? []),
     buffer,
-    recordFunction: createFunctionTrace({
-      buffer,
-      array,
-      prototypes,
-      enumNames,
-      pid: () => machine.pid,
-    }),
+    recordFunction: (call) => traceEvents.enterFunction(call, () => recordFunction(call)),
     report,
     onReturn: (hart, sp, fregs) => fgraph.leave(hart, sp, fregs),
   });
@@ -394,6 +435,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     enumNames,
     nameOf: (site) => records[site]!.name,
     slept: () => machine.slept(),
+    events: traceEvents,
   });
   const commit = (hash: FtraceHash, which: "filter" | "notrace", next: HashHalf) => {
     core.commitHash(hash, which, next);
@@ -422,7 +464,8 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     traceEvents,
     symbol: (address) => machine.symbols.at(address)?.symbol,
     report,
-    fault: () => {},
+    fault: (command, text, position) =>
+      traceEvents.errorLog.add("trace_kprobe", command, { text, position }),
   });
 
   const symbol = (address: bigint) =>
@@ -454,7 +497,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     },
   });
 
-  return {
+  const ftrace: Ftrace = {
     machine,
     guest: createGuestView(machine),
     era,
@@ -571,6 +614,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     registerKretprobe: (rp) => kretprobes.register(rp),
     why,
     traceEvents,
+    snapshot,
     defineEvent: (definition) => traceEvents.define(definition),
     symbol,
     lookup,
@@ -581,6 +625,19 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     print: options.print ?? (() => {}),
     report,
   };
+  registerFunctionProbes({
+    files: ftrace.filterFiles,
+    core,
+    actions,
+    find: traceEvents.find,
+    dump(hart) {
+      // As the kernel does: what follows is not to push out what was worth a dump.
+      buffer.on = false;
+      if (options.dump) options.dump(ftrace, hart);
+      else report("nobody prints the buffer that a function command dumps");
+    },
+  });
+  return ftrace;
 }
 
 function once(body: () => void): Disposable {

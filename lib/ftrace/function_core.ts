@@ -116,6 +116,8 @@ export interface FunctionCore {
   readonly functionTraceCall: FtraceFunc;
   /** Calls that reached an ops so far. */
   readonly calls: number;
+  /** The call whose tracers run now, until they are done. */
+  readonly current: TracedCall | undefined;
   /** What is switched where, for a record: the trampoline and the ops its literal names. */
   targetOf(record: DynFtrace): Target;
   /** The ops that trace a record now, newest first. */
@@ -496,6 +498,9 @@ export function createFunctionCore(
     patcher,
     recursion: dispatch.recursion,
     returnToHandler: symbols.return_to_handler,
+    get current() {
+      return dispatch.current;
+    },
     functionTraceCall,
     get enabled() {
       return enabled;

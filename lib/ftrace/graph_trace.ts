@@ -13,6 +13,7 @@ import { createHash, type FtraceHash } from "./filter.ts";
 import { type FunctionArguments, functionArgumentsText } from "./function_args.ts";
 import type { RingBuffer } from "./ring_buffer.ts";
 import type { TraceArray } from "./trace_array.ts";
+import type { TraceEvents } from "./trace_events.ts";
 
 /** What {@linkcode createGraphTrace} gives: handlers for a graph ops, and their settings. */
 export interface GraphTrace {
@@ -30,6 +31,8 @@ export interface GraphTrace {
 export interface GraphTraceSettings {
   /** Options and threshold; without one, all are at their defaults. */
   readonly array?: Pick<TraceArray, "traceOptions" | "tracingThresh">;
+  /** Filters and triggers of the graph's events; without them every event is recorded. */
+  readonly events?: Pick<TraceEvents, "enterGraph" | "leaveGraph">;
   /** Parameters of functions, for `funcgraph-args`. */
   readonly prototypes?: FunctionArguments;
   /** Whether names of enum values are printed. */
@@ -45,7 +48,7 @@ export function createGraphTrace(
   buffer: RingBuffer,
   settings: GraphTraceSettings = {},
 ): GraphTrace {
-  const { array, prototypes, enumNames = false, nameOf, slept = () => 0n } = settings;
+  const { array, events, prototypes, enumNames = false, nameOf, slept = () => 0n } = settings;
   const graphHash = createHash();
   const harts: OpenCalls[] = [];
   const of = (cpu: number): OpenCalls => harts[cpu] ??= { recorded: 0, suppressed: 0 };
@@ -90,7 +93,9 @@ export function createGraphTrace(
       const depth = open.recorded;
       if (trace.maxDepth > 0 && depth >= trace.maxDepth) return false;
       // With a threshold an entry says nothing yet: its end will, if it took long enough.
-      if (!array?.tracingThresh) writeEntry(entry, depth, fregs);
+      const write = () => array?.tracingThresh ? undefined : writeEntry(entry, depth, fregs);
+      if (!events) write();
+      else if (!events.enterGraph(entry, depth, fregs, write)) return false;
       if (entry.returns) open.recorded++;
       entry.data = { depth, slept: slept() } satisfies RecordedCall;
       return true;
@@ -108,7 +113,9 @@ export function createGraphTrace(
       const threshold = BigInt(Math.round((array?.tracingThresh ?? 0) * 1000));
       if (threshold > 0n && returnTime - exit.callTime < threshold) return;
       const event = { ...exit, depth: call.depth, returnTime };
-      buffer.writeGraphExit(exit.cpu, event, exit.pid, exit.returnTime);
+      const write = () => buffer.writeGraphExit(exit.cpu, event, exit.pid, exit.returnTime);
+      if (events) events.leaveGraph(event, call.depth, write);
+      else write();
     },
   };
   return trace;

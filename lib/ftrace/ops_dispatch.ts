@@ -65,6 +65,8 @@ export interface OpsDispatch {
   readonly calls: number;
   /** The call being served, for the recording callback. */
   readonly call: TracedCall;
+  /** That call, or undefined while none is being served. */
+  readonly current: TracedCall | undefined;
   /** What was dropped because it called itself. */
   readonly recursion: Recursion;
   /** Fast path: does what the code between trampoline and ops does. */
@@ -230,6 +232,9 @@ export function createOpsDispatch(
       return calls;
     },
     call,
+    get current() {
+      return depth > 0 ? call : undefined;
+    },
     recursion,
     enter(hart, ip, sp, at, layout, slot, by) {
       const record = host.recordAt(ip);

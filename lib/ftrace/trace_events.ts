@@ -14,7 +14,8 @@
  * event.emit({ size: 64, who: "parse" }); // alloc: size=64 who=parse
  * ```
  *
- * What a field can be is `lib/events/event_fields.ts`; enabling is `event_file.ts`.
+ * What a field can be is `lib/events/event_fields.ts`; enabling and filters are `event_file.ts`,
+ * triggers `triggers.ts`.
  *
  * @module
  */
@@ -31,11 +32,23 @@ import {
   type PrintEvent,
   printFormatOf,
 } from "../events/event_format.ts";
+import { createErrorLog, type ErrorLog } from "../events/error_log.ts";
+import type { FilterWords } from "../events/event_filter.ts";
 import type { Hart } from "../hart/hart.ts";
 import { type BuiltInEventName, builtInEvents, firstFreeId } from "./builtin_events.ts";
-import { createEventFile, type TraceEventFile } from "./event_file.ts";
+import type { TracedCall } from "./call_paths.ts";
+import {
+  createEventFile,
+  type EnteredCall,
+  type EventFileHost,
+  type TraceEventFile,
+} from "./event_file.ts";
 import type { EventCommon, NamedEvent } from "./events.ts";
+import type { GraphEntry, GraphReturn } from "./fgraph.ts";
+import { globMatch } from "./filter.ts";
 import { FtraceError } from "./ftrace_error.ts";
+import { createTriggers, type TracingActions } from "./triggers.ts";
+import type { FtraceRegs } from "../trampoline/ftrace_regs.ts";
 
 /** What an event of one's own is. */
 export interface EventDefinition<F extends FieldDeclarations = FieldDeclarations> {
@@ -84,16 +97,36 @@ export interface Event<F extends FieldDeclarations = FieldDeclarations> extends 
 
 /** What {@linkcode createTraceEvents} needs of its surroundings. */
 export interface TraceEventsHost {
+  /** All harts. */
+  readonly harts: readonly Hart[];
   /** The hart on which an event occurs if none is named. */
   hart(): Hart;
   /** Whether function events have arguments, as from 6.16 on. */
   readonly hasEventArgs: boolean;
+  /** Whether the era's kernel has histograms. */
+  readonly hasHist: boolean;
+  /** Whether what the era's kernel refuses is refused. */
+  readonly strict: boolean;
+  /** What triggers do. */
+  readonly actions: TracingActions;
   /** Stores an event. */
   record(event: NamedEvent): void;
   /** Task of a hart. */
   pid(hart: Hart): number;
+  /** Name of a task. */
+  comm(pid: number): string | undefined;
   /** Names an address. */
   readonly symbol: FindSymbol;
+  /** The function of that name, or that covers an address. */
+  readonly functionRange: FilterWords["functionRange"];
+  /** The call whose tracers run now. */
+  currentCall(): EnteredCall | undefined;
+  /** Return addresses of a hart, innermost first. */
+  callers(hart: Hart, call: EnteredCall | undefined): readonly bigint[];
+  /** Says whether the function tracer's events are only recorded, so that the fast path may do it. */
+  functionIsPlain(plain: boolean): void;
+  /** Takes a line about something that is not as in the era's kernel. */
+  report(line: string): void;
 }
 
 /** The events of one trace. */
@@ -106,20 +139,73 @@ export interface TraceEvents {
   find(system: string, name: string): TraceEventFile | undefined;
   /** Defines one. @throws {FtraceError} EEXIST. @throws {SyntaxError} If a name, type or format is wrong. */
   define<const F extends FieldDeclarations>(definition: EventDefinition<F>): Event<F>;
-  /** What an event that occurs on a hart now has in common with all. */
-  stamp(hart: Hart): EventCommon;
+  /** What was wrong with filters, triggers and probes (`error_log`); others may add to it. */
+  readonly errorLog: ErrorLog;
+  /** A function is entered under the function tracer, which records it by `write`. */
+  enterFunction(call: TracedCall, write: () => void): void;
+  /** The same under the graph tracer; gives whether the call passed the filter. */
+  enterGraph(entry: GraphEntry, depth: number, fregs: FtraceRegs, write: () => void): boolean;
+  /** A function returns under the graph tracer. */
+  leaveGraph(exit: GraphReturn, depth: number, write: () => void): void;
 }
 
 /** Makes the events of a trace; there are only the tracers' own at first. */
 export function createTraceEvents(host: TraceEventsHost): TraceEvents {
+  const { actions, harts } = host;
+  const errorLog = createErrorLog(() => host.hart().now());
+  const words = { glob: globMatch, functionRange: host.functionRange };
+  let saidHist = false;
+  const find = (system: string, name: string) =>
+    files.find(({ description }) => description.system === system && description.name === name);
+  const triggers = createTriggers({
+    actions,
+    errorLog,
+    words,
+    names: { symbol: host.symbol, comm: host.comm },
+    find,
+    callers: host.callers,
+    offersHist: host.hasHist || !host.strict,
+    allowHist() {
+      if (host.hasHist) return;
+      if (host.strict) {
+        throw new FtraceError(
+          "EINVAL",
+          "not-supported-by-era",
+          "Cannot set a hist trigger: this era's kernel is built without them",
+          "--era call-ops, or no --strict",
+        );
+      }
+      if (!saidHist) host.report("hist triggers are served, though this era's kernel has none");
+      saidHist = true;
+    },
+  });
+  const fileHost: EventFileHost = {
+    get tracingOn() {
+      return actions.tracingOn;
+    },
+    set tracingOn(on) {
+      actions.tracingOn = on;
+    },
+    errorLog,
+    words,
+    subject({ id }, { hart, values }) {
+      const pid = host.pid(hart);
+      const comm = pid === 0 ? "swapper/0" : host.comm(pid) ?? "<...>";
+      return { values, type: id, flags: 0, preemptCount: 0, pid, cpu: hart.id, comm };
+    },
+    writeTrigger: triggers.write,
+    triggerNames: triggers.names,
+    changed(file) {
+      if (file === builtIn.get("function")) host.functionIsPlain(file.isPlain);
+    },
+  };
   const builtIn = new Map<string, TraceEventFile>();
   for (const event of builtInEvents(host.hasEventArgs)) {
-    builtIn.set(event.name, createEventFile(event, true));
+    const fields = [...event.fields, ...event.extra];
+    builtIn.set(event.name, createEventFile(event, fields, true, fileHost));
   }
   let files: readonly TraceEventFile[] = [...builtIn.values()];
   let nextId = firstFreeId(host.hasEventArgs);
-  const find = (system: string, name: string) =>
-    files.find(({ description }) => description.system === system && description.name === name);
   const stamp = (hart: Hart): EventCommon => ({
     time: hart.now(),
     cpu: hart.id,
@@ -127,13 +213,50 @@ export function createTraceEvents(host: TraceEventsHost): TraceEvents {
     flags: 0,
     preemptCount: 0,
   });
+  /** Lays the argument registers beside an entry's own fields. */
+  const withArguments = (values: Record<string, EventValue>, fregs: FtraceRegs) => {
+    const registers = Array.from({ length: 8 }, (_, n) => BigInt.asUintN(64, fregs.argument(n)));
+    registers.forEach((value, n) => values[`a${n}`] = value);
+    values["args"] = registers;
+    return values;
+  };
+  const functionFile = builtIn.get("function")!;
+  const entryFile = builtIn.get("funcgraph_entry")!;
+  const exitFile = builtIn.get("funcgraph_exit")!;
+  /** A depth as the event has it: a long from 6.16 on. */
+  const depthOf = (depth: number) => host.hasEventArgs ? BigInt(depth) : depth;
   return {
+    errorLog,
+    enterFunction(call, write) {
+      if (functionFile.isPlain) return write();
+      const { hart, ip, parentIp, fregs } = call;
+      const values = withArguments({ ip, parent_ip: parentIp }, fregs);
+      functionFile.occur({ hart, call, values }, write);
+    },
+    enterGraph(entry, depth, fregs, write) {
+      if (entryFile.isPlain) {
+        write();
+        return true;
+      }
+      const values = withArguments({ func: entry.func, depth: depthOf(depth) }, fregs);
+      let passed = false;
+      entryFile.occur({ hart: harts[entry.cpu]!, values, call: host.currentCall() }, () => {
+        passed = true;
+        write();
+      });
+      return passed;
+    },
+    leaveGraph(exit, depth, write) {
+      if (exitFile.isPlain) return write();
+      const { func, overrun, callTime: calltime, returnTime: rettime, returnValue: retval } = exit;
+      const values = { func, depth, overrun, calltime, rettime, retval };
+      exitFile.occur({ hart: harts[exit.cpu]!, values }, write);
+    },
     get files() {
       return files;
     },
     builtIn: (name) => builtIn.get(name)!,
     find,
-    stamp,
     define(definition) {
       const { name, system = "hartrace", print } = definition;
       for (const word of [name, system]) {
@@ -161,7 +284,7 @@ export function createTraceEvents(host: TraceEventsHost): TraceEvents {
         ? (values) => print(values as Parameters<typeof print>[0])
         : compilePrint(format, fields);
       nextId++;
-      const file = createEventFile(description, false, definition.changed);
+      const file = createEventFile(description, fields, false, fileHost, definition.changed);
       if (definition.enabled ?? true) file.enabled = true;
       files = [...files, file];
       return {
@@ -172,7 +295,7 @@ export function createTraceEvents(host: TraceEventsHost): TraceEvents {
         emit(given, hart = host.hart(), context) {
           if (!file.isLive) return;
           const values = normalizeValues(fields, given);
-          file.occur({ hart, values }, () =>
+          file.occur({ hart, values, call: host.currentCall() }, () =>
             host.record({
               ...stamp(hart),
               ...context,

@@ -1,28 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { eventFormat } from "../../lib/events/event_format.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
-import { printKernelText } from "../../lib/output/kernel_text.ts";
-import { traceOptions } from "../../lib/ftrace/trace_options.ts";
 import { graph, traced } from "./guest.ts";
-
-type Guest = Awaited<ReturnType<typeof traced>>;
-
-/** The lines of the trace, without a header. */
-function lines({ ftrace, machine }: Guest, tracer: string, options = {}): string[] {
-  const text = printKernelText(ftrace.buffer.all(), {
-    tracer,
-    options: traceOptions(options),
-    symbolizer: {
-      symbol: (address) => machine.symbols.at(address)?.symbol,
-      comm: () => machine.comm,
-    },
-    cpus: 1,
-    entriesInBuffer: 1,
-    entriesWritten: 1,
-    release: ftrace.era.release,
-  }, { header: false });
-  return [...text].join("").trimEnd().split("\n");
-}
+import { traceLines } from "./trace_lines.ts";
 
 Deno.test("defineEvent() gives an event that prints as built-in ones, under either tracer", async () => {
   const guest = await traced("sample_p84");
@@ -49,18 +29,22 @@ Deno.test("defineEvent() gives an event that prints as built-in ones, under eith
     id: 21,
     printFormat: '"item=%u caller=%ps note=%s", REC->item, REC->caller, __get_str(note)',
   });
-  const outline = lines(guest, "function_graph").filter((line) => line.includes("price:"));
+  const outline = traceLines(guest.ftrace, "function_graph").filter((line) =>
+    line.includes("price:")
+  );
   assertEquals(
     outline[0],
     " 0)               |  /* price: item=1 caller=add_prices note=seen */",
   );
-  const line = lines(guest, "function").find((each) => each.includes("price:"))!;
+  const line = traceLines(guest.ftrace, "function").find((each) => each.includes("price:"))!;
   assertEquals(
     line.replace(/\d\.\d{6}/, "T"),
     "      sample_p84-1000    [000] .....     T: price: item=1 caller=add_prices note=seen",
   );
   // A type without a raw form says its number.
-  const raw = lines(guest, "function", { raw: true }).find((each) => each.includes("type: 21"));
+  const raw = traceLines(guest.ftrace, "function", { raw: true }).find((each) =>
+    each.includes("type: 21")
+  );
   assertEquals(raw === undefined, false);
 });
 
