@@ -196,6 +196,19 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     help: "auto (by the ELF file), linux (user program) or bare (firmware in M-mode)",
   },
   {
+    name: "harts",
+    value: "N",
+    group: "The guest",
+    help: "bare: how many harts take turns, on a schedule that --seed decides (1)",
+  },
+  {
+    name: "misaligned",
+    value: "work|trap",
+    choices: ["work", "trap"],
+    group: "The guest",
+    help: "bare: what misaligned loads and stores do (work)",
+  },
+  {
     name: "env",
     value: "NAME=VALUE",
     repeats: true,

@@ -183,6 +183,8 @@ export function machineOptions(
     engine: values["engine"] === "ref" ? "ref" : "interp",
     machine: (values["machine"] ?? "auto") as "auto" | "linux" | "bare",
     seed: BigInt(numberOf(values, "seed") ?? 0),
+    harts: numberOf(values, "harts"),
+    misaligned: values["misaligned"] === "trap" ? "trap" : "work",
     chargeTracing: switches.has("charge-tracing"),
     parkDisabled: switches.has("no-park"),
     ...(values["root"] !== undefined ? { root: values["root"] } : {}),

@@ -110,7 +110,7 @@ const PRIVILEGED: ReadonlyMap<number, Register> = new Map<number, Register>([
       const mode = Number(value >> 60n);
       if (mode !== 0 && !(mode in LEVELS)) return;
       const before = system.satp;
-      system.satp = mode === 0 ? 0n : value;
+      system.satp = value;
       if (system.satp !== before) {
         system.translation.changedSpace(before >> 60n !== value >> 60n);
       }

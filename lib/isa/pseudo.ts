@@ -35,6 +35,8 @@ const EXPANSIONS: Readonly<Record<string, string>> = {
   "ble/3": "bge $2,$1,$3",
   "bgtu/3": "bltu $2,$1,$3",
   "bleu/3": "bgeu $2,$1,$3",
+  "sfence.vma/0": "sfence.vma zero,zero",
+  "sfence.vma/1": "sfence.vma $1,zero",
   "j/1": "jal zero,$1",
   "jal/1": "jal ra,$1",
   "jalr/3": "jalr $1,$3($2)",

@@ -1,6 +1,6 @@
 /**
- * A bare machine: RAM from 0x80000000 on, harts that start in M-mode, a CLINT, a test finisher, and
- * the host-target interface (HTIF).
+ * A bare machine: RAM from 0x80000000 on, harts that start in M-mode, a CLINT, a serial port that
+ * prints, a test finisher, and the host-target interface (HTIF).
  *
  * A store to `tohost` or the finisher is answered right behind the instruction that made it; the
  * hart asks for attention, and the run loop comes here. A timer is due at an exact instruction: no
@@ -26,6 +26,9 @@ const ENOSYS = -38n;
 const A0 = 10;
 /** QEMU's sifive_test: where a word ends the machine. */
 const FINISHER = 0x100000;
+/** QEMU's serial port, of which only the transmitter is there, always ready. */
+const SERIAL = 0x10000000;
+const LINE_STATUS = 5, READY = 0x60n;
 const FINISHER_PASS = 0x5555n, FINISHER_FAIL = 0x3333n;
 
 /** Makes the surroundings of firmware. */
@@ -59,6 +62,15 @@ export function createBare(
       if (status === FINISHER_PASS) finished = { kind: "exit", code: 0 };
       if (status === FINISHER_FAIL) finished = { kind: "exit", code: Number(value >> 16n & 0xffn) };
       running.told = true;
+      return true;
+    },
+  });
+  memory.attach({
+    start: SERIAL,
+    end: SERIAL + 0x100,
+    read: (offset) => offset === LINE_STATUS ? READY : 0n,
+    write(offset, _bytes, value) {
+      if (offset === 0) print(new Uint8Array([Number(value & 0xffn)]));
       return true;
     },
   });

@@ -1,0 +1,176 @@
+/**
+ * The privileged architecture: what the programs of `privileged_programs.ts` print, on every engine
+ * and on QEMU's virt board.
+ *
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import { assertSnapshot } from "@std/testing/snapshot";
+import { createMachine } from "../../lib/machine/machine.ts";
+import { installed, outputOf } from "../engine/guest_tools.ts";
+import { buildBare } from "./elf_builder.ts";
+import { here, NOWHERE, program, PROGRAMS, put, TABLES, title } from "./privileged_programs.ts";
+
+const ENGINES = ["ref", "interp"] as const;
+
+/** What it prints, a line for each title: tags and values. */
+function lines(text: string): string[] {
+  const values = text.replaceAll(/\r?\n(?!#)/g, " ").replaceAll(/ 0+(?=[\da-f])/g, "");
+  return values.split("\n").map((line) => line.trim());
+}
+
+async function printed(elf: Uint8Array, engine: "ref" | "interp"): Promise<string[]> {
+  let text = "";
+  const machine = createMachine(elf, {
+    engine,
+    machine: "bare",
+    stdout: (data) => void (text += new TextDecoder().decode(data)),
+  });
+  assertEquals(await machine.run({ limit: 10_000_000n }), { kind: "exit", code: 0 });
+  return lines(text);
+}
+
+for (const [topic, build] of Object.entries(PROGRAMS)) {
+  Deno.test(`every engine does what the privileged specification says: ${topic}`, async (t) => {
+    const elf = build();
+    const expected = await printed(elf, "ref");
+    await assertSnapshot(t, expected);
+    assertEquals(await printed(elf, "interp"), expected);
+  });
+  Deno.test({
+    name: `every engine does what qemu-system-riscv64 does: ${topic} (needs qemu-system-misc)`,
+    ignore: !installed("qemu-system-riscv64"),
+    async fn() {
+      const elf = build();
+      const file = await Deno.makeTempFile({ suffix: ".elf" });
+      await Deno.writeFile(file, elf);
+      const text = await outputOf("qemu-system-riscv64", [
+        ..."-machine virt -cpu rv64,x-smaia=true,x-ssaia=true -bios none -display none".split(" "),
+        ...`-monitor none -serial stdio -kernel ${file}`.split(" "),
+      ]);
+      await Deno.remove(file);
+      const theirs = lines(new TextDecoder().decode(text));
+      for (const engine of ENGINES) assertEquals(await printed(elf, engine), theirs, engine);
+    },
+  });
+}
+
+for (const engine of ENGINES) {
+  Deno.test(`${engine} reports faults of atomics as stores', and refuses every write of a read-only register`, async () => {
+    const body = [
+      [`la a0, main\naddi a0, a0, 2\namoadd.w t0, t0, (a0)`, "M6 v80000"],
+      [`li a0, ${NOWHERE}\namoadd.d t0, t0, (a0)`, `M7 v${BigInt(NOWHERE).toString(16)}`],
+      [`li a0, ${NOWHERE}\nsc.w t0, t0, (a0)`, `M7 v${BigInt(NOWHERE).toString(16)}`],
+      ["li a0, 0\ncsrrs t0, mhartid, a0", "M2 vf14522f3"],
+      ["csrrci t0, mhartid, 1", "M2 vf140f2f3"],
+    ] as const;
+    const elf = program(body.map(([source], k) => title(k) + here(source)).join(""));
+    const all = await printed(elf, engine);
+    body.forEach(([, expected], k) => {
+      assertEquals(all[k]!.slice(3, 3 + expected.length), expected, String(k));
+    });
+  });
+
+  Deno.test(`${engine} calls a page table that is nowhere an access fault`, async () => {
+    const satp = 8n << 60n | BigInt(NOWHERE) >> 12n;
+    const elf = program(`
+      li t0, ${satp}
+      csrw satp, t0
+      li t0, 0x20800
+      ${here("csrs mstatus, t0\nld a0, 0(zero)")}
+      li t0, 0x20800
+      ${here("csrs mstatus, t0\nsd a0, 0(zero)")}
+    `);
+    assertEquals((await printed(elf, engine)).join(" "), "M5 v0 p3 M7 v0 p3");
+  });
+
+  Deno.test(`${engine} leaves accessed and dirty bits to the guest when menvcfg.ADUE is off`, async () => {
+    const table = BigInt(TABLES);
+    const leaf = 0x80200000n >> 12n << 10n;
+    const elf = program(`
+      csrw menvcfg, zero
+      li t0, ${table}
+      li t1, ${leaf >> 28n << 28n | 0x07n}
+      sd t1, 0(t0)
+      li t1, ${8n << 60n | table >> 12n}
+      csrw satp, t1
+      ${here("li t0, 0x20800\ncsrs mstatus, t0\nld a0, 0(zero)")}
+      li t0, ${table}
+      li t1, ${leaf >> 28n << 28n | 0x47n}
+      sd t1, 0(t0)
+      sfence.vma
+      ${here("li t0, 0x20800\ncsrs mstatus, t0\nld a0, 0(zero)\nsd a0, 0(zero)")}
+    `);
+    assertEquals((await printed(elf, engine)).join(" "), "Md v0 p3 Mf v0 p3");
+  });
+
+  Deno.test(`${engine} traps on misaligned accesses when it is told to`, async () => {
+    const source = `
+    _start:
+      la t0, handler
+      csrw mtvec, t0
+      la s0, data
+      lw a0, 1(s0)
+      sd a0, 4(s0)
+      lh a0, 2(s0)
+      ld a0, 8(s0)
+      j finish
+    .align 2
+    handler:
+      csrr t0, mcause
+      slli s1, s1, 4
+      or s1, s1, t0
+      csrr t0, mepc
+      addi t0, t0, 4
+      csrw mepc, t0
+      mret
+    finish:
+      la t0, tohost
+      li t1, 1
+      sd t1, 0(t0)`;
+    const machine = createMachine(buildBare(source), { engine, misaligned: "trap" });
+    assertEquals(await machine.run({ limit: 1000n }), { kind: "exit", code: 0 });
+    assertEquals(machine.harts[0]!.x[9], 0x46n);
+  });
+
+  Deno.test(`${engine} lets time pass while the hart waits, and interrupts at the exact nanosecond`, async () => {
+    const elf = program(`
+      la s11, 1f
+      li t0, 0x2004000
+      li t1, 5000
+      sd t1, 0(t0)
+      li t0, 0x80
+      csrw mie, t0
+      wfi
+      csrr s0, time
+      csrr s1, instret
+      csrsi mstatus, 8
+      nop
+    1:
+      mv a0, s0
+      ${put("t", "a0")}
+      sltiu a0, s1, 100
+      ${put("i", "a0")}
+      csrci mstatus, 8
+      li t0, 0x2004000
+      li t1, 100000
+      sd t1, 0(t0)
+      la s11, 2f
+      csrsi mstatus, 8
+    3:
+      csrr s0, time
+      j 3b
+    2:
+      mv a0, s0
+      ${put("t", "a0")}
+    `);
+    const text = (await printed(elf, engine)).join(" ");
+    assertEquals(text, "M 8000000000000007 v0 p3 t1388 i1 M 8000000000000007 v0 p3 t1869e");
+  });
+}
+
+Deno.test("Machine.run() ends when every hart waits and nothing can wake it", async () => {
+  const machine = createMachine(buildBare("_start:\nwfi\nj _start"), { engine: "ref" });
+  const outcome = await machine.run({ limit: 1000n });
+  assertEquals(outcome.kind, "deadlock");
+});
