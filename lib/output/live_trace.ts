@@ -9,6 +9,7 @@ import { HIDDEN_BY_RETURN_TRAMPOLINE, type Symbolizer } from "../ftrace/events.t
 import type { Ftrace } from "../ftrace/ftrace.ts";
 import { TRACING_MARK_WRITE } from "../ftrace/trace_array.ts";
 import { clockCountsNanoseconds } from "../ftrace/trace_clock.ts";
+import type { RingBuffer } from "../ftrace/ring_buffer.ts";
 import type { KernelTextSettings } from "./kernel_header.ts";
 import type { TraceOptions } from "../ftrace/trace_options.ts";
 
@@ -51,14 +52,18 @@ export function symbolizerOf(
   };
 }
 
-/** Settings of the text of what `ftrace` has stored, as `tracer` prints it; of one hart, or of all. */
+/**
+ * Settings of the text of what `ftrace` has stored, as `tracer` prints it; of one hart, or of all. Of
+ * another buffer than the trace's, if one is given: a snapshot's.
+ */
 export function liveTraceSettings(
   ftrace: Ftrace,
   tracer: string,
   options: TraceOptions = ftrace.traceOptions.values,
   hart?: number,
+  buffer: RingBuffer = ftrace.buffer,
 ): KernelTextSettings {
-  const { buffer, machine, era } = ftrace;
+  const { machine, era } = ftrace;
   let entriesInBuffer = 0;
   let entriesWritten = 0;
   machine.harts.forEach(({ id }) => {

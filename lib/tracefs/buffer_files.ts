@@ -11,6 +11,7 @@
  */
 import { TRACE_CLOCKS, type TraceClockName, traceClockText } from "../ftrace/trace_clock.ts";
 import { bufferStatisticsText } from "../output/buffer_statistics.ts";
+import { kernelHeader } from "../output/kernel_header.ts";
 import { printKernelText } from "../output/kernel_text.ts";
 import { liveTraceSettings } from "../output/live_trace.ts";
 import {
@@ -70,6 +71,7 @@ export function bufferFiles(state: TraceState): ControlFiles {
         if (text !== "") buffer.cpumask = parseMask(text, harts);
       },
     },
+    snapshot: snapshotFile(state),
     buffer_size_kb: sizeFile(state),
     buffer_total_size_kb: textFile(() => {
       const total = (kibOf: (hart: number) => number) =>
@@ -112,6 +114,7 @@ export function bufferFiles(state: TraceState): ControlFiles {
     const folder = `per_cpu/cpu${id}`;
     files[`${folder}/trace`] = traceFile(state, id);
     files[`${folder}/trace_pipe`] = pipeFile(state, id);
+    files[`${folder}/snapshot`] = snapshotFile(state, id);
     files[`${folder}/stats`] = textFile(() => statisticsText(state, id));
     files[`${folder}/buffer_size_kb`] = sizeFile(state, id);
   }
@@ -129,6 +132,43 @@ function traceFile(state: TraceState, hart?: number): ControlFile {
     },
     write(_text, { append }) {
       if (!append) buffer.clear(hart);
+    },
+  };
+}
+
+/** The second buffer; of one hart it can only be read and emptied. */
+function snapshotFile(state: TraceState, hart?: number): ControlFile {
+  const { ftrace } = state;
+  const { snapshot } = ftrace;
+  return {
+    read() {
+      const { buffer } = snapshot;
+      const settings = liveTraceSettings(
+        ftrace,
+        state.currentTracer,
+        state.options,
+        hart,
+        buffer ?? ftrace.buffer,
+      );
+      if (!buffer || settings.entriesInBuffer === 0) {
+        const help = { state: snapshot.state, perCpu: hart !== undefined };
+        return kernelHeader({ ...settings, snapshot: help });
+      }
+      const events = hart === undefined ? buffer.all() : buffer.events(hart);
+      return [...printKernelText(events, settings)].join("");
+    },
+    write(text) {
+      if (text === "") return;
+      const value = Number(parseNumber(text, "snapshot"));
+      if (hart === undefined) {
+        state.expanded = true;
+        return snapshot.write(value);
+      }
+      if (value > 1) return snapshot.buffer?.clear(hart);
+      throw invalid(
+        `Cannot write ${value} to the snapshot of one hart: ` +
+          (value === 0 ? "all of it is freed at once" : "harts are not exchanged one by one"),
+      );
     },
   };
 }

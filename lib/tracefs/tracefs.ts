@@ -15,6 +15,7 @@ import type { Tracer } from "../ftrace/tracer.ts";
 import { bufferFiles } from "./buffer_files.ts";
 import type { ControlFile, ControlFiles, FileGroup, WriteMode } from "./control_file.ts";
 import { asTracefsError, type TracefsCall, TracefsError } from "./errno.ts";
+import { eventFiles, eventFolders } from "./event_files.ts";
 import { filterFiles } from "./filter_files.ts";
 import { optionFiles } from "./option_files.ts";
 import { probeFiles } from "./probe_files.ts";
@@ -70,9 +71,10 @@ export function createTracefs(ftrace: Ftrace, options: TracefsOptions = {}): Tra
     ...bufferFiles(state),
     ...reportFiles(state),
     ...probeFiles(state),
+    ...eventFiles(state),
   };
   const fixedFiles = new Map(Object.entries(fixed));
-  const groups: readonly FileGroup[] = [];
+  const groups: readonly FileGroup[] = [eventFolders(state)];
 
   const find = (path: string): ControlFile | undefined => {
     const file = fixedFiles.get(path);

@@ -158,3 +158,45 @@ Deno.test("saved_cmdlines and saved_tgids name the task", async () => {
   await echo("record-tgid", "trace_options");
   assertEquals(cat("saved_tgids"), `${machine.pid} ${machine.pid}\n`);
 });
+
+for (const [release, era] of KERNELS) {
+  Deno.test(`snapshot reads before, after and at boot as that of Linux ${release}`, async () => {
+    const { machine, echo, cat } = await withFiles("sample_p84", { era });
+    assertEquals(cat("snapshot"), await truth(release, "initial.snapshot"));
+    const perCpu = (await truth(release, "per_cpu.cpu0")).split(/^== /m)
+      .find((part) => part.startsWith("per_cpu/cpu0/snapshot\n"))!;
+    assertEquals(cat("per_cpu/cpu0/snapshot"), perCpu.slice(perCpu.indexOf("\n") + 1));
+    await echo("function", "current_tracer");
+    assertEquals(cat("snapshot"), await truth(release, "snapshot.before"));
+    await machine.run({ limit: 200n });
+    const trace = cat("trace");
+    assertEquals(await echo("1", "snapshot"), "");
+    assertEquals(cat("snapshot"), trace);
+    assertEquals(cat("per_cpu/cpu0/snapshot"), trace);
+    // The capture shows the live buffer after the exchange: a header with nothing below.
+    const counts = /entries-written: 0\/0/;
+    assertMatch(await truth(release, "snapshot.trace.after"), counts);
+    assertEquals(cat("trace"), await truth(release, "snapshot.trace.after"));
+  });
+
+  Deno.test(`per_cpu/cpu0 has the files of Linux ${release}, without the binary ones`, async () => {
+    const { tracefs } = await withFiles("sample_p84", { era });
+    const listed = (await truth(release, "per_cpu.ls")).trimEnd().split("\n").slice(4);
+    assertEquals(tracefs.list("per_cpu"), ["cpu0"]);
+    assertEquals(tracefs.list("per_cpu/cpu0"), listed.filter((name) => !name.endsWith("_raw")));
+  });
+}
+
+Deno.test("snapshot is freed by 0 and emptied by 2; one hart's is only emptied", async () => {
+  const { machine, echo, cat } = await withFiles("sample_p84");
+  await echo("function", "current_tracer");
+  await machine.run({ limit: 200n });
+  await echo("1", "snapshot");
+  assertEquals(await echo("0", "per_cpu/cpu0/snapshot"), "EINVAL");
+  assertEquals(await echo("1", "per_cpu/cpu0/snapshot"), "EINVAL");
+  assertEquals(await echo("2", "per_cpu/cpu0/snapshot"), "");
+  assertMatch(cat("snapshot"), /Snapshot is allocated/);
+  assertEquals(await echo("0", "snapshot"), "");
+  assertMatch(cat("snapshot"), /Snapshot is freed/);
+  assertEquals(await echo("x", "snapshot"), "EINVAL");
+});
