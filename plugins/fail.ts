@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { ERRNO, type Ftrace, type Tracer } from "../mod.ts";
+import { ERRNO, type Ftrace, globMatch, type Tracer } from "../mod.ts";
 
 /** The fault injector. */
 const fail: Tracer = {
@@ -20,7 +20,7 @@ const fail: Tracer = {
     every: { description: "fail every so many-th call", default: 0 },
     probability: { description: "fail a call with this chance, 0 to 1, from --seed", default: 1 },
     times: { description: "fail at most so many calls; 0: no limit", default: 0 },
-    caller: { description: "only calls from this function", default: "" },
+    caller: { description: "only calls from this function, a glob", default: "" },
     quiet: { description: "report the sum only", default: false },
   },
   example: "-p fail --set fail.at=malloc --set fail.return=NULL --set fail.errno=ENOMEM" +
@@ -48,7 +48,7 @@ const fail: Tracer = {
       filter: at.split(/[\s,]+/),
       flags: ftrace.flags.IPMODIFY,
       func(ip, parentIp, _ops, fregs) {
-        if (caller !== "" && ftrace.symbol(parentIp) !== caller) return;
+        if (caller !== "" && !globMatch(caller, ftrace.symbol(parentIp) ?? "")) return;
         calls++;
         if (times > 0 && failed >= times) return;
         if (nth > 0 && calls !== nth) return;
@@ -101,6 +101,7 @@ function wholeNumber(key: string, value: number): number {
 }
 
 function checkCaller(ftrace: Ftrace, caller: string): void {
-  if (caller === "" || ftrace.lookup(caller) !== undefined) return;
+  const { functions } = ftrace.machine.symbols;
+  if (caller === "" || functions.some(({ name }) => globMatch(caller, name))) return;
   throw new RangeError(`Cannot fail calls from ${caller}: the program has no such function`);
 }

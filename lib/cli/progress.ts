@@ -20,7 +20,7 @@ export interface Progress {
 }
 
 /** Starts to watch a run. Where nobody would see it, it does nothing. */
-export function createProgress(host: CliHost, { machine, buffer }: Ftrace): Progress {
+export function createProgress(host: CliHost, { machine, buffer, core }: Ftrace): Progress {
   const start = host.now();
   let next = start + PATIENCE;
   let shown = false;
@@ -41,7 +41,8 @@ export function createProgress(host: CliHost, { machine, buffer }: Ftrace): Prog
       const million = Number(instructions / 1_000_000n);
       const seconds = (now - start) / 1000;
       put(
-        `hartrace: ${seconds.toFixed(0)} s, ${million} M instructions, ${events} events ` +
+        `hartrace: ${seconds.toFixed(0)} s, ${million} M instructions, ` +
+          `${events > 0 ? `${events} events` : `${core.calls} calls traced`} ` +
           "(Ctrl-C ends the guest and prints the trace)",
       );
     },

@@ -83,7 +83,7 @@ export async function run(context: CommandContext): Promise<number> {
     await using tracefs = writes.length > 0
       ? await openTracefs(context, ftrace, tracers)
       : undefined;
-    const outcome = await runGuest(host, ftrace, limit, () => {
+    const outcome = await runGuest(host, ftrace, limit, stdout, () => {
       stdout.flush();
       if (!sink.open) machine.requestStop();
     });
@@ -337,10 +337,12 @@ async function runGuest(
   host: CliHost,
   ftrace: Ftrace,
   limit: number | undefined,
+  stdout: SharedStdout,
   slice: () => void,
 ): Promise<Outcome> {
   const { machine } = ftrace;
   const progress = createProgress(host, ftrace);
+  stdout.beforeWrite = () => progress.clear();
   let interrupts = 0;
   using _listening = host.onInterrupt(() => {
     if (++interrupts > 1) host.exit(130);
@@ -351,7 +353,7 @@ async function runGuest(
       ...(limit !== undefined ? { limit: BigInt(limit) } : {}),
       slice() {
         slice();
-        progress.update();
+        if (!stdout.inLine) progress.update();
       },
     });
   } finally {

@@ -16,6 +16,10 @@ export interface SharedStdout {
   guest(data: Uint8Array): boolean;
   /** A tracer writes a line. */
   line(text: string): void;
+  /** The guest has begun a line and not ended it. */
+  readonly inLine: boolean;
+  /** Called before anything is written. */
+  beforeWrite?: (() => void) | undefined;
   /** Writes what waits for nothing but company. */
   flush(): void;
   /** The guest has ended: no line waits for it any longer. */
@@ -44,18 +48,22 @@ export function createSharedStdout(
     const text = `${waiting.join("\n")}\n`;
     waiting = [];
     size = 0;
-    sink.write(encoder.encode(inLine ? `\n${text}` : text));
-    inLine = false;
+    shared.beforeWrite?.();
+    sink.write(encoder.encode(inLine && isShared ? `\n${text}` : text));
+    if (isShared) inLine = false;
   };
   const flush = () => {
-    if (!inLine || ended || waiting.length > MOST_WAITING) write();
+    if (!inLine || !isShared || ended || waiting.length > MOST_WAITING) write();
   };
-  return {
+  const shared: SharedStdout = {
+    get inLine() {
+      return inLine;
+    },
     guest(data) {
       if (isShared) flush();
+      shared.beforeWrite?.();
       const open = host.stdout(data);
-      if (!isShared || data.length === 0) return open;
-      inLine = data.at(-1) !== LINE_FEED;
+      if (data.length > 0) inLine = data.at(-1) !== LINE_FEED;
       return open;
     },
     line(text) {
@@ -69,4 +77,5 @@ export function createSharedStdout(
       write();
     },
   };
+  return shared;
 }

@@ -127,6 +127,13 @@ Deno.test("fail gives the same failures for the same seed, and others for anothe
   assertEquals(new Set([await of("1"), await of("2"), await of("3")]).size > 1, true);
 });
 
+Deno.test("fail counts calls from callers that match a glob alone", async () => {
+  const set = ["fail.at=malloc", "fail.return=NULL", "fail.caller=[pc]*", "fail.probability=0"];
+  const options = set.flatMap((text) => ["--set", text]);
+  const text = await output(["-p", "fail", "--virtual", ...options, SETTINGS]);
+  assertMatch(text, /^fail: 0 of 8 calls of malloc from \[pc\]\* failed$/m);
+});
+
 Deno.test("fail says once that errno cannot be set when the program has none", async () => {
   const set = ["--set", "fail.at=price_of", "--set", "fail.errno=EIO", "--set", "fail.return=1"];
   const { code, stderr } = await hartrace(["-q", "-p", "fail", ...set, SAMPLE]);
