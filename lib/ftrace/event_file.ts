@@ -51,6 +51,8 @@ export interface EventTrigger {
   readonly needsRecord: boolean;
   /** Does what it does. */
   fire(occurrence: EventOccurrence, subject: () => FilterSubject): void;
+  /** It is taken away. */
+  end?(): void;
   /** The text of the `hist` file, if it is a histogram. */
   readHist?(): string;
 }
@@ -251,7 +253,9 @@ export function createEventFile(
       changed();
     },
     removeTrigger(trigger) {
+      if (!triggers.includes(trigger)) return;
       triggers = triggers.filter((each) => each !== trigger);
+      trigger.end?.();
       if (triggers.length === 0) {
         hold?.[Symbol.dispose]();
         hold = undefined;

@@ -39,8 +39,13 @@ export function createSnapshot(live: RingBuffer): Snapshot {
     spare.clear();
     allocated = true;
   };
+  /** The live buffer may have been resized since; what it is exchanged for is to be as large. */
   const take = () => {
-    if (allocated) live.swap(spare!);
+    if (!allocated) return;
+    for (let hart = 0; hart < live.harts; hart++) {
+      if (spare!.kibOf(hart) !== live.kibOf(hart)) spare!.resize(live.kibOf(hart), hart);
+    }
+    live.swap(spare!);
   };
   return {
     get state() {

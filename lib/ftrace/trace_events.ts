@@ -139,6 +139,8 @@ export interface TraceEvents {
   find(system: string, name: string): TraceEventFile | undefined;
   /** Defines one. @throws {FtraceError} EEXIST. @throws {SyntaxError} If a name, type or format is wrong. */
   define<const F extends FieldDeclarations>(definition: EventDefinition<F>): Event<F>;
+  /** Whether histograms are served: by the era's kernel, or in its place. */
+  readonly offersHist: boolean;
   /** What was wrong with filters, triggers and probes (`error_log`); others may add to it. */
   readonly errorLog: ErrorLog;
   /** A function is entered under the function tracer, which records it by `write`. */
@@ -226,6 +228,7 @@ export function createTraceEvents(host: TraceEventsHost): TraceEvents {
   /** A depth as the event has it: a long from 6.16 on. */
   const depthOf = (depth: number) => host.hasEventArgs ? BigInt(depth) : depth;
   return {
+    offersHist: host.hasHist || !host.strict,
     errorLog,
     enterFunction(call, write) {
       if (functionFile.isPlain) return write();
@@ -309,6 +312,7 @@ export function createTraceEvents(host: TraceEventsHost): TraceEvents {
             }));
         },
         [Symbol.dispose]() {
+          for (const trigger of file.triggers) file.removeTrigger(trigger);
           if (file.isLive) file.enabled = false;
           files = files.filter((each) => each !== file);
         },

@@ -147,7 +147,6 @@ export function createTriggers(host: TriggersHost): Triggers {
   const removeKind = (file: TraceEventFile, kind: string) => {
     const found = file.triggers.find((each) => each.kind === kind);
     if (found) file.removeTrigger(found);
-    return found;
   };
 
   /** A trigger of one action, by its name; `act` says whether it changes something now, and then does it. */
@@ -157,7 +156,7 @@ export function createTriggers(host: TriggersHost): Triggers {
     { isPost = false, prepare = () => {} }: { isPost?: boolean; prepare?: () => void } = {},
   ) =>
   (file: TraceEventFile, command: Command) => {
-    if (command.remove) return void removeKind(file, kind);
+    if (command.remove) return removeKind(file, kind);
     const count = countOf(command.parameter, command);
     const filter = filterOf(command, file);
     add(file, { kind }, () => {
@@ -195,19 +194,16 @@ export function createTriggers(host: TriggersHost): Triggers {
         );
       }
       const kind = `${name}:${system}:${event}`;
-      // One event can be switched by one trigger only, whichever way.
+      // Both are of one type: an event has one of them for another event, and either word takes it away.
       const twins = [`enable_event:${system}:${event}`, `disable_event:${system}:${event}`];
-      if (command.remove) {
-        const found = removeKind(file, kind);
-        if (found) holds.get(found)?.[Symbol.dispose]();
-        return;
-      }
+      if (command.remove) return twins.forEach((twin) => removeKind(file, twin));
       const count = countOf(countText, command);
       const filter = filterOf(command, file);
       const taken = file.triggers.find((each) => twins.includes(each.kind))?.kind ?? kind;
       add(file, { kind: taken }, () => {
         const enable = name === "enable_event";
-        const trigger: EventTrigger = {
+        const hold = other.holdSoft();
+        return {
           kind,
           filter,
           isPost: false,
@@ -215,17 +211,15 @@ export function createTriggers(host: TriggersHost): Triggers {
           get text() {
             return `${kind}:${count.text}${ifText(command)}`;
           },
+          end: () => hold[Symbol.dispose](),
           fire() {
             if (count.spent || other.softDisabled !== enable) return;
             count.take();
             other.softDisabled = !enable;
           },
         };
-        holds.set(trigger, other.holdSoft());
-        return trigger;
       });
     };
-  const holds = new WeakMap<EventTrigger, Disposable>();
 
   interface HistTrigger extends EventTrigger {
     paused: boolean;
@@ -308,7 +302,7 @@ export function createTriggers(host: TriggersHost): Triggers {
       const other = host.find(system, event);
       if (!other) throw refuse(command.text, `there is no event ${system}:${event}`);
       const kind = `${name}:${system}:${event}`;
-      if (command.remove) return void removeKind(file, kind);
+      if (command.remove) return removeKind(file, kind);
       const count = countOf(countText, command);
       const filter = filterOf(command, file);
       add(file, { kind }, () => ({

@@ -58,3 +58,15 @@ Deno.test("write() takes 0 to free, 1 to take and any other number to clear", as
   assertThrows(() => snapshot.write(-1), RangeError);
   assertThrows(() => snapshot.write(NaN), RangeError);
 });
+
+Deno.test("take() gives the live buffer one of its own size, also after it was resized", async () => {
+  const { ftrace } = await traced("sample_p84");
+  const { snapshot, buffer } = ftrace;
+  snapshot.allocate();
+  buffer.resize(4);
+  const size = buffer.kibOf(0);
+  ftrace.traceMarkWrite("a");
+  snapshot.take();
+  assertEquals([buffer.kibOf(0), snapshot.buffer!.kibOf(0)], [size, size]);
+  assertEquals([...snapshot.buffer!.all()].length, 1);
+});

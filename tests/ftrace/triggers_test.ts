@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
+import { createRandom } from "../engine/random.ts";
 import { graph, traced } from "./guest.ts";
 import { traceLines } from "./trace_lines.ts";
 
@@ -205,6 +206,74 @@ Deno.test("enable_event and disable_event switch another event softly, as often 
   file.writeTrigger("!enable_event:hartrace:other");
   seen.push(other.file.enableText);
   assertEquals(seen, ["0*", "0*", "1*", "0*", "0"]);
+});
+
+Deno.test("an event that goes takes its triggers along, and what they held", async () => {
+  const { ftrace, file } = await withEvent();
+  const other = ftrace.defineEvent({ name: "other", fields: {}, enabled: false });
+  const third = ftrace.defineEvent({ name: "third", fields: {} });
+  third.file.writeTrigger("enable_event:hartrace:other");
+  file.writeTrigger("enable_event:hartrace:other");
+  assertEquals(other.file.enableText, "0*");
+  third[Symbol.dispose]();
+  assertEquals(other.file.enableText, "0*");
+  for (const trigger of file.triggers) file.removeTrigger(trigger);
+  assertEquals(other.file.enableText, "0");
+});
+
+Deno.test("whatever is written to filter and trigger files is taken or refused as the kernel does", async () => {
+  const { ftrace, emit, file } = await withEvent();
+  ftrace.defineEvent({ name: "other", fields: {}, enabled: false });
+  const { below, pick } = createRandom(11);
+  const words = [
+    ..."( ) && || & | ! == != <= < > >= ~ .function CPUS{ } 0-3 , n who comm cpu nosuch".split(" "),
+    ...'1 -1 0x10 08 99999999999999999999 "a*" "a \'b\' bill if : traceon traceoff stacktrace'
+      .split(" "),
+    ..."snapshot hist keys=n vals=n sort=n .hex .log2 size=64 size=128 pause clear cont".split(" "),
+    ..."enable_event disable_event enable_hist hartrace other e :3 :0 :x".split(" "),
+  ];
+  const right = [
+    "n == 1",
+    'n & 0x1 || who ~ "a*" && cpu == 0',
+    "!(who != 'ab') && common_pid >= 1000",
+    "n & CPUS{0-1}",
+    "traceoff:3 if n == 1",
+    "!traceoff",
+    "traceon",
+    "snapshot:2",
+    "stacktrace if who == 'a'",
+    "hist:keys=n,who:vals=n:sort=n.descending:size=128 if n < 3",
+    "hist:keys=n.log2:pause",
+    "enable_event:hartrace:other:2",
+    "!disable_event:hartrace:other",
+    "disable_hist:hartrace:e",
+  ];
+  let taken = 0;
+  for (let round = 0; round < 3000; round++) {
+    // What is right, with up to two words in the place of some of its characters.
+    let text = pick(right);
+    for (let change = below(3); change > 0; change--) {
+      const at = below(text.length + 1);
+      text = text.slice(0, at) + pick(words) + text.slice(at + below(3));
+    }
+    for (const write of [file.setFilter, file.writeTrigger]) {
+      try {
+        write(text);
+        taken++;
+      } catch (error) {
+        if (!(error instanceof FtraceError)) throw error;
+        assert(["EINVAL", "EEXIST", "ENOENT"].includes(error.code), `${text}: ${error.message}`);
+      }
+    }
+    emit({ n: below(4), who: pick(["a", "ab", ""]) });
+    for (const trigger of file.triggers) if (below(4) === 0) file.removeTrigger(trigger);
+    if (below(8) === 0) file.setFilter("0");
+  }
+  assert(taken > 1000, `${taken} were taken`);
+  for (const trigger of file.triggers) file.removeTrigger(trigger);
+  // Nothing holds them any more; one that a trigger enabled last stays enabled.
+  const other = ftrace.traceEvents.find("hartrace", "other")!;
+  assertEquals([file.enableText, other.enableText.length], ["1", 1]);
 });
 
 Deno.test("a stacktrace trigger writes the callers behind the event", async () => {
