@@ -11,6 +11,7 @@
 /** The errno of a refusal, as the kernel of the chosen era returns it. */
 export type FtraceErrorCode =
   | "E2BIG"
+  | "EADDRNOTAVAIL"
   | "EBUSY"
   | "EEXIST"
   | "EILSEQ"

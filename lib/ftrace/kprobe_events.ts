@@ -46,11 +46,14 @@ export interface KprobeEvents {
   /**
    * Carries out one line for `kprobe_events`: `p[:[GROUP/]NAME] PLACE [ARGS]`,
    * `r[MAXACTIVE][:[GROUP/]NAME] FUNCTION [ARGS]`, `FUNCTION%return`, or `-:[GROUP/]NAME`, which
-   * takes one away and gives undefined.
+   * takes one away and gives undefined. A name that is there already gets one more place, if the
+   * arguments are the same.
    *
    * @throws {FtraceError} With that kernel's errno; EBUSY for removing one that is enabled.
    */
   write(command: string): KprobeEvent | undefined;
+  /** Takes all away (`> kprobe_events`). @throws {FtraceError} EBUSY if one is enabled; then all stay. */
+  clear(): void;
   /** `kprobe_events`, each definition on its line. */
   read(): string;
   /** `kprobe_profile`: hits and misses of each. */
@@ -75,6 +78,15 @@ export interface KprobeEventsContext {
   readonly report: (line: string) => void;
   /** Notes what is wrong with a command (`error_log`). */
   readonly fault: (command: string, text: string, position: number) => void;
+}
+
+/** Probes that share an event: the same arguments at several places. */
+interface ProbeSet {
+  readonly event: Event;
+  readonly isReturn: boolean;
+  readonly args: readonly ProbeArg[];
+  /** Arms or disarms each of them, by where it is. */
+  readonly arm: Map<string, (on: boolean) => void>;
 }
 
 /** A command taken apart. */
@@ -103,11 +115,15 @@ export function createKprobeEvents(context: KprobeEventsContext): KprobeEvents {
   const { machine, era, kprobes, kretprobes, traceEvents, symbol } = context;
   const { symbols } = machine;
   let events: readonly KprobeEvent[] = [];
+  const sets = new Map<string, ProbeSet>();
   let saidDropped = false;
   const lookup = (name: string) => symbols.named(name)[0]?.address;
 
   const addressOf = ({ place, placeAt }: Command): bigint => {
     const [, base = "", offset = "0"] = /^([^+]+)(?:\+(\w+))?$/.exec(place) ?? [];
+    if (symbols.named(base).filter(({ type }) => type === "func").length > 1) {
+      throw new ProbeFault("The symbol is not unique", placeAt, "EADDRNOTAVAIL");
+    }
     const start = /^0x[0-9a-f]+$/i.test(base) ? BigInt(base) : lookup(base);
     if (start === undefined || !/^(0x[0-9a-f]+|\d+)$/i.test(offset)) {
       throw new ProbeFault("Invalid probed address or symbol", placeAt);
@@ -151,6 +167,12 @@ export function createKprobeEvents(context: KprobeEventsContext): KprobeEvents {
     if (args.length > MAX_ARGS) {
       throw new ProbeFault("Too many arguments are specified", command.args[MAX_ARGS]!.at);
     }
+    const key = `${group}/${name}`;
+    const place = placeText(address);
+    const written = args.map(({ text }) => text).join(" ");
+    const mine = `${place} ${written}`;
+    const known = sets.get(key);
+    if (known) checkSame(known, { ...command, args }, mine);
     const where: FieldDeclarations = isReturn
       ? { __probe_func: "unsigned long", __probe_ret_ip: "unsigned long" }
       : { __probe_ip: "unsigned long" };
@@ -199,7 +221,8 @@ export function createKprobeEvents(context: KprobeEventsContext): KprobeEvents {
       throw error;
     }
     // Until the event is enabled the probe is not armed, so nothing has been missed.
-    const event = traceEvents.define({
+    const arm = new Map<string, (on: boolean) => void>();
+    const event = known?.event ?? traceEvents.define({
       name,
       system: group,
       fields: { ...where, ...Object.fromEntries(args.map((arg) => [arg.name, arg.fieldType])) },
@@ -213,15 +236,18 @@ export function createKprobeEvents(context: KprobeEventsContext): KprobeEvents {
         return place + printArgs(values);
       },
       printFormat: printFormatOf(isReturn, args),
-      changed(file) {
-        const live = file.isLive;
-        if (isReturn) live ? kretprobes.enable(rp) : kretprobes.disable(rp);
-        else live ? kprobes.enable(kp) : kprobes.disable(kp);
-      },
+      changed: ({ isLive }) => arm.forEach((each) => each(isLive)),
     });
+    const set: ProbeSet = known ?? { event, isReturn, args, arm };
+    sets.set(key, set);
+    const armThis = (on: boolean) => {
+      if (isReturn) on ? kretprobes.enable(rp) : kretprobes.disable(rp);
+      else on ? kprobes.enable(kp) : kprobes.disable(kp);
+    };
+    set.arm.set(mine, armThis);
+    if (event.isLive) armThis(true);
     const head = isReturn ? `r${command.maxactive}` : "p";
-    const definition = [`${head}:${group}/${name}`, placeText(address), ...args.map((a) => a.text)]
-      .join(" ");
+    const definition = [`${head}:${key}`, place, ...args.map(({ text }) => text)].join(" ");
     return {
       group,
       name,
@@ -236,24 +262,34 @@ export function createKprobeEvents(context: KprobeEventsContext): KprobeEvents {
       [Symbol.dispose]() {
         if (!events.includes(this)) return;
         events = events.filter((each) => each !== this);
-        event[Symbol.dispose]();
+        set.arm.delete(mine);
+        if (set.arm.size === 0) {
+          sets.delete(key);
+          event[Symbol.dispose]();
+        }
         if (isReturn) kretprobes.unregister(rp);
         else kprobes.unregister(kp);
       },
     };
   };
 
+  const busy = (found: readonly KprobeEvent[]) => {
+    const enabled = found.find(({ event }) => event.file.isLive);
+    if (!enabled) return;
+    const what = `Cannot remove ${enabled.group}/${enabled.name}: it is enabled`;
+    throw refusal("EBUSY", "already-enabled", what, "0 in its enable file, and then this");
+  };
+  const removeAll = (found: readonly KprobeEvent[]) => {
+    busy(found);
+    for (const each of found) each[Symbol.dispose]();
+  };
   const remove = (text: string) => {
     const [, group = "kprobes", name] = /^-:(?:([^/]+)\/)?(\S+)$/.exec(text) ?? [];
-    const found = events.find((each) => each.name === name && each.group === group);
-    if (!found) {
+    const found = events.filter((each) => each.name === name && each.group === group);
+    if (found.length === 0) {
       throw refusal("ENOENT", "no-match", `Cannot remove ${text.slice(2)}: there is none`);
     }
-    if (found.event.file.enabled) {
-      const what = `Cannot remove ${group}/${name}: it is enabled`;
-      throw refusal("EBUSY", "already-enabled", what, "0 in its enable file, and then this");
-    }
-    found[Symbol.dispose]();
+    removeAll(found);
   };
 
   return {
@@ -268,11 +304,10 @@ export function createKprobeEvents(context: KprobeEventsContext): KprobeEvents {
       }
       try {
         const command = parseCommand(line);
-        if (traceEvents.find(command.group, command.name)) {
-          const at = line.indexOf(command.name);
+        const { group, name } = command;
+        if (!sets.has(`${group}/${name}`) && traceEvents.find(group, name)) {
           const said = "Given group/event name is already used by another event";
-          context.fault(line, said, at);
-          throw refusal("EEXIST", "already-defined", `Cannot define "${line}": ${said}`);
+          throw new ProbeFault(said, line.indexOf(name), "EEXIST");
         }
         const event = define(command);
         events = [...events, event];
@@ -281,13 +316,11 @@ export function createKprobeEvents(context: KprobeEventsContext): KprobeEvents {
         if (!(error instanceof ProbeFault)) throw error;
         context.fault(line, error.message, error.position);
         const at = `${line.slice(error.position).split(" ")[0] || "the end"}`;
-        throw refusal(
-          "EINVAL",
-          "bad-syntax",
-          `Cannot define "${line}": ${error.message}, at ${at}`,
-        );
+        const reason = error.code === "EEXIST" ? "already-defined" : "bad-syntax";
+        throw refusal(error.code, reason, `Cannot define "${line}": ${error.message}, at ${at}`);
       }
     },
+    clear: () => removeAll(events),
     read: () => events.map(({ definition }) => `${definition}\n`).join(""),
     profile: () =>
       events.map(({ name, nhit, nmissed }) =>
@@ -303,6 +336,27 @@ function refusal(
   instead = "",
 ): FtraceError {
   return new FtraceError(code, reason, what, instead);
+}
+
+/**
+ * Whether another probe may join an event: of the same kind, with the same arguments, elsewhere.
+ *
+ * @throws {ProbeFault} EEXIST if not.
+ */
+function checkSame(
+  set: ProbeSet,
+  { isReturn, args }: { readonly isReturn: boolean; readonly args: readonly ProbeArg[] },
+  mine: string,
+): void {
+  const refuse = (text: string) => new ProbeFault(text, 0, "EEXIST");
+  if (set.isReturn !== isReturn) throw refuse("Probe type is different from existing probe");
+  const shape = (arg: ProbeArg | undefined) => `${arg?.fieldType} ${arg?.format}`;
+  const longest = Math.max(args.length, set.args.length);
+  for (let k = 0; k < longest; k++) {
+    if (shape(args[k]) === shape(set.args[k])) continue;
+    throw refuse("Argument type or name is different from existing probe");
+  }
+  if (set.arm.has(mine)) throw refuse("There is already the exact same probe event");
 }
 
 function printFormatOf(isReturn: boolean, args: readonly ProbeArg[]): string {

@@ -20,10 +20,14 @@ export class ProbeFault extends Error {
   /** Characters of the command before the place. */
   readonly position: number;
 
+  /** The errno. */
+  readonly code: "EINVAL" | "EEXIST" | "EADDRNOTAVAIL";
+
   /** `text` is the kernel's. */
-  constructor(text: string, position: number) {
+  constructor(text: string, position: number, code: ProbeFault["code"] = "EINVAL") {
     super(text);
     this.position = position;
+    this.code = code;
   }
 }
 

@@ -11,6 +11,7 @@
 export type TracefsErrno =
   | "E2BIG"
   | "EACCES"
+  | "EADDRNOTAVAIL"
   | "EAGAIN"
   | "EBADF"
   | "EBUSY"
@@ -33,6 +34,7 @@ export type TracefsErrno =
 const WORDS: Readonly<Record<TracefsErrno, string>> = {
   E2BIG: "Argument list too long",
   EACCES: "Permission denied",
+  EADDRNOTAVAIL: "Cannot assign requested address",
   EAGAIN: "Resource temporarily unavailable",
   EBADF: "Bad file descriptor",
   EBUSY: "Device or resource busy",

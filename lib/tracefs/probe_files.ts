@@ -15,15 +15,10 @@ import type { TraceState } from "./trace_state.ts";
 /** The files. */
 export function probeFiles({ ftrace }: TraceState): ControlFiles {
   const { kprobeEvents, kprobes } = ftrace;
-  const removeAll = () => {
-    for (const { group, name } of [...kprobeEvents.events]) {
-      kprobeEvents.write(`-:${group}/${name}`);
-    }
-  };
   const file: ControlFile = {
     read: () => kprobeEvents.read(),
     write(text, { append }) {
-      if (!append) removeAll();
+      if (!append) kprobeEvents.clear();
       for (const line of commandsOf(text)) kprobeEvents.write(line);
     },
   };

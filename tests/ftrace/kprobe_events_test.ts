@@ -197,7 +197,18 @@ Deno.test("an event's enable file arms its probe; a removed one is gone, an enab
     kprobeEvents.read(),
     "p:kprobes/p_bill_8 bill+8\nr5:mine/back bill arg1=$retval\n",
   );
-  assertEquals(assertThrows(() => kprobeEvents.write("p bill+8"), FtraceError).code, "EEXIST");
+  // A known name gets one more place, but neither the same again nor another kind or argument.
+  kprobeEvents.write("p:p_bill_8 bill+10");
+  for (const same of ["p bill+8", "r:p_bill_8 bill", "p:p_bill_8 bill+12 %a0"]) {
+    assertEquals(assertThrows(() => kprobeEvents.write(same), FtraceError).code, "EEXIST", same);
+  }
+  kprobeEvents.events.at(-1)!.event.file.enabled = true;
+  assertEquals([half(), machine.memory.view.getUint16(at + 2, true)], [0x9002, 0x9002]);
+  assertEquals(assertThrows(() => kprobeEvents.clear(), FtraceError).code, "EBUSY");
+  assertEquals(kprobeEvents.events.length, 3);
+  kprobeEvents.events.at(-1)!.event.file.enabled = false;
+  kprobeEvents.clear();
+  assertEquals([kprobeEvents.read(), ftrace.kprobes.list(), half()], ["", "", original]);
 });
 
 Deno.test("kprobeEvents.write() points at what is wrong, in the kernel's words", async (t) => {
@@ -250,6 +261,14 @@ Deno.test("kprobeEvents.write() points at what is wrong, in the kernel's words",
   }
   assertEquals(ftrace.kprobeEvents.read(), "");
   await assertSnapshot(t, said.join("\n"));
+});
+
+Deno.test("a place that names several functions is refused, as kprobe_non_uniq_symbol asserts", () => {
+  const functions = [{ name: "twice" }, { name: "once" }, { name: "twice" }];
+  const { ftrace } = tracedFirmware(makeFirmware(functions), { era: "call-ops" });
+  const refused = assertThrows(() => ftrace.kprobeEvents.write("p twice"), FtraceError);
+  assertEquals(refused.code, "EADDRNOTAVAIL");
+  ftrace.kprobeEvents.write("p once");
 });
 
 Deno.test("kprobe events are filtered and described like every other event", async () => {
