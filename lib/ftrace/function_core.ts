@@ -336,7 +336,9 @@ export function createFunctionCore(
       const from = targets.get(record.index);
       const to = active.length > 0 ? targetFor(active) : undefined;
       lists ||= era.opsLiteral && to?.ops === area.ops(OPS_SLOT.list);
-      if (from?.caller === to?.caller && from?.ops === to?.ops) continue;
+      // Without a literal a site does not say which ops it calls, so there is nothing to modify.
+      const isSameOps = !era.opsLiteral || from?.ops === to?.ops;
+      if (from?.caller === to?.caller && isSameOps) continue;
       changes.push({ record, from, to });
     }
     // The recording ops needs no host while its callback is the built-in one.

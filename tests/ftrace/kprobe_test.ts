@@ -5,6 +5,12 @@ import { kprobeBucket } from "../../lib/ftrace/kprobes.ts";
 import { assemble } from "../../lib/isa/asm.ts";
 import { RV64 } from "../../lib/isa/decode.ts";
 import type { Machine } from "../../lib/machine/machine.ts";
+import {
+  FTRACE_FL_IPMODIFY,
+  FTRACE_FL_REGS,
+  FTRACE_FL_REGS_EN,
+  ftraceRefCount,
+} from "../../lib/patcher/dyn_ftrace.ts";
 import { NOP4 } from "../../lib/patcher/scheme.ts";
 import { readCaptureText } from "../output/captures.ts";
 import { eventLines, traced, type TracedGuest } from "./guest.ts";
@@ -553,14 +559,75 @@ Deno.test("call-ops: ftrace that must change a traced site with a probe at its e
   const entry = ftrace.lookup("bill")!;
   ftrace.registerFtraceFunction({ func() {}, filter: ["bill"] });
   ftrace.registerKprobe({ at: "bill" });
-  let answer = "";
-  try {
-    // The site's literal has to name the list now: a modification, which looks at the auipc.
-    ftrace.registerFtraceFunction({ func() {}, filter: ["bill"] });
-  } catch (error) {
-    answer = (error as Error).message;
-  }
-  const said = `${answer}\n${reports.join("\n")}`;
-  assertMatch(said, /expected \([0-9a-f]{8}\) but got \(00100073/);
+  // The site's literal has to name the list now: a modification, which looks at the auipc.
+  const refused = assertThrows(
+    () => ftrace.registerFtraceFunction({ func() {}, filter: ["bill"] }),
+    FtraceError,
+  );
+  assertEquals(refused.code, "ENODEV");
+  assertMatch(reports.join("\n"), /bill\+0x4.*\n actual: {3}73:00:10:00\n expected: 97:02:f0:7f/);
   assertEquals(word(machine, entry), EBREAK);
+});
+
+Deno.test("where sites name no ops a second tracer changes no word, and leaves a probe there alone", async () => {
+  for (const [era, at] of [["regs", 4n], ["args", 4n], ["preset", 0n]] as const) {
+    const { machine, ftrace, run } = await traced("sample_p84", { era });
+    const entry = ftrace.lookup("bill")!;
+    let calls = 0;
+    const tracer = () => ({ func: () => void calls++, filter: ["bill"] });
+    ftrace.registerFtraceFunction(tracer());
+    const kp: Kprobe = { at: entry + at };
+    ftrace.registerKprobe(kp);
+    const second = ftrace.registerFtraceFunction(tracer());
+    assertEquals(word(machine, entry + at), EBREAK, era);
+    await run();
+    assertEquals([kp.nhit, calls], [2, 4], era);
+    second.unregister();
+    assertEquals(word(machine, entry + at), EBREAK, era);
+  }
+});
+
+Deno.test("regs: enabled_functions shows R where a probe is served by ftrace, and I where it may change the ip", async () => {
+  const { ftrace } = await traced("sample_p84", { era: "regs" });
+  const line = () => {
+    const { flags } = ftrace.records.find(({ name }) => name === "bill")!;
+    const of = (bit: number, text: string) => flags & bit ? text : "";
+    return `${of(FTRACE_FL_REGS, "R")}${of(FTRACE_FL_REGS_EN, "+")}${of(FTRACE_FL_IPMODIFY, "I")} ${
+      ftraceRefCount(ftrace.records.find(({ name }) => name === "bill")!)
+    }`;
+  };
+  assertEquals(line(), " 0");
+  const plain = ftrace.registerKprobe({ at: "bill" });
+  assertEquals(line(), "R+ 1");
+  plain[Symbol.dispose]();
+  assertEquals(line(), " 0");
+  ftrace.registerKprobe({ at: "bill", postHandler() {} });
+  assertEquals(line(), "R+I 1");
+});
+
+Deno.test("a probe at a virtual site's entry and the tracer there both see each call", async () => {
+  for (const engine of ENGINES) {
+    for (const offset of [0n, 4n, 8n]) {
+      const plain = await traced("calls_p4a2", { era: "preset" }, { engine });
+      const called = new Set<number>();
+      plain.ftrace.registerFtraceFunction({ hit: (site) => void called.add(site) });
+      await plain.run();
+      const guest = await traced("calls_p4a2", { era: "preset" }, { engine });
+      const { machine, ftrace } = guest;
+      const record = ftrace.records.find(({ kind, index }) =>
+        kind === "virtual" && called.has(index)
+      )!;
+      assertEquals(record.reason, "misaligned");
+      const seen: string[] = [];
+      const filter = [record.name];
+      ftrace.registerFtraceFunction({ func: () => void seen.push("ftrace"), filter });
+      const at = record.entry + offset;
+      ftrace.registerKprobe({ at, preHandler: () => void seen.push("kprobe") });
+      await guest.run();
+      assertEquals(seen.slice(0, 2), ["ftrace", "kprobe"], `${engine} +${offset}`);
+      assertEquals(seen.filter((who) => who === "kprobe").length, seen.length / 2);
+      assertEquals(guest.output(), plain.output());
+      assertEquals(machine.harts[0]!.instret, plain.machine.harts[0]!.instret);
+    }
+  }
 });
