@@ -104,6 +104,62 @@ Deno.test("kprobeEvents.profile() has the columns of kprobe_profile", () => {
   }
 });
 
+/** Three reads through functions of the kernel's names and sizes, with its calls where it has them. */
+function readingKernel() {
+  const nops = (bytes: number) => "c.nop\n".repeat(bytes / 2);
+  /** Calls `callee` so that it returns to `back`, in `size` bytes; the site takes the first eight. */
+  const calling = (callee: string, back: number, size: number) =>
+    `c.addi sp, -16\nc.sdsp ra, 8(sp)\n${nops(back - 8 - 12)}call ${callee}\n` +
+    `c.ldsp ra, 8(sp)\nc.addi sp, 16\nret\n${nops(size - back - 8)}`;
+  return makeFirmware(
+    [
+      { name: "__riscv_sys_read", body: calling("f1", 0x20, 0x30) },
+      { name: "ksys_read", body: calling("f2", 0x6a, 0xf0) },
+      { name: "vfs_read", body: `c.nop\nli a0, 1\nret\n${nops(0x380 - 18)}` },
+    ],
+    `li s0, 3\n1: li a0, 3\nli a1, ${0x80002000}\nli a2, 1\ncall f0\n` +
+      "addi s0, s0, -1\nbnez s0, 1b",
+  );
+}
+
+Deno.test("the events of kprobe.trace come in 7.2's order and words, and on 6.12 there are none", async () => {
+  const commands = [
+    "p:e0 ksys_read",
+    "p:e0a ksys_read+0",
+    "p:e8 ksys_read+8 fd=%a0 buf=%a1:x64 n=%a2:u64",
+    "p:e10 ksys_read+10",
+    "p:e12 ksys_read+12",
+    "r:r0 ksys_read ret=$retval:s64",
+    "r:r1 vfs_read",
+    "p:st vfs_read $stack0 $comm +0(%a0):x64 file=$arg1",
+    "p:dd vfs_read+8",
+  ];
+  /** From the flags on, without times and with every value of memory and pointer alike. */
+  const lines = (text: string) =>
+    text.split("\n").filter((line) => line !== "" && line[0] !== "#").map((line) =>
+      line.replace(/^.*\] (.....) .*?: /, "$1 ").replace(/="\w+"/, "=COMM")
+        .replaceAll(/(arg1|arg3|file|buf)=0x[0-9a-f]+/g, "$1=N")
+    );
+  for (const [kernel, era] of KERNELS) {
+    for (const engine of ENGINES) {
+      const { machine, ftrace } = tracedFirmware(readingKernel(), { era }, { engine });
+      for (const command of commands) {
+        try {
+          ftrace.kprobeEvents.write(command)!.event.file.enabled = true;
+        } catch (error) {
+          if (!(error instanceof FtraceError)) throw error;
+        }
+      }
+      assertEquals(await machine.run(), { kind: "exit", code: 0 });
+      const settings = liveTraceSettings(ftrace, "nop", traceOptions());
+      const text = [...printKernelText(ftrace.events(), settings)].join("");
+      assertEquals(lines(text), lines(readCaptureText(kernel, "kprobe.trace")), kernel);
+      const hits = ftrace.kprobeEvents.events.map(({ nhit }) => nhit);
+      assertEquals(hits, hits.map(() => 3));
+    }
+  }
+});
+
 async function recorded(
   era: "regs" | "args" | "preset" | "call-ops",
   engine: "ref" | "interp",
@@ -272,9 +328,20 @@ Deno.test("a place that names several functions is refused, as kprobe_non_uniq_s
 });
 
 Deno.test("kprobe events are filtered and described like every other event", async () => {
-  const { ftrace } = await traced("sample_p84", { era: "call-ops" });
-  ftrace.kprobeEvents.write("p:e8 bill+8 n=%a0:u64");
-  const found = ftrace.traceEvents.find("kprobes", "e8");
-  assert(found);
-  assertEquals(found.description.fields.map(({ name }) => name), ["__probe_ip", "n"]);
+  for (const engine of ENGINES) {
+    const { ftrace, run } = await traced("sample_p84", { era: "call-ops" }, { engine });
+    ftrace.kprobeEvents.write("p:coin common_coin+8 n=%a0:u64 caller=%ra:symbol");
+    const file = ftrace.traceEvents.find("kprobes", "coin");
+    assert(file);
+    assertEquals(file.description.fields.map(({ name }) => name), ["__probe_ip", "n", "caller"]);
+    file.enabled = true;
+    file.setFilter("n > 2115 && n < 5000");
+    await run();
+    const texts = [...ftrace.events()].flatMap((event) =>
+      event.type === "event" ? [event.text] : []
+    );
+    assertEquals(texts.length, 1);
+    assertMatch(texts[0]!, /^\(common_coin\+0x8\/0x22\) n=2349 caller=common_coin\+0x\w+\/0x22$/);
+    assertEquals(ftrace.kprobeEvents.events[0]!.nhit, 7);
+  }
 });

@@ -631,3 +631,64 @@ Deno.test("a probe at a virtual site's entry and the tracer there both see each 
     }
   }
 });
+
+Deno.test("probes come and go while the guest stands between any two instructions, and never in a slot", async () => {
+  const { output: expected, instret } = await unprobed();
+  for (const engine of ENGINES) {
+    const guest = await traced("sample_p84", { era: "call-ops" }, { engine });
+    const { machine, ftrace } = guest;
+    const [hart] = machine.harts;
+    const places: bigint[] = [];
+    for (const { address, size } of machine.symbols.functions) {
+      for (let at = address; at < address + size; at += 2n) {
+        try {
+          places.push(ftrace.kprobes.check(at).address);
+        } catch (error) {
+          if (!(error instanceof FtraceError)) throw error;
+        }
+      }
+    }
+    let probes: Kprobe[] = [];
+    let hits = 0;
+    // Odd stretches of the run are probed, each instruction; the code has been fetched by then.
+    for (let limit = 1n; limit < 400n; limit++) {
+      if (limit % 20n === 0n) {
+        for (const kp of probes) ftrace.kprobes.unregister(kp);
+        hits += probes.reduce((sum, { nhit }) => sum + nhit!, 0);
+        probes = limit % 40n === 0n ? places.map((at): Kprobe => ({ at })) : [];
+        for (const kp of probes) ftrace.registerKprobe(kp);
+      }
+      const outcome = await machine.run({ limit });
+      assertEquals([outcome.kind, hart!.instret], ["limit", limit]);
+      const inside = hart!.pc >= BigInt(machine.tracing.start) &&
+        hart!.pc < BigInt(machine.tracing.end);
+      assertEquals(inside, false, `0x${hart!.pc.toString(16)}`);
+    }
+    for (const kp of probes) ftrace.kprobes.unregister(kp);
+    await guest.run();
+    assertEquals(hits > 100, true);
+    assertEquals([guest.output(), hart!.instret], [expected, instret], engine);
+  }
+});
+
+Deno.test("a breakpoint is one store, with every hart stopped and one fence.i on each, as patch_text does", async () => {
+  for (const era of ERAS) {
+    const { ftrace, machine } = await traced("sample_p84", { era });
+    const { statistics } = ftrace.core.patcher;
+    const before = { ...statistics };
+    const text = machine.memory.bytes.slice(0x10000, 0x11000);
+    const placed = ftrace.registerKprobe({ at: "bill+8" });
+    const changed = machine.memory.bytes.slice(0x10000, 0x11000).reduce(
+      (count, byte, k) => count + (byte === text[k] ? 0 : 1),
+      0,
+    );
+    assertEquals(changed, 2, era);
+    placed[Symbol.dispose]();
+    assertEquals(statistics, {
+      ...before,
+      parks: before.parks + 2,
+      writes: before.writes + 2,
+      localFences: before.localFences + 2,
+    }, era);
+  }
+});
