@@ -192,6 +192,8 @@ export type {
   HashHalf,
 } from "./lib/ftrace/filter_files.ts";
 export type { PidFilter } from "./lib/ftrace/pid_filter.ts";
+export type { DirectCalls, TracingCode } from "./lib/ftrace/direct.ts";
+export type { FunctionLists } from "./lib/ftrace/function_lists.ts";
 export type {
   Kprobe,
   KprobeCheck,

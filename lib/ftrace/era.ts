@@ -35,6 +35,8 @@ export interface Era {
   readonly recordsInNmi: boolean;
   /** What it says to a kprobe on a site. */
   readonly kprobes: KprobeRules;
+  /** Whether `dyn_ftrace_total_info` tells how long switching sites took. */
+  readonly tellsUpdateTime: boolean;
   /** Whether its function and graph events have room for arguments; their numbers and layouts go with it. */
   readonly hasEventArgs: boolean;
   /** Whether it was built with hist triggers; if not, they are served all the same, unless strict. */
@@ -64,6 +66,7 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     opsLiteral: false,
     hasFprobe: false,
     hasDirectCalls: true,
+    tellsUpdateTime: false,
     hasEventArgs: false,
     hasHist: false,
     recordsInNmi: false,
@@ -79,6 +82,7 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     opsLiteral: false,
     hasFprobe: false,
     hasDirectCalls: true,
+    tellsUpdateTime: false,
     kprobes: TWO_WORDS,
     hasEventArgs: false,
     hasHist: false,
@@ -93,6 +97,7 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     opsLiteral: false,
     hasFprobe: true,
     hasDirectCalls: false,
+    tellsUpdateTime: true,
     kprobes: ONE_WORD,
     hasEventArgs: true,
     hasHist: true,
@@ -107,6 +112,7 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     opsLiteral: true,
     hasFprobe: true,
     hasDirectCalls: true,
+    tellsUpdateTime: true,
     kprobes: ONE_WORD,
     hasEventArgs: true,
     hasHist: true,

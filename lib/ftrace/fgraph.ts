@@ -160,6 +160,12 @@ export class Fgraph {
     return true;
   }
 
+  /** The users that trace a record. */
+  usersOf(record: DynFtrace): readonly FgraphOps[] {
+    return this.#users.filter((user) => user !== undefined && hashAllows(user.hash, record.index))
+      .map((user) => user!.gops);
+  }
+
   /** Rewrites {@linkcode hash} to what all users together trace. */
   unite(records: readonly DynFtrace[]): void {
     this.hash.filter.clear();

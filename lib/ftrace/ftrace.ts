@@ -34,8 +34,10 @@ import {
   type FtraceRegistration,
 } from "./ftrace_ops.ts";
 import type { FunctionArguments } from "./function_args.ts";
+import { createDirectCalls, type DirectCalls } from "./direct.ts";
 import { createFunctionCore, type FunctionCore } from "./function_core.ts";
 import { registerFunctionProbes } from "./function_probes.ts";
+import { createFunctionLists, type FunctionLists } from "./function_lists.ts";
 import { createFunctionTrace } from "./function_trace.ts";
 import { createGraphTrace, type GraphTrace } from "./graph_trace.ts";
 import { createGuestView, type GuestView } from "./guest_view.ts";
@@ -89,7 +91,7 @@ export interface FtraceOptions {
 }
 
 /** What a tracer traces with. One a machine. */
-export interface Ftrace extends TraceArray {
+export interface Ftrace extends TraceArray, DirectCalls {
   /** The machine: its memory, harts, symbols. */
   readonly machine: Machine;
   /** What else of the guest a tracer asks for: time, symbol + offset, strings, errno, chance. */
@@ -110,6 +112,8 @@ export interface Ftrace extends TraceArray {
   readonly globalHash: FtraceHash;
   /** The same as control files, with `set_graph_function` and `set_ftrace_pid`, and function commands. */
   readonly filterFiles: FilterFiles;
+  /** `enabled_functions` and the other lists, as text. */
+  readonly functionLists: FunctionLists;
   /** The graph tracer's recording: its handlers, `set_graph_function`, `max_graph_depth`. */
   readonly graph: GraphTrace;
   /** Live patching: an object file's functions in place of the program's. */
@@ -437,6 +441,12 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     slept: () => machine.slept(),
     events: traceEvents,
   });
+  const graphUserNames = ({ entryFunc, retFunc }: FgraphOps) => ({
+    entry: entryFunc === graph.entryFunc
+      ? "trace_graph_entry"
+      : entryFunc?.name || "ftrace_graph_entry_stub",
+    ret: retFunc === graph.retFunc ? "trace_graph_return" : retFunc?.name || "ftrace_stub_graph",
+  });
   const commit = (hash: FtraceHash, which: "filter" | "notrace", next: HashHalf) => {
     core.commitHash(hash, which, next);
     updateGraph();
@@ -524,6 +534,13 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     traceStack: array.traceStack,
     traceStackAfter: array.traceStackAfter,
     globalHash: core.globalHash,
+    ...createDirectCalls(core, era),
+    functionLists: createFunctionLists({
+      core,
+      symbols: machine.symbols,
+      tellsUpdateTime: era.tellsUpdateTime,
+      graphUsers: (record) => fgraph.usersOf(record).map(graphUserNames),
+    }),
     filterFiles: createFilterFiles({
       records,
       globalHash: core.globalHash,

@@ -5,18 +5,24 @@
  *
  * @module
  */
-import { type ControlFiles, textFile } from "./control_file.ts";
+import { type ControlFiles, parseNumber, textFile } from "./control_file.ts";
 import type { TraceState } from "./trace_state.ts";
 
 /** The files. */
 export function filterFiles({ ftrace }: TraceState): ControlFiles {
-  const usable = ftrace.records.filter(({ kind }) => kind !== "disabled");
-  const address = (value: bigint) => value.toString(16).padStart(16, "0");
+  const { core, functionLists: lists } = ftrace;
   return {
     ...ftrace.filterFiles.files,
-    available_filter_functions: textFile(() => usable.map(({ name }) => `${name}\n`).join("")),
-    available_filter_functions_addrs: textFile(() =>
-      usable.map(({ ip, name }) => `0x${address(ip).replace(/^0+/, "")} ${name}\n`).join("")
-    ),
+    available_filter_functions: textFile(lists.available_filter_functions),
+    available_filter_functions_addrs: textFile(lists.available_filter_functions_addrs),
+    enabled_functions: textFile(lists.enabled_functions),
+    touched_functions: textFile(lists.touched_functions),
+    dyn_ftrace_total_info: textFile(lists.dyn_ftrace_total_info),
+    "proc/sys/kernel/ftrace_enabled": {
+      read: () => core.enabled ? "1\n" : "0\n",
+      write(text) {
+        if (text !== "") core.setEnabled(parseNumber(text, "ftrace_enabled") !== 0n);
+      },
+    },
   };
 }

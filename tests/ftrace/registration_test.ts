@@ -192,3 +192,114 @@ Deno.test("the ring says exactly how many events it lost, in both modes", async 
     assertEquals(names.includes("tiny_main"), bufferMode === "drop");
   }
 });
+
+Deno.test("ftrace_enabled = 0 turns every site off and keeps registrations, filters and counts", async () => {
+  for (const era of ["regs", "args", "preset", "call-ops"] as const) {
+    const guest = await traced("sample_p84", { era });
+    const { ftrace } = guest;
+    const { core, functionLists } = ftrace;
+    const { bytes } = guest.machine.memory;
+    const text = () => bytes.slice(0x10000, 0x11000);
+    const before = text();
+    let calls = 0;
+    ftrace.registerFtraceFunction({ func: () => void calls++, filter: ["bill"] });
+    const listed = functionLists.enabled_functions();
+    core.setEnabled(false);
+    assertEquals(text(), before);
+    assertEquals(functionLists.enabled_functions(), "");
+    ftrace.registerFtraceFunction({ func: () => void calls++, filter: ["price_of"] });
+    assertEquals(text(), before);
+    core.setEnabled(true);
+    assert(functionLists.enabled_functions().includes(listed), era);
+    await guest.run();
+    assertEquals(calls, 7, era);
+  }
+});
+
+Deno.test("ftrace_enabled stays 1 while a PERMANENT ops is registered, which wants it to be 1", async () => {
+  const { ftrace } = await traced("sample_p84");
+  const ops = { name: "patch", func() {}, flags: ftrace.flags.PERMANENT };
+  ftrace.core.setEnabled(false);
+  const late = refusal(() => ftrace.registerFtraceFunction(ops));
+  assertEquals([late.code, late.instead], ["EBUSY", "ftrace_enabled = 1 first"]);
+  ftrace.core.setEnabled(true);
+  const registration = ftrace.registerFtraceFunction(ops);
+  const error = refusal(() => ftrace.core.setEnabled(false));
+  assertEquals([error.code, error.reason], ["EBUSY", "permanent"]);
+  assertEquals(ftrace.core.enabled, true);
+  registration.unregister();
+  ftrace.core.setEnabled(false);
+});
+
+Deno.test("registerFtraceFunction() refuses DELETED, and an ops that says it is ENABLED", async () => {
+  const { ftrace } = await traced("sample_p84");
+  const { DELETED, ENABLED } = ftrace.flags;
+  assertEquals(code(() => ftrace.registerFtraceFunction({ func() {}, flags: DELETED })), "EINVAL");
+  assertEquals(code(() => ftrace.registerFtraceFunction({ func() {}, flags: ENABLED })), "EBUSY");
+});
+
+Deno.test("a second IPMODIFY on a site is refused when the filter changes, too, and nothing has changed", async () => {
+  const { ftrace } = await traced("sample_p84");
+  const { IPMODIFY } = ftrace.flags;
+  const first: FtraceOps = { name: "first", func() {}, flags: IPMODIFY, filter: ["bill"] };
+  const second: FtraceOps = { name: "second", func() {}, flags: IPMODIFY, filter: ["price_of"] };
+  ftrace.registerFtraceFunction(first);
+  ftrace.registerFtraceFunction(second);
+  const before = ftrace.functionLists.enabled_functions();
+  const error = refusal(() => ftrace.ftraceSetFilter(second, ["bill"]));
+  assertEquals([error.code, error.reason], ["EBUSY", "already-ipmodify"]);
+  assertMatch(error.message, /first has it/);
+  assertEquals(code(() => ftrace.ftraceSetFilter(second, ["!price_of"])), "EINVAL");
+  assertEquals(ftrace.functionLists.enabled_functions(), before);
+});
+
+Deno.test("setFilterIp() takes a site by ip or entry, and refuses an address that is none", async () => {
+  for (const era of ["args", "call-ops"] as const) {
+    const { ftrace } = await traced("sample_p84", { era });
+    const ops: FtraceOps = { func() {}, filter: ["bill"] };
+    ftrace.registerFtraceFunction(ops);
+    const { ip, entry } = ftrace.records.find(({ name }) => name === "price_of")!;
+    const users = () => ftrace.functionLists.enabled_functions().match(/^\w+/gm)!.sort();
+    ftrace.core.setFilterIp(ops, ip);
+    assertEquals(users(), ["bill", "price_of"]);
+    ftrace.core.setFilterIp(ops, entry, { remove: true });
+    assertEquals(users(), ["bill"]);
+    ftrace.core.setFilterIp(ops, entry, { reset: true });
+    assertEquals(users(), ["price_of"]);
+    const error = refusal(() => ftrace.core.setFilterIp(ops, entry + 16n));
+    assertEquals([error.code, error.reason], ["ENOENT", "no-site"]);
+  }
+});
+
+Deno.test("a site that is not what its record says ends tracing, with the kernel's report", async () => {
+  const guest = await traced("sample_p84", { era: "call-ops" });
+  const { ftrace, reports } = guest;
+  const { memory } = guest.machine;
+  let calls = 0;
+  const first: FtraceOps = { func: () => void calls++, filter: ["bill"] };
+  const registration = ftrace.registerFtraceFunction(first);
+  const site = ftrace.records.find(({ name }) => name === "bill")!;
+  memory.poke(Number(site.entry), new Uint8Array([0x13, 0, 0, 0]));
+  const second: FtraceOps = { func() {}, filter: ["bill"] };
+  const error = refusal(() => ftrace.registerFtraceFunction(second));
+  assertEquals([error.code, error.reason], ["ENODEV", "ftrace-disabled"]);
+  assertEquals(second.flags, 0);
+  assertEquals(reports[0], "------------[ ftrace bug ]------------");
+  assertMatch(reports.join("\n"), /failed to modify \n\[<[0-9a-f]{16}>\] bill\+0x4\/0x/);
+  assertMatch(reports.join("\n"), / actual: {3}13:00:00:00\n expected: 97:/);
+  assertMatch(reports.join("\n"), /Updating ftrace call site to call a different ftrace function/);
+  for (
+    const body of [
+      () => ftrace.registerFtraceFunction({ func() {} }),
+      () => ftrace.unregisterFtraceFunction(first),
+      () => ftrace.ftraceSetFilter(first, ["price_of"]),
+      () => ftrace.setFtraceFilter(["bill"]),
+      () => ftrace.core.setEnabled(true),
+      () => ftrace.filterFiles.files.set_ftrace_filter.write("bill"),
+    ]
+  ) assertEquals(code(body), "ENODEV");
+  assertEquals([ftrace.core.disabled, ftrace.core.enabled], [true, false]);
+  registration.unregister();
+  await guest.run();
+  assertEquals(calls, 0);
+});
