@@ -109,7 +109,7 @@ Deno.test("a pid filter shows ftrace_pid_func in place of the callback", async (
   ftrace.filterFiles.files.set_ftrace_pid.write("1");
   assertMatch(
     ftrace.functionLists.enabled_functions(),
-    /^a \(1\)       O   \tops: global_ops\+0x0\/0x3e8 \(ftrace_pid_func\+0x0\/0x4\)\n/,
+    /^a \(1\) {7}O {3}\tops: global_ops\+0x0\/0x3e8 \(ftrace_pid_func\+0x0\/0x4\)\n/,
   );
 });
 
