@@ -152,7 +152,13 @@ export {
   type GraphTrace,
   type GraphTraceSettings,
 } from "./lib/ftrace/graph_trace.ts";
-export { type Fprobe, MAX_FPROBE_DATA_SIZE } from "./lib/ftrace/fprobe.ts";
+export {
+  type Fprobe,
+  FPROBE_FL_DISABLED,
+  FPROBE_FL_KPROBE_SHARED,
+  MAX_FPROBE_DATA_SIZE,
+} from "./lib/ftrace/fprobe.ts";
+export type { FprobeRegister } from "./lib/ftrace/fprobe_register.ts";
 export type {
   Event,
   EventDefinition,

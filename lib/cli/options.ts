@@ -124,6 +124,13 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     help: "execute the real trampolines, or their equivalent (fast, the default)",
   },
   {
+    name: "graph-stack",
+    value: "kernel|unlimited",
+    choices: ["kernel", "unlimited"],
+    group: "How",
+    help: "room for open calls: that kernel's (with --strict), or as much as they take",
+  },
+  {
     name: "engine",
     value: "ref|interp",
     choices: ["ref", "interp"],

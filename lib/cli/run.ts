@@ -205,6 +205,7 @@ export function ftraceOptions({ values, switches, lists }: CliArguments): {
   readonly strict: boolean;
   readonly virtual: boolean;
   readonly trampoline: "guest" | "fast";
+  readonly graphStack: "kernel" | "unlimited" | undefined;
   readonly poison: readonly string[];
   readonly bufferKib: number;
   readonly bufferMode: "drain" | "drop" | "overwrite";
@@ -215,6 +216,7 @@ export function ftraceOptions({ values, switches, lists }: CliArguments): {
     strict: switches.has("strict"),
     virtual: switches.has("virtual"),
     trampoline: values["trampoline"] === "guest" ? "guest" : "fast",
+    graphStack: values["graph-stack"] as "kernel" | "unlimited" | undefined,
     poison: lists["poison"] ?? [],
     bufferKib: numberOf(values, "buffer-size", 1) ?? 1408,
     bufferMode: values["output"] !== undefined

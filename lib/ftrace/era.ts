@@ -33,6 +33,8 @@ export interface Era {
   readonly hasDirectCalls: boolean;
   /** Whether events are recorded in an NMI's context, as a breakpoint's is (`ARCH_HAVE_NMI_SAFE_CMPXCHG`). */
   readonly recordsInNmi: boolean;
+  /** How its graph tracer keeps calls: words of a stack for 16 users, or 50 records for one. */
+  readonly graphStack: "words" | "records";
   /** What it says to a kprobe on a site. */
   readonly kprobes: KprobeRules;
   /** Whether `dyn_ftrace_total_info` tells how long switching sites took. */
@@ -70,6 +72,7 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     hasEventArgs: false,
     hasHist: false,
     recordsInNmi: false,
+    graphStack: "records",
     kprobes: { ...TWO_WORDS, 0: { onFtrace: true } },
   },
   args: {
@@ -83,6 +86,7 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     hasFprobe: false,
     hasDirectCalls: true,
     tellsUpdateTime: false,
+    graphStack: "words",
     kprobes: TWO_WORDS,
     hasEventArgs: false,
     hasHist: false,
@@ -98,6 +102,7 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     hasFprobe: true,
     hasDirectCalls: false,
     tellsUpdateTime: true,
+    graphStack: "words",
     kprobes: ONE_WORD,
     hasEventArgs: true,
     hasHist: true,
@@ -113,6 +118,7 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     hasFprobe: true,
     hasDirectCalls: true,
     tellsUpdateTime: true,
+    graphStack: "words",
     kprobes: ONE_WORD,
     hasEventArgs: true,
     hasHist: true,

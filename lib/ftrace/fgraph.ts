@@ -15,6 +15,7 @@ import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
 import type { FtraceRegs } from "../trampoline/ftrace_regs.ts";
 import { FtraceError } from "./ftrace_error.ts";
 import { createHash, type FtraceHash, hashAllows, isEmptyHash } from "./filter.ts";
+import { createShadowRoom, type ShadowLimit, type ShadowRoom } from "./shadow_room.ts";
 import {
   hideReturns,
   popDeadAtEntry,
@@ -50,6 +51,14 @@ export interface GraphEntry {
   readonly returns: boolean;
   /** Storage kept for this user until the exit handler runs. */
   data: unknown;
+  /**
+   * At the entry: takes bytes of the shadow stack for this user, zeroed, which
+   * {@linkcode GraphEntry.retrieveData} gives at the exit (`fgraph_reserve_data`); null if they are
+   * more than 256, or there is no room.
+   */
+  reserveData(bytes: number): DataView | null;
+  /** What {@linkcode GraphEntry.reserveData} took for this call, or null (`fgraph_retrieve_data`). */
+  retrieveData(): DataView | null;
 }
 
 /** A call that has ended (`struct ftrace_graph_ret`). */
@@ -58,7 +67,7 @@ export interface GraphReturn extends GraphEntry {
   readonly returnTime: bigint;
   /** a0 as it returns, unsigned; 0 if it was unwound. */
   readonly returnValue: bigint;
-  /** Calls inside it that could not be recorded. */
+  /** Calls of the task, ever since, that could not be recorded for want of room. */
   readonly overrun: number;
   /** It never returned: an outer frame was reached past it. */
   readonly unwound: boolean;
@@ -96,6 +105,10 @@ export interface FgraphHost {
   behindRethook(hart: Hart, value: bigint, sp: number): bigint;
   /** The real return address behind hooks of both kinds. */
   realReturn(hart: Hart, value: bigint, sp: number): bigint;
+  /** Which limits a task's shadow stack has. */
+  readonly limit: ShadowLimit;
+  /** How many users there may be: 16, or 1 in the kernels before 6.11. */
+  readonly users: number;
   /** Runs a user's handler: reports a throw, and then removes the user. */
   guard<T>(gops: FgraphOps, site: number, body: () => T): T | undefined;
 }
@@ -111,6 +124,11 @@ export class Fgraph {
   readonly #host: FgraphHost;
   readonly #users: (GraphUser | undefined)[] = Array(FGRAPH_ARRAY_SIZE).fill(undefined);
   readonly #stacks: ShadowStack[][] = [];
+  readonly #room: ShadowRoom;
+  /** Indices that are free, the one longest out of use first. */
+  readonly #free: number[] = Array.from({ length: FGRAPH_ARRAY_SIZE }, (_, index) => index);
+  /** Harts that are not to be traced (`tracing_graph_pause`): how many want so. */
+  readonly #paused: number[] = [];
   #unwinding: Unwinding | undefined;
   /** What all users together trace; {@linkcode Fgraph.unite} keeps it. */
   readonly hash: FtraceHash = createHash();
@@ -118,6 +136,24 @@ export class Fgraph {
   /** Starts without users. */
   constructor(host: FgraphHost) {
     this.#host = host;
+    this.#room = createShadowRoom(host.limit);
+  }
+
+  /** Lets entries of a hart's task pass untraced until it is disposed; pauses nest. */
+  pause(hart: Hart): Disposable {
+    this.#paused[hart.id] = (this.#paused[hart.id] ?? 0) + 1;
+    let over = false;
+    return {
+      [Symbol.dispose]: () => {
+        if (!over) this.#paused[hart.id]!--;
+        over = true;
+      },
+    };
+  }
+
+  /** Calls of a hart's task that found no room on its shadow stack. */
+  overrun(hart: Hart): number {
+    return this.#room.overrun(hart.id);
   }
 
   /** How many users there are. */
@@ -128,7 +164,8 @@ export class Fgraph {
   /**
    * Adds a user (`register_ftrace_graph`).
    *
-   * @throws {FtraceError} EBUSY if it is registered, ENODEV if there are sixteen already.
+   * @throws {FtraceError} EBUSY if it is registered, or another one is and this kernel serves one
+   *   only; ENOSPC if there are sixteen already.
    */
   add(gops: FgraphOps, hash: FtraceHash): void {
     if (this.#users.some((user) => user?.gops === gops)) {
@@ -138,15 +175,18 @@ export class Fgraph {
         "Cannot register the graph ops: it is registered",
       );
     }
-    const free = this.#users.indexOf(undefined);
-    if (free < 0) {
+    if (this.count >= this.#host.users) {
+      const one = this.#host.users === 1;
       throw new FtraceError(
-        "ENODEV",
+        one ? "EBUSY" : "ENOSPC",
         "too-many",
-        `Cannot register a graph ops: ${FGRAPH_ARRAY_SIZE} are in use`,
+        one
+          ? "Cannot register a second graph ops: this kernel has room for one"
+          : `Cannot register a graph ops: ${FGRAPH_ARRAY_SIZE} are in use`,
+        one ? "no --strict, or a later --era" : "",
       );
     }
-    this.#users[free] = { gops, hash };
+    this.#users[this.#free.shift()!] = { gops, hash };
   }
 
   /** Removes a user; its open calls end without a word to it. */
@@ -154,6 +194,7 @@ export class Fgraph {
     const index = this.#users.findIndex((user) => user?.gops === gops);
     if (index < 0) return false;
     this.#users[index] = undefined;
+    this.#free.push(index);
     for (const frame of this.#stacks.flat().flatMap(({ frames }) => frames)) {
       frame.users &= ~(1 << index);
     }
@@ -224,6 +265,10 @@ export class Fgraph {
     const tailCall = this.#host.behindRethook(hart, parentIp, sp) === returnToHandler;
     this.#endUnwinding(hart, stack, sp, tailCall);
     this.#unwound(hart, stack, popDeadAtEntry(stack, sp, tailCall));
+    if ((this.#paused[hart.id] ?? 0) > 0) return;
+    const returnable = this.#host.returnable(record);
+    const words = returnable ? this.#room.push(hart.id) : 0;
+    if (words === undefined) return;
     const frame: ShadowFrame = {
       site: record.index,
       ip,
@@ -232,16 +277,25 @@ export class Fgraph {
       callTime: hart.now(),
       users: 0,
       data: [],
-      overrun: 0,
+      words,
     };
-    const returnable = this.#host.returnable(record);
-    const entry = {
+    const entry: { -readonly [key in keyof GraphEntry]: GraphEntry[key] } = {
       ...this.#entry(hart, frame, stack.frames.length, this.#realReturn(stack.frames, parentIp)),
       returns: returnable,
     };
+    let reserved: DataView | null = null;
+    if (returnable) {
+      entry.reserveData = (bytes) => {
+        const taken = this.#room.reserve(hart.id, bytes);
+        if (taken === undefined) return null;
+        frame.words += taken;
+        return reserved = new DataView(new ArrayBuffer(Math.ceil(bytes / 8) * 8));
+      };
+    }
     this.#users.forEach((user, index) => {
       if (!user || !hashAllows(user.hash, record.index)) return;
       entry.data = undefined;
+      reserved = null;
       const { gops } = user;
       const wanted = gops.entryFunc
         ? this.#host.guard(gops, record.index, () => gops.entryFunc!(entry, fregs)) !== false
@@ -249,8 +303,12 @@ export class Fgraph {
       if (!wanted || !returnable || this.#users[index] !== user) return;
       frame.users |= 1 << index;
       if (entry.data !== undefined) frame.data[index] = entry.data;
+      if (reserved) (frame.reserved ??= [])[index] = reserved;
     });
-    if (frame.users === 0) return;
+    if (frame.users === 0) {
+      if (returnable) this.#room.release(hart.id, frame.words);
+      return;
+    }
     stack.frames.push(frame);
     fregs.returnAddress = this.#host.returnToHandler;
   }
@@ -275,6 +333,8 @@ export class Fgraph {
       pid: this.#host.pid(hart),
       returns: true,
       data: undefined,
+      reserveData: () => null,
+      retrieveData: () => null,
     };
   }
 
@@ -316,14 +376,21 @@ export class Fgraph {
     fregs: FtraceRegs | null,
   ): void {
     const entry = this.#entry(hart, frame, depth, this.#realReturn(outer, frame.returnAddress));
-    const exit = { ...entry, ...how, returnTime: hart.now(), overrun: frame.overrun };
+    const exit = {
+      ...entry,
+      ...how,
+      returnTime: hart.now(),
+      overrun: this.#room.overrun(hart.id),
+    };
     // The kernel runs return handlers in the reverse order of entry handlers.
     for (let index = FGRAPH_ARRAY_SIZE - 1; index >= 0; index--) {
       const user = this.#users[index];
       if (!user?.gops.retFunc || (frame.users & (1 << index)) === 0) continue;
       exit.data = frame.data[index];
+      exit.retrieveData = () => frame.reserved?.[index] ?? null;
       this.#host.guard(user.gops, frame.site, () => user.gops.retFunc!(exit, fregs));
     }
+    this.#room.release(hart.id, frame.words);
   }
 
   #unwound(hart: Hart, stack: ShadowStack, frames: readonly ShadowFrame[]): void {

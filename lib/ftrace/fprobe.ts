@@ -1,21 +1,35 @@
 /**
  * fprobe: an entry and an exit handler on many functions, with storage from one to the other.
  *
- * All probes share one user of the graph tracer, as from Linux 6.14 on (`kernel/trace/fprobe.c`);
- * its hash is the union of theirs. Eras before that series get the same thing and are told so once.
+ * As from Linux 6.14 on (`kernel/trace/fprobe.c`), probes share one user of the graph tracer whose
+ * hash is the union of theirs, and what they keep of a call lies on its shadow stack. Later kernels
+ * attach probes without an exit handler through a plain ftrace_ops instead: no return of theirs is
+ * caught.
  *
- * Catching entries and returns is `fgraph.ts`.
+ * Catching entries and returns is `fgraph.ts`; registering by filter, addresses and names, with
+ * each refusal, is `fprobe_register.ts`.
  *
  * @module
  */
 import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
 import type { FtraceRegs } from "../trampoline/ftrace_regs.ts";
-import type { FgraphOps, GraphReturn } from "./fgraph.ts";
+import type { TracedCall } from "./call_paths.ts";
+import type { FgraphOps, GraphEntry, GraphReturn } from "./fgraph.ts";
 import { createHash, type FtraceHash } from "./filter.ts";
 import { FtraceError } from "./ftrace_error.ts";
 
 /** Most bytes that a probe keeps from entry to exit (15 longs). */
 export const MAX_FPROBE_DATA_SIZE = 120;
+/** Bit of {@linkcode Fprobe.flags}: soft-disabled; settable while registered. */
+export const FPROBE_FL_DISABLED = 1;
+/**
+ * Bit of {@linkcode Fprobe.flags}: the handler is a kprobe's, too, and must not interrupt one. Here
+ * no function is entered while a kprobe handler runs, so it never misses for that.
+ */
+export const FPROBE_FL_KPROBE_SHARED = 2;
+
+/** Words that say whose the data of a call are, before them. */
+const HEADER_WORDS = 1;
 
 /** An entry and exit probe (`struct fprobe`). */
 export interface Fprobe {
@@ -37,19 +51,25 @@ export interface Fprobe {
   ) => void;
   /** Bytes of private storage for each call, at most 120; `data` is null without it. */
   entryDataSize?: number;
-  /** Hits that were not served. */
+  /** Hits that were not served for want of room on the shadow stack. */
   nmissed?: number;
-  /** Soft-disabled while true. */
-  disabled?: boolean;
+  /** `FPROBE_FL_*`. */
+  flags?: number;
 }
 
 /** The probes of one trace. */
 export interface Fprobes {
-  /** The one graph ops under them; its hash is their union. */
+  /** The graph ops under probes that need one; its hash is their union. */
   readonly gops: FgraphOps & { readonly hash: FtraceHash };
-  /** How many probes there are. */
-  readonly count: number;
-  /** Adds a probe on these records. @throws {FtraceError} As `register_fprobe_ips`. */
+  /** How many probes that one serves. */
+  readonly graphCount: number;
+  /** What the plain ops under the others traces. */
+  readonly entryHash: FtraceHash;
+  /** How many those are; 0 in kernels that have no such ops. */
+  readonly entryCount: number;
+  /** Serves a call that reached the plain ops. */
+  entry(call: TracedCall): void;
+  /** Adds a probe on these records. @throws {FtraceError} EBUSY if it is there, E2BIG for its data. */
   add(fp: Fprobe, sites: readonly DynFtrace[]): void;
   /** Removes a probe. @throws {FtraceError} EINVAL if it is not registered. */
   remove(fp: Fprobe): void;
@@ -63,34 +83,59 @@ interface OpenProbe {
   readonly data: DataView | null;
 }
 
-/** Makes an empty set of probes; `guard` runs a handler and removes its probe if it throws. */
-export function createFprobes(
-  guard: (fp: Fprobe, site: number, body: () => number | void) => number | void,
-): Fprobes {
-  const sitesOf = new Map<Fprobe, ReadonlySet<number>>();
-  const bySite = new Map<number, Fprobe[]>();
-  const hash = createHash();
-  const unite = () => {
-    hash.filter.clear();
-    for (const site of bySite.keys()) hash.filter.add(site);
+/** Runs a handler, and removes its probe if it throws. */
+export type FprobeGuard = (
+  fp: Fprobe,
+  site: number,
+  body: () => number | void,
+) => number | void;
+
+/** Makes an empty set of probes; `splits` says whether entry probes have an ops of their own. */
+export function createFprobes(guard: FprobeGuard, splits: boolean): Fprobes {
+  const sitesOf = new Map<Fprobe, readonly number[]>();
+  const byGraph = createSites();
+  const byEntry = createSites();
+  /** A probe stays where it was put, whatever handlers it is given later. */
+  const placeOf = new Map<Fprobe, Sites>();
+  const isActive = (fp: Fprobe) => ((fp.flags ?? 0) & FPROBE_FL_DISABLED) === 0 && sitesOf.has(fp);
+  const enter = (
+    fp: Fprobe,
+    { site, ip, parentIp }: {
+      readonly site: number;
+      readonly ip: bigint;
+      readonly parentIp: bigint;
+    },
+    fregs: FtraceRegs,
+    data: DataView | null,
+  ) => {
+    const { entryHandler } = fp;
+    return entryHandler && guard(fp, site, () => entryHandler(fp, ip, parentIp, fregs, data));
   };
-  const active = (fp: Fprobe) => !fp.disabled && sitesOf.has(fp);
   const gops: FgraphOps & { readonly hash: FtraceHash } = {
     name: "fprobe_graph_ops",
-    hash,
-    entryFunc(entry, fregs) {
+    hash: byGraph.hash,
+    entryFunc(entry: GraphEntry, fregs) {
+      const probes = byGraph.at(entry.site);
+      const words = probes.filter(({ exitHandler }) => exitHandler)
+        .reduce((sum, fp) => sum + HEADER_WORDS + dataWords(fp), 0);
+      const room = words > 0 && entry.returns ? entry.reserveData(words * 8) : null;
+      if (words > 0 && entry.returns && !room) {
+        for (const fp of probes) if (isActive(fp)) fp.nmissed = (fp.nmissed ?? 0) + 1;
+        return false;
+      }
       const open: OpenProbe[] = [];
-      for (const fp of [...bySite.get(entry.site) ?? []]) {
-        if (!active(fp)) continue;
-        const size = fp.exitHandler ? fp.entryDataSize ?? 0 : 0;
-        const data = size > 0 ? new DataView(new ArrayBuffer((size + 7) & ~7)) : null;
-        const verdict = fp.entryHandler &&
-          guard(
-            fp,
-            entry.site,
-            () => fp.entryHandler!(fp, entry.func, entry.parentIp, fregs, data),
-          );
-        if (fp.exitHandler && !verdict) open.push({ fp, data });
+      const call = { site: entry.site, ip: entry.func, parentIp: entry.parentIp };
+      let used = 0;
+      for (const fp of [...probes]) {
+        if (!isActive(fp)) continue;
+        const size = fp.exitHandler ? dataWords(fp) * 8 : 0;
+        const from = (used + HEADER_WORDS) * 8;
+        const data = room && size > 0 ? new DataView(room.buffer, from, size) : null;
+        const verdict = enter(fp, call, fregs, data);
+        if (!fp.exitHandler || verdict) continue;
+        // Where the exit is cancelled the next probe's data take the place.
+        open.push({ fp, data });
+        used += HEADER_WORDS + dataWords(fp);
       }
       entry.data = open;
       return open.length > 0;
@@ -98,22 +143,27 @@ export function createFprobes(
     retFunc(exit: GraphReturn, fregs) {
       if (!fregs) return;
       for (const { fp, data } of exit.data as OpenProbe[]) {
-        if (!active(fp)) continue;
-        guard(fp, exit.site, () => fp.exitHandler!(fp, exit.func, exit.parentIp, fregs, data));
+        const { exitHandler } = fp;
+        if (!exitHandler || !isActive(fp)) continue;
+        guard(fp, exit.site, () => exitHandler(fp, exit.func, exit.parentIp, fregs, data));
       }
     },
   };
   return {
     gops,
-    get count() {
-      return sitesOf.size;
+    get graphCount() {
+      return [...placeOf.values()].filter((place) => place === byGraph).length;
+    },
+    entryHash: byEntry.hash,
+    get entryCount() {
+      return [...placeOf.values()].filter((place) => place === byEntry).length;
+    },
+    entry({ record, ip, parentIp, fregs }) {
+      for (const fp of [...byEntry.at(record.index)]) {
+        if (isActive(fp)) enter(fp, { site: record.index, ip, parentIp }, fregs, null);
+      }
     },
     add(fp, sites) {
-      if (!fp.entryHandler && !fp.exitHandler) {
-        throw new TypeError(
-          "Cannot register the fprobe: it has neither entryHandler nor exitHandler",
-        );
-      }
       if (sitesOf.has(fp)) {
         throw new FtraceError(
           "EBUSY",
@@ -121,18 +171,26 @@ export function createFprobes(
           "Cannot register the fprobe: it is registered",
         );
       }
-      if ((fp.entryDataSize ?? 0) > MAX_FPROBE_DATA_SIZE) {
+      const size = fp.entryDataSize ?? 0;
+      if (!Number.isSafeInteger(size) || size < 0) {
+        throw new TypeError(
+          `Cannot keep ${size} bytes a call: it must be a whole number from 0 up`,
+        );
+      }
+      if (size > MAX_FPROBE_DATA_SIZE) {
         throw new FtraceError(
           "E2BIG",
           "too-many",
-          `Cannot keep ${fp.entryDataSize} bytes a call: ${MAX_FPROBE_DATA_SIZE} is the most`,
+          `Cannot keep ${size} bytes a call: ${MAX_FPROBE_DATA_SIZE} is the most`,
           "a Map keyed by call",
         );
       }
-      fp.nmissed ??= 0;
-      sitesOf.set(fp, new Set(sites.map(({ index }) => index)));
-      for (const { index } of sites) bySite.set(index, [fp, ...bySite.get(index) ?? []]);
-      unite();
+      fp.nmissed = 0;
+      const indices = [...new Set(sites.map(({ index }) => index))];
+      const place = splits && !fp.exitHandler ? byEntry : byGraph;
+      sitesOf.set(fp, indices);
+      placeOf.set(fp, place);
+      place.add(fp, indices);
     },
     remove(fp) {
       const sites = sitesOf.get(fp);
@@ -143,14 +201,47 @@ export function createFprobes(
           "Cannot unregister the fprobe: it is not registered",
         );
       }
+      placeOf.get(fp)!.remove(fp, sites);
+      placeOf.delete(fp);
       sitesOf.delete(fp);
+    },
+    at: (site) => [...byGraph.at(site), ...byEntry.at(site)],
+  };
+}
+
+function dataWords({ entryDataSize = 0 }: Fprobe): number {
+  return Math.ceil(entryDataSize / 8);
+}
+
+/** Probes by record, and the hash of all records that have one. */
+interface Sites {
+  readonly hash: FtraceHash;
+  at(site: number): readonly Fprobe[];
+  add(fp: Fprobe, sites: readonly number[]): void;
+  remove(fp: Fprobe, sites: readonly number[]): void;
+}
+
+function createSites(): Sites {
+  const bySite = new Map<number, readonly Fprobe[]>();
+  const hash = createHash();
+  return {
+    hash,
+    at: (site) => bySite.get(site) ?? [],
+    add(fp, sites) {
+      for (const site of sites) {
+        bySite.set(site, [fp, ...bySite.get(site) ?? []]);
+        hash.filter.add(site);
+      }
+    },
+    remove(fp, sites) {
       for (const site of sites) {
         const left = bySite.get(site)!.filter((each) => each !== fp);
         if (left.length > 0) bySite.set(site, left);
-        else bySite.delete(site);
+        else {
+          bySite.delete(site);
+          hash.filter.delete(site);
+        }
       }
-      unite();
     },
-    at: (site) => bySite.get(site) ?? [],
   };
 }

@@ -19,9 +19,9 @@ import { describe, refusePromise } from "./callbacks.ts";
 import { parsePoison } from "../trampoline/poison.ts";
 import { chooseEra, type Era, type EraName, ERAS } from "./era.ts";
 import { HIDDEN_BY_RETURN_TRAMPOLINE, type TraceEvent } from "./events.ts";
-import { Fgraph, type FgraphOps } from "./fgraph.ts";
-import { createHash, type FtraceHash, matchRecords, parsePattern, updateSet } from "./filter.ts";
-import { createFprobes, type Fprobe } from "./fprobe.ts";
+import { Fgraph, FGRAPH_ARRAY_SIZE, type FgraphOps } from "./fgraph.ts";
+import { createHash, type FtraceHash, updateSet } from "./filter.ts";
+import { createFprobeRegister, type FprobeRegister } from "./fprobe_register.ts";
 import { createFilterFiles, type FilterFiles, type HashHalf } from "./filter_files.ts";
 import { FtraceError } from "./ftrace_error.ts";
 import {
@@ -78,6 +78,11 @@ export interface FtraceOptions {
    * entry. The fast path does the same.
    */
   readonly poison?: readonly string[] | undefined;
+  /**
+   * Room for open calls: as much as that kernel's graph tracer has for a task, deeper ones being
+   * lost and counted as overruns, or as much as they take. `kernel` is the default if strict.
+   */
+  readonly graphStack?: "kernel" | "unlimited" | undefined;
   /** Size of each hart's ring, KiB. */
   readonly bufferKib?: number | undefined;
   /** What a full ring does. */
@@ -91,7 +96,7 @@ export interface FtraceOptions {
 }
 
 /** What a tracer traces with. One a machine. */
-export interface Ftrace extends TraceArray, DirectCalls {
+export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister {
   /** The machine: its memory, harts, symbols. */
   readonly machine: Machine;
   /** What else of the guest a tracer asks for: time, symbol + offset, strings, errno, chance. */
@@ -144,16 +149,12 @@ export interface Ftrace extends TraceArray, DirectCalls {
   setFtraceNotrace(patterns: readonly string[], options?: { readonly reset?: boolean }): void;
   /** Adds a user of the graph tracer (`register_ftrace_graph`). @throws {FtraceError} EBUSY, ENODEV. */
   registerFtraceGraph(gops: FgraphOps): Disposable;
+  /** Lets the graph tracer pass calls of a hart by until disposed (`tracing_graph_pause`). */
+  pauseGraphTracing(hart: Hart): Disposable;
+  /** The real return address behind one found at `slot` of a guest stack (`ftrace_graph_ret_addr`). */
+  ftraceGraphRetAddr(hart: Hart, value: bigint, slot: number): bigint;
   /** Removes it. @throws {FtraceError} EINVAL if it is not registered. */
   unregisterFtraceGraph(gops: FgraphOps): void;
-  /** Probes functions by patterns. @throws {FtraceError} ENOENT, E2BIG, EBUSY, and EOPNOTSUPP if strict. */
-  registerFprobe(fp: Fprobe, filter: string, notfilter?: string): Disposable;
-  /** Probes sites by address. @throws {FtraceError} ENOENT if one is no site. */
-  registerFprobeIps(fp: Fprobe, addresses: readonly bigint[]): Disposable;
-  /** Probes functions by exact name. @throws {FtraceError} ENOENT if one has no site. */
-  registerFprobeSyms(fp: Fprobe, names: readonly string[]): Disposable;
-  /** Removes a probe. @throws {FtraceError} EINVAL if it is not registered. */
-  unregisterFprobe(fp: Fprobe): void;
   /** Kprobes: enabling and disabling them, and their list. */
   readonly kprobes: Kprobes;
   /** Probes an instruction (`register_kprobe`). @throws {FtraceError} By the era's table; ENOENT for an unknown symbol. */
@@ -212,6 +213,8 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     mode: options.bufferMode ?? "overwrite",
   });
   const prototypes: FunctionArguments = new Map();
+  const kernelStack = options.graphStack === undefined ? strict : options.graphStack === "kernel";
+  const graphStack = kernelStack ? era.graphStack : "none";
   const enumNames = isSince(era.release, [7, 0]);
   const array = createTraceArray({
     buffer,
@@ -302,6 +305,8 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
   const fgraph = new Fgraph({
     returnToHandler: core.returnToHandler,
     words,
+    limit: graphStack,
+    users: strict && era.graphStack === "records" ? 1 : FGRAPH_ARRAY_SIZE,
     stackIdentity: (hart, sp) => machine.stackIdentity(hart, sp),
     returnable: (record) => noReturnReason(record) === undefined,
     pid: () => machine.pid,
@@ -389,49 +394,18 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     updateGraph();
   }
 
-  const fprobes = createFprobes((fp, site, body) => {
-    try {
-      return refusePromise(body());
-    } catch (error) {
-      reportThrow("fprobe", site, error);
-      unregisterFprobe(fp);
-      return 1;
-    }
+  const fprobes = createFprobeRegister({
+    records,
+    era,
+    strict,
+    addGraph,
+    removeGraph: (gops) => unregisterFtraceGraph(gops),
+    updateGraph,
+    registerInternal: (ops, handler) => core.registerInternal(ops, handler),
+    reportThrow: (site, error) => reportThrow("fprobe", site, error),
+    run: (body) => refusePromise(body()),
+    report,
   });
-  let saidFprobe = false;
-  const addFprobe = (fp: Fprobe, sites: readonly DynFtrace[]): Disposable => {
-    if (!era.hasFprobe) {
-      if (strict) {
-        throw new FtraceError(
-          "EOPNOTSUPP",
-          "not-supported-by-era",
-          `Cannot register an fprobe: era ${era.name} is Linux ${
-            era.release.split("-")[0]
-          }, and RISC-V has fprobe ` +
-            "with ftrace_regs from 6.14 on",
-          "--era call-ops, or no --strict",
-        );
-      }
-      if (!saidFprobe) {
-        report(`fprobe runs on the graph tracer, as from Linux 6.14 on; ${era.name} is older`);
-      }
-      saidFprobe = true;
-    }
-    fprobes.add(fp, sites);
-    try {
-      if (fprobes.count === 1) addGraph(fprobes.gops, fprobes.gops.hash);
-      else updateGraph();
-    } catch (error) {
-      fprobes.remove(fp);
-      throw error;
-    }
-    return once(() => unregisterFprobe(fp));
-  };
-  function unregisterFprobe(fp: Fprobe): void {
-    fprobes.remove(fp);
-    if (fprobes.count === 0) unregisterFtraceGraph(fprobes.gops);
-    else updateGraph();
-  }
 
   const graph = createGraphTrace(buffer, {
     array,
@@ -440,6 +414,8 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     nameOf: (site) => records[site]!.name,
     slept: () => machine.slept(),
     events: traceEvents,
+    // From 6.13 on the tracer keeps its times on the shadow stack.
+    keepsTimes: kernelStack && isSince(era.release, [6, 13]),
   });
   const graphUserNames = ({ entryFunc, retFunc }: FgraphOps) => ({
     entry: entryFunc === graph.entryFunc
@@ -483,15 +459,6 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
       ? HIDDEN_BY_RETURN_TRAMPOLINE
       : machine.symbols.at(address)?.symbol.name;
   const lookup = (name: string) => machine.symbols.named(name)[0]?.address;
-  const byName = (name: string) =>
-    records.filter((record) => record.name === name && record.kind !== "disabled");
-  const noSite = (what: string) =>
-    new FtraceError(
-      "ENOENT",
-      "no-site",
-      `Cannot probe ${what}: it is no ftrace location`,
-      "--virtual",
-    );
   const why = createWhy({
     machine,
     era,
@@ -574,56 +541,13 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
       addGraph(gops, gops.hash ?? ownHash(gops));
       return once(() => unregisterFtraceGraph(gops));
     },
+    pauseGraphTracing: (hart) => fgraph.pause(hart),
+    ftraceGraphRetAddr: (hart, value, slot) => fgraph.returnAddress(hart, value, slot),
     unregisterFtraceGraph,
-    registerFprobe(fp, filter, notfilter) {
-      if (!filter) {
-        throw new FtraceError(
-          "EINVAL",
-          "empty-filter",
-          "Cannot register the fprobe: the filter is empty",
-        );
-      }
-      const wanted = matchRecords(parsePattern(filter), records);
-      const unwanted = new Set(notfilter ? matchRecords(parsePattern(notfilter), records) : []);
-      const sites = wanted.filter((record) => !unwanted.has(record));
-      if (sites.length === 0) throw noSite(`"${filter}"`);
-      return addFprobe(fp, sites);
-    },
-    registerFprobeIps(fp, addresses) {
-      if (addresses.length === 0) {
-        throw new FtraceError(
-          "EINVAL",
-          "empty-filter",
-          "Cannot register the fprobe: there are no addresses",
-        );
-      }
-      return addFprobe(
-        fp,
-        addresses.map((address) => {
-          const record = records.find(({ ip, entry }) => ip === address || entry === address);
-          if (!record || record.kind === "disabled") throw noSite(`0x${address.toString(16)}`);
-          return record;
-        }),
-      );
-    },
-    registerFprobeSyms(fp, names) {
-      if (names.length === 0) {
-        throw new FtraceError(
-          "EINVAL",
-          "empty-filter",
-          "Cannot register the fprobe: there are no names",
-        );
-      }
-      return addFprobe(
-        fp,
-        names.flatMap((name) => {
-          const found = byName(name);
-          if (found.length === 0) throw noSite(name);
-          return found;
-        }),
-      );
-    },
-    unregisterFprobe,
+    registerFprobe: fprobes.registerFprobe,
+    registerFprobeIps: fprobes.registerFprobeIps,
+    registerFprobeSyms: fprobes.registerFprobeSyms,
+    unregisterFprobe: fprobes.unregisterFprobe,
     kprobes,
     kretprobes,
     kprobeEvents,

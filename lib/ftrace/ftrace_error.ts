@@ -18,6 +18,7 @@ export type FtraceErrorCode =
   | "EINVAL"
   | "ENODEV"
   | "ENOENT"
+  | "ENOSPC"
   | "ENOMEM"
   | "EOPNOTSUPP";
 

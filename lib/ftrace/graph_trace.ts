@@ -41,6 +41,8 @@ export interface GraphTraceSettings {
   readonly nameOf?: (site: number) => string;
   /** Nanoseconds that the guest has slept so far, counted in durations unless `sleep-time` is off. */
   readonly slept?: () => bigint;
+  /** Whether a call's times take room on the shadow stack; without any the call is not recorded. */
+  readonly keepsTimes?: boolean;
 }
 
 /** Makes the recording handlers of one trace. */
@@ -92,6 +94,7 @@ export function createGraphTrace(
       }
       const depth = open.recorded;
       if (trace.maxDepth > 0 && depth >= trace.maxDepth) return false;
+      if (settings.keepsTimes && entry.returns && !entry.reserveData(TIMES_SIZE)) return false;
       // With a threshold an entry says nothing yet: its end will, if it took long enough.
       const write = () => array?.tracingThresh ? undefined : writeEntry(entry, depth, fregs);
       if (!events) write();
@@ -134,6 +137,9 @@ interface RecordedCall {
   /** Nanoseconds that the guest had slept at its entry. */
   readonly slept: bigint;
 }
+
+/** Bytes of a call's times on the shadow stack (`struct fgraph_times`). */
+const TIMES_SIZE = 16;
 
 /** Marks a call inside a `set_graph_notrace` function. */
 const SUPPRESSED = -1;

@@ -30,8 +30,10 @@ export interface ShadowFrame extends HiddenReturn {
   users: number;
   /** Storage that a user keeps from entry to exit, by index of the user. */
   readonly data: unknown[];
-  /** Times a deeper frame could not be pushed. */
-  overrun: number;
+  /** Bytes that users have taken on the shadow stack, by index of the user. */
+  reserved?: DataView[];
+  /** Words that it and its data take on the kernel's shadow stack. */
+  words: number;
 }
 
 /** Frames of one guest stack, outermost first. */

@@ -20,7 +20,7 @@ function stackOf(...frames: [sp: number, returnAddress: bigint][]): ShadowStack 
       callTime: 0n,
       users: 1,
       data: [],
-      overrun: 0,
+      words: 5,
     })),
   };
 }
