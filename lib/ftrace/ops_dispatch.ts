@@ -85,6 +85,9 @@ export interface OpsDispatch {
   virtual(hart: Hart, record: DynFtrace, sp: number, at: number, layout: FrameLayout): void;
 }
 
+/** The second argument of a callback: parent_ip. */
+const A1 = 11;
+
 /** Starts with an empty list. */
 export function createOpsDispatch(
   machine: Machine,
@@ -254,7 +257,12 @@ export function createOpsDispatch(
     stub(hart, ip, sp, at, layout, slot) {
       const record = host.recordAt(ip);
       const entry = dispatch.bySlot.get(slot);
-      if (record && entry) within(hart, record, sp, at, layout, () => serve(entry));
+      if (!record || !entry) return;
+      within(hart, record, sp, at, layout, () => {
+        // An ops before it in the list may have hooked the return; the argument is what it was.
+        call.parentIp = BigInt.asUintN(64, hart.x[A1]!);
+        serve(entry);
+      });
     },
     virtual(hart, record, sp, at, layout) {
       within(hart, record, sp, at, layout, () => {
