@@ -308,6 +308,7 @@ export {
   parseKernelText,
 } from "./lib/output/parse_kernel_text.ts";
 export { dumpText } from "./lib/output/dump_text.ts";
+export type { FprobeEvent, FprobeEvents } from "./lib/ftrace/fprobe_events.ts";
 export { type BufferStatistics, bufferStatisticsText } from "./lib/output/buffer_statistics.ts";
 export { liveTraceSettings, symbolizerOf } from "./lib/output/live_trace.ts";
 export { decodeRingPage, type RingPage, type RingPageOptions } from "./lib/output/ring_page.ts";

@@ -42,6 +42,7 @@ import { createFunctionTrace } from "./function_trace.ts";
 import { createGraphTrace, type GraphTrace } from "./graph_trace.ts";
 import { createGuestView, type GuestView } from "./guest_view.ts";
 import { createKprobeCheck, type Kprobe } from "./kprobe.ts";
+import { createFprobeEvents, type FprobeEvents } from "./fprobe_events.ts";
 import { createKprobeEvents, type KprobeEvents } from "./kprobe_events.ts";
 import { createKprobes, type Kprobes } from "./kprobes.ts";
 import { createLivepatch, type Livepatch } from "./livepatch.ts";
@@ -161,6 +162,8 @@ export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister {
   registerKprobe(kp: Kprobe): Disposable;
   /** Events on kprobes and kretprobes: `kprobe_events` and `kprobe_profile`. */
   readonly kprobeEvents: KprobeEvents;
+  /** Events on fprobes (`f:` in `dynamic_events`). */
+  readonly fprobeEvents: FprobeEvents;
   /** Kretprobes: enabling and disabling them. */
   readonly kretprobes: Kretprobes;
   /** Probes a function's return (`register_kretprobe`). @throws {FtraceError} As a kprobe at its entry; EINVAL elsewhere. */
@@ -474,6 +477,12 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     },
   });
 
+  const fprobeEvents = createFprobeEvents({
+    machine,
+    traceEvents,
+    symbol: (address) => machine.symbols.at(address)?.symbol,
+    register: (fp, filter) => ftrace.registerFprobe(fp, filter),
+  });
   const ftrace: Ftrace = {
     machine,
     guest: createGuestView(machine),
@@ -551,6 +560,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     kprobes,
     kretprobes,
     kprobeEvents,
+    fprobeEvents,
     registerKprobe: (kp) => kprobes.register(kp),
     registerKretprobe: (rp) => kretprobes.register(rp),
     why,

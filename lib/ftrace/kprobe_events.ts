@@ -235,7 +235,7 @@ export function createKprobeEvents(context: KprobeEventsContext): KprobeEvents {
           : `(${printed(at("__probe_ip"))})`;
         return place + printArgs(values);
       },
-      printFormat: printFormatOf(isReturn, args),
+      printFormat: probePrintFormat(isReturn, args),
       changed: ({ isLive }) => arm.forEach((each) => each(isLive)),
     });
     const set: ProbeSet = known ?? { event, isReturn, args, arm };
@@ -359,7 +359,8 @@ function checkSame(
   if (set.arm.has(mine)) throw refuse("There is already the exact same probe event");
 }
 
-function printFormatOf(isReturn: boolean, args: readonly ProbeArg[]): string {
+/** What a format file says of printing: the place, or both places of a return, and the arguments. */
+export function probePrintFormat(isReturn: boolean, args: readonly ProbeArg[]): string {
   const where = isReturn ? ["__probe_func", "__probe_ret_ip"] : ["__probe_ip"];
   const format = `"(${where.map(() => "%lx").join(" <- ")})${
     args.map((arg) => ` ${arg.format}`).join("")
@@ -389,7 +390,10 @@ function parseCommand(line: string): Command {
     throw new ProbeFault("Invalid probed address suffix", place.at + target!.length);
   }
   const isReturn = kind === "r" || suffix === "%return";
-  const { group, name } = eventName(names, isReturn, target!, head.text.indexOf(":") + 1);
+  const [symbol, offset = "0"] = target!.split("+") as [string, string?];
+  const made = `${isReturn ? "r" : "p"}_${symbol}_${Number(offset)}`.replaceAll(/\W/g, "_");
+  const standard = { group: "kprobes", name: made };
+  const { group, name } = probeEventName(names, standard, head.text.indexOf(":") + 1);
   return {
     line,
     isReturn,
@@ -402,27 +406,27 @@ function parseCommand(line: string): Command {
   };
 }
 
-/** The names that a command gives, or those that the kernel makes of the place. */
-function eventName(
+/**
+ * The names that a command gives (`GROUP/NAME`, `NAME`), or the standard ones where it gives none.
+ *
+ * @param at Characters of the command before them.
+ * @throws {ProbeFault} If one is empty, too long, or no identifier.
+ */
+export function probeEventName(
   names: string | undefined,
-  isReturn: boolean,
-  place: string,
+  standard: { readonly group: string; readonly name: string },
   at: number,
 ): { readonly group: string; readonly name: string } {
   if (names === "") throw new ProbeFault("Event name is not specified", at);
   const slash = names?.indexOf("/") ?? -1;
-  const group = names !== undefined && slash >= 0 ? names.slice(0, slash) : "kprobes";
+  const group = names !== undefined && slash >= 0 ? names.slice(0, slash) : standard.group;
   if (group === "") throw new ProbeFault("Group name is not specified", at);
   if (group.length > MAX_NAME) throw new ProbeFault("Group name is too long", at);
   if (!IDENTIFIER.test(group)) {
     throw new ProbeFault("Group name must follow the same rules as C identifiers", at);
   }
   const given = names?.slice(slash + 1);
-  if (given === undefined || given === "") {
-    const [symbol, offset = "0"] = place.split("+") as [string, string?];
-    const made = `${isReturn ? "r" : "p"}_${symbol}_${Number(offset)}`.replaceAll(/\W/g, "_");
-    return { group, name: made };
-  }
+  if (given === undefined || given === "") return { group, name: standard.name };
   if (given.length > MAX_NAME) throw new ProbeFault("Event name is too long", at + slash + 1);
   if (!IDENTIFIER.test(given)) {
     const text = "Event name must follow the same rules as C identifiers";

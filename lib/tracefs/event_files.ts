@@ -52,7 +52,7 @@ export function eventFiles(state: TraceState): ControlFiles {
 
 /** The folders of systems and events. */
 export function eventFolders({ ftrace }: TraceState): FileGroup {
-  const { traceEvents, era, strict } = ftrace;
+  const { traceEvents, strict } = ftrace;
   const filesOf = (file: TraceEventFile): ControlFiles => {
     const { description, isBuiltIn } = file;
     return {
@@ -69,7 +69,7 @@ export function eventFolders({ ftrace }: TraceState): FileGroup {
             if (text.trim() !== "") file.writeTrigger(text.trim());
           },
         },
-        ...(era.hasHist ? { hist: textFile(() => file.readHist()) } : {}),
+        ...(traceEvents.offersHist ? { hist: textFile(() => file.readHist()) } : {}),
       }),
       format: textFile(() => eventFormat(description)),
       id: textFile(() => `${description.id}\n`),

@@ -10,11 +10,12 @@
  */
 import { type ControlFile, type ControlFiles, textFile } from "./control_file.ts";
 import { TracefsError } from "./errno.ts";
+import type { FprobeEvent } from "../ftrace/fprobe_events.ts";
 import type { TraceState } from "./trace_state.ts";
 
 /** The files. */
 export function probeFiles({ ftrace }: TraceState): ControlFiles {
-  const { kprobeEvents, kprobes } = ftrace;
+  const { kprobeEvents, fprobeEvents, kprobes } = ftrace;
   const file: ControlFile = {
     read: () => kprobeEvents.read(),
     write(text, { append }) {
@@ -22,9 +23,32 @@ export function probeFiles({ ftrace }: TraceState): ControlFiles {
       for (const line of commandsOf(text)) kprobeEvents.write(line);
     },
   };
+  const dynamic: ControlFile = {
+    read() {
+      const all = [...kprobeEvents.events, ...fprobeEvents.events];
+      // Numbers are given in order of definition.
+      all.sort((a, b) => a.event.file.description.id - b.event.file.description.id);
+      return all.map(({ definition }) => `${definition}\n`).join("");
+    },
+    write(text, { append }) {
+      if (!append) {
+        removeFprobes(fprobeEvents.events);
+        kprobeEvents.clear();
+      }
+      for (const line of commandsOf(text)) {
+        const [, group = "fprobes", name] = /^-:(?:([^/]+)\/)?(\S+)$/.exec(line) ?? [];
+        const named = fprobeEvents.events.filter((each) =>
+          each.name === name && each.group === group
+        );
+        if (named.length > 0) removeFprobes(named);
+        else if (line.startsWith("f")) fprobeEvents.write(line);
+        else kprobeEvents.write(line);
+      }
+    },
+  };
   return {
     kprobe_events: file,
-    dynamic_events: file,
+    dynamic_events: dynamic,
     kprobe_profile: textFile(() => kprobeEvents.profile()),
     uprobe_events: {
       read: () => "",
@@ -40,6 +64,19 @@ export function probeFiles({ ftrace }: TraceState): ControlFiles {
     },
     "sys/kernel/debug/kprobes/list": textFile(() => kprobes.list()),
   };
+}
+
+/** @throws {TracefsError} EBUSY if one is enabled; then all stay. */
+function removeFprobes(probes: readonly FprobeEvent[]): void {
+  const enabled = probes.find(({ event }) => event.file.isLive);
+  if (enabled) {
+    throw new TracefsError(
+      "EBUSY",
+      "write",
+      `Cannot remove ${enabled.group}/${enabled.name}: it is enabled`,
+    );
+  }
+  for (const probe of probes) probe[Symbol.dispose]();
 }
 
 /** Lines that are commands: without comments and blank ones (`trace_parse_run_command`). */
