@@ -195,14 +195,17 @@ export function createFunctionCore(
   /** Newest first, as the kernel's list is. */
   let registered: readonly RegisteredOps[] = [];
   let enabled = true;
-  const cells = memory.allocateHost(16);
+  const cells = memory.allocateHost(16 + 4 * machine.harts.length);
   const recording: RecordingState = {
     recorder: cells,
     shared: cells + 4,
     calls: cells + 8,
-    control: options.buffer.controlOf(0),
+    controls: cells + 16,
     pid: machine.pid,
   };
+  for (const { id } of machine.harts) {
+    memory.hostView.setUint32(recording.controls + 4 * id, options.buffer.controlOf(id), true);
+  }
   const virtualHooks = new Map<number, Disposable>();
   const targets = new Map<number, Target>();
 

@@ -12,7 +12,16 @@
  * @module
  */
 import type { ThunkWriter } from "../engine/thunk.ts";
-import { CHARGE_TRACING, IDLE, INSTRET, OVERHEAD, PC, TRANSLATED, X } from "../hart/state.ts";
+import {
+  CHARGE_TRACING,
+  HART_ID,
+  IDLE,
+  INSTRET,
+  OVERHEAD,
+  PC,
+  TRANSLATED,
+  X,
+} from "../hart/state.ts";
 import { QUIET, WRITE } from "../memory/memory.ts";
 import type { PathCost } from "../trampoline/caller.ts";
 import type { FrameLayout } from "../trampoline/frame.ts";
@@ -28,8 +37,8 @@ export interface RecordingState {
   readonly shared: number;
   /** Host address of a u64: calls recorded so far. */
   readonly calls: number;
-  /** Host address of the ring's control block. */
-  readonly control: number;
+  /** Host address of a u32 for each hart: where its ring's control block is. */
+  readonly controls: number;
   /** Task number in the records. */
   readonly pid: number;
 }
@@ -57,6 +66,7 @@ export function writeRecordingThunk(
   state: RecordingState,
 ): void {
   const at = local(I32), link = local(I32), head = local(I64), record = local(I32);
+  const ring = local(I32);
   const x = (register: number) => X + 8 * register;
   const loadWord = (address: number) => code.i32(0).access("i32.load", host, address);
   const loadLong = (address: number) => code.i32(0).access("i64.load", host, address);
@@ -65,6 +75,13 @@ export function writeRecordingThunk(
     loadLong(address);
     amount();
     code.op("i64.add").access("i64.store", host, address);
+  };
+  const ringWord = (field: number) => code.get(ring).access("i32.load", host, field);
+  const ringLong = (field: number) => code.get(ring).access("i64.load", host, field);
+  const ringCapacity = () => code.get(ring).access("i64.load32_u", host, CONTROL.capacity);
+  const countInRing = (field: number) => {
+    code.get(ring);
+    ringLong(field).i64(1n).op("i64.add").access("i64.store", host, field);
   };
   const charge = (amount: number) => addLong(OVERHEAD, () => code.i64(BigInt(amount)));
   /** Declines if the top of the stack is not 0. */
@@ -97,34 +114,33 @@ export function writeRecordingThunk(
   declineIf();
 
   // Room in the ring: a full one forgets its oldest record, refuses, or is the host's to drain.
-  const { control } = state;
-  loadWord(control + CONTROL.hostOnly);
+  loadWord(HART_ID).i32(2).op("i32.shl").access("i32.load", host, state.controls).set(ring);
+  ringWord(CONTROL.hostOnly);
   declineIf();
   code.i32(0).set(record);
-  loadWord(control + CONTROL.on).if();
-  loadLong(control + CONTROL.head).tee(head);
-  loadLong(control + CONTROL.tail).op("i64.sub");
-  code.i32(0).access("i64.load32_u", host, control + CONTROL.capacity).op("i64.ge_u").if();
-  loadWord(control + CONTROL.mode).i32(RingModeCode.drain).op("i32.eq");
+  ringWord(CONTROL.on).if();
+  ringLong(CONTROL.head).tee(head);
+  ringLong(CONTROL.tail).op("i64.sub");
+  ringCapacity().op("i64.ge_u").if();
+  ringWord(CONTROL.mode).i32(RingModeCode.drain).op("i32.eq");
   declineIf();
   code.op("end");
   code.get(head);
-  loadLong(control + CONTROL.tail).op("i64.sub");
-  code.i32(0).access("i64.load32_u", host, control + CONTROL.capacity).op("i64.ge_u");
-  loadWord(control + CONTROL.mode).i32(RingModeCode.drop).op("i32.eq", "i32.and").if();
-  addLong(control + CONTROL.dropped, () => code.i64(1n));
+  ringLong(CONTROL.tail).op("i64.sub");
+  ringCapacity().op("i64.ge_u");
+  ringWord(CONTROL.mode).i32(RingModeCode.drop).op("i32.eq", "i32.and").if();
+  countInRing(CONTROL.dropped);
   code.op("else");
-  code.get(head).i32(0).access("i64.load32_u", host, control + CONTROL.capacity);
-  code.op("i64.rem_u", "i32.wrap_i64").i32(RECORD_SIZE).op("i32.mul");
-  loadWord(control + CONTROL.base).op("i32.add").set(record);
   code.get(head);
-  loadLong(control + CONTROL.tail).op("i64.sub");
-  code.i32(0).access("i64.load32_u", host, control + CONTROL.capacity).op("i64.ge_u").if();
-  code.i32(0).get(head).i64(1n).op("i64.add");
-  code.i32(0).access("i64.load32_u", host, control + CONTROL.capacity).op("i64.sub");
-  code.access("i64.store", host, control + CONTROL.tail).op("end");
-  code.i32(0).get(head).i64(1n).op("i64.add").access("i64.store", host, control + CONTROL.head);
-  addLong(control + CONTROL.events, () => code.i64(1n));
+  ringCapacity().op("i64.rem_u", "i32.wrap_i64").i32(RECORD_SIZE).op("i32.mul");
+  ringWord(CONTROL.base).op("i32.add").set(record);
+  code.get(head);
+  ringLong(CONTROL.tail).op("i64.sub");
+  ringCapacity().op("i64.ge_u").if();
+  code.get(ring).get(head).i64(1n).op("i64.add");
+  ringCapacity().op("i64.sub").access("i64.store", host, CONTROL.tail).op("end");
+  code.get(ring).get(head).i64(1n).op("i64.add").access("i64.store", host, CONTROL.head);
+  countInRing(CONTROL.events);
   code.op("end", "end");
 
   // The trampoline's first half, and the event at the time it has then.

@@ -253,6 +253,32 @@ Deno.test("a callback that runs traced code is let through once more, then dropp
   assertEquals([ftrace.symbol(BigInt(dropped!.ip)), dropped!.count], ["h", 6]);
 });
 
+Deno.test("both paths record each hart's calls in its own ring", async () => {
+  const start = `csrr t0, mhartid
+    slli t0, t0, 10
+    sub sp, sp, t0
+    li s0, 50
+    1: call f0
+    addi s0, s0, -1
+    bnez s0, 1b
+    csrr t0, mhartid
+    beqz t0, 3f
+    2: j 2b
+    3: li s0, 1000
+    4: addi s0, s0, -1
+    bnez s0, 4b`;
+  const program = makeFirmware([{ name: "a" }], start);
+  const traces = [];
+  for (const trampoline of ["guest", "fast"] as const) {
+    const { ftrace, machine } = tracedFirmware(program, { trampoline }, { harts: 2 });
+    ftrace.registerFtraceFunction({ func: ftrace.functionTraceCall });
+    await machine.run();
+    assertEquals([0, 1].map((cpu) => ftrace.buffer.statistics(cpu).entries), [50, 50]);
+    traces.push([...ftrace.events()]);
+  }
+  assertEquals(traces[0], traces[1]);
+});
+
 Deno.test("flags cannot be changed while an ops is registered, and come back when it is not", () => {
   const { ftrace } = tracedFirmware(PROGRAM);
   const { PID, ENABLED, DYNAMIC, INITIALIZED } = ftrace.flags;
