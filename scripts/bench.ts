@@ -7,6 +7,13 @@
  * @module
  */
 import { createFtrace, createMachine, type Ftrace } from "../mod.ts";
+import {
+  DISPATCH_ERAS,
+  DISPATCHES,
+  dispatchInstructions,
+  dispatchNanoseconds,
+  PUBLISHED,
+} from "./dispatch_cost.ts";
 
 const ROUNDS = 7;
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -80,6 +87,31 @@ async function eventCost(what: string, prepare: (ftrace: Ftrace) => void): Promi
   out(`${what.padEnd(44)} ${median(costs).toFixed(0).padStart(6)} ns a call`);
 }
 
+/** What a call costs by era and number of tracers, beside what was published for the kernel change. */
+async function dispatchTable(): Promise<void> {
+  const program = await Deno.readFile(`${ELF}/fib_p84`);
+  const title = ([own, unrelated]: readonly [number, number]) =>
+    unrelated > 0 ? `${own} + ${unrelated} elsewhere` : `${own}`;
+  const row = (first: string, cells: readonly string[]) =>
+    out(
+      first.padEnd(22) + cells.map((cell, k) => cell.padStart(k === cells.length - 1 ? 20 : 9))
+        .join(""),
+    );
+  row("tracers on a function", DISPATCHES.map(title));
+  for (const era of DISPATCH_ERAS) {
+    const instructions: string[] = [], nanoseconds: string[] = [];
+    for (const dispatch of DISPATCHES) {
+      instructions.push((await dispatchInstructions(program, era, dispatch)).toFixed(0));
+      nanoseconds.push((await dispatchNanoseconds(program, era, dispatch, 3)).toFixed(0));
+    }
+    row(`${era}, instructions`, instructions);
+    row(`${era}, host ns`, nanoseconds);
+  }
+  for (const [what, { before, after }] of Object.entries(PUBLISHED)) {
+    out(`published, ${what}: ${before} ns without CALL_OPS, ${after} ns with it (Spacemit K1)`);
+  }
+}
+
 /** Milliseconds from the start of a process to the end of a guest of 12 instructions, and its memory. */
 async function startup(): Promise<void> {
   const script = `
@@ -130,6 +162,8 @@ if (import.meta.main) {
     const { entryFunc, retFunc } = ftrace.graph;
     ftrace.registerFtraceGraph({ entryFunc, retFunc });
   });
+  out();
+  await dispatchTable();
   out();
   await startup();
 }
