@@ -255,7 +255,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
       if (buffer.write(event)) array.traceStackAfter(machine.harts[event.cpu]!, core.current);
     },
     pid: () => machine.pid,
-    comm: (pid) => pid === machine.pid ? machine.comm : undefined,
+    comm: (pid) => machine.commOf(pid),
     symbol: (address) => machine.symbols.at(address)?.symbol,
     functionRange(place) {
       const found = typeof place === "bigint"

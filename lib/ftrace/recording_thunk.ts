@@ -39,7 +39,7 @@ export interface RecordingState {
   readonly calls: number;
   /** Host address of a u32 for each hart: where its ring's control block is. */
   readonly controls: number;
-  /** Task number in the records. */
+  /** Task number of hart 0 in the records; the other harts' follow. */
   readonly pid: number;
 }
 
@@ -156,7 +156,8 @@ export function writeRecordingThunk(
   code.access("i64.store", host, RECORD.ip);
   code.get(record);
   loadLong(x(RA)).access("i64.store", host, RECORD.data);
-  code.get(record).i32(state.pid).access("i32.store", host, RECORD.pid);
+  code.get(record).i32(state.pid);
+  loadWord(HART_ID).op("i32.add").access("i32.store", host, RECORD.pid);
   code.get(record).i32(RecordType.function).access("i32.store", host, RECORD.type).op("end");
   addLong(state.calls, () => code.i64(1n));
 

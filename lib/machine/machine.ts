@@ -111,10 +111,12 @@ export interface Machine {
   readonly tracing: MachineTracingRange;
   /** Finds where a hart has come from. */
   readonly unwinder: Unwinder;
-  /** Name of hart 0's task. */
+  /** Name of the running hart's task. */
   readonly comm: string;
-  /** Number of hart 0's task. */
+  /** Number of the running hart's task; those of several harts follow each other. */
   readonly pid: number;
+  /** Name of the task with a number, if it is one. */
+  commOf(pid: number): string | undefined;
   /** Seed of everything random. */
   readonly seed: bigint;
   /** Calls `handler` when a hart executes the host call at `address`; it sets `hart.pc`. */
@@ -335,6 +337,19 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     return steps;
   };
 
+  /** Harts that were said to be about to execute an old word and a new one. */
+  const torn = new Set<Hart>();
+  const tear = (at: Hart) => {
+    if (calling.has(at) || torn.has(at)) return;
+    torn.add(at);
+    options.warn?.(
+      `hart ${at.id} was at 0x${
+        at.pc.toString(16)
+      }, between two words that were changed together, ` +
+        `after ${at.instret} instructions: a torn pair (--no-park, --seed ${options.seed ?? 0n})`,
+    );
+  };
+
   /** Inside sites; their last words are followed by what a trampoline comes back to. */
   const siteBytes = new Set(
     sites.filter(({ after }) => after >= 8).flatMap(({ entry }) =>
@@ -383,6 +398,12 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
       if (performance.now() - started > SLICE_MS) return "late";
     }
     return undefined;
+  };
+
+  const commOf = (pid: number): string | undefined => {
+    const id = pid - surroundings.pid;
+    if (harts[id] === undefined) return undefined;
+    return kind === "bare" ? `hart${id}` : surroundings.comm;
   };
 
   const asleep = (): Outcome => ({
@@ -441,8 +462,13 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     sites,
     tracing,
     unwinder,
-    comm: surroundings.comm,
-    pid: surroundings.pid,
+    get comm() {
+      return commOf(surroundings.pid + schedule.running.id)!;
+    },
+    get pid() {
+      return surroundings.pid + schedule.running.id;
+    },
+    commOf,
     seed: options.seed ?? 0n,
     hostCall: (address, handler) => void hostCalls.set(address, handler),
     onBreakpoint: (handler) => void (breakpoint = handler),
@@ -452,7 +478,10 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     },
     park(isInside) {
       let steps = 0;
-      if (options.parkDisabled) return steps;
+      if (options.parkDisabled) {
+        for (const each of harts) if (isInside(Number(each.pc))) tear(each);
+        return steps;
+      }
       const { running } = schedule;
       for (const each of harts) {
         if (calling.has(each) || !isInside(Number(each.pc))) continue;

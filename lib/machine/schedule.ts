@@ -2,7 +2,7 @@
  * Who runs when: several harts in one thread, on a schedule that a seed decides.
  *
  * Time goes on in rounds. In each round every hart runs, in an order of chance, until its own time
- * is the round's end; a round lasts between one and some thousands of nanoseconds, short ones as
+ * is the round's end; a round lasts between one and two thousand nanoseconds, short ones as
  * often as long ones, so that every distance between two harts' instructions happens. Turns end at
  * exact instructions of the guest's, so tracing does not change who meets whom.
  *
@@ -12,7 +12,7 @@ import type { Hart } from "../hart/hart.ts";
 import { randomWords } from "./random.ts";
 
 /** log2 of the longest round, in nanoseconds. */
-const LONGEST = 13;
+const LONGEST = 11;
 
 /** Turns of several harts. */
 export interface Schedule {

@@ -34,8 +34,7 @@ export function symbolizerOf(
       if (found) return found.symbol;
       return named.find((each) => each.address === address);
     },
-    comm: (pid) =>
-      pid === machine.pid && traceOptions.values["record-cmd"] ? machine.comm : undefined,
+    comm: (pid) => traceOptions.values["record-cmd"] ? machine.commOf(pid) : undefined,
     object(address) {
       const { elf, bias, executable } = machine;
       const segment = elf.segments.find((each) =>
@@ -48,7 +47,7 @@ export function symbolizerOf(
         ? undefined
         : { path: executable, offset: address - start + offset };
     },
-    tgid: (pid) => pid === machine.pid ? machine.pid : undefined,
+    tgid: (pid) => machine.commOf(pid) === undefined ? undefined : pid,
   };
 }
 

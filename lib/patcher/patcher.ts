@@ -24,8 +24,11 @@ export interface PatchText {
   read(address: bigint, length: number): Uint8Array;
   /** One store of 2, 4 or 8 bytes, whatever the page's permissions. */
   write(address: bigint, bytes: Uint8Array): void;
-  /** Moves every hart out of places where text may not change under it. */
-  park(inside: (pc: number) => boolean): void;
+  /**
+   * Moves every hart out of places where text may not change under it; gives in how many
+   * instructions.
+   */
+  park(inside: (pc: number) => boolean): number;
   /** `fence.i` on the hart that patches. */
   localFenceI(): void;
   /** `fence.i` on every hart. */
@@ -46,6 +49,8 @@ export interface SiteChange {
 export interface PatchStatistics {
   /** Times that harts were parked. */
   parks: number;
+  /** Instructions that harts had to execute to get out of the way. */
+  steps: number;
   /** Stores to text and literals. */
   writes: number;
   /** `fence.i` on the patching hart. */
@@ -92,7 +97,13 @@ export class Patcher {
   /** How sites look. */
   readonly scheme: SiteScheme;
   /** What it has cost. */
-  readonly statistics: PatchStatistics = { parks: 0, writes: 0, localFences: 0, remoteFences: 0 };
+  readonly statistics: PatchStatistics = {
+    parks: 0,
+    steps: 0,
+    writes: 0,
+    localFences: 0,
+    remoteFences: 0,
+  };
   readonly #text: PatchText;
   /** Halfword addresses inside sites and patchable pairs, where no hart may be. */
   readonly #inside = new Set<number>();
@@ -218,7 +229,7 @@ export class Patcher {
 
   #stopped(body: () => void): void {
     if (this.scheme.parks) {
-      this.#text.park((pc) => this.insideSite(pc));
+      this.statistics.steps += this.#text.park((pc) => this.insideSite(pc));
       this.statistics.parks++;
     }
     body();

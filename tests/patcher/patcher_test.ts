@@ -44,6 +44,7 @@ function createText() {
           [],
         );
         journal.push(`park ${places.join(" ")}`);
+        return 0;
       },
       localFenceI: () => void journal.push("local"),
       remoteFenceI: () => void journal.push("remote"),
