@@ -89,7 +89,8 @@ export async function run(context: CommandContext): Promise<number> {
     });
     stdout.guestEnded();
     const statistics = args.switches.has("stats") ? collectStatistics(ftrace) : undefined;
-    const prints = tracefs ? tracefs.state.prints : tracers.current.prints;
+    const own = tracers.all.find(({ tracer }) => tracer.prints !== undefined);
+    const prints = tracefs ? tracefs.state.prints : tracers.current.prints ?? own?.tracer.prints;
     if (prints !== undefined) {
       writeTrace(sink, ftrace, prints);
     }

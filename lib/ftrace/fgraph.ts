@@ -27,6 +27,7 @@ import {
   type StackWords,
   type Unwinding,
 } from "./shadow_stack.ts";
+import type { TracedEntry } from "./stack_trace.ts";
 
 /** Most users at a time (`FGRAPH_ARRAY_SIZE`). */
 export const FGRAPH_ARRAY_SIZE = 16;
@@ -130,6 +131,8 @@ export class Fgraph {
   /** Harts that are not to be traced (`tracing_graph_pause`): how many want so. */
   readonly #paused: number[] = [];
   #unwinding: Unwinding | undefined;
+  /** The call whose exit handlers run now, as it was at its entry: for a walk of the stack. */
+  leaving: TracedEntry | undefined;
   /** What all users together trace; {@linkcode Fgraph.unite} keeps it. */
   readonly hash: FtraceHash = createHash();
 
@@ -382,6 +385,7 @@ export class Fgraph {
       returnTime: hart.now(),
       overrun: this.#room.overrun(hart.id),
     };
+    if (!how.unwound) this.leaving = { ip: frame.ip, parentIp: entry.parentIp, sp: frame.sp };
     // The kernel runs return handlers in the reverse order of entry handlers.
     for (let index = FGRAPH_ARRAY_SIZE - 1; index >= 0; index--) {
       const user = this.#users[index];
@@ -390,6 +394,7 @@ export class Fgraph {
       exit.retrieveData = () => frame.reserved?.[index] ?? null;
       this.#host.guard(user.gops, frame.site, () => user.gops.retFunc!(exit, fregs));
     }
+    this.leaving = undefined;
     this.#room.release(hart.id, frame.words);
   }
 

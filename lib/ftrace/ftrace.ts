@@ -263,7 +263,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
         : machine.symbols.named(place)[0];
       return found && { start: found.address, end: found.address + (found.size || 1n) };
     },
-    currentCall: () => core.current,
+    currentCall: () => core.current ?? fgraph.leaving,
     callers: (hart, call) =>
       callersOf(hart, call, {
         unwinder: machine.unwinder,

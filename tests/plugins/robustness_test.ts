@@ -111,7 +111,7 @@ Deno.test("built-in tracers run beside each other, each with settings of its own
   const { code, stdout } = await hartrace(args);
   assertEquals(code, 0);
   assertStringIncludes(stdout, `number("0x1000") = 4096\n`);
-  assertStringIncludes(stdout, "watch: 1 of 4 calls had ret < 0\n");
+  assertStringIncludes(stdout, "watch: 1 of 4 calls are in the trace: ret < 0\n");
   assertStringIncludes(stdout, "copy: a1 of 4 calls, average 6\n");
   assertMatch(stdout, /^ {2}parse +4 {4}2\.685 us/m);
 });

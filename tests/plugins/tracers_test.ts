@@ -153,10 +153,10 @@ for (const trampoline of ["guest", "fast"]) {
 
 for (
   const when of [
-    "a1 > 5 && caller == parse",
-    "ret < 0 || (ret > 1000 && caller ~ mai*)",
+    'a1 > 5 && caller == "parse"',
+    'ret < 0 || (ret > 1000 && caller ~ "mai*")',
     "duration >= 0x400",
-    "a1 & 4 && caller == parse",
+    'a1 & 4 && !(func ~ "c*")',
   ]
 ) {
   Deno.test(`watch prints calls for which ${when}`, async (t) => {
@@ -164,11 +164,23 @@ for (
   });
 }
 
-Deno.test("watch stops printing after watch.times, and counts on", async () => {
-  const set = ["--set", "watch.when=ret >= 0", "--set", "watch.times=2"];
-  const text = await output(["-p", "watch", ...set, SETTINGS]);
-  assertEquals(text.match(/^\d+\.\d{6}: /gm)?.length, 2);
-  assertMatch(text, /^watch: \d\d of \d\d calls had ret >= 0, 2 shown$/m);
+Deno.test("watch fires a trigger of the kernel's at each call it finds", async (t) => {
+  const set = ["--set", "watch.when=ret < 0", "--set", "watch.trigger=stacktrace"];
+  const hist = ["--set", "watch.when=ret > 3", "--set", "watch.trigger=hist:keys=func"];
+  const texts = [
+    await output(["-p", "watch", ...set, SETTINGS]),
+    await output(["-p", "watch", "-l", "[cn]*", ...hist, SETTINGS]),
+  ];
+  await assertSnapshot(t, texts.join("\n"));
+});
+
+Deno.test("watch stands in the outline when function_graph runs, and prints its own without a tracer", async (t) => {
+  const set = ["--plugin", "watch", "--set", "watch.when=ret < 0"];
+  const texts = [
+    await output(["-p", "function_graph", "-g", "parse", ...set, SETTINGS]),
+    await output([...set, SETTINGS]),
+  ];
+  await assertSnapshot(t, texts.join("\n"));
 });
 
 /** Settings that are wrong, and what the answer must name. */
@@ -192,13 +204,18 @@ const WRONG: readonly (readonly [tracer: string, settings: readonly string[], an
   ["fail", ["at=parse", "probability=2"], /fail.probability to 2: it is from 0 to 1/],
   ["fail", ["at=parse", "caller=nobody"], /from nobody: the program has no such function/],
   ["fail", ["at=*z*z*"], /EINVAL/],
-  ["watch", ["when="], /there is no nothing|compares nothing/],
-  ["watch", ["when=a9 > 1"], /there is no a9; there are a0 to a7, ret, duration and caller/],
-  ["watch", ["when=a0 >"], /a0 is compared with a number/],
-  ["watch", ["when=a0 + 3"], /"\+" behind a0 compares nothing/],
-  ["watch", ["when=(a0 > 3"], /"\)" is missing/],
-  ["watch", ["when=a0 > 3 a1"], /a1 is left over/],
-  ["watch", ["when=caller > main"], /caller takes ==, != and ~/],
+  ["watch", ["when="], /No filter found/],
+  [
+    "watch",
+    ["when=a9 > 1"],
+    /Field not found at character 4; use one of func, caller, caller_ip, a0/,
+  ],
+  ["watch", ["when=a0 >"], /Invalid value/],
+  ["watch", ["when=a0 + 3"], /Invalid operator at character 5/],
+  ["watch", ["when=(a0 > 3"], /Too many '\('/],
+  ["watch", ["when=a0 > 3 a1"], /Too many terms/],
+  ["watch", ["when=caller > main"], /did you forget quotes/],
+  ["watch", ["trigger=explode"], /EINVAL/],
 ];
 for (const [tracer, settings, answer] of WRONG) {
   Deno.test(`${tracer} refuses ${settings.join(" ") || "to run without settings"}`, async () => {
