@@ -32,7 +32,7 @@ export interface GraphTraceSettings {
   /** Options and threshold; without one, all are at their defaults. */
   readonly array?: Pick<TraceArray, "traceOptions" | "tracingThresh">;
   /** Filters and triggers of the graph's events; without them every event is recorded. */
-  readonly events?: Pick<TraceEvents, "enterGraph" | "leaveGraph">;
+  readonly events?: Pick<TraceEvents, "graphIsPlain" | "enterGraph" | "leaveGraph">;
   /** Parameters of functions, for `funcgraph-args`. */
   readonly prototypes?: FunctionArguments;
   /** Whether names of enum values are printed. */
@@ -96,9 +96,14 @@ export function createGraphTrace(
       if (trace.maxDepth > 0 && depth >= trace.maxDepth) return false;
       if (settings.keepsTimes && entry.returns && !entry.reserveData(TIMES_SIZE)) return false;
       // With a threshold an entry says nothing yet: its end will, if it took long enough.
-      const write = () => array?.tracingThresh ? undefined : writeEntry(entry, depth, fregs);
-      if (!events) write();
-      else if (!events.enterGraph(entry, depth, fregs, write)) return false;
+      const written = !array?.tracingThresh;
+      if (!events || events.graphIsPlain) {
+        if (written) writeEntry(entry, depth, fregs);
+      } else if (
+        !events.enterGraph(entry, depth, fregs, () => {
+          if (written) writeEntry(entry, depth, fregs);
+        })
+      ) return false;
       if (entry.returns) open.recorded++;
       entry.data = { depth, slept: slept() } satisfies RecordedCall;
       return true;
@@ -117,8 +122,8 @@ export function createGraphTrace(
       if (threshold > 0n && returnTime - exit.callTime < threshold) return;
       const event = { ...exit, depth: call.depth, returnTime };
       const write = () => buffer.writeGraphExit(exit.cpu, event, exit.pid, exit.returnTime);
-      if (events) events.leaveGraph(event, call.depth, write);
-      else write();
+      if (!events || events.graphIsPlain) write();
+      else events.leaveGraph(event, call.depth, write);
     },
   };
   return trace;

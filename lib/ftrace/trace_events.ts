@@ -145,6 +145,8 @@ export interface TraceEvents {
   readonly errorLog: ErrorLog;
   /** A function is entered under the function tracer, which records it by `write`. */
   enterFunction(call: TracedCall, write: () => void): void;
+  /** Whether the graph's events are recorded and nothing else, so that nobody need be asked. */
+  readonly graphIsPlain: boolean;
   /** The same under the graph tracer; gives whether the call passed the filter. */
   enterGraph(entry: GraphEntry, depth: number, fregs: FtraceRegs, write: () => void): boolean;
   /** A function returns under the graph tracer. */
@@ -198,9 +200,11 @@ export function createTraceEvents(host: TraceEventsHost): TraceEvents {
     writeTrigger: triggers.write,
     triggerNames: triggers.names,
     changed(file) {
-      if (file === builtIn.get("function")) host.functionIsPlain(file.isPlain);
+      if (file === functionFile) host.functionIsPlain(file.isPlain);
+      else if (file.isBuiltIn) graphIsPlain = entryFile.isPlain && exitFile.isPlain;
     },
   };
+  let graphIsPlain = true;
   const builtIn = new Map<string, TraceEventFile>();
   for (const event of builtInEvents(host.hasEventArgs)) {
     const fields = [...event.fields, ...event.extra];
@@ -236,11 +240,10 @@ export function createTraceEvents(host: TraceEventsHost): TraceEvents {
       const values = withArguments({ ip, parent_ip: parentIp }, fregs);
       functionFile.occur({ hart, call, values }, write);
     },
+    get graphIsPlain() {
+      return graphIsPlain;
+    },
     enterGraph(entry, depth, fregs, write) {
-      if (entryFile.isPlain) {
-        write();
-        return true;
-      }
       const values = withArguments({ func: entry.func, depth: depthOf(depth) }, fregs);
       let passed = false;
       entryFile.occur({ hart: harts[entry.cpu]!, values, call: host.currentCall() }, () => {
@@ -250,7 +253,6 @@ export function createTraceEvents(host: TraceEventsHost): TraceEvents {
       return passed;
     },
     leaveGraph(exit, depth, write) {
-      if (exitFile.isPlain) return write();
       const { func, overrun, callTime: calltime, returnTime: rettime, returnValue: retval } = exit;
       const values = { func, depth, overrun, calltime, rettime, retval };
       exitFile.occur({ hart: harts[exit.cpu]!, values }, write);

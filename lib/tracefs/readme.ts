@@ -31,6 +31,7 @@ export const README =
   trace_marker                 write text into the trace
   events/SYS/EVENT/            enable, filter, trigger, format of an event
   kprobe_events                p:NAME func+offset ARGS, r:NAME func: probes of one's own
+  dynamic_events               the same, and f:NAME func[%return] ARGS: fprobes
   error_log                    what was wrong with the last commands
   /proc/sys/kernel/ftrace_enabled, stack_tracer_enabled
 
