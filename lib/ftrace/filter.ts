@@ -241,3 +241,20 @@ function editDistance(a: string, b: string, limit: number): number {
   }
   return row[b.length]!;
 }
+
+/** A module has come: what waited for its functions gets them (`process_cached_mods`). */
+export function resolveWaiting(
+  hash: FtraceHash,
+  module: string,
+  records: readonly DynFtrace[],
+): void {
+  for (const which of ["filter", "notrace"] as const) {
+    const still: string[] = [];
+    for (const text of hash.waiting[which]) {
+      const pattern = parsePattern(text);
+      if (!pattern.inModule(module)) still.push(text);
+      else for (const { index } of matchRecords(pattern, records)) hash[which].add(index);
+    }
+    hash.waiting[which].splice(0, Infinity, ...still);
+  }
+}

@@ -533,6 +533,10 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
       records,
       register: core.register,
       update: core.update,
+      addModule(module, sites) {
+        core.addModule(module, sites);
+        updateGraph();
+      },
       opsOf: core.opsOf,
     }),
     core,

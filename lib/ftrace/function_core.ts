@@ -14,6 +14,7 @@
  */
 import type { Hart } from "../hart/hart.ts";
 import type { Machine } from "../machine/machine.ts";
+import type { SiteSource } from "../machine/sites.ts";
 import {
   type DynFtrace,
   FTRACE_FL_CALL_OPS,
@@ -35,7 +36,7 @@ import type { Poison } from "../trampoline/poison.ts";
 import { createCallPaths, type TracedCall } from "./call_paths.ts";
 import { refusePromise } from "./callbacks.ts";
 import type { Era } from "./era.ts";
-import { createHash, type FtraceHash, hashAllows, updateSet } from "./filter.ts";
+import { createHash, type FtraceHash, hashAllows, resolveWaiting, updateSet } from "./filter.ts";
 import type { HashHalf } from "./filter_files.ts";
 import { ftraceBugReport } from "./ftrace_bug.ts";
 import { FtraceError } from "./ftrace_error.ts";
@@ -64,7 +65,7 @@ import {
   wantsRegs,
 } from "./ops_rules.ts";
 import { createPidFilter, hasPidFilter, pidAllows, type PidFilter } from "./pid_filter.ts";
-import { createRecords } from "./records.ts";
+import { createModuleRecords, createRecords, type RecordOptions } from "./records.ts";
 import type { RecordingState } from "./recording_thunk.ts";
 import type { Recursion } from "./recursion.ts";
 import type { RingBuffer } from "./ring_buffer.ts";
@@ -159,6 +160,11 @@ export interface FunctionCore {
   ): void;
   /** Replaces half of a hash, and makes sites follow. @throws {FtraceError} EBUSY, EINVAL: nothing has changed. */
   commitHash(hash: FtraceHash, which: "filter" | "notrace", next: HashHalf): void;
+  /**
+   * Takes in the functions of a module (an object that was loaded later): they are in every list
+   * from now on, and filters that waited for them have them.
+   */
+  addModule(module: string, sites: readonly SiteSource[]): void;
   /** Makes the sites follow the hashes. */
   update(): void;
 }
@@ -172,11 +178,12 @@ export function createFunctionCore(
   const { memory } = machine;
   const area = createTracingArea(machine, era.name, era.opsLiteral, options.poison);
   const { symbols, frame } = area.trampolines;
-  const records = createRecords(machine, era, {
+  const recordOptions: RecordOptions = {
     strict: options.strict,
     virtual: options.virtual,
     caller: symbols.ftrace_caller,
-  });
+  };
+  const records = createRecords(machine, era, recordOptions);
   const byIp = new Map<number, DynFtrace>(records.map((record) => [Number(record.ip), record]));
   const globalHash = createHash();
   const pids = createPidFilter();
@@ -576,6 +583,21 @@ export function createFunctionCore(
       commitHash(hash, "filter", { records: next, waiting: reset ? [] : hash.waiting.filter });
     },
     commitHash,
+    addModule(module, sites) {
+      refuseIfDisabled();
+      for (const record of createModuleRecords(module, sites, records.length, era, recordOptions)) {
+        records.push(record);
+        byIp.set(Number(record.ip), record);
+        patcher.addSite(record);
+        patcher.ftraceInitNop(record, nopTarget);
+      }
+      machine.fenceI();
+      const added = records.slice(records.length - sites.length);
+      for (const hash of new Set([globalHash, ...registered.map((each) => each.hash)])) {
+        resolveWaiting(hash, module, added);
+      }
+      update();
+    },
     update,
   };
 }

@@ -12,7 +12,10 @@
  *
  * @module
  */
-import { type LinkedSymbol, linkObject } from "../machine/link_object.ts";
+import type { ElfSymbol } from "../machine/elf.ts";
+import { type LinkedObject, linkObject } from "../machine/link_object.ts";
+import { siteAt, type SiteSource } from "../machine/sites.ts";
+import { SymbolTable } from "../machine/symbols.ts";
 import type { Machine } from "../machine/machine.ts";
 import { parseObject } from "../machine/object_file.ts";
 import { EXECUTE, READ, WRITE } from "../memory/memory.ts";
@@ -101,6 +104,8 @@ export interface LivepatchContext {
   readonly register: (ops: FtraceOps) => FtraceRegistration;
   /** Makes sites follow the ops' hash. */
   readonly update: () => void;
+  /** Takes in the call sites of a patch. */
+  readonly addModule: (module: string, sites: readonly SiteSource[]) => void;
   /** The ops that trace a record now. */
   readonly opsOf: (record: DynFtrace) => readonly FtraceOps[];
 }
@@ -183,7 +188,7 @@ export function createLivepatch(context: LivepatchContext): Livepatch {
     return record;
   };
 
-  const link = (patch: KlpPatch): readonly LinkedSymbol[] => {
+  const link = (patch: KlpPatch): LinkedObject => {
     const { memory, tracing } = machine;
     const permissions = { code: READ | EXECUTE, constants: READ, data: READ | WRITE };
     const linked = linkObject(parseObject(patch.object), {
@@ -203,8 +208,16 @@ export function createLivepatch(context: LivepatchContext): Livepatch {
     });
     for (const { address, bytes } of linked.regions) memory.poke(Number(address), bytes);
     machine.fenceI();
-    return linked.symbols;
+    return linked;
   };
+  /** Call sites that were compiled into a patch: its functions can be traced, as a module's. */
+  const sitesOf = ({ sites, regions }: LinkedObject, symbols: SymbolTable) =>
+    sites.flatMap((address) => {
+      const code = regions.find((region) =>
+        region.address <= address && address < region.address + BigInt(region.bytes.length)
+      );
+      return code ? [siteAt({ address: code.address, data: code.bytes }, symbols, address)] : [];
+    });
 
   return {
     get patches() {
@@ -262,7 +275,8 @@ export function createLivepatch(context: LivepatchContext): Livepatch {
         }
         wanted.set(record, newName);
       }
-      const symbols = link(patch);
+      const linked = link(patch);
+      const { symbols } = linked;
       const replacements = [...wanted].map(([record, newName]) => ({
         name: record.name,
         oldAddress: record.entry,
@@ -282,15 +296,16 @@ export function createLivepatch(context: LivepatchContext): Livepatch {
       };
       const targets = new Map(replacements.map(({ index, newAddress }) => [index, newAddress]));
       commit([...patch.replace ? [] : enabled, { state, targets }]);
-      machine.symbols.add(
-        symbols.filter(({ isFunction }) => isFunction).map((symbol) => ({
-          name: `${symbol.name} [${name}]`,
-          address: symbol.address,
-          size: symbol.size,
+      const functions = symbols.filter(({ isFunction }) => isFunction)
+        .map(({ name, address, size, isGlobal }): ElfSymbol => ({
+          name,
+          address,
+          size,
           type: "func",
-          binding: symbol.isGlobal ? "global" : "local",
-        })),
-      );
+          binding: isGlobal ? "global" : "local",
+        }));
+      machine.symbols.add(functions.map((each) => ({ ...each, name: `${each.name} [${name}]` })));
+      context.addModule(name, sitesOf(linked, new SymbolTable(functions)));
       return state;
     },
   };

@@ -10,6 +10,7 @@
  * @module
  */
 import type { Machine } from "../machine/machine.ts";
+import type { SiteSource } from "../machine/sites.ts";
 import { createRecord, type DynFtrace } from "../patcher/dyn_ftrace.ts";
 import type { Era } from "./era.ts";
 
@@ -33,16 +34,8 @@ export function createRecords(machine: Machine, era: Era, options: RecordOptions
   const drafts: Omit<DynFtrace, "index" | "flags">[] = [];
   const entries = new Set<bigint>();
   machine.sites.forEach((site, number) => {
-    const { entry, before, after, symbol } = site;
-    const name = symbol?.name ?? `__ftrace_invalid_address___${number}`;
-    const unusable = symbol ? era.scheme.needs(site, options.caller) : "no-symbol";
-    const kind = unusable === undefined
-      ? "patched"
-      : !symbol || options.strict
-      ? "disabled"
-      : "virtual";
-    entries.add(entry);
-    drafts.push({ ip: era.scheme.ip(entry), entry, before, after, name, kind, reason: unusable });
+    entries.add(site.entry);
+    drafts.push(draftOf(site, number, era, options));
   });
   if (options.virtual) {
     for (const { name, address: entry } of machine.symbols.functions) {
@@ -61,6 +54,36 @@ export function createRecords(machine: Machine, era: Era, options: RecordOptions
   }
   drafts.sort((a, b) => a.entry < b.entry ? -1 : 1);
   return drafts.map((draft, index) => createRecord({ ...draft, index }));
+}
+
+/** Makes the records of a module, behind the `count` that there are. */
+export function createModuleRecords(
+  module: string,
+  sites: readonly SiteSource[],
+  count: number,
+  era: Era,
+  options: RecordOptions,
+): DynFtrace[] {
+  return sites.map((site, k) =>
+    createRecord({ ...draftOf(site, count + k, era, options), module, index: count + k })
+  );
+}
+
+function draftOf(
+  site: SiteSource,
+  number: number,
+  era: Era,
+  options: RecordOptions,
+): Omit<DynFtrace, "index" | "flags"> {
+  const { entry, before, after, symbol } = site;
+  const name = symbol?.name ?? `__ftrace_invalid_address___${number}`;
+  const reason = symbol ? era.scheme.needs(site, options.caller) : "no-symbol";
+  const kind = reason === undefined
+    ? "patched"
+    : !symbol || options.strict
+    ? "disabled"
+    : "virtual";
+  return { ip: era.scheme.ip(entry), entry, before, after, name, kind, reason };
 }
 
 /** Why the return of a record's function cannot be caught, or undefined if it can. */

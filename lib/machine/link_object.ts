@@ -43,6 +43,8 @@ export interface LinkedObject {
   readonly regions: readonly LinkedRegion[];
   /** The symbols that it defines. */
   readonly symbols: readonly LinkedSymbol[];
+  /** Where its call sites begin, as `__patchable_function_entries` lists them. */
+  readonly sites: readonly bigint[];
 }
 
 /** What {@linkcode linkObject} needs. */
@@ -212,8 +214,12 @@ export function linkObject(object: ObjectFile, options: LinkOptions): LinkedObje
   const isLow = ({ type }: Relocation) => type === R.PCREL_LO12_I || type === R.PCREL_LO12_S;
   for (const relocation of object.relocations) if (!isLow(relocation)) apply(relocation);
   for (const relocation of object.relocations) if (isLow(relocation)) apply(relocation);
+  const listed = [...placed.values()].filter(({ name }) => name === "__patchable_function_entries");
   return {
     regions,
+    sites: listed.flatMap(({ view, size }) =>
+      Array.from({ length: Math.floor(size / 8) }, (_, k) => view.getBigUint64(k * 8, true))
+    ),
     symbols: object.symbols.flatMap((symbol) => {
       const address = definedAt(symbol);
       if (address === undefined || symbol.name === "") return [];

@@ -44,7 +44,7 @@ export function readSites(elf: Elf, symbols: SymbolTable, bias = 0n): readonly S
     while (k < segments.length && endOf(segments[k]!) <= address) k++;
     const segment = segments[k];
     if (!segment || segment.address > address) return [];
-    return [shapeOf(segment, symbols, address, bias)];
+    return [siteAt(segment, symbols, address, bias)];
   });
 }
 
@@ -84,11 +84,12 @@ function endOf({ address, data }: Segment): bigint {
   return address + BigInt(data.length);
 }
 
-function shapeOf(
-  segment: Segment,
+/** The site whose first nop lies at `address` in some code; code and `symbols` may differ by `bias`. */
+export function siteAt(
+  segment: Pick<Segment, "address" | "data">,
   symbols: SymbolTable,
   address: bigint,
-  bias: bigint,
+  bias = 0n,
 ): SiteSource {
   const { data } = segment;
   const view = new DataView(data.buffer, data.byteOffset, data.length);

@@ -116,7 +116,12 @@ export class Patcher {
   constructor(text: PatchText, scheme: SiteScheme, records: readonly DynFtrace[]) {
     this.#text = text;
     this.scheme = scheme;
-    for (const { kind, entry } of records) if (kind === "patched") this.#guard(entry);
+    for (const record of records) this.addSite(record);
+  }
+
+  /** Says that there is one more site, of code that was loaded later. */
+  addSite({ kind, entry }: DynFtrace): void {
+    if (kind === "patched") this.#guard(entry);
   }
 
   /** A hart at the first byte of a pair is outside: it has not begun. */

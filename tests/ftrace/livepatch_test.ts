@@ -221,3 +221,34 @@ Deno.test("enablePatch() is refused with --strict in every era, as no RISC-V ker
     assertEquals([answer.code, answer.reason], [error.code, error.reason]);
   }
 });
+
+Deno.test("a patch with call sites is a module: traced, listed, and what waits for it is resolved", async () => {
+  for (const era of ERAS) {
+    for (const trampoline of PATHS) {
+      const guest = await traced("sample_p84", { era, trampoline });
+      const { ftrace } = guest;
+      const { set_ftrace_filter } = ftrace.filterFiles.files;
+      set_ftrace_filter.write("*off*:mod:shop_* bill nothing:mod:other");
+      ftrace.registerFtraceFunction({ func: ftrace.functionTraceCall, hash: ftrace.globalHash });
+      ftrace.livepatch.enablePatch(patch("shop_first_pic"));
+      assertMatch(
+        set_ftrace_filter.read(),
+        /^bill\n(\w*off\w* \[shop_first_pic\]\n)+nothing:mod:other\n$/,
+      );
+      const { available_filter_functions, enabled_functions } = ftrace.functionLists;
+      assertMatch(available_filter_functions(), /^\w+ \[shop_first_pic\]$/m);
+      assertMatch(enabled_functions(), /^\w*off\w* \[shop_first_pic\] \(1\) /m);
+      assertEquals(await totals(guest), FIRST, `${era} ${trampoline}`);
+      const names = new Set(
+        [...ftrace.events()].flatMap((event) =>
+          event.type === "function" ? [ftrace.symbol(event.ip)] : []
+        ),
+      );
+      assertEquals(names, new Set(["bill", "tenth_off [shop_first_pic]"]));
+      set_ftrace_filter.write(":mod:shop_first_pic");
+      assert(!set_ftrace_filter.read().includes("bill"));
+      set_ftrace_filter.write("*:mod:!shop_first_pic");
+      assert(!set_ftrace_filter.read().includes("shop_first_pic"));
+    }
+  }
+});
