@@ -46,6 +46,8 @@ const args: Tracer = {
       );
     }
     const harts = ftrace.machine.harts.map((): Outline => ({ open: [], pending: undefined }));
+    const indent = (cpu: number) =>
+      (harts.length > 1 ? `${cpu}) ` : "") + "  ".repeat(harts[cpu]!.open.length);
     const flush = (outline: Outline) => {
       if (outline.pending) ftrace.print(`${outline.pending.line} {`);
       outline.pending = undefined;
@@ -58,8 +60,9 @@ const args: Tracer = {
         const prototype = prototypes.get(ftrace.records[entry.site]!.name)!;
         const call = { prototype };
         flush(outline);
-        const indent = "  ".repeat(outline.open.length);
-        const line = `${indent}${prototype.name}(${argumentsText(prototype, fregs, ftrace)})`;
+        const line = `${indent(entry.cpu)}${prototype.name}(${
+          argumentsText(prototype, fregs, ftrace)
+        })`;
         if (!entry.returns) return void ftrace.print(line);
         outline.pending = { call, line };
         outline.open.push(call);
@@ -71,7 +74,7 @@ const args: Tracer = {
         const { prototype } = data as { readonly prototype: Prototype };
         outline.open.length = outline.open.lastIndexOf(data as object);
         const isLeaf = outline.pending?.call === data;
-        const head = isLeaf ? outline.pending!.line : `${"  ".repeat(outline.open.length)}}`;
+        const head = isLeaf ? outline.pending!.line : `${indent(cpu)}}`;
         outline.pending = undefined;
         const value = fregs ? returnText(prototype, fregs, ftrace) : "never returned";
         const name = isLeaf ? "" : ` /* ${prototype.name} */`;
