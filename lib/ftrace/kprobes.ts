@@ -36,7 +36,7 @@ import { type Kprobe, type KprobeCheck, probeAddress, type ProbePlace } from "./
 
 /** Kprobes of one machine. */
 export interface Kprobes {
-  /** Places a probe (`register_kprobe`). @throws {FtraceError} See {@linkcode Kprobes.check}; ENOENT, EINVAL if registered. */
+  /** Places a probe (`register_kprobe`). @throws {FtraceError} See {@linkcode Kprobes.check}; ENOENT, EINVAL if registered, ENOMEM when slots run out. */
   register(kp: Kprobe): Disposable;
   /** Takes it away (`unregister_kprobe`). @throws {FtraceError} EINVAL if it is not registered. */
   unregister(kp: Kprobe): void;
@@ -133,9 +133,22 @@ export function createKprobes({ machine, core, check, report }: KprobesContext):
     return `${found.symbol.name}+0x${found.offset.toString(16)}`;
   };
 
+  const slotPage = (point: ProbePoint): number => {
+    try {
+      return machine.tracing.allocate(PAGE, READ | EXECUTE);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new FtraceError(
+        "ENOMEM",
+        "too-many",
+        `Cannot place a kprobe at ${nameOf(point)}: there is no slot left to step it in`,
+        "fewer probes at a time",
+      );
+    }
+  };
   const takeSlot = (point: ProbePoint): number => {
     if (freeSlots.length === 0) {
-      const page = machine.tracing.allocate(PAGE, READ | EXECUTE);
+      const page = slotPage(point);
       for (let at = PAGE - SLOT_SIZE; at >= 0; at -= SLOT_SIZE) freeSlots.push(page + at);
     }
     const slot = freeSlots.pop()!;

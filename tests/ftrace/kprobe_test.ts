@@ -13,6 +13,7 @@ import {
 } from "../../lib/patcher/dyn_ftrace.ts";
 import { NOP4 } from "../../lib/patcher/scheme.ts";
 import { readCaptureText } from "../output/captures.ts";
+import { makeFirmware, tracedFirmware } from "./made_guest.ts";
 import { eventLines, traced, type TracedGuest } from "./guest.ts";
 
 const ERAS = ["regs", "args", "preset", "call-ops"] as const;
@@ -691,4 +692,105 @@ Deno.test("a breakpoint is one store, with every hart stopped and one fence.i on
       localFences: before.localFences + 2,
     }, era);
   }
+});
+
+Deno.test("every pc-relative form is simulated, and atomics are stepped without losing a reservation", async () => {
+  const body = [
+    "auipc a0, 0x12345", // each value that depends on pc goes into a checksum
+    "jal t0, 1f",
+    "1: xor a0, a0, t0",
+    "la t1, 2f",
+    "jalr t2, 0(t1)",
+    "2: xor a0, a0, t2",
+    "beq zero, zero, 3f",
+    "li a0, 0",
+    "3: bne zero, zero, 3b",
+    "li a3, -1",
+    "blt a3, zero, 4f",
+    "li a0, 0",
+    "4: bgeu zero, a3, 4b",
+    ".option rvc",
+    "c.li a4, 0",
+    "c.beqz a4, 5f",
+    "c.li a0, 0",
+    "5: c.bnez a4, 5b",
+    "c.j 6f",
+    "c.li a0, 0",
+    "6: la t1, 7f",
+    "mv t3, ra",
+    "c.jalr t1",
+    "7: xor a0, a0, ra",
+    "mv ra, t3",
+    `li a1, ${0x80002000}`,
+    "8: lr.w a2, (a1)",
+    "addi a2, a2, 1",
+    "sc.w a5, a2, (a1)",
+    "bnez a5, 8b",
+    "amoadd.d a6, a0, (a1)",
+    "fcvt.d.l fa0, a0",
+    "fadd.d fa0, fa0, fa0",
+    "fcvt.l.d a7, fa0",
+    "xor a0, a0, a7",
+    "la t1, 9f",
+    "c.jr t1",
+    "9: ret",
+  ].join("\n");
+  const program = makeFirmware(
+    [{ name: "forms", body }],
+    "call f0\nmv s1, a0\ncall f0\nxor s1, s1, a0",
+  );
+  const results: string[] = [];
+  for (const engine of ENGINES) {
+    for (const probed of [false, true]) {
+      const { machine, ftrace } = tracedFirmware(program, { era: "call-ops" }, { engine });
+      const simulated = new Set<string>();
+      const probes: Kprobe[] = [];
+      const { symbol } = machine.symbols.at(ftrace.lookup("forms")!)!;
+      for (let at = symbol.address; probed && at < symbol.address + symbol.size; at += 2n) {
+        try {
+          const { bits, simulated: isSimulated, length } = ftrace.kprobes.check(at);
+          const { definition } = RV64.decode(bits);
+          if (isSimulated) simulated.add(`${definition.name}${length === 2 ? " short" : ""}`);
+          const kp: Kprobe = { at };
+          ftrace.registerKprobe(kp);
+          probes.push(kp);
+        } catch (error) {
+          if (!(error instanceof FtraceError)) throw error;
+        }
+      }
+      assertEquals(await machine.run(), { kind: "exit", code: 0 });
+      const [hart] = machine.harts;
+      results.push(`${hart!.x[9]} ${hart!.f[10]} ${hart!.instret} ${word(machine, 0x80002000n)}`);
+      if (!probed) continue;
+      assertEquals([...simulated].sort(), [
+        "auipc",
+        "beq",
+        "beq short",
+        "bgeu",
+        "blt",
+        "bne",
+        "bne short",
+        "jal",
+        "jal short",
+        "jalr",
+        "jalr short",
+      ]);
+      const skipped = probes.filter(({ nhit }) => nhit !== 2).length;
+      // What the taken branches jump over.
+      assertEquals(skipped, 4, engine);
+    }
+  }
+  assertEquals(new Set(results).size, 1, results.join("\n"));
+});
+
+Deno.test("registerKprobe() heeds the blacklist that a kernel brings", () => {
+  const text = ".balign 8\n__start_kprobe_blacklist: .dword f1\n__stop_kprobe_blacklist:\n" +
+    "__kprobes_text_start:\nhandler: nop\n__kprobes_text_end:\nother: nop\nret";
+  const functions = [{ name: "free" }, { name: "listed", body: "nop\nret" }];
+  const { ftrace } = tracedFirmware(makeFirmware(functions, "", text), { era: "call-ops" });
+  for (const at of ["listed", "listed+8", "handler"]) {
+    const error = assertThrows(() => ftrace.registerKprobe({ at }), FtraceError);
+    assertEquals([error.code, error.reason], ["EINVAL", "blacklisted"], at);
+  }
+  for (const at of ["free", "other"]) ftrace.registerKprobe({ at });
 });
