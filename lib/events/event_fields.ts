@@ -201,7 +201,7 @@ export function normalizeValue(field: EventField, value: EventValue | undefined)
   switch (field.kind) {
     case "integer":
     case "pointer":
-      if (typeof value === "boolean") return value ? 1 : 0;
+      if (typeof value === "boolean") return cut(value ? 1 : 0, field);
       if (typeof value !== "number" && typeof value !== "bigint") {
         throw refuse("a number or bigint");
       }
@@ -248,7 +248,12 @@ export function normalizeValues(fields: readonly EventField[], values: EventValu
   return normal;
 }
 
-/** The bytes of a record (`trace_event_raw_event_NAME`), common fields included. */
+/**
+ * The bytes of a record (`trace_event_raw_event_NAME`), common fields included.
+ *
+ * @throws {TypeError} If a value is missing or of another kind than its field.
+ * @throws {RangeError} If the record is larger than a dynamic field can point (64 KiB).
+ */
 export function encodeRecord(
   fields: readonly EventField[],
   head: RecordHead,
@@ -263,6 +268,9 @@ export function encodeRecord(
     end = at + contents[k]!.length;
     return at;
   });
+  if (end > 0xffff) {
+    throw new RangeError(`Cannot encode a record of ${end} bytes: 65535 are the most`);
+  }
   const bytes = new Uint8Array(end);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, head.type, true);

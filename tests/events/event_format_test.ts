@@ -122,6 +122,15 @@ Deno.test("encodeRecord() cuts values to the field's size, as C does", () => {
   assertEquals(decodeRecord(fields, bytes).values, { a: 1, b: -1, c: "abc" });
 });
 
+Deno.test("encodeRecord() takes booleans for numbers of any size, and refuses what no field can point at", () => {
+  const fields = layoutFields({ wide: "u64", narrow: "bool", text: "string" });
+  const head = { type: 1, flags: 0, preemptCount: 0, pid: 1 };
+  const bytes = encodeRecord(fields, head, { wide: true, narrow: false, text: "" });
+  assertEquals(decodeRecord(fields, bytes).values, { wide: 1n, narrow: 0, text: "" });
+  const long = { wide: 0, narrow: 0, text: "x".repeat(70_000) };
+  assertThrows(() => encodeRecord(fields, head, long), RangeError, "65535");
+});
+
 Deno.test("encodeRecord() refuses a value of another kind, and a missing one", () => {
   const fields = layoutFields({ a: "u32", s: "string", l: "u8[2]" });
   const head = { type: 1, flags: 0, preemptCount: 0, pid: 1 };
