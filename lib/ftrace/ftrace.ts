@@ -416,6 +416,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     enumNames,
     nameOf: (site) => records[site]!.name,
     slept: () => machine.slept(),
+    isTraced: () => core.isTraced(),
     events: traceEvents,
     // From 6.13 on the tracer keeps its times on the shadow stack.
     keepsTimes: kernelStack && isSince(era.release, [6, 13]),

@@ -165,6 +165,8 @@ export interface FunctionCore {
    * from now on, and filters that waited for them have them.
    */
   addModule(module: string, sites: readonly SiteSource[]): void;
+  /** Whether the running task passes the pid filter. */
+  isTraced(): boolean;
   /** Makes the sites follow the hashes. */
   update(): void;
 }
@@ -583,6 +585,7 @@ export function createFunctionCore(
       commitHash(hash, "filter", { records: next, waiting: reset ? [] : hash.waiting.filter });
     },
     commitHash,
+    isTraced,
     addModule(module, sites) {
       refuseIfDisabled();
       for (const record of createModuleRecords(module, sites, records.length, era, recordOptions)) {

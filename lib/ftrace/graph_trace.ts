@@ -41,6 +41,8 @@ export interface GraphTraceSettings {
   readonly nameOf?: (site: number) => string;
   /** Nanoseconds that the guest has slept so far, counted in durations unless `sleep-time` is off. */
   readonly slept?: () => bigint;
+  /** Whether the running task passes `set_ftrace_pid`; without it every task does. */
+  readonly isTraced?: () => boolean;
   /** Whether a call's times take room on the shadow stack; without any the call is not recorded. */
   readonly keepsTimes?: boolean;
 }
@@ -82,6 +84,7 @@ export function createGraphTrace(
     graphHash,
     maxDepth: 0,
     entryFunc(entry: GraphEntry, fregs: FtraceRegs): boolean {
+      if (settings.isTraced && !settings.isTraced()) return false;
       const open = of(entry.cpu);
       if (open.suppressed > 0 || graphHash.notrace.has(entry.site)) {
         if (!entry.returns) return false;

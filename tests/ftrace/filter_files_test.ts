@@ -192,10 +192,12 @@ Deno.test("a pid filter lets only its tasks through, and an ops without PID does
         flags: ftrace.flags.PID,
         hash: ftrace.globalHash,
       });
+      const { entryFunc, retFunc } = ftrace.graph;
+      ftrace.registerFtraceGraph({ entryFunc, retFunc });
       files.set_ftrace_pid.write(pid);
       files.set_ftrace_notrace_pid.write(notrace);
       await machine.run();
-      assertEquals([all, [...ftrace.events()].length], [2, expected], `${trampoline} ${pid}`);
+      assertEquals([all, [...ftrace.events()].length], [2, 3 * expected], `${trampoline} ${pid}`);
     }
   }
 });
