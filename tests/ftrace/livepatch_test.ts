@@ -222,7 +222,7 @@ Deno.test("enablePatch() is refused with --strict in every era, as no RISC-V ker
   }
 });
 
-Deno.test("a patch with call sites is a module: traced, listed, and what waits for it is resolved", async () => {
+Deno.test("func_mod_trace: a patch with call sites is a module: listed, traced, and what waits for it is resolved", async () => {
   for (const era of ERAS) {
     for (const trampoline of PATHS) {
       const guest = await traced("sample_p84", { era, trampoline });
