@@ -170,6 +170,13 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     help: "a trace option of the kernel, or noNAME: funcgraph-abstime, sym-offset, …",
   },
   {
+    name: "prototypes",
+    value: "FILE",
+    repeats: true,
+    group: "The trace",
+    help: "C prototypes of functions, for the options func-args and funcgraph-args",
+  },
+  {
     name: "clock",
     letter: "C",
     value: "CLOCK",

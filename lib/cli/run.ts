@@ -74,6 +74,7 @@ export async function run(context: CommandContext): Promise<number> {
     checkSites(ftrace, program, tracers, args);
     const idle = setTraceOptions(ftrace, args.lists["option"] ?? []);
     if (values["clock"] !== undefined) ftrace.traceClock = values["clock"] as TraceClockName;
+    for (const file of args.lists["prototypes"] ?? []) declarePrototypes(ftrace, file);
     ftrace.tracingThresh = numberOf(values, "tracing-thresh") ?? 0;
     applyFilters(ftrace, args);
     const patched = enableLivepatches(ftrace, args.lists["livepatch"] ?? []);
@@ -135,6 +136,18 @@ const HOW_TO_TRACE_YOUR_OWN = [
   "riscv64-linux-gnu-gcc -O2 -static -fpatchable-function-entry=8,4 -falign-functions=8 prog.c -o prog" +
   " && deno run -A trace.ts ./prog",
 ].join("\n");
+
+/** Declares the prototypes in a file. @throws {TypeError} If it cannot be read. */
+function declarePrototypes(ftrace: Ftrace, file: string): void {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(file);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new TypeError(`Cannot read the prototypes in ${file}: ${reason}`, { cause: error });
+  }
+  ftrace.declarePrototypes(text);
+}
 
 /** The control files with all of `--tracefs` written, and `-p` before it. */
 async function openTracefs(

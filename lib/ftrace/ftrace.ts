@@ -33,7 +33,7 @@ import {
   type FtraceOpsFlags,
   type FtraceRegistration,
 } from "./ftrace_ops.ts";
-import type { FunctionArguments } from "./function_args.ts";
+import { type FunctionArgument, parseFunctionArguments } from "./function_args.ts";
 import { createDirectCalls, type DirectCalls } from "./direct.ts";
 import { createFunctionCore, type FunctionCore } from "./function_core.ts";
 import { registerFunctionProbes } from "./function_probes.ts";
@@ -184,6 +184,13 @@ export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister {
    * @throws {SyntaxError} If a name, a type or the format is wrong.
    */
   defineEvent<const F extends FieldDeclarations>(definition: EventDefinition<F>): Event<F>;
+  /**
+   * Declares functions by their C prototypes, which `func-args` and `funcgraph-args` print
+   * arguments by.
+   *
+   * @throws {SyntaxError} If the text is something else.
+   */
+  declarePrototypes(text: string): void;
   /** Name of the function that covers `address`, or undefined. */
   symbol(address: bigint): string | undefined;
   /** Address of a function by name, or undefined. */
@@ -215,7 +222,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     kib: options.bufferKib ?? 1408,
     mode: options.bufferMode ?? "overwrite",
   });
-  const prototypes: FunctionArguments = new Map();
+  const prototypes = new Map<string, readonly FunctionArgument[]>();
   const kernelStack = options.graphStack === undefined ? strict : options.graphStack === "kernel";
   const graphStack = kernelStack ? era.graphStack : "none";
   const enumNames = isSince(era.release, [7, 0]);
@@ -226,7 +233,8 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     user: machine.kind === "linux",
     unwinder: machine.unwinder,
     get trampoline() {
-      return core.area.trampolines.symbols.ftrace_caller;
+      const { ftrace_call, ftrace_caller } = core.area.trampolines.symbols;
+      return ftrace_call ?? ftrace_caller;
     },
     strict,
     hart: () => machine.runningHart,
@@ -572,6 +580,11 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     traceEvents,
     snapshot,
     defineEvent: (definition) => traceEvents.define(definition),
+    declarePrototypes(text) {
+      for (const [name, parameters] of parseFunctionArguments(text)) {
+        prototypes.set(name, parameters);
+      }
+    },
     symbol,
     lookup,
     *events() {

@@ -8,12 +8,17 @@
  * @module
  */
 
+import { type CType, parsePrototypes } from "./prototype.ts";
+
 /** How the kernel prints a register by its parameter's type. */
 export interface FunctionArgument {
   /** Name of the parameter; empty if the prototype has none. */
   readonly name: string;
-  /** Signed integers print in decimal, whatever else is known in hexadecimal. */
-  readonly form: "signed" | "unsigned" | "enum";
+  /**
+   * Signed integers print in decimal, other integers and pointers in hexadecimal. A floating-point
+   * parameter is in no register that a traced call saves; the kernel has none.
+   */
+  readonly form: "signed" | "unsigned" | "enum" | "float";
   /** Names of an enum's values. */
   readonly names?: ReadonlyMap<bigint, string>;
 }
@@ -25,25 +30,59 @@ export type FunctionArguments = ReadonlyMap<string, readonly FunctionArgument[]>
 const REGISTERS = 6;
 
 /**
+ * The parameters that C prototypes declare.
+ *
+ * @throws {SyntaxError} If the text is something else.
+ */
+export function parseFunctionArguments(text: string): FunctionArguments {
+  return new Map(
+    parsePrototypes(text).map(({ name, parameters }) => [
+      name,
+      parameters.map((parameter) => ({ name: parameter.name, ...formOf(parameter.type) })),
+    ]),
+  );
+}
+
+function formOf(type: CType): Pick<FunctionArgument, "form" | "names"> {
+  switch (type.kind) {
+    case "integer":
+      return { form: type.signed ? "signed" : "unsigned" };
+    case "enum":
+      return { form: "enum", names: type.names };
+    case "float":
+      return { form: "float" };
+    default:
+      return { form: "unsigned" };
+  }
+}
+
+/**
  * What stands between the parentheses; `register` gives the nth argument register, unsigned.
- * `names` says whether names of enum values are printed (Linux 7).
+ * `spells` says whether names of enum values are printed (Linux 7).
  */
 export function functionArgumentsText(
   parameters: readonly FunctionArgument[] | undefined,
   register: (n: number) => bigint,
-  names: boolean,
+  spells: boolean,
 ): string {
-  const texts = (parameters ?? []).slice(0, REGISTERS).map((parameter, n) => {
-    const text = argumentText(parameter, BigInt.asUintN(64, register(n)), names);
-    return parameter.name === "" ? text : `${parameter.name}=${text}`;
-  });
-  if ((parameters?.length ?? 0) > REGISTERS) texts.push("...");
+  const texts: string[] = [];
+  let n = 0;
+  for (const parameter of parameters ?? []) {
+    if (n === REGISTERS) {
+      texts.push("...");
+      break;
+    }
+    const text = parameter.form === "float"
+      ? "?"
+      : argumentText(parameter, BigInt.asUintN(64, register(n++)), spells);
+    texts.push(parameter.name === "" ? text : `${parameter.name}=${text}`);
+  }
   return texts.join(", ");
 }
 
-function argumentText({ form, names }: FunctionArgument, value: bigint, spell: boolean): string {
+function argumentText({ form, names }: FunctionArgument, value: bigint, spells: boolean): string {
   if (form === "unsigned") return `0x${value.toString(16)}`;
   const number = BigInt.asIntN(64, value).toString();
-  const name = spell ? names?.get(BigInt.asIntN(32, value)) : undefined;
+  const name = spells ? names?.get(BigInt.asIntN(32, value)) : undefined;
   return name === undefined ? number : `${number} [${name}]`;
 }
