@@ -4,18 +4,12 @@
  * The kernel's stack tracer looks for return addresses on the stack, so the function that was
  * entered is not among them and its list begins with the tracer's own trampoline. Here the entries
  * of open calls are known with their stack pointers: the list begins with the function itself, its
- * frame taken from the instructions it begins with, and its caller follows. What functions without a
+ * frame taken from its instructions, and its caller follows. What functions without a
  * call site took is part of the traced frame around them.
  *
  * @module
  */
-import {
-  disassemble,
-  type DynFtrace,
-  type Ftrace,
-  type Tracer,
-  type TracerReport,
-} from "../mod.ts";
+import type { DynFtrace, Ftrace, Tracer, TracerReport } from "../mod.ts";
 
 /** A traced call that is open. */
 interface Frame {
@@ -63,7 +57,9 @@ const stackTracer: Tracer = {
         frames.push(frame);
         entry.data = { stack, frame };
         let own = ownSizes.get(entry.site);
-        if (own === undefined) ownSizes.set(entry.site, own = ownFrameSize(ftrace, record));
+        if (own === undefined) {
+          ownSizes.set(entry.site, own = machine.unwinder.frameSize(record.entry) ?? 0);
+        }
         const depth = stack.base - sp + own;
         if (depth > limit) {
           limit = Infinity;
@@ -119,19 +115,4 @@ function rows(
       String(size).padStart(5)
     }   ${place}${inside ? ` in ${record.name}` : ""}`;
   });
-}
-
-/** What a function takes of the stack for itself, as its first instructions say. */
-function ownFrameSize({ machine }: Ftrace, { entry, after }: DynFtrace): number {
-  let size = 0;
-  let at = entry + BigInt(after);
-  for (let count = 0; count < 24; count++) {
-    const bytes = machine.memory.read(at, 4);
-    if (!bytes) break;
-    const text = disassemble(new DataView(bytes.buffer).getInt32(0, true), at);
-    if (/^(c\.)?(j|b|e)/.test(text)) break;
-    size -= Number(/^(?:c\.)?addi(?:16sp)?\tsp,(?:sp,)?(-\d+)$/.exec(text)?.[1] ?? 0);
-    at += (bytes[0]! & 3) === 3 ? 4n : 2n;
-  }
-  return size;
 }

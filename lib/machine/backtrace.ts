@@ -44,6 +44,11 @@ export interface Unwinder {
   frames(hart: Hart, start?: StackStart): readonly StackFrame[];
   /** A hart's pc and the return addresses behind it. */
   backtrace(hart: Hart): readonly bigint[];
+  /**
+   * Bytes of stack that the function around `pc` takes for itself at most, as its instructions say;
+   * what depends on values at run time is not counted. Undefined where no symbol says which it is.
+   */
+  frameSize(pc: bigint): number | undefined;
   /** Asked for each return address, once somebody has hidden some. */
   realReturn: ((hart: Hart, value: bigint, sp: bigint) => bigint) | undefined;
   /** Gives the bits of an instruction that a probe's breakpoint stands for, once there are probes. */
@@ -65,8 +70,8 @@ const T0 = 5;
 export function createUnwinder(memory: Memory, symbols: SymbolTable): Unwinder {
   /** Functions by their entry. */
   const functions = new Map<bigint, KnownFunction>();
-  const trailAt = (pc: bigint, innermost: boolean): Trail | undefined => {
-    const symbol = symbols.at(innermost ? pc : pc - 1n)?.symbol;
+  const functionAt = (address: bigint): KnownFunction | undefined => {
+    const symbol = symbols.at(address)?.symbol;
     if (!symbol) return undefined;
     const start = symbol.address;
     const end = symbol.size > 0n ? start + symbol.size : symbols.next(start)?.address;
@@ -76,12 +81,24 @@ export function createUnwinder(memory: Memory, symbols: SymbolTable): Unwinder {
       known = readFunction(memory, start, end, unwinder.probedBits);
       functions.set(start, known);
     }
+    return known;
+  };
+  const trailAt = (pc: bigint, innermost: boolean): Trail | undefined => {
+    const known = functionAt(innermost ? pc : pc - 1n);
+    if (!known) return undefined;
     const trail = (innermost ? known.at : known.behindCall).get(pc) ?? known.deepest;
     return innermost ? trail : clobber(trail);
   };
   const unwinder: Unwinder = {
     realReturn: undefined,
     probedBits: undefined,
+    frameSize(pc) {
+      const known = functionAt(pc);
+      if (!known) return undefined;
+      const sizes = [...known.at.values()].map(({ x }) => x[SP])
+        .map((sp) => sp?.register === SP && sp.plus < 0n ? Number(-sp.plus) : 0);
+      return Math.max(0, ...sizes);
+    },
     backtrace: (hart) => unwinder.frames(hart).map(({ pc }) => pc),
     frames(hart, start = registersOf(hart)) {
       const resolve: RealReturn = (value, sp) =>
