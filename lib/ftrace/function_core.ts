@@ -227,6 +227,8 @@ export function createFunctionCore(
   machine.fenceI();
 
   const isTraced = () => !hasPidFilter(pids) || pidAllows(pids, machine.pid);
+  /** Whether the pid filter lets everything through that runs here, so that nobody need be asked. */
+  const everyTask = () => !hasPidFilter(pids) || machine.harts.length === 1 && isTraced();
   const dispatch = createOpsDispatch(machine, frame, records[0]!, {
     recordAt: (ip) => byIp.get(ip),
     isTraced,
@@ -355,7 +357,7 @@ export function createFunctionCore(
     }
     // The recording ops needs no host while its callback is the built-in one.
     const recorder = registered.find(({ ops, flags }) =>
-      ops.func === functionTraceCall && !ops.hit && (!(flags & FTRACE_OPS_FL_PID) || isTraced())
+      ops.func === functionTraceCall && !ops.hit && (!(flags & FTRACE_OPS_FL_PID) || everyTask())
     );
     const final = destination();
     dispatch.head = registered[0];

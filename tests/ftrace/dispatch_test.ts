@@ -274,9 +274,29 @@ Deno.test("both paths record each hart's calls in its own ring", async () => {
     ftrace.registerFtraceFunction({ func: ftrace.functionTraceCall });
     await machine.run();
     assertEquals([0, 1].map((cpu) => ftrace.buffer.statistics(cpu).entries), [50, 50]);
-    traces.push([...ftrace.events()]);
+    const events = [...ftrace.events()];
+    assert(events.every((event) => event.type === "function" && event.pid === event.cpu + 1));
+    traces.push(events);
   }
   assertEquals(traces[0], traces[1]);
+});
+
+Deno.test("a pid filter tells harts apart on both paths", async () => {
+  const start = `csrr t0, mhartid
+    1: call f0
+    bnez t0, 1b
+    li s0, 100
+    2: addi s0, s0, -1
+    bnez s0, 2b`;
+  const program = makeFirmware([{ name: "a", body: "csrr t0, mhartid\nret" }], start);
+  for (const trampoline of ["guest", "fast"] as const) {
+    const { ftrace, machine } = tracedFirmware(program, { trampoline }, { harts: 2 });
+    const flags = ftrace.flags.PID;
+    ftrace.registerFtraceFunction({ func: ftrace.functionTraceCall, flags });
+    ftrace.filterFiles.files.set_ftrace_notrace_pid.write("2");
+    await machine.run();
+    assertEquals([0, 1].map((cpu) => ftrace.buffer.statistics(cpu).entries), [1, 0], trampoline);
+  }
 });
 
 Deno.test("flags cannot be changed while an ops is registered, and come back when it is not", () => {
