@@ -153,7 +153,7 @@ for (const kernel of KERNELS) {
     const lines = textOf(guest, "function_graph").split("\n").filter((line) => /^ 0\)/.test(line));
     const captured = readCaptureText(kernel, "graph.thresh100.trace").split("\n")
       .filter((line) => /^ 0\) [ +!#*@$] .*\}/.test(line));
-    const form = /^ 0\) [ +!#*@$] \d+(\.\d+)? us +\|  ( {2})*\} \/\* \w+ \*\/$/;
+    const form = /^ 0\) [ +!#*@$] \d+(\.\d+)? us +\| {2}( {2})*\} \/\* \w+ \*\/$/;
     assertEquals([...lines, ...captured].filter((line) => !form.test(line)), []);
     assertEquals(lines.length, 5);
   });
