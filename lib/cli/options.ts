@@ -216,6 +216,12 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     help: "bare: how many harts take turns, on a schedule that --seed decides (1)",
   },
   {
+    name: "isa",
+    value: "STRING",
+    group: "The guest",
+    help: "bare: extensions of the harts, as in rv64imac_zba (all there are)",
+  },
+  {
     name: "misaligned",
     value: "work|trap",
     choices: ["work", "trap"],

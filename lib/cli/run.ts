@@ -198,6 +198,7 @@ export function machineOptions(
     machine: (values["machine"] ?? "auto") as "auto" | "linux" | "bare",
     seed: BigInt(numberOf(values, "seed") ?? 0),
     harts: numberOf(values, "harts"),
+    isa: values["isa"],
     misaligned: values["misaligned"] === "trap" ? "trap" : "work",
     chargeTracing: switches.has("charge-tracing"),
     parkDisabled: switches.has("no-park"),

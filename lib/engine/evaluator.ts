@@ -141,6 +141,9 @@ export class Evaluator implements Sem<bigint> {
   #far = 0n;
   #trap: Trap | undefined;
   #floatWritten = false;
+  /** The integer register written last, and what it held. */
+  #written = 0;
+  #before = 0n;
   /** Where the device is that {@linkcode Evaluator.#locate} found. */
   #elsewhere = 0;
 
@@ -167,6 +170,7 @@ export class Evaluator implements Sem<bigint> {
     this.#next = placed.next;
     this.#far = placed.link;
     this.#trap = undefined;
+    this.#written = 0;
     if (placed.floats && this.#hart.floatGuard) this.#guarded(placed);
     else if (placed.rounding > Rounding.nearestAway && this.#rounding() > Rounding.nearestAway) {
       this.trap(Cause.Illegal);
@@ -215,7 +219,10 @@ export class Evaluator implements Sem<bigint> {
   /** Writes an integer register. */
   setX(field: Field, value: bigint): void {
     const number = this.#number(field);
-    if (number !== 0 && this.#trap === undefined) this.#x[number] = value;
+    if (number === 0 || this.#trap !== undefined) return;
+    this.#written = number;
+    this.#before = this.#x[number]!;
+    this.#x[number] = value;
   }
 
   /** Raw bits of a float register. */
@@ -576,9 +583,16 @@ export class Evaluator implements Sem<bigint> {
   /** Goes on elsewhere. */
   jump(target: bigint): void {
     if (this.#trap !== undefined) return;
+    if ((target & 2n) !== 0n && !this.#hart.hasCompressed) return this.#misalignedJump(target);
     const next = Number(target);
     this.#next = next >= 0 && next < 2 ** 32 ? next : FAR;
     if (this.#next === FAR) this.#far = unsigned64(target);
+  }
+
+  /** A jump that traps links nothing. */
+  #misalignedJump(target: bigint): void {
+    if (this.#written === this.#number("rd")) this.#x[this.#written] = this.#before;
+    this.trap(Cause.FetchMisaligned, unsigned64(target));
   }
 
   /** Raises a trap, unless there is one already. What mtval holds depends on the cause. */

@@ -15,7 +15,6 @@
  */
 import type { Hart } from "../hart/hart.ts";
 import { EXIT_REASON, INSTRET, OVERHEAD, PC, SINK, X } from "../hart/state.ts";
-import { RV64 } from "../isa/decode.ts";
 import { type Instruction, SHIFT } from "../isa/encoding.ts";
 import { EXECUTE, type Memory, PAGE_SIZE } from "../memory/memory.ts";
 import { FETCH_ENTRY } from "../memory/tlb.ts";
@@ -363,7 +362,7 @@ class Interpreter {
     }
     const bits = hart.fetched.fetch(physical);
     if (bits < 0) return false;
-    const instruction = RV64.decode(bits);
+    const instruction = hart.isa.decode(bits);
     const plan = plans.of(instruction);
     const view = this.#view;
     const { word, length } = instruction;
@@ -375,7 +374,12 @@ class Interpreter {
     const near = space.translated
       ? this.#encodeRelative(plan, instruction, physical, at)
       : this.#encodeImmediate(plan, instruction, pc, at);
-    const number = near === undefined ? Handler.leave : handlers!.numberOf(plan, length, near);
+    // Without compressed instructions the reference sees to it that targets are aligned.
+    const { flow } = plan;
+    const jumps = flow === "indirect" ||
+      ((flow === "jump" || flow === "branch") && instruction.imm % 4 !== 0);
+    const leaves = near === undefined || (jumps && !hart.hasCompressed);
+    const number = leaves ? Handler.leave : handlers!.numberOf(plan, length, near);
     view.setUint16(at + MICRO_OP.handler, number, true);
     return true;
   }

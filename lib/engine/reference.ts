@@ -12,7 +12,6 @@ import type { Hart } from "../hart/hart.ts";
 import { PAGE_FAULT } from "../hart/translation.ts";
 import type { Trap } from "../hart/trap.ts";
 import { collect } from "../isa/collect.ts";
-import { RV64 } from "../isa/decode.ts";
 import { Cause } from "../isa/sem.ts";
 import { FETCH_FAULT } from "../memory/fetch_cache.ts";
 import { EXECUTE, type Memory, PAGE_SIZE } from "../memory/memory.ts";
@@ -213,7 +212,7 @@ class Executor {
   }
 
   #place(pc: bigint, bits: number): Placed {
-    const instruction = RV64.decode(bits);
+    const instruction = this.#hart.isa.decode(bits);
     const { definition, word, length, imm } = instruction;
     const rounds = definition.pattern.runs.some(({ field }) => field === "rm");
     const { readsF, writesF } = collect(definition, word);

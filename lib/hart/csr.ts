@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { misaOf } from "../isa/isa_string.ts";
 import { LEVELS } from "../memory/page_table.ts";
 import { PMP_ENTRIES } from "../memory/pmp.ts";
 import type { Hart } from "./hart.ts";
@@ -19,12 +20,6 @@ const User = { fflags: 1, frm: 2, fcsr: 3, cycle: 0xc00, time: 0xc01, instret: 0
 const SATP = 0x180;
 const HPM_COUNTER = 0xc03;
 const COUNTERS_END = 0xc20;
-
-/** RV64 with A, B, C, D, F, I, M, S and U. */
-const MISA = [..."ABCDFIMSU"].reduce(
-  (bits, letter) => bits | (1n << BigInt(letter.charCodeAt(0) - 65)),
-  2n << 62n,
-);
 
 const { SIE, MIE, SPIE, MPIE, SPP, MPP, FS, MPRV, SUM, MXR, TVM, TW, TSR, XL, SD } = Mstatus;
 const MSTATUS_WRITABLE = SIE | MIE | SPIE | MPIE | SPP | MPP | FS | MPRV | SUM | MXR | TVM | TW |
@@ -100,7 +95,6 @@ const PRIVILEGED: ReadonlyMap<number, Register> = new Map<number, Register>([
   [0x106, plain("scounteren", COUNTERS)],
   [0x10a, plain("senvcfg", SENVCFG)],
   [0x140, plain("sscratch", ALL)],
-  [0x141, plain("sepc", ~1n)],
   [0x142, plain("scause", ALL)],
   [0x143, plain("stval", ALL)],
   [0x144, delegated("mip")],
@@ -120,7 +114,6 @@ const PRIVILEGED: ReadonlyMap<number, Register> = new Map<number, Register>([
     read: ({ mstatus }) => withSd(mstatus | XL),
     write: (system, value) => writeStatus(system, value, MSTATUS_WRITABLE),
   }],
-  [0x301, { read: () => MISA, write: () => {} }],
   [0x302, plain("medeleg", DELEGABLE)],
   [0x303, plain("mideleg", SUPERVISOR_INTERRUPTS)],
   [0x304, plain("mie", INTERRUPTS)],
@@ -129,7 +122,8 @@ const PRIVILEGED: ReadonlyMap<number, Register> = new Map<number, Register>([
   [0x30a, {
     read: ({ menvcfg }) => menvcfg,
     write(system, value) {
-      system.menvcfg = value & MENVCFG;
+      const mask = system.hasHardwareUpdate ? MENVCFG : SENVCFG;
+      system.menvcfg = value & mask;
       system.translation.tlb.flush();
     },
   }],
@@ -138,7 +132,6 @@ const PRIVILEGED: ReadonlyMap<number, Register> = new Map<number, Register>([
     write: ({ counters }, value) => void (counters.inhibited = value),
   }],
   [0x340, plain("mscratch", ALL)],
-  [0x341, plain("mepc", ~1n)],
   [0x342, plain("mcause", ALL)],
   [0x343, plain("mtval", ALL)],
   [0x344, { read: ({ mip }) => mip, write: (system, value) => system.raise(value, ALL) }],
@@ -185,6 +178,17 @@ export interface Csrs {
 
 /** Makes a hart's CSRs as reset leaves them. */
 export function createCsrs(hart: Hart): Csrs {
+  /** An address of an instruction. */
+  const place = (field: "mepc" | "sepc"): Register => ({
+    read: (system) => system[field],
+    write: (system, value) => void (system[field] = value & (hart.hasCompressed ? ~1n : ~3n)),
+  });
+  const own: ReadonlyMap<number, Register> = new Map([
+    [0x141, place("sepc")],
+    [0x301, { read: () => misaOf(hart.extensions), write: () => {} }],
+    [0x341, place("mepc")],
+    [0xf14, fixed(BigInt(hart.id))],
+  ]);
   /** Whether the mode may read this counter. */
   const counts = (number: number): boolean => {
     const { system, mode } = hart;
@@ -226,7 +230,7 @@ export function createCsrs(hart: Hart): Csrs {
     const level = number >>> 8 & 3;
     if (!system || mode === "U" || (mode === "S" && level > 1)) return undefined;
     if (number === SATP && !system.permits("sfence.vma")) return undefined;
-    const register = number === 0xf14 ? fixed(BigInt(hart.id)) : PRIVILEGED.get(number);
+    const register = own.get(number) ?? PRIVILEGED.get(number);
     return register && { system, register };
   };
   return {

@@ -13,6 +13,8 @@
  */
 import { FetchCache } from "../memory/fetch_cache.ts";
 import type { Memory } from "../memory/memory.ts";
+import { RV64 } from "../isa/decode.ts";
+import { ALL_EXTENSIONS, type Decoder, restrictIsa } from "../isa/isa_string.ts";
 import { createCsrs, type Csrs } from "./csr.ts";
 import {
   CHARGE_TRACING,
@@ -29,7 +31,7 @@ import {
   TRANSLATED,
   X,
 } from "./state.ts";
-import { System } from "./system.ts";
+import { ADUE, System } from "./system.ts";
 import type { Trap } from "./trap.ts";
 
 /** Privilege modes: user, supervisor, machine. */
@@ -59,6 +61,9 @@ export class Hart {
   attention = false;
   /** Whether it waits for an interrupt. */
   waiting = false;
+  /** What it decodes. */
+  isa: Decoder = RV64;
+  #extensions = ALL_EXTENSIONS;
   /** Whether misaligned loads and stores trap instead of working. */
   trapsMisaligned = false;
   /** Added to its time by whoever sets mtime. */
@@ -219,6 +224,21 @@ export class Hart {
   set flat(value: boolean) {
     this.#flat = value;
     this.#state.setUint32(this.#base + TRANSLATED, value ? 0 : 1, true);
+  }
+
+  /** Extensions that it has. To be set before it runs. */
+  get extensions(): ReadonlySet<string> {
+    return this.#extensions;
+  }
+  set extensions(names: ReadonlySet<string>) {
+    this.#extensions = names;
+    this.isa = restrictIsa(RV64, names);
+    if (this.system) this.system.menvcfg = names.has("svadu") ? ADUE : 0n;
+  }
+
+  /** Whether instructions may lie at any even address. */
+  get hasCompressed(): boolean {
+    return this.#extensions.has("c");
   }
 
   /** Whether a device was told something that the surroundings have not looked at yet. */

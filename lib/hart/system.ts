@@ -108,6 +108,11 @@ export class System {
     this.translation = new Translation(hart, this);
   }
 
+  /** Whether walks can be made to set accessed and dirty bits. */
+  get hasHardwareUpdate(): boolean {
+    return this.#hart.extensions.has("svadu");
+  }
+
   /** mip. */
   get mip(): bigint {
     return this.#raised | this.#lines;

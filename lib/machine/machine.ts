@@ -15,6 +15,7 @@ import { createInterpreter } from "../engine/interpreter.ts";
 import { createReference } from "../engine/reference.ts";
 import { Hart } from "../hart/hart.ts";
 import type { Trap } from "../hart/trap.ts";
+import { parseIsaString } from "../isa/isa_string.ts";
 import { Cause } from "../isa/sem.ts";
 import { EXECUTE, Memory, PAGE_SIZE, READ, WRITE } from "../memory/memory.ts";
 import { createUnwinder, type Unwinder } from "./backtrace.ts";
@@ -73,6 +74,8 @@ export interface MachineOptions {
   readonly warn?: ((line: string) => void) | undefined;
   /** Bare: how many harts there are (1). */
   readonly harts?: number | undefined;
+  /** Bare: the extensions of the harts, as an ISA string; all there are unless given. */
+  readonly isa?: string | undefined;
   /** Bare: misaligned loads and stores work (the default), or trap. */
   readonly misaligned?: "work" | "trap" | undefined;
   /** Bare: MiB of RAM from 0x80000000 on (128). */
@@ -534,7 +537,7 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
 function createHarts(
   memory: Memory,
   kind: "linux" | "bare",
-  { harts: count = 1, misaligned, chargeTracing = false }: MachineOptions,
+  { harts: count = 1, isa, misaligned, chargeTracing = false }: MachineOptions,
 ): Hart[] {
   if (!(Number.isInteger(count) && count >= 1 && count <= MOST_HARTS)) {
     throw new RangeError(`Cannot make ${count} harts: 1 to ${MOST_HARTS} are possible`);
@@ -542,10 +545,17 @@ function createHarts(
   if (count > 1 && kind === "linux") {
     throw new RangeError(`Cannot make ${count} harts: a Linux program has one`);
   }
+  if (isa !== undefined && kind === "linux") {
+    throw new RangeError(
+      `Cannot be ${isa}: a Linux program has what its kernel says, RV64GC and more`,
+    );
+  }
+  const extensions = isa === undefined ? undefined : parseIsaString(isa);
   return Array.from({ length: count }, (_, id) => {
     const place = count === 1 ? "running" : "aside";
     const hart = new Hart(id, memory, kind === "bare" ? "M" : "U", place);
     hart.chargeTracing = chargeTracing;
+    if (extensions) hart.extensions = extensions;
     hart.trapsMisaligned = misaligned === "trap";
     return hart;
   });

@@ -174,3 +174,41 @@ Deno.test("Machine.run() ends when every hart waits and nothing can wake it", as
   const outcome = await machine.run({ limit: 1000n });
   assertEquals(outcome.kind, "deadlock");
 });
+
+for (const engine of ENGINES) {
+  Deno.test(`${engine} knows no compressed instructions, and traps on jumps between words, when --isa has no c`, async () => {
+    const source = `
+    .option norvc
+    _start:
+      la t0, handler
+      csrw mtvec, t0
+      li a0, 0x1234
+      la t1, target
+      addi t1, t1, 2
+    first:
+      jalr a0, 0(t1)
+    second:
+      # jal a0, . + 10
+      .word 0x00a0056f
+    target:
+      .half 0x0505, 0x0505
+      la t0, tohost
+      li t1, 1
+      sd t1, 0(t0)
+    .align 2
+    handler:
+      csrr t0, mcause
+      slli s1, s1, 4
+      or s1, s1, t0
+      csrr s2, mtval
+      csrr t0, mepc
+      addi t0, t0, 4
+      csrw mepc, t0
+      mret`;
+    const machine = createMachine(buildBare(source), { engine, isa: "rv64imafd" });
+    assertEquals(await machine.run({ limit: 1000n }), { kind: "exit", code: 0 });
+    const { x } = machine.harts[0]!;
+    // Both jumps are misaligned and link nothing; then an illegal instruction.
+    assertEquals([x[9], x[10], x[18]], [0x002n, 0x1234n, 0x0505n]);
+  });
+}
