@@ -48,7 +48,6 @@ export { type Device, Memory } from "./lib/memory/memory.ts";
 export type { Pmp } from "./lib/memory/pmp.ts";
 export type { Tlb, Translated } from "./lib/memory/tlb.ts";
 export { FetchCache } from "./lib/memory/fetch_cache.ts";
-export type { Decoder } from "./lib/isa/isa_string.ts";
 export { Hart, type Mode } from "./lib/hart/hart.ts";
 export type { Counters } from "./lib/hart/counters.ts";
 export type { System } from "./lib/hart/system.ts";

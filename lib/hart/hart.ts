@@ -61,7 +61,11 @@ export class Hart {
   attention = false;
   /** Whether it waits for an interrupt. */
   waiting = false;
-  /** What it decodes. */
+  /**
+   * What it decodes.
+   *
+   * @internal
+   */
   isa: Decoder = RV64;
   #extensions = ALL_EXTENSIONS;
   /** Whether misaligned loads and stores trap instead of working. */
