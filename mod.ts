@@ -207,7 +207,7 @@ export type {
   KprobeVerdict,
   ProbePlace,
 } from "./lib/ftrace/kprobe.ts";
-export type { Kprobes } from "./lib/ftrace/kprobes.ts";
+export type { Kprobes, ProbeKind } from "./lib/ftrace/kprobes.ts";
 export type { KprobeEvent, KprobeEvents } from "./lib/ftrace/kprobe_events.ts";
 export {
   type Kretprobe,

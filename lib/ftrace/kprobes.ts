@@ -34,10 +34,13 @@ import {
 import type { FunctionCore } from "./function_core.ts";
 import { type Kprobe, type KprobeCheck, probeAddress, type ProbePlace } from "./kprobe.ts";
 
+/** What `kprobes/list` calls a probe: `r` is the one at the entry of a function that a kretprobe is on. */
+export type ProbeKind = "k" | "r";
+
 /** Kprobes of one machine. */
 export interface Kprobes {
   /** Places a probe (`register_kprobe`). @throws {FtraceError} See {@linkcode Kprobes.check}; ENOENT, EINVAL if registered, ENOMEM when slots run out. */
-  register(kp: Kprobe): Disposable;
+  register(kp: Kprobe, kind?: ProbeKind): Disposable;
   /** Takes it away (`unregister_kprobe`). @throws {FtraceError} EINVAL if it is not registered. */
   unregister(kp: Kprobe): void;
   /** Arms it (`enable_kprobe`). @throws {FtraceError} EINVAL if it is not registered. */
@@ -108,14 +111,6 @@ export function kprobeBucket(address: bigint): number {
   return Number(BigInt.asUintN(64, address * GOLDEN_RATIO_64) >> (64n - KPROBE_HASH_BITS));
 }
 
-/** Probes that are known by another name in `kprobes/list`: returns. */
-const returnProbes = new WeakSet<Kprobe>();
-
-/** Marks the probe at a function's entry as a kretprobe's. */
-export function markReturnProbe(kp: Kprobe): void {
-  returnProbes.add(kp);
-}
-
 /** Makes the kprobes of one machine, none of them placed. */
 export function createKprobes({ machine, core, check, report }: KprobesContext): Kprobes {
   const { memory, engine, symbols } = machine;
@@ -124,6 +119,7 @@ export function createKprobes({ machine, core, check, report }: KprobesContext):
   let points: readonly ProbePoint[] = [];
   const byAddress = new Map<number, ProbePoint>();
   const byProbe = new Map<Kprobe, ProbePoint>();
+  const kinds = new WeakMap<Kprobe, ProbeKind>();
   /** Harts whose probe's handlers run (`current_kprobe`). */
   const running = new Set<Hart>();
   const freeSlots: number[] = [];
@@ -166,7 +162,16 @@ export function createKprobes({ machine, core, check, report }: KprobesContext):
   const disarm = (point: ProbePoint) => {
     point.armed = false;
     if (point.place.record) return updateFtrace();
+    const breakpoint = point.place.length === 2 ? C_EBREAK : EBREAK;
+    const isThere = breakpoint.every((byte, k) => memory.bytes[point.address + k] === byte);
     patcher.removeBreakpoint(point.address, point.original);
+    if (isThere) return;
+    report(
+      `kprobe at ${
+        nameOf(point)
+      }: taking it out has written its instruction over what ftrace had ` +
+        "put there, which no longer calls a tracer; stop tracing the function and start again",
+    );
   };
   const follow = (point: ProbePoint) => {
     const wanted = point.probes.some(({ disabled }) => !disabled);
@@ -271,17 +276,18 @@ export function createKprobes({ machine, core, check, report }: KprobesContext):
         point.armed && point.place.record &&
         ipmodify === point.probes.some(({ postHandler }) => postHandler !== undefined)
       );
-      const before = [...hash.filter];
-      hash.filter.clear();
-      for (const { place } of wanted) hash.filter.add(place.record!.index);
-      if (hash.filter.size === 0) {
+      const next = new Set(wanted.map(({ place }) => place.record!.index));
+      if (next.size === 0) {
         registration?.unregister();
         registration = undefined;
-      } else if (!registration) {
+      } else if (registration) {
+        if (next.size === hash.filter.size && next.isSubsetOf(hash.filter)) return;
+        core.commitHash(hash, "filter", { records: next, waiting: [] });
+      } else {
+        hash.filter.clear();
+        for (const index of next) hash.filter.add(index);
         ops.flags = flags;
         registration = core.registerInternal(ops, (traced) => serveFtrace(traced, ipmodify));
-      } else if (before.length !== hash.filter.size || before.some((k) => !hash.filter.has(k))) {
-        core.update();
       }
     };
   };
@@ -331,22 +337,29 @@ export function createKprobes({ machine, core, check, report }: KprobesContext):
     );
   };
 
-  const unregister = (kp: Kprobe) => {
-    const point = pointOf(kp, "unregister");
+  const forget = (kp: Kprobe, point: ProbePoint) => {
     byProbe.delete(kp);
     point.probes = point.probes.filter((each) => each !== kp);
-    follow(point);
     if (point.probes.length > 0) return;
     points = points.filter((each) => each !== point);
     byAddress.delete(point.address);
     if (point.slot !== undefined) freeSlots.push(point.slot);
+  };
+  const unregister = (kp: Kprobe) => {
+    const point = pointOf(kp, "unregister");
+    point.probes = point.probes.filter((each) => each !== kp);
+    try {
+      follow(point);
+    } finally {
+      forget(kp, point);
+    }
   };
 
   const lookup = (name: string) => symbols.named(name)[0]?.address;
   return {
     // Where there is a probe, its breakpoint is not the instruction.
     check: (address) => byAddress.get(Number(address))?.place ?? check(address),
-    register(kp) {
+    register(kp, kind = "k") {
       if (byProbe.has(kp)) {
         throw new FtraceError(
           "EINVAL",
@@ -376,7 +389,15 @@ export function createKprobes({ machine, core, check, report }: KprobesContext):
       kp.nmissed ??= 0;
       point.probes = [kp, ...point.probes];
       byProbe.set(kp, point);
-      follow(point);
+      kinds.set(kp, kind);
+      try {
+        follow(point);
+      } catch (error) {
+        // ftrace has refused: another ops owns the ip, or ftrace is off for good.
+        point.armed = false;
+        forget(kp, point);
+        throw error;
+      }
       return {
         [Symbol.dispose]() {
           if (byProbe.has(kp)) unregister(kp);
@@ -415,7 +436,7 @@ export function createKprobes({ machine, core, check, report }: KprobesContext):
 
   function listLine(kp: Kprobe, point: ProbePoint): string {
     const address = point.place.address.toString(16).padStart(16, "0");
-    const kind = returnProbes.has(kp) ? "r" : "k";
+    const kind = kinds.get(kp);
     const marks = (kp.disabled ? "[DISABLED]" : "") + (point.place.record ? "[FTRACE]" : "");
     // The third column is the module's name, which the kernel has not for itself.
     return `${address}  ${kind}  ${nameOf(point)}    ${marks}\n`;

@@ -16,7 +16,7 @@ import type { PtRegs } from "../trampoline/ftrace_regs.ts";
 import { describe, refusePromise } from "./callbacks.ts";
 import { FtraceError } from "./ftrace_error.ts";
 import { type Kprobe, probeAddress } from "./kprobe.ts";
-import { type Kprobes, markReturnProbe } from "./kprobes.ts";
+import type { Kprobes } from "./kprobes.ts";
 import { noReturnReason } from "./records.ts";
 import type { Rethook } from "./rethook.ts";
 
@@ -202,7 +202,6 @@ export function createKretprobes(context: KretprobesContext): Kretprobes {
         rp.nmissed = count;
       },
     };
-    markReturnProbe(kp);
     return kp;
   };
 
@@ -226,7 +225,7 @@ export function createKretprobes(context: KretprobesContext): Kretprobes {
       rp.nmissed ??= 0;
       registered.set(rp, kp);
       try {
-        kprobes.register(kp);
+        kprobes.register(kp, "r");
       } catch (error) {
         registered.delete(rp);
         throw error;

@@ -794,3 +794,30 @@ Deno.test("registerKprobe() heeds the blacklist that a kernel brings", () => {
   }
   for (const at of ["free", "other"]) ftrace.registerKprobe({ at });
 });
+
+Deno.test("args: taking out a probe that ftrace has overwritten leaves the site without its jalr, and says so", async () => {
+  const { machine, ftrace, reports, run } = await traced("sample_p84", { era: "args" });
+  const entry = ftrace.lookup("bill")!;
+  let calls = 0;
+  const placed = ftrace.registerKprobe({ at: "bill+4" });
+  ftrace.registerFtraceFunction({ func: () => void calls++, filter: ["bill"] });
+  placed[Symbol.dispose]();
+  assertEquals(RV64.decode(word(machine, entry)).definition.name, "auipc");
+  assertEquals(word(machine, entry + 4n), NOP4);
+  assertMatch(reports.at(-1)!, /bill\+0x4: taking it out .* no longer calls a tracer/);
+  await run();
+  assertEquals(calls, 0);
+});
+
+Deno.test("regs: an entry whose ip another ops owns takes no probe with a postHandler, and is left as it was", async () => {
+  const { ftrace } = await traced("sample_p84", { era: "regs" });
+  const flags = ftrace.flags.IPMODIFY;
+  ftrace.registerKprobe({ at: "price_of", postHandler() {} });
+  const owner = ftrace.registerFtraceFunction({ func() {}, flags, filter: ["bill"] });
+  const kp: Kprobe = { at: "bill", postHandler() {} };
+  assertEquals(assertThrows(() => ftrace.registerKprobe(kp), FtraceError).code, "EBUSY");
+  assertEquals(ftrace.kprobes.list().split("\n").length, 2);
+  owner.unregister();
+  ftrace.registerKprobe(kp);
+  assertEquals(ftrace.kprobes.isOnFtrace(kp), true);
+});
