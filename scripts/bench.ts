@@ -7,6 +7,8 @@
  * @module
  */
 import { createFtrace, createMachine, type Ftrace } from "../mod.ts";
+import { runHarts } from "../tests/ftrace/harts_guest.ts";
+import { inMode, program } from "../tests/machine/privileged_programs.ts";
 import {
   DISPATCH_ERAS,
   DISPATCHES,
@@ -112,6 +114,62 @@ async function dispatchTable(): Promise<void> {
   }
 }
 
+/** What switching three sites under four harts costs in an era, for each switch. */
+async function switchingCost(era: "regs" | "args" | "preset" | "call-ops"): Promise<void> {
+  const switches = 4000;
+  const { ftrace } = await runHarts(switches, { switching: true, seed: 1n, ftrace: { era } });
+  const { parks, steps, writes, localFences, remoteFences } = ftrace.core.patcher.statistics;
+  const each = (count: number) => (count / switches).toFixed(2);
+  out(
+    `${era.padEnd(9)} ${each(parks)} parks of all harts, ${
+      each(steps)
+    } instructions to get there, ` +
+      `${each(writes)} words, ${each(localFences)} local and ${each(remoteFences)} remote fence.i`,
+  );
+}
+
+/** Instructions a second of firmware, with physical addresses and through page tables, and of harts. */
+async function firmwareSpeed(): Promise<void> {
+  const work = `
+    li s0, 0x80400000
+    li s1, 3000000
+  1:
+    andi t0, s1, 1023
+    slli t0, t0, 3
+    add t0, t0, s0
+    ld t1, 0(t0)
+    add t1, t1, s1
+    sd t1, 0(t0)
+    addi s1, s1, -1
+    bnez s1, 1b
+  `;
+  const translated = `
+    li t0, 0x80100000
+    li t1, 0x200000cf
+    sd t1, 16(t0)
+    li t1, ${8n << 60n | 0x80100n}
+    csrw satp, t1
+    la s11, finish
+  `;
+  const wait = "csrr t0, mhartid\nbeqz t0, 1f\n2: j 2b\n1:\n";
+  const rows = [
+    ["firmware in M-mode", program(work), 1],
+    ["the same in S-mode through Sv39", program(translated + inMode("S", work)), 1],
+    ["the same in M-mode beside three harts", program(wait + work), 4],
+  ] as const;
+  for (const [what, elf, harts] of rows) {
+    const rates: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const machine = createMachine(elf, { machine: "bare", harts, stdout() {} });
+      const started = performance.now();
+      await machine.run();
+      const instret = machine.harts.reduce((sum, hart) => sum + Number(hart.instret), 0);
+      rates.push(instret / (performance.now() - started) / 1000);
+    }
+    out(`${what.padEnd(44)} ${median(rates).toFixed(0).padStart(6)} M instructions/s`);
+  }
+}
+
 /** Milliseconds from the start of a process to the end of a guest of 12 instructions, and its memory. */
 async function startup(): Promise<void> {
   const script = `
@@ -164,6 +222,10 @@ if (import.meta.main) {
   });
   out();
   await dispatchTable();
+  out();
+  await firmwareSpeed();
+  out();
+  for (const era of ["regs", "args", "preset", "call-ops"] as const) await switchingCost(era);
   out();
   await startup();
 }

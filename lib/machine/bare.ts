@@ -131,17 +131,17 @@ export function createBare(
   };
 
   const deliver = (hart: Hart, trap: Trap): Outcome | undefined => {
-    const trace = unwinder.backtrace(hart);
-    return hart.takeTrap(trap) ? undefined : { kind: "trap", trap, backtrace: trace };
+    // Nothing has changed where no handler can be entered.
+    if (hart.takeTrap(trap)) return undefined;
+    return { kind: "trap", trap, backtrace: unwinder.backtrace(hart) };
   };
 
   /** Interrupts come between instructions of the guest's, never inside a trampoline or a site. */
   const interrupt = (hart: Hart): Outcome | undefined => {
     const { pc } = hart;
-    const trace = unwinder.backtrace(hart);
     if (hart.takeInterrupt()) return undefined;
     const trap = { cause: hart.system!.pendingInterrupt()!, value: 0n, pc };
-    return { kind: "trap", trap, backtrace: trace };
+    return { kind: "trap", trap, backtrace: unwinder.backtrace(hart) };
   };
 
   return {
