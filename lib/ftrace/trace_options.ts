@@ -120,10 +120,7 @@ export const TRACE_OPTIONS: readonly TraceOption[] = [
   core("record-cmd", true, "remember the names of tasks"),
   core("record-tgid", false, "remember and print the thread group of tasks"),
   core("overwrite", true, "a full buffer loses its oldest events, not the newest"),
-  {
-    ...core("disable_on_free", false, "stop tracing when the buffer is freed"),
-    idle: "buffers live as long as their trace",
-  },
+  core("disable_on_free", false, "stop tracing when the buffer is freed"),
   core("irq-info", true, "print the flags column"),
   core("markers", true, "text may be written into the trace"),
   {

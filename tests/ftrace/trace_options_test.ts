@@ -6,6 +6,7 @@ import {
   traceOptions,
   traceOptionsOf,
 } from "../../lib/ftrace/trace_options.ts";
+import { captureNames, KERNELS } from "../output/captures.ts";
 
 Deno.test("parseTraceOption() reads every option set and cleared", () => {
   for (const option of TRACE_OPTIONS) {
@@ -24,6 +25,20 @@ Deno.test("parseTraceOption() refuses unknown names and those of later releases"
     "Cannot set trace option func-args: Linux 6.12.107+deb13-riscv64 has none, it came with 6.15",
   );
   assertEquals(parseTraceOption("nofunc-args", "6.15.0").value, false);
+});
+
+Deno.test("the options that a kernel had not are refused there, or need a configuration", () => {
+  for (const kernel of KERNELS) {
+    const absent = captureNames(kernel).flatMap((file) =>
+      /\.opt\.(.+)\.absent$/.exec(file)?.[1] ?? []
+    );
+    assertEquals(absent.length, kernel === "6.12" ? 5 : 2);
+    for (const name of absent) {
+      const there = traceOptionsOf(kernel).find((option) => option.name === name);
+      assertEquals(there === undefined || there.config !== undefined, true, `${kernel} ${name}`);
+      if (!there) assertThrows(() => parseTraceOption(name, kernel), RangeError);
+    }
+  }
 });
 
 Deno.test("traceOptions() changes only what it is given", () => {
