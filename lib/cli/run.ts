@@ -91,7 +91,10 @@ export async function run(context: CommandContext): Promise<number> {
     stdout.guestEnded();
     const statistics = args.switches.has("stats") ? collectStatistics(ftrace) : undefined;
     const own = tracers.all.find(({ tracer }) => tracer.prints !== undefined);
-    const prints = tracefs ? tracefs.state.prints : tracers.current.prints ?? own?.tracer.prints;
+    // With tracer nop there may be events that a control file has enabled.
+    const prints = tracefs
+      ? tracefs.state.prints ?? (hasEvents(ftrace) ? "nop" : undefined)
+      : tracers.current.prints ?? own?.tracer.prints;
     if (prints !== undefined) {
       writeTrace(sink, ftrace, prints);
     }
@@ -147,6 +150,11 @@ function declarePrototypes(ftrace: Ftrace, file: string): void {
     throw new TypeError(`Cannot read the prototypes in ${file}: ${reason}`, { cause: error });
   }
   ftrace.declarePrototypes(text);
+}
+
+/** Whether anything is in the trace. */
+function hasEvents({ buffer, machine }: Ftrace): boolean {
+  return machine.harts.some(({ id }) => buffer.statistics(id).entries > 0);
 }
 
 /** The control files with all of `--tracefs` written, and `-p` before it. */

@@ -221,21 +221,6 @@ export function createFilterFiles(context: FilterFilesContext): FilterFiles {
     }
   };
 
-  const pidFile = (list: Set<number>): ControlFile => ({
-    read: () =>
-      list.size === 0 ? "no pid\n" : [...list].sort((a, b) => a - b).map((k) => `${k}\n`).join(""),
-    write(text, { append = false } = {}) {
-      // A list is replaced as a whole: a number that cannot be read leaves none of this write.
-      if (!append) list.clear();
-      try {
-        const more = text.split(/\s+/).filter((word) => word !== "").map(readPid);
-        for (const pid of more) list.add(pid);
-      } finally {
-        context.pidsChanged();
-      }
-    },
-  });
-
   const probes = () => [...listings].flatMap((lines) => lines());
   const none = () => [];
   return {
@@ -244,8 +229,8 @@ export function createFilterFiles(context: FilterFilesContext): FilterFiles {
       set_ftrace_notrace: hashFile(globalHash, "notrace", takeFunction("notrace"), none),
       set_graph_function: hashFile(graphHash, "filter", takeGraphFunction, none),
       set_graph_notrace: hashFile(graphHash, "notrace", takeGraphFunction, none),
-      set_ftrace_pid: pidFile(pids.pids),
-      set_ftrace_notrace_pid: pidFile(pids.notracePids),
+      set_ftrace_pid: createPidFile(pids.pids, "no pid\n", context.pidsChanged),
+      set_ftrace_notrace_pid: createPidFile(pids.notracePids, "no pid\n", context.pidsChanged),
     },
     registerCommand(name, command) {
       if (commands.has(name) || name === "mod") {
@@ -261,6 +246,24 @@ export function createFilterFiles(context: FilterFilesContext): FilterFiles {
     addListing(lines) {
       listings.add(lines);
       return { [Symbol.dispose]: () => void listings.delete(lines) };
+    },
+  };
+}
+
+/** A file that holds a list of tasks; `empty` is what it reads while there is none. */
+export function createPidFile(list: Set<number>, empty: string, changed: () => void): ControlFile {
+  return {
+    read: () =>
+      list.size === 0 ? empty : [...list].sort((a, b) => a - b).map((k) => `${k}\n`).join(""),
+    write(text, { append = false } = {}) {
+      // A list is replaced as a whole: a number that cannot be read leaves none of this write.
+      if (!append) list.clear();
+      try {
+        const more = text.split(/\s+/).filter((word) => word !== "").map(readPid);
+        for (const pid of more) list.add(pid);
+      } finally {
+        changed();
+      }
     },
   };
 }

@@ -47,6 +47,7 @@ import type { EventCommon, NamedEvent } from "./events.ts";
 import type { GraphEntry, GraphReturn } from "./fgraph.ts";
 import { globMatch } from "./filter.ts";
 import { FtraceError } from "./ftrace_error.ts";
+import { createPidFilter, pidAllows, type PidFilter } from "./pid_filter.ts";
 import { createTriggers, type TracingActions } from "./triggers.ts";
 import type { FtraceRegs } from "../trampoline/ftrace_regs.ts";
 
@@ -139,6 +140,8 @@ export interface TraceEvents {
   find(system: string, name: string): TraceEventFile | undefined;
   /** Defines one. @throws {FtraceError} EEXIST. @throws {SyntaxError} If a name, type or format is wrong. */
   define<const F extends FieldDeclarations>(definition: EventDefinition<F>): Event<F>;
+  /** Tasks whose events occur (`set_event_pid`, `set_event_notrace_pid`); the tracers' own ask nobody. */
+  readonly pids: PidFilter;
   /** Whether histograms are served: by the era's kernel, or in its place. */
   readonly offersHist: boolean;
   /** What was wrong with filters, triggers and probes (`error_log`); others may add to it. */
@@ -157,6 +160,7 @@ export interface TraceEvents {
 export function createTraceEvents(host: TraceEventsHost): TraceEvents {
   const { actions, harts } = host;
   const errorLog = createErrorLog(() => host.hart().now());
+  const pids = createPidFilter();
   const words = { glob: globMatch, functionRange: host.functionRange };
   let saidHist = false;
   const find = (system: string, name: string) =>
@@ -233,6 +237,7 @@ export function createTraceEvents(host: TraceEventsHost): TraceEvents {
   const depthOf = (depth: number) => host.hasEventArgs ? BigInt(depth) : depth;
   return {
     offersHist: host.hasHist || !host.strict,
+    pids,
     errorLog,
     enterFunction(call, write) {
       if (functionFile.isPlain) return write();
@@ -298,7 +303,7 @@ export function createTraceEvents(host: TraceEventsHost): TraceEvents {
           return file.isLive;
         },
         emit(given, hart = host.hart(), context) {
-          if (!file.isLive) return;
+          if (!file.isLive || !pidAllows(pids, host.pid(hart))) return;
           const values = normalizeValues(fields, given);
           file.occur({ hart, values, call: host.currentCall() }, () =>
             host.record({

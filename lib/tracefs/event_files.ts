@@ -11,6 +11,7 @@
  */
 import { eventFormat } from "../events/event_format.ts";
 import type { TraceEventFile } from "../ftrace/event_file.ts";
+import { createPidFile } from "../ftrace/filter_files.ts";
 import { isSince } from "../ftrace/trace_options.ts";
 import {
   type ControlFile,
@@ -34,11 +35,14 @@ export function eventFiles(state: TraceState): ControlFiles {
     set_event: {
       read: () => switchable().filter(({ enabled }) => enabled).map(nameOf).join(""),
       write(text, { append }) {
+        state.expanded = true;
         if (!append) { for (const file of switchable()) file.enabled = false; }
         for (const word of wordsOf(text)) setByName(switchable(), word);
       },
     },
-    "events/enable": enableFile(switchable),
+    set_event_pid: createPidFile(traceEvents.pids.pids, "", () => {}),
+    set_event_notrace_pid: createPidFile(traceEvents.pids.notracePids, "", () => {}),
+    "events/enable": enableFile(switchable, state),
     "events/header_page": textFile(() =>
       headerPage(isSince(era.release, [7, 0]), state.subBufferKib * 1024)
     ),
@@ -51,12 +55,13 @@ export function eventFiles(state: TraceState): ControlFiles {
 }
 
 /** The folders of systems and events. */
-export function eventFolders({ ftrace }: TraceState): FileGroup {
+export function eventFolders(state: TraceState): FileGroup {
+  const { ftrace } = state;
   const { traceEvents, strict } = ftrace;
   const filesOf = (file: TraceEventFile): ControlFiles => {
     const { description, isBuiltIn } = file;
     return {
-      ...(isBuiltIn ? {} : { enable: oneEnableFile(file) }),
+      ...(isBuiltIn ? {} : { enable: oneEnableFile(file, state) }),
       ...(isBuiltIn && strict ? {} : {
         filter: {
           read: () => `${file.filterText}\n`,
@@ -79,7 +84,7 @@ export function eventFolders({ ftrace }: TraceState): FileGroup {
     const files = () =>
       traceEvents.files.filter(({ description }) => description.system === system);
     if (files().every(({ isBuiltIn }) => isBuiltIn)) return {};
-    return { enable: enableFile(files), filter: systemFilter(files) };
+    return { enable: enableFile(files, state), filter: systemFilter(files) };
   };
   return {
     *paths() {
@@ -127,15 +132,19 @@ function setByName(files: readonly TraceEventFile[], word: string): void {
 }
 
 /** The enable file of one event: with a star while something holds it in soft mode. */
-function oneEnableFile(file: TraceEventFile): ControlFile {
+function oneEnableFile(file: TraceEventFile, state: TraceState): ControlFile {
   return {
     read: () => `${file.enableText}\n`,
-    write: (text) => text === "" ? undefined : void (file.enabled = zeroOrOne(text)),
+    write(text) {
+      if (text === "") return;
+      file.enabled = zeroOrOne(text);
+      state.expanded = true;
+    },
   };
 }
 
 /** The enable file of several: `X` if they differ, `?` if there is none. */
-function enableFile(files: () => readonly TraceEventFile[]): ControlFile {
+function enableFile(files: () => readonly TraceEventFile[], state: TraceState): ControlFile {
   const switched = () => files().filter(({ isBuiltIn }) => !isBuiltIn);
   return {
     read() {
@@ -146,6 +155,7 @@ function enableFile(files: () => readonly TraceEventFile[]): ControlFile {
       if (text === "") return;
       const on = zeroOrOne(text);
       for (const file of switched()) file.enabled = on;
+      state.expanded = true;
     },
   };
 }

@@ -142,6 +142,18 @@ Deno.test("--tracefs writes control files in order, and current_tracer is the tr
   assertMatch(appended.stdout, /: price_of <-/);
 });
 
+Deno.test("--tracefs prints the events of probes under tracer nop", async () => {
+  const { stdout } = await hartrace([
+    "-q",
+    "--tracefs=current_tracer=nop",
+    "--tracefs=kprobe_events=p:mine price_of price=%a0",
+    "--tracefs=events/kprobes/mine/enable=1",
+    fixture("sample_p84"),
+  ]);
+  assertMatch(stdout, /^# tracer: nop\n/m);
+  assertEquals(stdout.match(/: mine: \(price_of\+0x0\/0x\w+\) price=0x/g)?.length, 5);
+});
+
 Deno.test("--tracefs says what is wrong with a write", async () => {
   const refused = await hartrace(["--tracefs", "current_tracer=nosuch", fixture("sample_p84")]);
   assertEquals(refused.code, 125);

@@ -154,6 +154,29 @@ Deno.test("hist is the text of an event's histograms", async () => {
   assertMatch(cat("events/shop/sold/hist"), /Hits: 3\n/);
 });
 
+Deno.test("set_event_pid and set_event_notrace_pid choose whose events occur", async () => {
+  const { machine, echo, append, cat, emit } = await withEvents();
+  await echo("1", "events/shop/sold/enable");
+  assertEquals(await echo("1", "set_event_pid"), "");
+  assertEquals(cat("set_event_pid"), "1\n");
+  emit(1);
+  assertEquals(await append(`${machine.pid}`, "set_event_pid"), "");
+  emit(2);
+  assertEquals(await echo(`${machine.pid}`, "set_event_notrace_pid"), "");
+  emit(3);
+  assertEquals(await echo("x", "set_event_notrace_pid"), "EINVAL");
+  assertEquals(cat("set_event_notrace_pid"), "");
+  emit(4);
+  assertEquals(cat("trace").match(/value=\d/g), ["value=2", "value=4"]);
+});
+
+Deno.test("enabling an event gives the buffer its full size", async () => {
+  const { echo, cat } = await withEvents();
+  assertEquals(cat("buffer_size_kb"), "7 (expanded: 1408)\n");
+  await echo("1", "events/shop/sold/enable");
+  assertEquals(cat("buffer_size_kb"), "1410\n");
+});
+
 Deno.test("id and format describe the event", async () => {
   const { ftrace, cat } = await withEvents();
   const { id } = ftrace.traceEvents.find("shop", "sold")!.description;

@@ -4,6 +4,15 @@ import { KERNELS, truth, withFiles } from "./guest.ts";
 
 /** Files whose text at boot does not depend on what is traced. */
 const AT_BOOT = [
+  "dynamic_events",
+  "enabled_functions",
+  "error_log",
+  "kprobe_events",
+  "set_event",
+  "set_event_pid",
+  "snapshot",
+  "touched_functions",
+  "uprobe_events",
   "buffer_percent",
   "buffer_size_kb",
   "buffer_subbuf_size_kb",
