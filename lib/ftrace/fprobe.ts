@@ -149,6 +149,9 @@ export function createFprobes(guard: FprobeGuard, splits: boolean): Fprobes {
       }
     },
   };
+  // By these names the kernel lists them.
+  nameFunction(gops.entryFunc!, splits ? "fprobe_fgraph_entry" : "fprobe_entry");
+  nameFunction(gops.retFunc!, "fprobe_return");
   return {
     gops,
     get graphCount() {
@@ -207,6 +210,10 @@ export function createFprobes(guard: FprobeGuard, splits: boolean): Fprobes {
     },
     at: (site) => [...byGraph.at(site), ...byEntry.at(site)],
   };
+}
+
+function nameFunction(named: object, name: string): void {
+  Object.defineProperty(named, "name", { value: name });
 }
 
 function dataWords({ entryDataSize = 0 }: Fprobe): number {

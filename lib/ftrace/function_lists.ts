@@ -91,6 +91,7 @@ export function createFunctionLists(context: FunctionListsContext): FunctionList
     if (ops.func === core.functionTraceCall) return named("function_trace_call");
     if (flags & FTRACE_OPS_FL_DIRECT) return named("call_direct_funcs");
     if (ops.name === "graph_ops" && !ops.func) return named("ftrace_graph_func");
+    if (ops.name === "fprobe_ftrace_ops" && !ops.func) return named("fprobe_ftrace_entry");
     const name = (ops.hit ?? ops.func)?.name;
     return name ? named(name) : hex(core.area.stub(slot));
   };

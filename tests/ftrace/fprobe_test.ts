@@ -216,3 +216,15 @@ Deno.test("registerFprobe*() refuses an empty filter, no addresses and no names 
   ftrace.registerFprobeIps(probe, [entry, ip]);
   assertEquals(ftraceRefCount(recordOf(ftrace, "bill")), 1);
 });
+
+Deno.test("enabled_functions names probes as the kernel does: an ops for entries, a subops for both", async () => {
+  const { ftrace } = await traced("sample_p84", { era: "call-ops" });
+  const entryOnly = ftrace.registerFprobe({ entryHandler() {} }, "bill");
+  const lines = [ftrace.functionLists.enabled_functions()];
+  entryOnly[Symbol.dispose]();
+  ftrace.registerFprobe({ exitHandler() {} }, "bill");
+  lines.push(ftrace.functionLists.enabled_functions());
+  assertEquals(lines.map((line) => /fprobe\w*_entry/.exec(line)?.[0]), [
+    ...["fprobe_ftrace_entry", "fprobe_fgraph_entry"],
+  ]);
+});

@@ -1,0 +1,73 @@
+import { assertEquals } from "@std/assert";
+import type { GraphEntry, GraphReturn } from "../../lib/ftrace/fgraph.ts";
+import { createGraphTrace } from "../../lib/ftrace/graph_trace.ts";
+import { createLiveOptions } from "../../lib/ftrace/live_options.ts";
+import { RingBuffer } from "../../lib/ftrace/ring_buffer.ts";
+import { FtraceRegs } from "../../lib/trampoline/ftrace_regs.ts";
+import { returnFrame } from "../../lib/trampoline/ftrace_regs.ts";
+import { buildTrampolines } from "../../lib/trampoline/caller.ts";
+import { Memory } from "../../lib/memory/memory.ts";
+
+const memory = new Memory();
+const { returnFrame: layout } = buildTrampolines("call-ops", 0x1000n, 0x2000n);
+const fregs = new FtraceRegs(memory, returnFrame(layout));
+
+function entryAt(
+  site: number,
+  callTime: bigint,
+): { -readonly [K in keyof GraphEntry]: GraphEntry[K] } {
+  return {
+    func: BigInt(site),
+    site,
+    parentIp: 1n,
+    depth: 0,
+    callTime,
+    cpu: 0,
+    pid: 1,
+    returns: true,
+    data: undefined,
+    reserveData: () => null,
+    retrieveData: () => null,
+  };
+}
+
+/** Calls a function that is entered at 100 ns, sleeps for a second, and returns at 400 ns. */
+function record(option: string, tracingThresh = 0) {
+  const buffer = new RingBuffer(memory, { harts: 1, kib: 4, mode: "overwrite" });
+  const traceOptions = createLiveOptions("7.2");
+  traceOptions.write(option);
+  let slept = 0n;
+  const trace = createGraphTrace(buffer, {
+    array: { traceOptions, tracingThresh },
+    slept: () => slept,
+  });
+  const entry = entryAt(7, 100n);
+  trace.entryFunc(entry, fregs);
+  slept = 1_000_000_000n;
+  const exit: GraphReturn = {
+    ...entry,
+    returnTime: 400n,
+    returnValue: 0n,
+    overrun: 0,
+    unwound: false,
+  };
+  trace.retFunc(exit, null);
+  return [...buffer.events(0)];
+}
+
+Deno.test("a duration counts what the guest slept, unless sleep-time is off; times of events do not", () => {
+  for (
+    const [option, duration] of [["sleep-time", 1_000_000_300n], ["nosleep-time", 300n]] as const
+  ) {
+    const [entry, exit] = record(option);
+    assertEquals([entry!.time, exit!.time], [100n, 400n]);
+    assertEquals(exit!.type === "funcgraph_exit" && exit!.returnTime - exit!.callTime, duration);
+  }
+});
+
+Deno.test("tracing_thresh asks for the duration that is recorded", () => {
+  assertEquals(record("sleep-time", 500_000).map(({ type }) => type), ["funcgraph_exit"]);
+  assertEquals(record("nosleep-time", 500_000), []);
+  // As long as the threshold is long enough.
+  assertEquals(record("nosleep-time", 0.3).length, 1);
+});
