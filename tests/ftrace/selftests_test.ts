@@ -273,3 +273,116 @@ selftest(
     assertMatch(kernel.cat("stack_trace"), /^ {2}0\).*lock/m);
   },
 );
+
+selftest(
+  "func-filter-stacktrace: a probe is listed as unlimited and writes stacks",
+  async (era) => {
+    const kernel = bootKernel({ era });
+    await write(kernel, "kernel_clone:stacktrace", "set_ftrace_filter");
+    assertMatch(kernel.cat("set_ftrace_filter"), /^kernel_clone:stacktrace:unlimited$/m);
+    await kernel.run();
+    assertMatch(kernel.cat("trace"), /<stack trace>/);
+  },
+);
+
+selftest(
+  "func_event_triggers: a probe enables an event, as often as it is counted",
+  async (era) => {
+    const kernel = bootKernel({ era });
+    const event = kernel.ftrace.defineEvent({
+      name: "tick",
+      system: "sched",
+      fields: { count: "u32" },
+    });
+    const enable = "events/sched/tick/enable";
+    // An event of one's own begins enabled.
+    assertEquals(kernel.cat(enable), "1\n");
+    await write(kernel, "schedule:disable_event:sched:tick", "set_ftrace_filter");
+    assertEquals(kernel.cat(enable), "1*\n");
+    await kernel.run();
+    assertEquals(kernel.cat(enable), "0*\n");
+    event.emit({ count: 1 });
+    assertEquals(kernel.lines(), []);
+    await write(kernel, "!schedule:disable_event:sched:tick", "set_ftrace_filter");
+    await write(kernel, "0", enable);
+    await write(kernel, "schedule:enable_event:sched:tick", "set_ftrace_filter");
+    assertEquals(kernel.cat(enable), "0*\n");
+    await kernel.run();
+    assertEquals(kernel.cat(enable), "1*\n");
+    event.emit({ count: 2 });
+    assertEquals(kernel.lines().length, 1);
+  },
+);
+
+selftest(
+  "func_set_ftrace_file: > takes functions away and leaves probes, globs take away the difference",
+  async (era) => {
+    const kernel = bootKernel({ era });
+    const file = "set_ftrace_filter";
+    const entries = () => kernel.cat(file).trimEnd().split("\n").sort();
+    await write(kernel, "*lock*:traceoff", file);
+    assertEquals(await kernel.append("schedule", file), "");
+    const locks = KERNEL_FUNCTIONS.filter((name) => name.includes("lock"));
+    const probes = (names: readonly string[]) => names.map((name) => `${name}:traceoff:unlimited`);
+    assertEquals(entries(), ["schedule", ...probes(locks)].sort());
+    assertEquals(await kernel.append("!*try*lock:traceoff", file), "");
+    const left = locks.filter((name) => !/try.*lock$/.test(name));
+    assert(left.length < locks.length);
+    assertEquals(entries(), ["schedule", ...probes(left)].sort());
+    await write(kernel, "rcu_note", file);
+    assertEquals(entries(), ["rcu_note", ...probes(left)].sort());
+    await write(kernel, "", file);
+    assertEquals(entries().filter((line) => line.includes(":")), probes(left).sort());
+    assertEquals(await kernel.append("!*lock*:traceoff", file), "");
+    assertEquals(kernel.cat(file), "#### all functions enabled ####\n");
+  },
+);
+
+selftest(
+  "func_traceonoff_triggers: traceoff stops the trace, traceon starts it, three times if so counted",
+  async (era) => {
+    const kernel = bootKernel({ era });
+    await write(kernel, "function", "current_tracer");
+    await write(kernel, "schedule:traceoff", "set_ftrace_filter");
+    assertMatch(kernel.cat("set_ftrace_filter"), /^schedule:traceoff:unlimited$/m);
+    await kernel.run();
+    assertEquals(kernel.cat("tracing_on"), "0\n");
+    const stopped = kernel.cat("trace");
+    await kernel.run();
+    assertEquals(kernel.cat("trace"), stopped);
+    await write(kernel, "!schedule:traceoff", "set_ftrace_filter");
+    await write(kernel, "schedule:traceon", "set_ftrace_filter");
+    await kernel.run();
+    assertEquals(kernel.cat("tracing_on"), "1\n");
+    assert(kernel.cat("trace") !== stopped);
+    await write(kernel, "!schedule:traceon", "set_ftrace_filter");
+    await write(kernel, "schedule:traceoff:3", "set_ftrace_filter");
+    for (let left = 2; left >= 0; left--) {
+      await kernel.run();
+      assertEquals(kernel.cat("tracing_on"), "0\n");
+      assertMatch(
+        kernel.cat("set_ftrace_filter"),
+        RegExp(`^schedule:traceoff:count=${left}$`, "m"),
+      );
+      await write(kernel, "1", "tracing_on");
+    }
+    await kernel.run();
+    assertEquals(kernel.cat("tracing_on"), "1\n");
+    assertEquals(await kernel.echo("!schedule:traceoff", "set_ftrace_filter"), "ENODEV");
+    await write(kernel, "!schedule:traceoff:0", "set_ftrace_filter");
+    assertEquals(kernel.cat("set_ftrace_filter"), "#### all functions enabled ####\n");
+  },
+);
+
+selftest("tracing-error-log: a wrong filter is one entry, its caret at the column", async (era) => {
+  const kernel = bootKernel({ era });
+  kernel.ftrace.defineEvent({ name: "kill", system: "signal", fields: { sig: "s32" } });
+  const filter = "((sig >= 10 && sig < 15) || dsig == 17) && comm != bash";
+  assertEquals(await kernel.echo(filter, "events/signal/kill/filter"), "EINVAL");
+  const [, text, caret] = kernel.cat("error_log").trimEnd().split("\n");
+  assert(text!.endsWith(filter));
+  // Behind the field that is not there, as the script has it.
+  assertEquals(caret!.indexOf("^"), text!.indexOf("== 17"));
+  await write(kernel, "", "error_log");
+  assertEquals(kernel.cat("error_log"), "");
+});
