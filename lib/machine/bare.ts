@@ -47,12 +47,12 @@ export function createBare(
   if (fromHost !== undefined) checkHostWord("fromhost", fromHost, size);
   const warned = new Set<number>();
   const page = toHost === undefined ? undefined : Math.floor(toHost / PAGE_SIZE);
-  const clint = createClint(harts);
-  memory.attach(clint);
   /** What the finisher was told. */
   let finished: Outcome | undefined;
   /** The hart that executes. */
   let running = harts[0]!;
+  const clint = createClint(harts, () => running.told = true);
+  memory.attach(clint);
   memory.attach({
     start: FINISHER,
     end: FINISHER + 0x1000,

@@ -27,8 +27,8 @@ export interface Clint extends Device {
   due(hart: Hart): bigint | undefined;
 }
 
-/** Makes one for these harts. */
-export function createClint(harts: readonly Hart[]): Clint {
+/** Makes one for these harts; `moved` is called when a timer is set, as a turn may then end earlier. */
+export function createClint(harts: readonly Hart[], moved: () => void): Clint {
   const compare = harts.map(() => NEVER);
   const pending = harts.map(() => 0n);
   const update = (hart: Hart) => hart.system!.setLine(TIMER, hart.mtime >= compare[hart.id]!);
@@ -77,6 +77,7 @@ export function createClint(harts: readonly Hart[]): Clint {
         for (const hart of harts) hart.timeDelta += next - old;
       }
       for (const hart of harts) update(hart);
+      moved();
       return true;
     },
   };

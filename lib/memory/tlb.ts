@@ -203,17 +203,19 @@ export class Tlb {
 
   #dropData(entry: number, matches: (page: bigint, global: boolean) => boolean): void {
     const view = this.#view;
+    // Only what is no address ends in ones; most entries are none, and this is quick.
+    const none = (tag: number) => view.getInt32(entry + tag, true) === -1;
+    if (none(DATA_ENTRY.read) && none(DATA_ENTRY.write)) return;
     const read = view.getBigInt64(entry + DATA_ENTRY.read, true);
     const page = read !== -1n ? read : view.getBigInt64(entry + DATA_ENTRY.write, true);
-    if (page === -1n) return;
     if (!matches(page, view.getUint32(entry + DATA_ENTRY.global, true) === 1)) return;
     view.setBigInt64(entry + DATA_ENTRY.read, -1n, true);
     view.setBigInt64(entry + DATA_ENTRY.write, -1n, true);
   }
 
   #dropFetch(entry: number, matches: (page: bigint, global: boolean) => boolean): void {
+    if (this.#view.getInt32(entry, true) === -1) return;
     const page = this.#view.getBigInt64(entry, true);
-    if (page === -1n) return;
     const physical = this.#view.getUint32(entry + FETCH_ENTRY.physical, true);
     if (matches(page, physical >= GLOBAL)) this.#view.setBigInt64(entry, -1n, true);
   }

@@ -120,6 +120,82 @@ export function hartsProgram(ticks: number): Uint8Array {
   }).bytes;
 }
 
+/** One hart that calls `work` again and again while a timer interrupts it at any instruction. */
+export function interruptedProgram(interrupts: number): Uint8Array {
+  const { bytes, symbols } = assemble(
+    `
+_start:
+  li sp, 0x80100000
+  la t0, handler
+  csrw mtvec, t0
+  li s4, 0x2004000
+  li s5, ${interrupts}
+  li s6, 0
+  li s7, 0
+  li t0, 100
+  sd t0, 0(s4)
+  li t0, 0x80
+  csrw mie, t0
+  csrsi mstatus, 8
+1:
+  mv a0, s6
+  call work
+  mv s6, a0
+  bnez s5, 1b
+  li t0, 0x100000
+  li t1, 0x5555
+  sw t1, 0(t0)
+.align 2
+handler:
+  csrw mscratch, t0
+  sd t1, -16(sp)
+  # What it interrupted, and when, goes into a sum.
+  csrr t0, mepc
+  slli t1, s7, 7
+  xor s7, s7, t1
+  srli t1, s7, 9
+  xor s7, s7, t1
+  add s7, s7, t0
+  csrr t0, time
+  add s7, s7, t0
+  addi t0, t0, 13
+  andi t1, s7, 31
+  add t0, t0, t1
+  sd t0, 0(s4)
+  addi s5, s5, -1
+  bnez s5, 2f
+  li t0, -1
+  sd t0, 0(s4)
+2:
+  ld t1, -16(sp)
+  csrr t0, mscratch
+  mret
+${
+      traceable(
+        "work",
+        "addi sp, sp, -32\nsd ra, 24(sp)\naddi a0, a0, 1\ncall part\nld ra, 24(sp)\naddi sp, sp, 32\nret",
+      )
+    }
+${traceable("part", "slli t3, a0, 3\nadd a0, a0, t3\nret")}
+`,
+    { origin: ORIGIN },
+  );
+  const functions = ["work", "part"].map((name) => ({ name, address: symbols.get(name)! }));
+  return buildElf({
+    entry: ORIGIN,
+    segments: [{ address: ORIGIN, data: bytes }],
+    sections: [
+      { name: ".text", address: ORIGIN, size: BigInt(bytes.length) },
+      {
+        name: "__patchable_function_entries",
+        address: TABLE,
+        data: words64(...functions.map(({ address }) => address - 8n)),
+      },
+    ],
+    symbols: functions.map((each) => ({ ...each, size: 16n, type: 2 })),
+  }).bytes;
+}
+
 /** What a run left. */
 export interface HartsRun {
   readonly machine: Machine;

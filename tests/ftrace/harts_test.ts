@@ -8,7 +8,7 @@ import { assert, assertEquals } from "@std/assert";
 import { createFtrace } from "../../lib/ftrace/ftrace.ts";
 import { createMachine } from "../../lib/machine/machine.ts";
 import { callEvents, eventLines, graph } from "./guest.ts";
-import { HARTS, hartsProgram, runHarts } from "./harts_guest.ts";
+import { HARTS, hartsProgram, interruptedProgram, runHarts } from "./harts_guest.ts";
 
 const ERAS = ["regs", "args", "preset", "call-ops"] as const;
 const EXIT = { kind: "exit", code: 0 } as const;
@@ -116,3 +116,29 @@ Deno.test("the graph tracer keeps a stack for each hart", async () => {
   }
   assert(callEvents(ftrace).filter(({ name }) => name === "leaf").length > 100);
 });
+
+for (const era of ERAS) {
+  Deno.test(`tracing moves no interrupt in era ${era}, and none comes inside a site or a trampoline`, async () => {
+    const states: string[] = [];
+    const traces: (readonly string[])[] = [];
+    for (const how of ["off", "function", "graph"] as const) {
+      for (
+        const [engine, trampoline] of [["ref", "fast"], ["interp", "fast"], [
+          "interp",
+          "guest",
+        ]] as const
+      ) {
+        const machine = createMachine(interruptedProgram(400), { machine: "bare", engine });
+        const ftrace = createFtrace(machine, { era, trampoline });
+        if (how === "function") ftrace.registerFtraceFunction({ func: ftrace.functionTraceCall });
+        if (how === "graph") graph(ftrace);
+        assertEquals(await machine.run({ limit: 100_000n }), EXIT);
+        const { instret, x } = machine.harts[0]!;
+        states.push(`${instret} ${x[22]} ${x[23]}`);
+        if (how === "function") traces.push(eventLines(ftrace));
+      }
+    }
+    assertEquals(new Set(states).size, 1, states.join("\n"));
+    assertEquals([traces[1], traces[2]], [traces[0], traces[0]]);
+  });
+}
