@@ -541,12 +541,11 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
       strict,
       records,
       register: core.register,
-      update: core.update,
+      commitHash: core.commitHash,
       addModule(module, sites) {
         core.addModule(module, sites);
         updateGraph();
       },
-      opsOf: core.opsOf,
     }),
     core,
     functionTraceCall: core.functionTraceCall,

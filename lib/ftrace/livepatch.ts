@@ -25,10 +25,12 @@ import { createHash } from "./filter.ts";
 import { FtraceError, type FtraceErrorCode, type FtraceReason } from "./ftrace_error.ts";
 import {
   FTRACE_OPS_FL_IPMODIFY,
+  FTRACE_OPS_FL_PERMANENT,
   FTRACE_OPS_FL_SAVE_REGS,
   type FtraceOps,
   type FtraceRegistration,
 } from "./ftrace_ops.ts";
+import type { FunctionCore } from "./function_core.ts";
 import { noReturnReason } from "./records.ts";
 
 /** One function that a patch replaces (`struct klp_func`). */
@@ -102,12 +104,10 @@ export interface LivepatchContext {
   readonly records: readonly DynFtrace[];
   /** Registers the ops. */
   readonly register: (ops: FtraceOps) => FtraceRegistration;
-  /** Makes sites follow the ops' hash. */
-  readonly update: () => void;
+  /** Changes half of its hash and makes sites follow. @throws {FtraceError} And changes nothing. */
+  readonly commitHash: FunctionCore["commitHash"];
   /** Takes in the call sites of a patch. */
   readonly addModule: (module: string, sites: readonly SiteSource[]) => void;
-  /** The ops that trace a record now. */
-  readonly opsOf: (record: DynFtrace) => readonly FtraceOps[];
 }
 
 interface EnabledPatch {
@@ -137,28 +137,21 @@ export function createLivepatch(context: LivepatchContext): Livepatch {
   /** Puts exactly these patches in force. @throws {FtraceError} EBUSY: nothing is changed then. */
   const commit = (patches: readonly EnabledPatch[]) => {
     const next = new Map(patches.flatMap(({ targets }) => [...targets]));
-    for (const index of next.keys()) {
-      const record = records[index]!;
-      const owner = context.opsOf(record).find((each) =>
-        each !== ops && (each.flags ?? 0) & FTRACE_OPS_FL_IPMODIFY
-      );
-      if (owner) throw ipTaken(record.name, owner.name ?? "another ops");
-    }
-    const before = [...hash.filter];
-    hash.filter.clear();
-    for (const index of next.keys()) hash.filter.add(index);
     if (next.size === 0) {
       registration?.unregister();
       registration = undefined;
-    } else if (registration) context.update();
-    else {
+      hash.filter.clear();
+    } else if (registration) {
+      context.commitHash(hash, "filter", { records: new Set(next.keys()), waiting: [] });
+    } else {
+      for (const index of next.keys()) hash.filter.add(index);
       // Flags are the core's to change while it is registered.
-      ops.flags = FTRACE_OPS_FL_IPMODIFY | (era.savesRegs ? FTRACE_OPS_FL_SAVE_REGS : 0);
+      ops.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT |
+        (era.savesRegs ? FTRACE_OPS_FL_SAVE_REGS : 0);
       try {
         registration = context.register(ops);
       } catch (error) {
         hash.filter.clear();
-        for (const index of before) hash.filter.add(index);
         throw error;
       }
     }
@@ -309,15 +302,6 @@ export function createLivepatch(context: LivepatchContext): Livepatch {
       return state;
     },
   };
-}
-
-function ipTaken(name: string, owner: string): FtraceError {
-  return refusal(
-    "EBUSY",
-    "already-ipmodify",
-    `Cannot patch ${name}: ${owner} has FTRACE_OPS_FL_IPMODIFY on it`,
-    "one IPMODIFY ops for both",
-  );
 }
 
 function refusal(

@@ -313,6 +313,14 @@ export function createWhy(context: WhyContext): (what: string | bigint) => reado
         instead: "one IPMODIFY ops for both",
       });
     }
+    if ((record!.flags & FTRACE_FL_DIRECT) !== 0) {
+      return answer("livepatch", {
+        code: "EBUSY",
+        reason: "already-direct",
+        text: "a direct call is attached to it",
+        instead: "another function, or the direct call alone",
+      });
+    }
     return possible("livepatch", "through an IPMODIFY ops: no other has its ip");
   };
 
@@ -342,6 +350,15 @@ export function createWhy(context: WhyContext): (what: string | bigint) => reado
         reason: "already-direct",
         text: "another direct call is attached to it",
         instead: "an ops, which shares the site with it",
+      });
+    }
+    const owner = context.ipOwner(record!);
+    if (owner !== undefined) {
+      return answer("direct", {
+        code: "EBUSY",
+        reason: "already-ipmodify",
+        text: `${owner} has FTRACE_OPS_FL_IPMODIFY on it`,
+        instead: "that ops, for both",
       });
     }
     return possible(

@@ -170,6 +170,18 @@ Deno.test("funcs renames, and picks one of several functions of a name", async (
   assertEquals(await totals(guest), [String(1350 / 2), OLD[1]!]);
 });
 
+Deno.test("a patch in force keeps ftrace_enabled at 1, and none is taken while it is 0", async () => {
+  const { ftrace } = await traced("sample_p84");
+  const state = ftrace.livepatch.enablePatch(patch("shop_first"));
+  assertEquals(refusal(() => ftrace.core.setEnabled(false)).split(" ")[0], "EBUSY");
+  state.disable();
+  ftrace.core.setEnabled(false);
+  const enable = () => ftrace.livepatch.enablePatch(patch("shop_first"));
+  assertEquals(refusal(enable).split(" ")[0], "EBUSY");
+  ftrace.core.setEnabled(true);
+  enable();
+});
+
 Deno.test("enablePatch() refuses with the kernel's errno, and changes nothing", async () => {
   const guest = await traced("sample_p84");
   const { ftrace, machine } = guest;
