@@ -146,7 +146,7 @@ export function createCallPaths(
     if (!hart.flat || high(hart, SP) !== 0 || !isUsable(at, layout.size)) return;
     const ip = low(hart, T0) - trampolines.ipOffset;
     const slot = area.slotAt(ip);
-    if (slot === undefined || area.directCall(slot) !== 0n && area.literals) return;
+    if (slot === undefined || area.literals && area.isDirect(slot)) return;
     const by = area.literals ? (slot === OPS_SLOT.list ? "list" : "direct") : area.sharedBy;
     if (by !== "direct" && !isUsable(at - LIST_FRAME, LIST_FRAME)) return;
     save(hart, at, layout, low(hart, T0));

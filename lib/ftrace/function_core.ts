@@ -429,7 +429,7 @@ export function createFunctionCore(
       tables: { filter: undefined, notrace: undefined },
     };
     paths.serve(slot);
-    dispatch.bySlot.set(slot, entry);
+    dispatch.bySlot[slot] = entry;
     registered = [entry, ...registered];
     try {
       holding(entry, FTRACE_OPS_FL_ADDING, update);
@@ -453,7 +453,7 @@ export function createFunctionCore(
 
   const release = (entry: RegisteredOps, flags: number | undefined) => {
     restoreFlags(entry.ops, flags);
-    dispatch.bySlot.delete(entry.slot);
+    dispatch.bySlot[entry.slot] = undefined;
     area.free(entry.slot);
   };
   const remove = (entry: RegisteredOps) => {

@@ -64,8 +64,8 @@ export interface TracingArea {
   setTables(slot: number, filter: number, notrace: number): void;
   /** Changes a slot's `direct_call`. */
   setDirectCall(slot: number, address: bigint): void;
-  /** The `direct_call` of a slot; 0 for none. */
-  directCall(slot: number): bigint;
+  /** Whether a slot has a `direct_call`. */
+  isDirect(slot: number): boolean;
   /** Puts a table into guest memory; gives its address. @throws {FtraceError} ENOMEM if there is no room. */
   placeTable(table: IpTable): number;
   /** Gives a table's room back. */
@@ -119,7 +119,10 @@ export function createTracingArea(
   };
   const stub = (slot: number) => BigInt(stubs + slot * 4);
   const ops = (slot: number) => BigInt(structs + slot * OPS_SIZE);
-  const used = new Set<number>();
+  /** Which slots are in use, and which of those are called directly. */
+  const taken = new Uint8Array(MAX_OPS);
+  const direct = new Uint8Array(MAX_OPS);
+  let count = 0;
   let lastSlot: number = OPS_SLOT.nop;
   const fill = (slot: number, func: bigint, flags: number, directCall = 0n) => {
     const word = new Uint8Array(4);
@@ -129,7 +132,9 @@ export function createTracingArea(
     writeWord(ops(slot) + BigInt(OPS_FUNC), func);
     writeWord(ops(slot) + BigInt(OPS_FLAGS), BigInt(flags));
     writeWord(ops(slot) + BigInt(OPS_DIRECT_CALL), directCall);
-    used.add(slot);
+    direct[slot] = directCall === 0n ? 0 : 1;
+    taken[slot] = 1;
+    count++;
   };
   const { symbols } = trampolines;
   fill(OPS_SLOT.list, symbols.ftrace_ops_list_func, FTRACE_OPS_FL_STUB);
@@ -144,7 +149,12 @@ export function createTracingArea(
     machine.harts.some(({ pc }) =>
       pc >= symbols.ftrace_ops_list_func && pc < symbols.ftrace_list_func_end
     );
-  const directWord = (slot: number) => Number(ops(slot)) + OPS_DIRECT_CALL;
+  const setDirectCall = (slot: number, address: bigint) => {
+    writeWord(ops(slot) + BigInt(OPS_DIRECT_CALL), address);
+    direct[slot] = address === 0n ? 0 : 1;
+  };
+  // Literals are aligned: V8 is slow at DataView beyond 2 GiB, and at bigints everywhere.
+  const words = new Int32Array(memory.guest.buffer);
 
   return {
     trampolines,
@@ -153,16 +163,17 @@ export function createTracingArea(
     sharedBy: "direct",
     slotAt(ip) {
       if (!literals) return this.shared;
-      const address = Number(memory.view.getBigUint64(ip - LITERAL_OFFSET, true));
-      const slot = (address - structs) / OPS_SIZE;
-      return Number.isInteger(slot) && used.has(slot) ? slot : undefined;
+      const at = (ip - LITERAL_OFFSET) >>> 2;
+      const offset = (words[at]! >>> 0) - structs;
+      const slot = offset / OPS_SIZE;
+      return words[at + 1] === 0 && offset % OPS_SIZE === 0 && taken[slot] === 1 ? slot : undefined;
     },
     stub,
     ops,
     writeWord,
     scratchFrame: data + PAGE / 2,
     take(flags, directCall) {
-      if (used.size >= MAX_OPS) {
+      if (count >= MAX_OPS) {
         throw new FtraceError(
           "ENOMEM",
           "too-many",
@@ -170,12 +181,15 @@ export function createTracingArea(
         );
       }
       do lastSlot = lastSlot + 1 < MAX_OPS ? lastSlot + 1 : OPS_SLOT.first; while (
-        used.has(lastSlot)
+        taken[lastSlot] === 1
       );
       fill(lastSlot, stub(lastSlot), flags, directCall);
       return lastSlot;
     },
-    free: (slot) => void used.delete(slot),
+    free(slot) {
+      taken[slot] = 0;
+      count--;
+    },
     link(slots) {
       writeWord(ftrace_ops_list, slots.length > 0 ? ops(slots[0]!) : 0n);
       slots.forEach((slot, k) => {
@@ -187,8 +201,8 @@ export function createTracingArea(
       writeWord(ops(slot) + BigInt(OPS_FILTER_HASH), BigInt(filter));
       writeWord(ops(slot) + BigInt(OPS_NOTRACE_HASH), BigInt(notrace));
     },
-    setDirectCall: (slot, address) => writeWord(BigInt(directWord(slot)), address),
-    directCall: (slot) => memory.view.getBigUint64(directWord(slot), true),
+    setDirectCall,
+    isDirect: (slot) => direct[slot] === 1,
     placeTable(table) {
       const bytes = ipTableBytes(table);
       const address = rooms.take(bytes.length, !isWalked());
