@@ -89,6 +89,9 @@ Deno.test("why() says of each function what registering then does", async () => 
             where,
           );
           assertEquals(attempt(() => ftrace.registerFprobeSyms(fp, [name])), said("fprobe"), where);
+          const target = ftrace.lookup("print")!;
+          const direct = () => ftrace.registerFtraceDirect({ filter: [name] }, target);
+          assertEquals(attempt(direct), said("direct"), `direct ${where}`);
           if (!strict && of(report!, "livepatch").reason !== "link-in-t0") {
             const ops = { func() {}, filter: [name], flags: IPMODIFY };
             assertEquals(attempt(() => register(ops)), said("livepatch"), where);
