@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { assertSnapshot } from "@std/testing/snapshot";
 import { fixture, hartrace, withFile } from "./command_line.ts";
 
@@ -22,6 +22,24 @@ exit 3
 `);
   const program = fixture("sample_p84");
   await assertSnapshot(t, { code, stdout, stderr: stderr.replaceAll(program, "PROGRAM") });
+});
+
+Deno.test("shell gives the session that the README shows", async () => {
+  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
+  const [, session] = /^\$ deno run -A trace\.ts shell -q\n([^]*?)```/m.exec(readme)!;
+  const lines = session!.trimEnd().split("\n");
+  const prompt = "tracing# ";
+  const commands = lines.filter((line) => line.startsWith(prompt));
+  assertEquals(commands.length, 7);
+  const stdin = commands.map((line) => `${line.slice(prompt.length)}\n`).join("");
+  const { stdout, stderr } = await hartrace(["shell", "-q"], { stdin });
+  const shown = lines.filter((line) => !line.startsWith(prompt));
+  const isError = (line: string) => /^(sh|hartrace): /.test(line);
+  const linesOf = (text: string) => text.trimEnd().split("\n");
+  assertEquals(linesOf(stdout), shown.filter((line) => !isError(line)));
+  const errors = shown.filter(isError);
+  assertEquals(linesOf(stderr).length, errors.length);
+  linesOf(stderr).forEach((line, k) => assert(line.startsWith(errors[k]!.replace(/…$/, "")), line));
 });
 
 Deno.test("shell prints errors as a shell does, with our reason below", async (t) => {

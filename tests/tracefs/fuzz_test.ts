@@ -7,10 +7,11 @@ import { contradictions } from "./site_check.ts";
 
 for (const era of Object.keys(ERAS) as EraName[]) {
   Deno.test(`1,000 random writes to control files leave every site as its record says, era ${era}`, async () => {
-    const { writes, refused, checks, instructions } = await fuzzEra(era, 1, 1000);
+    const { writes, refused, checks, instructions, spoilt } = await fuzzEra(era, 1, 1000);
     assertEquals(writes, 1000);
     assert(refused > 100 && refused < 900, `${refused} refused`);
-    assert(checks >= 50, `${checks} checks`);
+    assert(checks >= 40, `${checks} checks`);
+    assert(spoilt <= 10, `${spoilt} guests given up`);
     assert(instructions > 50_000n, `${instructions} instructions`);
   });
 }

@@ -5,12 +5,27 @@
  * @module
  */
 import type { Ftrace } from "../../lib/ftrace/ftrace.ts";
-import { FTRACE_FL_ENABLED, ftraceRefCount } from "../../lib/patcher/dyn_ftrace.ts";
+import { type DynFtrace, FTRACE_FL_ENABLED, ftraceRefCount } from "../../lib/patcher/dyn_ftrace.ts";
 import type { Write } from "../../lib/patcher/scheme.ts";
 
-/** Sites that deny their records, in words; none if all is well. */
-export function contradictions(ftrace: Ftrace, switchedOff = false): readonly string[] {
-  const { records, era, core, machine: { memory } } = ftrace;
+/** The records in whose site a kprobe is, armed or not. */
+export function probedRecords({ kprobes, records }: Ftrace): readonly DynFtrace[] {
+  const addresses = kprobes.list().split("\n").flatMap((line) => {
+    const address = /^([0-9a-f]+) {2}[kr] /.exec(line)?.[1];
+    return address === undefined ? [] : [BigInt(`0x${address}`)];
+  });
+  return records.filter(({ kind, entry }) =>
+    kind === "patched" && addresses.some((at) => at >= entry && at < entry + 8n)
+  );
+}
+
+/** Sites of `records` that deny them, in words; none if all is well. */
+export function contradictions(
+  ftrace: Ftrace,
+  switchedOff = false,
+  records: readonly DynFtrace[] = ftrace.records,
+): readonly string[] {
+  const { era, core, machine: { memory } } = ftrace;
   // A breakpoint may stand in a site; where it does is in the list.
   const probed = new Set(
     ftrace.kprobes.list().split("\n").flatMap((line) => {

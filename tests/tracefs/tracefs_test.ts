@@ -49,6 +49,42 @@ for (const [release, era] of KERNELS) {
     });
   }
 
+  Deno.test(`available_tracers has those of Linux ${release} that trace functions`, async () => {
+    const { cat } = await withFiles("sample_p84", { era });
+    const captured = (await truth(release, "initial.available_tracers")).trimEnd().split(" ");
+    const here = cat("available_tracers").trimEnd().split(" ");
+    // Of block devices there are none to trace; the order is the captured one.
+    assertEquals(captured, ["blk", "function_graph", "function", "nop"]);
+    assertEquals(here.filter((name) => captured.includes(name)), captured.slice(1));
+  });
+
+  Deno.test(`stack_trace has the form that Linux ${release} printed`, async () => {
+    const { machine, echo, cat } = await withFiles("sample_p84", { era });
+    await echo("1", "/proc/sys/kernel/stack_tracer_enabled");
+    await machine.run();
+    const captured = await truth(release, "stack_trace");
+    for (
+      const [text, size] of [
+        [captured, await truth(release, "stack_max_size")],
+        [cat("stack_trace"), cat("stack_max_size")],
+      ] as const
+    ) {
+      const [title, bar, ...rows] = text.trimEnd().split("\n");
+      assertEquals(title, `        Depth    Size   Location    (${rows.length} entries)`);
+      assertEquals(bar, "        -----    ----   --------");
+      const frames = rows.map((row, k) => {
+        const [, number, depth, frame] =
+          /^([ \d]{3})\) ([ \d]{8}) {3}([ \d]{5}) {3}\S+\+0x[0-9a-f]+\/0x[0-9a-f]+/.exec(row) ?? [];
+        assertEquals(Number(number), k, row);
+        return { depth: Number(depth), frame: Number(frame) };
+      });
+      assertEquals(`${frames[0]!.depth}\n`, size);
+      frames.forEach(({ depth, frame }, k) =>
+        assertEquals(frame, depth - (frames[k + 1]?.depth ?? 0))
+      );
+    }
+  });
+
   Deno.test(`options/ has the options of Linux ${release} with their values`, async () => {
     const { tracefs, cat } = await withFiles("sample_p84", { era, strict: true });
     const captured = (await truth(release, "options.list")).trimEnd().split("\n");
