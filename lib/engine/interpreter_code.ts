@@ -129,8 +129,7 @@ export class HandlerTable {
   #add(plan: Plan, compressed: boolean): void {
     if (plan.flow === "leave" || this.#numbers.has(plan)) return;
     const targeted = plan.flow === "branch" || plan.flow === "jump";
-    // Neither the distance of an indirect jump nor its length matters.
-    const lengths = compressed && plan.flow !== "indirect" ? [2, 4] as const : [4] as const;
+    const lengths = compressed ? [2, 4] as const : [4] as const;
     const numbers: [number, number, number, number] = [0, 0, 0, 0];
     for (const length of lengths) {
       for (const near of targeted ? [true, false] : [true]) {

@@ -132,8 +132,30 @@ Deno.test("run() of one instruction leaves the same state on every engine, for e
   assertEquals(wrong.slice(0, 20), []);
 });
 
+Deno.test("run() of one instruction leaves the same state where addresses are translated", () => {
+  const guests = [
+    createGuest(ENGINES[0]!.make),
+    ...ENGINES.map(({ make }) => createGuest(make, "translated")),
+  ];
+  const random = createRandom(2027);
+  const wrong: string[] = [];
+  for (const definition of RV64.definitions) {
+    for (let instance = 0; instance < Math.ceil(INSTANCES / 2); instance++) {
+      const word = instanceOf(definition, random);
+      const seed = random.below(2 ** 31);
+      const lines = compare(guests, word, 4, seed);
+      if (lines.length > 0) {
+        wrong.push(`${definition.name} 0x${word.toString(16)} seed ${seed}: ${lines.join("; ")}`);
+      }
+    }
+  }
+  assertEquals(wrong.slice(0, 20), []);
+});
+
 Deno.test("run() of one compressed instruction leaves the same state on every engine", () => {
-  const guests = ENGINES.map(({ make }) => createGuest(make));
+  const guests = ENGINES.flatMap((
+    { make },
+  ) => [createGuest(make), createGuest(make, "translated")]);
   const random = createRandom(7);
   const wrong: string[] = [];
   for (let count = 0; count < 4000; count++) {

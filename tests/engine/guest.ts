@@ -49,10 +49,26 @@ export interface Guest {
   readonly engine: Engine;
 }
 
-/** Makes a guest with nothing in its memory yet. */
-export function createGuest(make: EngineMaker, mode: "U" | "M" = "U"): Guest {
+/**
+ * Makes a guest with nothing in its memory yet. One that is `"translated"` is in user mode, too, but
+ * with privileged modes above it: every address goes the way that page tables and PMP need, though
+ * there is no page table, and all must be as without them.
+ */
+export function createGuest(make: EngineMaker, mode: "U" | "M" | "translated" = "U"): Guest {
   const memory = new Memory();
-  return { memory, hart: new Hart(0, memory, mode), engine: make(memory, TRACING_RANGE) };
+  const hart = new Hart(0, memory, mode === "U" ? "U" : "M");
+  if (mode === "translated") {
+    memory.reserve(TRACING_RANGE.start, TRACING_RANGE.end);
+    const system = hart.system!;
+    system.pmp.writeAddress(0, -1n);
+    system.pmp.writeConfig(0, 0x1fn);
+    // Its user may do all that a user's program does.
+    system.mcounteren = system.scounteren = 7n;
+    system.menvcfg = system.senvcfg = -1n;
+    hart.mode = "U";
+    system.changed();
+  }
+  return { memory, hart, engine: make(memory, TRACING_RANGE) };
 }
 
 /** Makes memory and registers as they are before a program, and the hart forget what it fetched. */
@@ -61,6 +77,7 @@ export function resetGuest({ memory, hart }: Guest): void {
     memory.map(start, pages * PAGE_SIZE, permissions);
   }
   hart.fetched.drop();
+  hart.system?.translation.tlb.flush();
   hart.x.fill(0n);
   hart.f.fill(0n);
   hart.fcsr = 0;
