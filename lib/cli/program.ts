@@ -75,24 +75,29 @@ async function readFile(path: string): Promise<Uint8Array> {
   }
 }
 
-/** What to say of a program in which nothing can be traced. */
-export function noSitesMessage({ name, elf }: Program, sites: number): string {
+/** What to say of a program in which nothing can be traced, and that is refused or runs without. */
+export function noSitesMessage(
+  { name, elf }: Program,
+  sites: number,
+  how: "refused" | "untraced",
+): string {
+  const what = how === "refused" ? `Cannot trace ${name}` : `${name} runs untraced`;
   const flag = "-fpatchable-function-entry=8,4 -falign-functions=8";
   const functions = elf.symbols.some(({ type }) => type === "func");
   const lines = sites === 0
     ? [
-      `Cannot trace ${name}: it has no call sites`,
+      `${what}: it has no call sites`,
       `compile it with ${flag} (or =4)`,
     ]
     : [
-      `Cannot trace ${name}: none of its ${sites} call sites lies in a function that has a symbol`,
+      `${what}: none of its ${sites} call sites lies in a function that has a symbol`,
       "link it without -s, and do not strip it",
     ];
   lines.push(
     functions
       ? "or trace it as it is with --virtual, which hooks functions by their symbols"
       : "--virtual would not help: it has no function symbols either",
-    "-p nop runs it untraced",
   );
+  if (how === "refused") lines.push("-p nop runs it untraced");
   return lines.join("\n");
 }

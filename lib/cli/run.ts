@@ -24,8 +24,8 @@ import {
 } from "../../mod.ts";
 import { type CliHost, say } from "./host.ts";
 import { enableLivepatches } from "./livepatch.ts";
-import { type LoadedTracer, type LoadedTracers, loadTracers } from "./load_tracer.ts";
-import { type CliArguments, numberOf } from "./options.ts";
+import { type LoadedTracer, type LoadedTracers, loadTracers, NOP } from "./load_tracer.ts";
+import { CLI_OPTIONS, type CliArguments, numberOf } from "./options.ts";
 import { endingOf, placeText } from "./outcome.ts";
 import { readTracefsOption, writeTracefs } from "./tracefs_option.ts";
 import { noSitesMessage, type Program, readProgram } from "./program.ts";
@@ -53,7 +53,7 @@ export async function run(context: CommandContext): Promise<number> {
   const program = await readProgram(args.rest[0]);
   const writes = args.lists["tracefs"] ?? [];
   const selects = writes.some((text) => readTracefsOption(text).file === "current_tracer");
-  const tracers = await requestTracers(context, selects ? "selectable" : "running");
+  let tracers = await requestTracers(context, selects ? "selectable" : "running");
   const sink = openTraceSink(host, values["output"]);
   const stdout = createSharedStdout(host, sink, values["output"] === undefined);
   let ending;
@@ -71,7 +71,12 @@ export async function run(context: CommandContext): Promise<number> {
       },
       dump: (ftrace, hart) => dump(host, ftrace, tracers.current.name, hart),
     });
-    checkSites(ftrace, program, tracers, args);
+    if (!canTrace(ftrace, tracers, args)) {
+      const { length } = machine.sites;
+      if (asksForTrace(args)) throw new TypeError(noSitesMessage(program, length, "refused"));
+      if (!quiet) say(host, noSitesMessage(program, length, "untraced"));
+      tracers = await untraced(context);
+    }
     const idle = setTraceOptions(ftrace, args.lists["option"] ?? []);
     if (values["clock"] !== undefined) ftrace.traceClock = values["clock"] as TraceClockName;
     for (const file of args.lists["prototypes"] ?? []) declarePrototypes(ftrace, file);
@@ -253,18 +258,29 @@ export function ftraceOptions({ values, switches, lists }: CliArguments): {
 /** Built-in tracers that have something to do in a program without call sites. */
 const WORK_WITHOUT_SITES: readonly string[] = ["nop", "kprobe"];
 
-/** Refuses a program in which the tracer at hand can trace nothing. */
-function checkSites(
-  { records, machine }: Ftrace,
-  program: Program,
+/** Whether the tracer at hand has anything to trace. */
+function canTrace(
+  { records }: Ftrace,
   { current, all }: LoadedTracers,
   { switches }: CliArguments,
-): void {
+): boolean {
   const usable = records.some(({ kind }) => kind !== "disabled");
   const withPlugin = all.some(({ source }) => source !== "built in");
-  if (usable || withPlugin || WORK_WITHOUT_SITES.includes(current.name)) return;
-  if (switches.has("strict") && records.some(({ reason }) => reason === "misaligned")) return;
-  throw new TypeError(noSitesMessage(program, machine.sites.length));
+  if (usable || withPlugin || WORK_WITHOUT_SITES.includes(current.name)) return true;
+  return switches.has("strict") && records.some(({ reason }) => reason === "misaligned");
+}
+
+/** Whether the command line is about a trace, and not just a program to run. */
+function asksForTrace({ values, lists, switches }: CliArguments): boolean {
+  return CLI_OPTIONS.some(({ name, group }) =>
+    (group === "What is traced" || group === "The trace") &&
+    (values[name] !== undefined || switches.has(name) || (lists[name] ?? []).length > 0)
+  );
+}
+
+/** Runs the program as with `-p nop`. */
+function untraced({ builtIn }: CommandContext): Promise<LoadedTracers> {
+  return loadTracers({ builtIn, name: NOP.name, plugins: [], settings: [] });
 }
 
 /** Puts `-l`, `-n`, `-g` and `--max-graph-depth` in force. */

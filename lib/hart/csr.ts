@@ -137,6 +137,8 @@ const PRIVILEGED: ReadonlyMap<number, Register> = new Map<number, Register>([
   [0x344, { read: ({ mip }) => mip, write: (system, value) => system.raise(value, ALL) }],
   // No vendor, no architecture number, no version, no configuration to point at.
   ...[0xf11, 0xf12, 0xf13, 0xf15].map((number) => [number, fixed(0n)] as const),
+  // A trigger of type 0, which is none, is the only one; it takes nothing.
+  ...range(0x7a0, 0x7a3).map((number) => [number, { read: () => 0n, write: () => {} }] as const),
   ...range(0x323, 0x33f).map((number) => [number, { read: () => 0n, write: () => {} }] as const),
   ...range(0xb00, 0xb1f).filter((number) => number !== 0xb01).map((number) =>
     [number, {

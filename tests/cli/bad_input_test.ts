@@ -111,12 +111,23 @@ for (
     }));
 }
 
-Deno.test("main() says how to compile a program without call sites, and offers --virtual", async () => {
-  const refused = await hartrace([fixture("sample_without_sites")]);
-  assertEquals(refused.code, 125);
-  assertMatch(refused.stderr, /-fpatchable-function-entry=8,4/);
-  assertMatch(refused.stderr, /--virtual/);
+Deno.test("main() refuses a trace of a program without call sites, says how to compile it, and offers --virtual", async () => {
+  for (const asks of [["-p", "function_graph"], ["-l", "main"], ["-O", "sym-offset"]]) {
+    const refused = await hartrace([...asks, fixture("sample_without_sites")]);
+    assertEquals([refused.code, refused.stdout], [125, ""], asks.join(" "));
+    assertMatch(refused.stderr, /-fpatchable-function-entry=8,4/);
+    assertMatch(refused.stderr, /--virtual/);
+  }
   const served = await hartrace(["--virtual", fixture("sample_without_sites")]);
   assertEquals(served.code, 0);
   assertMatch(served.stdout, /common_coin\(\);/);
+});
+
+Deno.test("main() runs a program without call sites untraced, and says so, when no trace is asked for", async () => {
+  const plain = await hartrace(["-p", "nop", fixture("sample_without_sites")]);
+  const { code, stdout, stderr } = await hartrace([fixture("sample_without_sites")]);
+  assertEquals([code, stdout], [0, plain.stdout]);
+  assertMatch(stderr, /runs untraced: it has no call sites\n[^]*-fpatchable-function-entry=8,4/);
+  const quiet = await hartrace(["run", "-q", fixture("sample_without_sites")]);
+  assertEquals(quiet, { ...plain, stderr: "" });
 });

@@ -9,7 +9,16 @@ import { assertSnapshot } from "@std/testing/snapshot";
 import { createMachine } from "../../lib/machine/machine.ts";
 import { installed, outputOf } from "../engine/guest_tools.ts";
 import { buildBare } from "./elf_builder.ts";
-import { here, NOWHERE, program, PROGRAMS, put, TABLES, title } from "./privileged_programs.ts";
+import {
+  here,
+  inMode,
+  NOWHERE,
+  program,
+  PROGRAMS,
+  put,
+  TABLES,
+  title,
+} from "./privileged_programs.ts";
 
 const ENGINES = ["ref", "interp"] as const;
 
@@ -131,6 +140,31 @@ for (const engine of ENGINES) {
     const machine = createMachine(buildBare(source), { engine, misaligned: "trap" });
     assertEquals(await machine.run({ limit: 1000n }), { kind: "exit", code: 0 });
     assertEquals(machine.harts[0]!.x[9], 0x46n);
+  });
+
+  Deno.test(`${engine} links compressed jumps to what is two bytes on in every mode`, async () => {
+    // c.jalr t0 over a c.nop, by which the other length would go.
+    const jump = (id: string) =>
+      `la t0, to_${id}
+      li ra, 0
+      .half 0x9282
+      .half 0x0001
+    to_${id}:
+      sub s5, t0, ra\n`;
+    const elf = program(
+      jump("machine") + put("m", "s5") + inMode("S", jump("supervisor")) + put("s", "s5") +
+        inMode("U", jump("user")) + put("u", "s5"),
+    );
+    assertEquals((await printed(elf, engine)).join(" "), "m2 M9 v0 p1 s2 M8 v0 p0 u2");
+  });
+
+  Deno.test(`${engine} has no debug trigger, and says so by registers that take nothing`, async () => {
+    const elf = program(
+      ["tselect", "tdata1", "tdata2", "tdata3"].map((name) =>
+        `li a0, -1\ncsrw ${name}, a0\ncsrr a0, ${name}\n${put("t", "a0")}`
+      ).join("") + inMode("S", "csrr t0, tselect"),
+    );
+    assertEquals((await printed(elf, engine)).join(" "), "t0 t0 t0 t0 M2 v7a0022f3 p1");
   });
 
   Deno.test(`${engine} lets time pass while the hart waits, and interrupts at the exact nanosecond`, async () => {
