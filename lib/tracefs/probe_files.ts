@@ -9,13 +9,13 @@
  * @module
  */
 import { type ControlFile, type ControlFiles, textFile } from "./control_file.ts";
-import { TracefsError } from "./errno.ts";
+import { invalid, TracefsError } from "./errno.ts";
 import type { FprobeEvent } from "../ftrace/fprobe_events.ts";
 import type { TraceState } from "./trace_state.ts";
 
 /** The files. */
 export function probeFiles({ ftrace }: TraceState): ControlFiles {
-  const { kprobeEvents, fprobeEvents, kprobes } = ftrace;
+  const { kprobeEvents, fprobeEvents, kprobes, era, strict } = ftrace;
   const file: ControlFile = {
     read: () => kprobeEvents.read(),
     write(text, { append }) {
@@ -41,8 +41,13 @@ export function probeFiles({ ftrace }: TraceState): ControlFiles {
           each.name === name && each.group === group
         );
         if (named.length > 0) removeFprobes(named);
-        else if (line.startsWith("f")) fprobeEvents.write(line);
-        else kprobeEvents.write(line);
+        else if (/^[te](:| |$)/.test(line)) {
+          throw invalid(`Cannot define "${line}": ${NO_TRACEPOINTS}`);
+        } else if (!line.startsWith("f")) kprobeEvents.write(line);
+        else if (era.hasFprobe || !strict) fprobeEvents.write(line);
+        else {throw invalid(
+            `Cannot define "${line}": Linux ${era.release} has no events on fprobes`,
+          );}
       }
     },
   };
@@ -65,6 +70,9 @@ export function probeFiles({ ftrace }: TraceState): ControlFiles {
     "sys/kernel/debug/kprobes/list": textFile(() => kprobes.list()),
   };
 }
+
+const NO_TRACEPOINTS = "a guest has no tracepoints, and no events stand on events here; " +
+  "p, r and f probe its functions, and an event's trigger acts when it occurs";
 
 /** @throws {TracefsError} EBUSY if one is enabled; then all stay. */
 function removeFprobes(probes: readonly FprobeEvent[]): void {

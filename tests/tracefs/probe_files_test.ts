@@ -1,5 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { withFiles } from "./guest.ts";
+import { createTracefs } from "../../lib/tracefs/tracefs.ts";
+import { makeFirmware, tracedFirmware } from "../ftrace/made_guest.ts";
+import { filesOf, KERNELS, truth, withFiles } from "./guest.ts";
 
 Deno.test("kprobe_events defines, appends, removes, and > takes all away", async () => {
   const { tracefs, echo, append, cat } = await withFiles("sample_p84");
@@ -48,3 +50,30 @@ Deno.test("uprobe_events is empty and refuses probes, saying what to use", async
   assertEquals(await echo("p:x /bin/true:0x10", "uprobe_events"), "EOPNOTSUPP");
   assertEquals(tracefs.list().includes("sys"), false);
 });
+
+for (const [release, era] of KERNELS) {
+  Deno.test(`dynamic_events takes and refuses f: lines as Linux ${release} did`, async () => {
+    const body = "c.addi sp, -16\nc.addi sp, 16\nnop\nret";
+    const program = makeFirmware([{ name: "vfs_read", body }], "call f0");
+    const { ftrace } = tracedFirmware(program, { era, strict: true });
+    const { append, cat } = filesOf(createTracefs(ftrace));
+    const capture = await truth(release, "kprobe_behaviour");
+    const part = capture.slice(capture.indexOf("--- dynamic_events f:\n")).split("\n");
+    const refused = part.filter((line) => line.startsWith("rc=")).map((line) => line !== "rc=0");
+    assertEquals(refused.length, 5);
+    // The last two are on tracepoints and on other events, of which a guest has none.
+    for (
+      const [k, line] of ["f:fp vfs_read", "f:fp vfs_read%return r=$retval", "p:dd vfs_read+8"]
+        .entries()
+    ) {
+      assertEquals(await append(line, "dynamic_events"), refused[k] ? "EINVAL" : "", line);
+    }
+    const expected = part.filter((line) => /^(f:fprobes\/fp|p:kprobes\/dd) /.test(line));
+    assertEquals(cat("dynamic_events"), expected.map((line) => `${line}\n`).join(""));
+    const fault = /trace_fprobe: error: (.*)\n  Command: (f:.*)\n( *\^)\n/;
+    assertEquals(fault.exec(cat("error_log"))?.slice(1), fault.exec(capture)?.slice(1));
+    for (const line of ["t:tp sched_switch", "e:ep sched.sched_switch pid=$next_pid"]) {
+      assertEquals(await append(line, "dynamic_events"), "EINVAL", line);
+    }
+  });
+}

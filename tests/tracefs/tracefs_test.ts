@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { TracefsError } from "../../lib/tracefs/errno.ts";
 import { KERNELS, truth, withFiles } from "./guest.ts";
+import { contradictions } from "./site_check.ts";
 
 /** Files whose text at boot does not depend on what is traced. */
 const AT_BOOT = [
@@ -218,4 +219,24 @@ Deno.test("an era followed to the letter has no profiler, as Debian's kernels", 
   assertEquals(tracefs.kind("function_profile_enabled"), undefined);
   assertEquals(tracefs.kind("trace_stat"), undefined);
   assertEquals(tracefs.kind("stack_trace"), "file");
+});
+
+Deno.test("ftrace_enabled 0 turns every site off and keeps the tracer; 1 turns them on", async () => {
+  for (const era of ["regs", "args", "preset", "call-ops"] as const) {
+    const { machine, ftrace, echo, cat } = await withFiles("sample_p84", { era });
+    await echo("function", "current_tracer");
+    const traced = cat("enabled_functions");
+    assert(traced.length > 0);
+    assertEquals(await echo("0", "/proc/sys/kernel/ftrace_enabled"), "");
+    assertEquals(cat("enabled_functions"), "");
+    assertEquals(cat("current_tracer"), "function\n");
+    assertEquals(contradictions(ftrace, true), []);
+    await machine.run({ limit: 200n });
+    assertEquals(/ <-/.test(cat("trace")), false);
+    assertEquals(await echo("1", "/proc/sys/kernel/ftrace_enabled"), "");
+    assertEquals(cat("enabled_functions"), traced);
+    assertEquals(contradictions(ftrace), []);
+    await machine.run({ limit: 600n });
+    assertEquals(/ <-/.test(cat("trace")), true);
+  }
 });
