@@ -70,7 +70,7 @@ for (const [release, era] of KERNELS) {
     }
     const expected = part.filter((line) => /^(f:fprobes\/fp|p:kprobes\/dd) /.test(line));
     assertEquals(cat("dynamic_events"), expected.map((line) => `${line}\n`).join(""));
-    const fault = /trace_fprobe: error: (.*)\n  Command: (f:.*)\n( *\^)\n/;
+    const fault = /trace_fprobe: error: (.*)\n {2}Command: (f:.*)\n( *\^)\n/;
     assertEquals(fault.exec(cat("error_log"))?.slice(1), fault.exec(capture)?.slice(1));
     for (const line of ["t:tp sched_switch", "e:ep sched.sched_switch pid=$next_pid"]) {
       assertEquals(await append(line, "dynamic_events"), "EINVAL", line);
