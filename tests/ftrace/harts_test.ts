@@ -7,6 +7,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { createFtrace } from "../../lib/ftrace/ftrace.ts";
 import { createMachine } from "../../lib/machine/machine.ts";
+import { readProgram } from "../fixtures/expected.ts";
 import { callEvents, eventLines, graph } from "./guest.ts";
 import { HARTS, hartsProgram, interruptedProgram, runHarts } from "./harts_guest.ts";
 
@@ -140,5 +141,41 @@ for (const era of ERAS) {
     }
     assertEquals(new Set(states).size, 1, states.join("\n"));
     assertEquals([traces[1], traces[2]], [traces[0], traces[0]]);
+  });
+}
+
+/** Runs firmware as it is, or in S-mode with the same addresses through Sv39; gives all that shows. */
+async function firmwareRun(name: string, translated: boolean, engine: "ref" | "interp") {
+  let printed = "";
+  const machine = createMachine((await readProgram(name)).bytes, {
+    machine: "bare",
+    engine,
+    stdout: (data) => void (printed += new TextDecoder().decode(data)),
+  });
+  const hart = machine.harts[0]!;
+  const ftrace = createFtrace(machine, { trampoline: "guest" });
+  graph(ftrace);
+  // Its first instructions are about machine mode.
+  await machine.run({ limit: 10n });
+  if (translated) {
+    const root = 0x87000000;
+    // One leaf of 1 GiB over all of RAM, readable, writable, executable, accessed and dirty.
+    machine.memory.view.setBigUint64(root + 16, 0x80000000n >> 2n | 0xcfn, true);
+    hart.csrs.write(0x3b0, -1n);
+    hart.csrs.write(0x3a0, 0x1fn);
+    hart.csrs.write(0x180, 8n << 60n | BigInt(root >>> 12));
+    hart.mode = "S";
+    hart.system!.changed();
+  }
+  const outcome = await machine.run({ limit: 3_000_000n });
+  return { outcome, printed, instret: hart.instret, x: [...hart.x], events: eventLines(ftrace) };
+}
+
+for (const name of ["fib_bare_p84", "hello_bare_p84"]) {
+  Deno.test(`tracing ${name} through page tables gives what it gives without`, async () => {
+    const plain = await firmwareRun(name, false, "interp");
+    assert(plain.events.length > 10);
+    assertEquals(await firmwareRun(name, true, "interp"), plain);
+    if (name !== "fib_bare_p84") assertEquals(await firmwareRun(name, true, "ref"), plain);
   });
 }
