@@ -67,11 +67,8 @@ export const SHELL_COMMANDS: readonly ShellCommandEntry[] = [
     "c",
   ),
   entry("run", "", "run to the end, or Ctrl-C", (context) => finish(context, {}), "r"),
-  entry("where", "", "the calls that the guest is in", where, "bt", "backtrace"),
-  entry("regs", "", "its registers", ({ write, guest }) => {
-    write(guest.registers());
-    return 0;
-  }),
+  entry("where", "[HART]", "the calls that the guest is in", where, "bt", "backtrace"),
+  entry("regs", "[HART]", "its registers", registers),
   entry("grep", "[-v] [-c] [-i] REGEXP [FILE…]", "lines that match", grep),
   entry("head", "[-n N] [FILE…]", "the first lines; tail: the last", head),
   entry("tail", "[-n N] [FILE…]", "", head),
@@ -283,8 +280,28 @@ async function proceed(
   return await finish(context, { address });
 }
 
-function where({ guest, write }: ShellCommandContext): number {
-  write(guest.where());
+/** The hart that `text` names, or a complaint. */
+function hartOf(
+  { complain, guest }: ShellCommandContext,
+  name: string,
+  text = "0",
+): number | undefined {
+  if (/^\d+$/.test(text) && Number(text) < guest.harts) return Number(text);
+  complain(`sh: ${name}: ${text}: no such hart; there are ${guest.harts}`, undefined);
+  return undefined;
+}
+
+function where(context: ShellCommandContext, [text]: readonly string[], name: string): number {
+  const hart = hartOf(context, name, text);
+  if (hart === undefined) return 1;
+  context.write(context.guest.where(hart));
+  return 0;
+}
+
+function registers(context: ShellCommandContext, [text]: readonly string[], name: string): number {
+  const hart = hartOf(context, name, text);
+  if (hart === undefined) return 1;
+  context.write(context.guest.registers(hart));
   return 0;
 }
 

@@ -35,10 +35,12 @@ export interface GuestControl {
   next(): Promise<GuestResult>;
   /** Runs on: for `count` instructions, to `address`, or to its end. */
   run(until?: { readonly count?: bigint; readonly address?: bigint }): Promise<GuestResult>;
-  /** The calls it is in, innermost first. */
-  where(): string;
-  /** Its registers. */
-  registers(): string;
+  /** How many harts it has. */
+  readonly harts: number;
+  /** The calls that a hart is in, innermost first. */
+  where(hart: number): string;
+  /** A hart's registers. */
+  registers(hart: number): string;
 }
 
 /** What {@linkcode createGuestControl} works on. */
@@ -130,18 +132,20 @@ export function createGuestControl(context: GuestControlContext): GuestControl {
       }),
     run: ({ count, address } = {}) =>
       checked(() => address === undefined ? go(count) : runTo(address, () => true)),
-    where() {
+    harts: machine.harts.length,
+    where(id) {
       if (ended !== undefined) return `${program} has ended with exit code ${ended}\n`;
-      return machine.unwinder.backtrace(hart).map((address, number) => {
+      return machine.unwinder.backtrace(machine.harts[id]!).map((address, number) => {
         // A call may be a function's last instruction, so what it returns to may lie behind it.
         const name = number === 0 ? place(address) : place(address, true);
         return `#${number} ${hex(address)} ${name}\n`;
       }).join("");
     },
-    registers() {
+    registers(id) {
+      const { pc, x } = machine.harts[id]!;
       const cells = [
-        ["pc", hart.pc] as const,
-        ...X_NAMES.slice(1).map((name, k) => [name, BigInt.asUintN(64, hart.x[k + 1]!)] as const),
+        ["pc", pc] as const,
+        ...X_NAMES.slice(1).map((name, k) => [name, BigInt.asUintN(64, x[k + 1]!)] as const),
       ].map(([name, value]) => `${name.padStart(3)} ${value.toString(16).padStart(16, "0")}`);
       const lines: string[] = [];
       for (let at = 0; at < cells.length; at += 4) lines.push(cells.slice(at, at + 4).join("  "));

@@ -102,11 +102,13 @@ export function bufferFiles(state: TraceState): ControlFiles {
     },
     trace_marker_raw: { write: (text) => writeRaw(state, text) },
     saved_cmdlines: textFile(() =>
-      state.options["record-cmd"] ? `${machine.pid} ${machine.comm}\n` : ""
+      state.options["record-cmd"]
+        ? tasksOf(state).map((pid) => `${pid} ${machine.commOf(pid)}\n`).join("")
+        : ""
     ),
     ...savedSizeFile(),
     saved_tgids: textFile(() =>
-      state.options["record-tgid"] ? `${machine.pid} ${machine.pid}\n` : ""
+      state.options["record-tgid"] ? tasksOf(state).map((pid) => `${pid} ${pid}\n`).join("") : ""
     ),
     printk_formats: textFile(() => ""),
   };
@@ -119,6 +121,14 @@ export function bufferFiles(state: TraceState): ControlFiles {
     files[`${folder}/buffer_size_kb`] = sizeFile(state, id);
   }
   return files;
+}
+
+/** Numbers of the guest's tasks: of firmware one a hart, one after the other. */
+function tasksOf({ ftrace: { machine } }: TraceState): readonly number[] {
+  let first = machine.pid;
+  while (machine.commOf(first - 1) !== undefined) first--;
+  const tasks = machine.harts.map((_, k) => first + k);
+  return tasks.filter((pid) => machine.commOf(pid) !== undefined);
 }
 
 function traceFile(state: TraceState, hart?: number): ControlFile {
@@ -303,7 +313,7 @@ function writeRaw({ ftrace, options }: TraceState, text: string): void {
       } of data`,
     );
   }
-  const hart = ftrace.machine.harts[0]!;
+  const hart = ftrace.guest.currentHart;
   ftrace.record({
     type: "raw_data",
     time: hart.now(),

@@ -193,3 +193,13 @@ Deno.test("shell starts plugins, and takes --set for any tracer", async () => {
     assertEquals(/^price_of\(/m.test(stdout), false);
   });
 });
+
+Deno.test("shell's where and regs take the number of a hart", async () => {
+  const { stdout, stderr } = await hartrace(
+    ["shell", "-q", "--harts", "2", fixture("hello_bare_p84")],
+    { stdin: "step 20\nregs 1 | head -1\nwhere 1 | head -1\nregs 2\n" },
+  );
+  assertMatch(stdout, /\n pc 00000000[0-9a-f]{8} {3}ra /);
+  assertMatch(stdout, /\n#0 0x[0-9a-f]+ /);
+  assertMatch(stderr, /^sh: regs: 2: no such hart; there are 2$/m);
+});

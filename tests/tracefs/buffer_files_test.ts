@@ -1,5 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { KERNELS, truth, withFiles } from "./guest.ts";
+import { createFtrace } from "../../lib/ftrace/ftrace.ts";
+import { createMachine } from "../../lib/machine/machine.ts";
+import { createTracefs } from "../../lib/tracefs/tracefs.ts";
+import { readProgram } from "../fixtures/expected.ts";
+import { filesOf, KERNELS, TRACERS, truth, withFiles } from "./guest.ts";
 
 Deno.test("buffer_size_kb reads whole sub-buffers, as the kernels did", async () => {
   const { echo, cat } = await withFiles("sample_p84");
@@ -199,4 +203,24 @@ Deno.test("snapshot is freed by 0 and emptied by 2; one hart's is only emptied",
   assertEquals(await echo("0", "snapshot"), "");
   assertMatch(cat("snapshot"), /Snapshot is freed/);
   assertEquals(await echo("x", "snapshot"), "EINVAL");
+});
+
+Deno.test("files of several harts: sizes, masks, tasks, a folder for each", async () => {
+  const { bytes } = await readProgram("hello_bare_p84");
+  const machine = createMachine(bytes, { stdout: () => {}, harts: 2 });
+  const tracefs = createTracefs(createFtrace(machine), { tracers: TRACERS });
+  const { echo, cat } = filesOf(tracefs);
+  assertEquals(tracefs.list("per_cpu"), ["cpu0", "cpu1"]);
+  assertEquals(cat("buffer_total_size_kb"), "14 (expanded: 2816)\n");
+  assertEquals(cat("tracing_cpumask"), "3\n");
+  assertEquals(cat("saved_cmdlines"), "1 hart0\n2 hart1\n");
+  assertEquals(await echo("64", "per_cpu/cpu1/buffer_size_kb"), "");
+  assertEquals(cat("buffer_size_kb"), "X\n");
+  assertEquals(cat("per_cpu/cpu0/buffer_size_kb"), "1410\n");
+  assertEquals(cat("per_cpu/cpu1/buffer_size_kb"), "67\n");
+  assertEquals(await echo("4", "tracing_cpumask"), "EOVERFLOW");
+  assertEquals(await echo("2", "tracing_cpumask"), "");
+  await echo("function", "current_tracer");
+  await machine.run();
+  assertMatch(cat("per_cpu/cpu0/stats"), /^entries: 0\n/);
 });
