@@ -13,16 +13,17 @@
 import type { Hart } from "../hart/hart.ts";
 import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
 import type { FtraceRegs } from "../trampoline/ftrace_regs.ts";
+import { refusePromise } from "./callbacks.ts";
 import { FtraceError } from "./ftrace_error.ts";
 import { createHash, type FtraceHash, hashAllows, isEmptyHash } from "./filter.ts";
 import { createShadowRoom, type ShadowLimit, type ShadowRoom } from "./shadow_room.ts";
 import {
+  type HiddenReturn,
   hideReturns,
   popDeadAtEntry,
   popDeadAtReturn,
   restoreNewer,
   restoreReturns,
-  type ShadowFrame,
   type ShadowStack,
   type StackWords,
   type Unwinding,
@@ -110,8 +111,8 @@ export interface FgraphHost {
   readonly limit: ShadowLimit;
   /** How many users there may be: 16, or 1 in the kernels before 6.11. */
   readonly users: number;
-  /** Runs a user's handler: reports a throw, and then removes the user. */
-  guard<T>(gops: FgraphOps, site: number, body: () => T): T | undefined;
+  /** A user's handler has thrown: reports it and removes the user. */
+  failed(gops: FgraphOps, site: number, error: unknown): void;
 }
 
 /** A user and the functions it traces. */
@@ -120,17 +121,94 @@ interface GraphUser {
   readonly hash: FtraceHash;
 }
 
+/** Where a call is made. */
+interface CallPlace {
+  readonly ip: bigint;
+  readonly sp: number;
+  readonly returnAddress: bigint;
+  readonly parentIp: bigint;
+  readonly depth: number;
+}
+
+/** A call as its handlers see it, at the entry and at the return, and its frame: one object for all. */
+class GraphCall implements GraphReturn, HiddenReturn {
+  readonly cpu: number;
+  readonly func: bigint;
+  readonly site: number;
+  readonly returnAddress: bigint;
+  readonly parentIp: bigint;
+  readonly sp: number;
+  readonly callTime: bigint;
+  readonly pid: number;
+  readonly returns: boolean;
+  depth: number;
+  users = 0;
+  words: number;
+  kept: unknown[] = [];
+  reserved: DataView[] | undefined = undefined;
+  data: unknown = undefined;
+  returnTime = 0n;
+  returnValue = 0n;
+  overrun = 0;
+  unwound = false;
+  /** Index of the user whose handler runs. */
+  user = 0;
+  /** Whether that handler may reserve data. */
+  isEntry = true;
+  readonly #room: ShadowRoom;
+
+  constructor(
+    hart: Hart,
+    record: DynFtrace,
+    { ip, sp, returnAddress, parentIp, depth }: CallPlace,
+    pid: number,
+    returns: boolean,
+    words: number,
+    room: ShadowRoom,
+  ) {
+    this.cpu = hart.id;
+    this.func = ip;
+    this.site = record.index;
+    this.sp = sp;
+    this.returnAddress = returnAddress;
+    this.parentIp = parentIp;
+    this.depth = depth;
+    this.callTime = hart.now();
+    this.pid = pid;
+    this.returns = returns;
+    this.words = words;
+    this.#room = room;
+  }
+
+  get ip(): bigint {
+    return this.func;
+  }
+
+  reserveData(bytes: number): DataView | null {
+    if (!this.isEntry || !this.returns) return null;
+    const taken = this.#room.reserve(this.cpu, bytes);
+    if (taken === undefined) return null;
+    this.words += taken;
+    this.reserved ??= [];
+    return this.reserved[this.user] = new DataView(new ArrayBuffer(Math.ceil(bytes / 8) * 8));
+  }
+
+  retrieveData(): DataView | null {
+    return this.isEntry ? null : this.reserved?.[this.user] ?? null;
+  }
+}
+
 /** The users and the shadow stacks of one machine. */
 export class Fgraph {
   readonly #host: FgraphHost;
   readonly #users: (GraphUser | undefined)[] = Array(FGRAPH_ARRAY_SIZE).fill(undefined);
-  readonly #stacks: ShadowStack[][] = [];
+  readonly #stacks: ShadowStack<GraphCall>[][] = [];
   readonly #room: ShadowRoom;
   /** Indices that are free, the one longest out of use first. */
   readonly #free: number[] = Array.from({ length: FGRAPH_ARRAY_SIZE }, (_, index) => index);
   /** Harts that are not to be traced (`tracing_graph_pause`): how many want so. */
   readonly #paused: number[] = [];
-  #unwinding: Unwinding | undefined;
+  #unwinding: Unwinding<GraphCall> | undefined;
   /** The call whose exit handlers run now, as it was at its entry: for a walk of the stack. */
   leaving: TracedEntry | undefined;
   /** What all users together trace; {@linkcode Fgraph.unite} keeps it. */
@@ -222,17 +300,13 @@ export class Fgraph {
     }
   }
 
-  #stackOf(hart: Hart, sp: number): ShadowStack {
+  #stackOf(hart: Hart, sp: number): ShadowStack<GraphCall> {
     const identity = this.#host.stackIdentity(hart, sp);
     const stacks = this.#stacks[hart.id] ??= [];
-    let stack = stacks.find((each) => each.identity === identity);
-    if (!stack) stacks.push(stack = { identity, frames: [] });
+    for (const stack of stacks) if (stack.identity === identity) return stack;
+    const stack = { identity, frames: [] };
+    stacks.push(stack);
     return stack;
-  }
-
-  /** Open calls of a hart on the stack it uses, outermost first. */
-  frames(hart: Hart): readonly ShadowFrame[] {
-    return this.#stackOf(hart, stackPointer(hart)).frames;
   }
 
   /** The real return address behind a value read from a guest stack (`ftrace_graph_ret_addr`). */
@@ -262,83 +336,66 @@ export class Fgraph {
 
   /** A traced entry; `sp` is the hart's at the site. Rewrites the return address in `fregs`. */
   enter(hart: Hart, record: DynFtrace, ip: bigint, sp: number, fregs: FtraceRegs): void {
+    const host = this.#host;
     const stack = this.#stackOf(hart, sp);
-    const parentIp = fregs.returnAddress;
-    const { returnToHandler } = this.#host;
-    const tailCall = this.#host.behindRethook(hart, parentIp, sp) === returnToHandler;
-    this.#endUnwinding(hart, stack, sp, tailCall);
-    this.#unwound(hart, stack, popDeadAtEntry(stack, sp, tailCall));
-    if ((this.#paused[hart.id] ?? 0) > 0) return;
-    const returnable = this.#host.returnable(record);
-    const words = returnable ? this.#room.push(hart.id) : 0;
-    if (words === undefined) return;
-    const frame: ShadowFrame = {
-      site: record.index,
-      ip,
-      returnAddress: parentIp,
-      sp,
-      callTime: hart.now(),
-      users: 0,
-      data: [],
-      words,
-    };
-    const entry: { -readonly [key in keyof GraphEntry]: GraphEntry[key] } = {
-      ...this.#entry(hart, frame, stack.frames.length, this.#realReturn(stack.frames, parentIp)),
-      returns: returnable,
-    };
-    let reserved: DataView | null = null;
-    if (returnable) {
-      entry.reserveData = (bytes) => {
-        const taken = this.#room.reserve(hart.id, bytes);
-        if (taken === undefined) return null;
-        frame.words += taken;
-        return reserved = new DataView(new ArrayBuffer(Math.ceil(bytes / 8) * 8));
-      };
+    const { frames } = stack;
+    const returnAddress = fregs.returnAddress;
+    const tailCall = host.behindRethook(hart, returnAddress, sp) === host.returnToHandler;
+    if (this.#unwinding) this.#endUnwinding(hart, stack, sp, tailCall);
+    const top = frames.at(-1);
+    if (top && (top.sp < sp || (top.sp === sp && !tailCall))) {
+      this.#unwound(hart, stack, popDeadAtEntry(stack, sp, tailCall));
     }
-    this.#users.forEach((user, index) => {
-      if (!user || !hashAllows(user.hash, record.index)) return;
-      entry.data = undefined;
-      reserved = null;
-      const { gops } = user;
-      const wanted = gops.entryFunc
-        ? this.#host.guard(gops, record.index, () => gops.entryFunc!(entry, fregs)) !== false
-        : true;
-      if (!wanted || !returnable || this.#users[index] !== user) return;
-      frame.users |= 1 << index;
-      if (entry.data !== undefined) frame.data[index] = entry.data;
-      if (reserved) (frame.reserved ??= [])[index] = reserved;
-    });
-    if (frame.users === 0) {
-      if (returnable) this.#room.release(hart.id, frame.words);
+    if ((this.#paused[hart.id] ?? 0) > 0) return;
+    const returns = host.returnable(record);
+    const words = returns ? this.#room.push(hart.id) : 0;
+    if (words === undefined) return;
+    const parentIp = host.realReturn(hart, this.#realReturn(frames, returnAddress), sp);
+    const depth = frames.length;
+    const pid = host.pid(hart);
+    const room = this.#room;
+    const place = { ip, sp, returnAddress, parentIp, depth };
+    const call = new GraphCall(hart, record, place, pid, returns, words, room);
+    for (let index = 0; index < FGRAPH_ARRAY_SIZE; index++) {
+      const user = this.#users[index];
+      if (user !== undefined && hashAllows(user.hash, record.index)) {
+        this.#enterFor(user, index, call, fregs);
+      }
+    }
+    if (call.users === 0) {
+      if (returns) room.release(hart.id, call.words);
       return;
     }
-    stack.frames.push(frame);
-    fregs.returnAddress = this.#host.returnToHandler;
+    call.isEntry = false;
+    frames.push(call);
+    fregs.returnAddress = host.returnToHandler;
+  }
+
+  #enterFor(user: GraphUser, index: number, call: GraphCall, fregs: FtraceRegs): void {
+    const { gops } = user;
+    call.user = index;
+    call.data = undefined;
+    if (gops.entryFunc) {
+      try {
+        if (refusePromise(gops.entryFunc(call, fregs)) === false) return;
+      } catch (error) {
+        this.#host.failed(gops, call.site, error);
+        return;
+      }
+    }
+    // A handler may have removed its own user.
+    if (!call.returns || this.#users[index] !== user) return;
+    call.users |= 1 << index;
+    call.kept[index] = call.data;
   }
 
   /** Follows a chain of tail calls among `frames` back to a real address. */
-  #realReturn(frames: readonly ShadowFrame[], returnAddress: bigint): bigint {
+  #realReturn(frames: readonly GraphCall[], returnAddress: bigint): bigint {
     let address = returnAddress;
     for (let k = frames.length - 1; k >= 0 && address === this.#host.returnToHandler; k--) {
       address = frames[k]!.returnAddress;
     }
     return address;
-  }
-
-  #entry(hart: Hart, frame: ShadowFrame, depth: number, parentIp: bigint): GraphEntry {
-    return {
-      func: frame.ip,
-      site: frame.site,
-      parentIp: this.#host.realReturn(hart, parentIp, frame.sp),
-      depth,
-      callTime: frame.callTime,
-      cpu: hart.id,
-      pid: this.#host.pid(hart),
-      returns: true,
-      data: undefined,
-      reserveData: () => null,
-      retrieveData: () => null,
-    };
   }
 
   /**
@@ -348,9 +405,12 @@ export class Fgraph {
    */
   leave(hart: Hart, sp: number, fregs: FtraceRegs): bigint {
     const stack = this.#stackOf(hart, sp);
-    this.#unwound(hart, stack, popDeadAtReturn(stack, sp));
-    const frame = stack.frames.pop();
-    if (!frame) {
+    const { frames } = stack;
+    if (frames.length > 0 && frames.at(-1)!.sp < sp) {
+      this.#unwound(hart, stack, popDeadAtReturn(stack, sp));
+    }
+    const call = frames.pop();
+    if (!call) {
       throw new RangeError(
         `Cannot return to the caller: a hart came to return_to_handler at sp 0x${
           sp.toString(16)
@@ -358,51 +418,39 @@ export class Fgraph {
           "and no traced call is open on that stack",
       );
     }
-    const returnValue = BigInt.asUintN(64, fregs.returnValue);
-    this.#end(
-      hart,
-      frame,
-      stack.frames,
-      stack.frames.length,
-      { returnValue, unwound: false },
-      fregs,
-    );
-    return frame.returnAddress;
+    call.returnValue = BigInt.asUintN(64, fregs.returnValue);
+    this.#end(hart, call, frames.length, fregs);
+    return call.returnAddress;
   }
 
-  #end(
-    hart: Hart,
-    frame: ShadowFrame,
-    outer: readonly ShadowFrame[],
-    depth: number,
-    how: { readonly returnValue: bigint; readonly unwound: boolean },
-    fregs: FtraceRegs | null,
-  ): void {
-    const entry = this.#entry(hart, frame, depth, this.#realReturn(outer, frame.returnAddress));
-    const exit = {
-      ...entry,
-      ...how,
-      returnTime: hart.now(),
-      overrun: this.#room.overrun(hart.id),
-    };
-    if (!how.unwound) this.leaving = { ip: frame.ip, parentIp: entry.parentIp, sp: frame.sp };
+  #end(hart: Hart, call: GraphCall, depth: number, fregs: FtraceRegs | null): void {
+    call.depth = depth;
+    call.returnTime = hart.now();
+    call.overrun = this.#room.overrun(hart.id);
+    if (!call.unwound) this.leaving = call;
     // The kernel runs return handlers in the reverse order of entry handlers.
     for (let index = FGRAPH_ARRAY_SIZE - 1; index >= 0; index--) {
-      const user = this.#users[index];
-      if (!user?.gops.retFunc || (frame.users & (1 << index)) === 0) continue;
-      exit.data = frame.data[index];
-      exit.retrieveData = () => frame.reserved?.[index] ?? null;
-      this.#host.guard(user.gops, frame.site, () => user.gops.retFunc!(exit, fregs));
+      if ((call.users & (1 << index)) === 0) continue;
+      const gops = this.#users[index]?.gops;
+      if (!gops?.retFunc) continue;
+      call.user = index;
+      call.data = call.kept[index];
+      try {
+        refusePromise(gops.retFunc(call, fregs));
+      } catch (error) {
+        this.#host.failed(gops, call.site, error);
+      }
     }
     this.leaving = undefined;
-    this.#room.release(hart.id, frame.words);
+    this.#room.release(hart.id, call.words);
   }
 
-  #unwound(hart: Hart, stack: ShadowStack, frames: readonly ShadowFrame[]): void {
-    frames.forEach((frame, k) => {
+  #unwound(hart: Hart, stack: ShadowStack<GraphCall>, calls: readonly GraphCall[]): void {
+    calls.forEach((call, k) => {
       // Depth counts as if the inner ones had been popped one by one.
-      const depth = stack.frames.length + frames.length - 1 - k;
-      this.#end(hart, frame, stack.frames, depth, { returnValue: 0n, unwound: true }, null);
+      const depth = stack.frames.length + calls.length - 1 - k;
+      call.unwound = true;
+      this.#end(hart, call, depth, null);
     });
   }
 
@@ -426,7 +474,12 @@ export class Fgraph {
     this.#endUnwinding(hart, this.#stackOf(hart, sp), sp, false);
   }
 
-  #endUnwinding(hart: Hart, stack: ShadowStack, sp: number, tailCall: boolean): void {
+  #endUnwinding(
+    hart: Hart,
+    stack: ShadowStack<GraphCall>,
+    sp: number,
+    tailCall: boolean,
+  ): void {
     const unwinding = this.#unwinding;
     // Calls made by the unwinder itself lie below it.
     if (!unwinding || stack !== unwinding.stack || sp < unwinding.sp) return;

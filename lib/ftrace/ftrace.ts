@@ -313,24 +313,21 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     write: (address: number, value: bigint) =>
       machine.memory.view.setBigUint64(address, value, true),
   };
+  /** By index of the record: asked at each call. */
+  const returnable: boolean[] = [];
   const fgraph = new Fgraph({
     returnToHandler: core.returnToHandler,
     words,
     limit: graphStack,
     users: strict && era.graphStack === "records" ? 1 : FGRAPH_ARRAY_SIZE,
     stackIdentity: (hart, sp) => machine.stackIdentity(hart, sp),
-    returnable: (record) => noReturnReason(record) === undefined,
+    returnable: ({ index }) => returnable[index] ??= noReturnReason(records[index]!) === undefined,
     pid: () => machine.pid,
     behindRethook: (hart, value, sp) => rethook.behind(hart, value, sp),
     realReturn: (hart, value, sp) => realReturn(hart, value, sp),
-    guard(gops, site, body) {
-      try {
-        return refusePromise(body());
-      } catch (error) {
-        reportThrow(gops.name ?? "fgraph", site, error);
-        unregisterFtraceGraph(gops);
-        return undefined;
-      }
+    failed(gops, site, error) {
+      reportThrow(gops.name ?? "fgraph", site, error);
+      unregisterFtraceGraph(gops);
     },
   });
   const rethook = createRethook({

@@ -32,7 +32,7 @@ export interface GraphTraceSettings {
   /** Options and threshold; without one, all are at their defaults. */
   readonly array?: Pick<TraceArray, "traceOptions" | "tracingThresh">;
   /** Filters and triggers of the graph's events; without them every event is recorded. */
-  readonly events?: Pick<TraceEvents, "graphIsPlain" | "enterGraph" | "leaveGraph">;
+  readonly events?: GraphEvents;
   /** Parameters of functions, for `funcgraph-args`. */
   readonly prototypes?: FunctionArguments;
   /** Whether names of enum values are printed. */
@@ -46,6 +46,9 @@ export interface GraphTraceSettings {
   /** Whether a call's times take room on the shadow stack; without any the call is not recorded. */
   readonly keepsTimes?: boolean;
 }
+
+/** Who filters the graph's events and acts on them. */
+type GraphEvents = Pick<TraceEvents, "graphIsPlain" | "enterGraph" | "leaveGraph">;
 
 /** Makes the recording handlers of one trace. */
 export function createGraphTrace(
@@ -80,6 +83,29 @@ export function createGraphTrace(
       retaddr: values["funcgraph-retaddr"] ? entry.parentIp : undefined,
     });
   };
+  // Closures of their own, so that a call that is only recorded makes none.
+  const enterEvent = (
+    to: GraphEvents,
+    entry: GraphEntry,
+    depth: number,
+    fregs: FtraceRegs,
+    written: boolean,
+  ) =>
+    to.enterGraph(entry, depth, fregs, () => {
+      if (written) writeEntry(entry, depth, fregs);
+    });
+  const leaveEvent = (
+    to: GraphEvents,
+    exit: GraphReturn,
+    depth: number,
+    returnTime: bigint,
+  ) =>
+    to.leaveGraph(
+      exit,
+      depth,
+      returnTime,
+      () => void buffer.writeGraphExit(exit.cpu, exit, exit.pid, depth, returnTime),
+    );
   const trace: GraphTrace = {
     graphHash,
     maxDepth: 0,
@@ -102,11 +128,7 @@ export function createGraphTrace(
       const written = !array?.tracingThresh;
       if (!events || events.graphIsPlain) {
         if (written) writeEntry(entry, depth, fregs);
-      } else if (
-        !events.enterGraph(entry, depth, fregs, () => {
-          if (written) writeEntry(entry, depth, fregs);
-        })
-      ) return false;
+      } else if (!enterEvent(events, entry, depth, fregs, written)) return false;
       if (entry.returns) open.recorded++;
       entry.data = { depth, slept: slept() } satisfies RecordedCall;
       return true;
@@ -121,12 +143,13 @@ export function createGraphTrace(
       const call = exit.data as RecordedCall;
       const asleep = array?.traceOptions.values["sleep-time"] ?? true ? slept() - call.slept : 0n;
       const returnTime = exit.returnTime + asleep;
-      const threshold = BigInt(Math.round((array?.tracingThresh ?? 0) * 1000));
-      if (threshold > 0n && returnTime - exit.callTime < threshold) return;
-      const event = { ...exit, depth: call.depth, returnTime };
-      const write = () => buffer.writeGraphExit(exit.cpu, event, exit.pid, exit.returnTime);
-      if (!events || events.graphIsPlain) write();
-      else events.leaveGraph(event, call.depth, write);
+      const threshold = array?.tracingThresh ?? 0;
+      if (
+        threshold > 0 && returnTime - exit.callTime < BigInt(Math.round(threshold * 1000))
+      ) return;
+      if (!events || events.graphIsPlain) {
+        buffer.writeGraphExit(exit.cpu, exit, exit.pid, call.depth, returnTime);
+      } else leaveEvent(events, exit, call.depth, returnTime);
     },
   };
   return trace;

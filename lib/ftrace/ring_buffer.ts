@@ -201,11 +201,15 @@ export class RingBuffer {
   }
 
   #get(ring: Ring, cell: number): number {
-    return Number(this.#view.getBigUint64(ring.control + cell, true));
+    // As two halves, because a 64-bit number of a DataView is a bigint on the heap.
+    const at = ring.control + cell;
+    return this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 2 ** 32;
   }
 
   #set(ring: Ring, cell: number, value: number): void {
-    this.#view.setBigUint64(ring.control + cell, BigInt(value), true);
+    const at = ring.control + cell;
+    this.#view.setUint32(at, value, true);
+    this.#view.setUint32(at + 4, value / 2 ** 32, true);
   }
 
   /**
@@ -234,8 +238,8 @@ export class RingBuffer {
     return base + ((head + skip) % capacity) * RECORD_SIZE;
   }
 
-  #fill(at: number, cells: Partial<RecordCells> & Pick<RecordCells, "time" | "type">): void {
-    writeRecord(this.#view, at, { ip: 0n, data: 0n, pid: 0, flags: 0, depth: 0, ...cells });
+  #fill(at: number, cells: RecordCells): void {
+    writeRecord(this.#view, at, cells);
   }
 
   #stamp(time: bigint): bigint {
@@ -246,8 +250,9 @@ export class RingBuffer {
   writeFunction(hart: number, time: bigint, ip: bigint, parentIp: bigint, pid: number): boolean {
     const at = this.reserve(hart);
     if (at === 0) return false;
+    const stamp = this.#stamp(time);
     const type = RecordType.function;
-    this.#fill(at, { time: this.#stamp(time), ip, data: parentIp, pid, type });
+    this.#fill(at, { time: stamp, ip, data: parentIp, pid, type, flags: 0, depth: 0 });
     return true;
   }
 
@@ -255,8 +260,9 @@ export class RingBuffer {
   writeGraphEntry(hart: number, time: bigint, func: bigint, depth: number, pid: number): boolean {
     const at = this.reserve(hart);
     if (at === 0) return false;
+    const stamp = this.#stamp(time);
     const type = RecordType.graphEntry;
-    this.#fill(at, { time: this.#stamp(time), ip: func, pid, type, depth });
+    this.#fill(at, { time: stamp, ip: func, data: 0n, pid, type, flags: 0, depth });
     return true;
   }
 
@@ -273,25 +279,29 @@ export class RingBuffer {
       readonly unwound: boolean;
     },
     pid: number,
+    depth: number = exit.depth,
+    returnTime: bigint = exit.returnTime,
     time: bigint = exit.returnTime,
   ): boolean {
     const at = this.reserve(hart, 2);
     if (at === 0) return false;
     this.#fill(at, {
-      type: RecordType.graphExit,
       time: this.#stamp(time),
       ip: exit.func,
       data: exit.callTime,
       pid,
+      type: RecordType.graphExit,
       flags: exit.unwound ? RecordFlag.unwound : 0,
-      depth: exit.depth,
+      depth,
     });
     this.#fill(at + RECORD_SIZE, {
-      type: RecordType.tail,
       time: exit.returnValue,
-      ip: exit.returnTime,
+      ip: returnTime,
       data: BigInt(exit.overrun),
       pid,
+      type: RecordType.tail,
+      flags: 0,
+      depth: 0,
     });
     return true;
   }
@@ -307,7 +317,9 @@ export class RingBuffer {
       record: this.#get(ring, CONTROL.head) - 1,
     });
     const data = BigInt(ring.sideStart + ring.side.length - 1);
-    this.#fill(at, { type: RecordType.side, time, data, pid: event.pid, flags: event.flags & 1 });
+    const { pid } = event;
+    const flags = event.flags & 1;
+    this.#fill(at, { time, ip: 0n, data, pid, type: RecordType.side, flags, depth: 0 });
     if (ring.side.length > SIDE_LIMIT && (ring.side.length & (ring.side.length - 1)) === 0) {
       this.#forgetSide(ring);
     }

@@ -18,26 +18,8 @@ export interface HiddenReturn {
   readonly sp: number;
 }
 
-/** One open call. */
-export interface ShadowFrame extends HiddenReturn {
-  /** Index of the record entered. */
-  readonly site: number;
-  /** The site as the era names it. */
-  readonly ip: bigint;
-  /** Virtual nanoseconds. */
-  readonly callTime: bigint;
-  /** Which graph users want the return: bit = index of the user. */
-  users: number;
-  /** Storage that a user keeps from entry to exit, by index of the user. */
-  readonly data: unknown[];
-  /** Bytes that users have taken on the shadow stack, by index of the user. */
-  reserved?: DataView[];
-  /** Words that it and its data take on the kernel's shadow stack. */
-  words: number;
-}
-
 /** Frames of one guest stack, outermost first. */
-export interface ShadowStack<F extends HiddenReturn = ShadowFrame> {
+export interface ShadowStack<F extends HiddenReturn = HiddenReturn> {
   /** Which guest stack: whatever tells stacks apart, such as the base of its mapping. */
   readonly identity: number;
   /** Outermost first. */
@@ -79,7 +61,7 @@ export interface StackWords {
 }
 
 /** A return address that was put back, so that it can be hidden again. */
-export interface RestoredReturn<F extends HiddenReturn = ShadowFrame> {
+export interface RestoredReturn<F extends HiddenReturn = HiddenReturn> {
   /** The frame whose return address it is. */
   readonly frame: F;
   /** Guest address of the slot. */
@@ -87,7 +69,7 @@ export interface RestoredReturn<F extends HiddenReturn = ShadowFrame> {
 }
 
 /** An unwinder of the guest's that runs, and what it was shown. */
-export interface Unwinding<F extends HiddenReturn = ShadowFrame> {
+export interface Unwinding<F extends HiddenReturn = HiddenReturn> {
   /** The hart's stack pointer at the unwinder's entry. */
   readonly sp: number;
   /** The stack that it reads. */

@@ -153,7 +153,7 @@ export interface TraceEvents {
   /** The same under the graph tracer; gives whether the call passed the filter. */
   enterGraph(entry: GraphEntry, depth: number, fregs: FtraceRegs, write: () => void): boolean;
   /** A function returns under the graph tracer. */
-  leaveGraph(exit: GraphReturn, depth: number, write: () => void): void;
+  leaveGraph(exit: GraphReturn, depth: number, rettime: bigint, write: () => void): void;
 }
 
 /** Makes the events of a trace; there are only the tracers' own at first. */
@@ -257,8 +257,8 @@ export function createTraceEvents(host: TraceEventsHost): TraceEvents {
       });
       return passed;
     },
-    leaveGraph(exit, depth, write) {
-      const { func, overrun, callTime: calltime, returnTime: rettime, returnValue: retval } = exit;
+    leaveGraph(exit, depth, rettime, write) {
+      const { func, overrun, callTime: calltime, returnValue: retval } = exit;
       const values = { func, depth, overrun, calltime, rettime, retval };
       exitFile.occur({ hart: harts[exit.cpu]!, values }, write);
     },

@@ -126,7 +126,7 @@ export function createLinux(context: SurroundingsContext): Surroundings {
     slept: () => process.slept,
     epoch: EPOCH,
     stackIdentity(_hart, sp) {
-      const alternate = signals.alternateStart(BigInt(sp));
+      const alternate = signals.alternateStart(sp);
       if (alternate !== undefined) return Number(alternate);
       if (sp > RETURN_PAGE - PAGE_SIZE - STACK_SIZE && sp <= RETURN_PAGE) return 0;
       // An sp at the end of its stack lies on the page behind it. Negative, to be no address.

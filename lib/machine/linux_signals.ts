@@ -165,8 +165,10 @@ export class Signals {
   }
 
   /** The alternate stack that an address lies on, by its start. */
-  alternateStart(sp: bigint): bigint | undefined {
-    return this.#isOnAlternate(sp) ? this.#alternate.start : undefined;
+  alternateStart(sp: number): bigint | undefined {
+    // Asked at each traced call; hardly a program has one.
+    if (this.#alternate.size === 0n) return undefined;
+    return this.#isOnAlternate(BigInt(sp)) ? this.#alternate.start : undefined;
   }
 
   /** Sends the process a signal of its own, as `tgkill` does. */

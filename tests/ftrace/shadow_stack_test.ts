@@ -1,30 +1,22 @@
 import { assertEquals } from "@std/assert";
 import {
+  type HiddenReturn,
   hideReturns,
   popDeadAtEntry,
   popDeadAtReturn,
   restoreReturns,
-  type ShadowFrame,
   type ShadowStack,
 } from "../../lib/ftrace/shadow_stack.ts";
 
 const HIDDEN = 0x7000n;
-function stackOf(...frames: [sp: number, returnAddress: bigint][]): ShadowStack {
+type NumberedFrame = HiddenReturn & { readonly site: number };
+function stackOf(...frames: [sp: number, returnAddress: bigint][]): ShadowStack<NumberedFrame> {
   return {
     identity: 0,
-    frames: frames.map(([sp, returnAddress], site): ShadowFrame => ({
-      site,
-      ip: 0n,
-      returnAddress,
-      sp,
-      callTime: 0n,
-      users: 1,
-      data: [],
-      words: 5,
-    })),
+    frames: frames.map(([sp, returnAddress], site) => ({ site, returnAddress, sp })),
   };
 }
-const sites = (frames: readonly ShadowFrame[]) => frames.map(({ site }) => site);
+const sites = (frames: readonly NumberedFrame[]) => frames.map(({ site }) => site);
 
 Deno.test("popDeadAtEntry() pops what lies below and what a sibling call has replaced", () => {
   const stack = stackOf([0x1000, 1n], [0xf00, 2n], [0xe00, 3n]);
