@@ -88,7 +88,7 @@ export {
 export type { SchemeName, Site, SiteScheme, Target, Write } from "./lib/patcher/scheme.ts";
 export { FtraceRegs, type PartialRegs, type PtRegs } from "./lib/trampoline/ftrace_regs.ts";
 export { ENTRY_REGISTERS, type EntryRegister, type Poison } from "./lib/trampoline/poison.ts";
-export { staticChainFunctions } from "./lib/ftrace/static_chain.ts";
+export { staticChainFunctions } from "./lib/ftrace/ops/static_chain.ts";
 export type { FrameLayout, ReturnLayout } from "./lib/trampoline/frame.ts";
 export type { PathCost, Trampolines, TrampolineSymbols } from "./lib/trampoline/caller.ts";
 export { createFtrace, type Ftrace, type FtraceOptions } from "./lib/ftrace/ftrace.ts";
@@ -145,35 +145,35 @@ export {
   type FtraceOps,
   type FtraceOpsFlags,
   type FtraceRegistration,
-} from "./lib/ftrace/ftrace_ops.ts";
-export type { FgraphOps, GraphEntry, GraphReturn } from "./lib/ftrace/fgraph.ts";
+} from "./lib/ftrace/ops/ftrace_ops.ts";
+export type { FgraphOps, GraphEntry, GraphReturn } from "./lib/ftrace/graph/fgraph.ts";
 export {
   createGraphTrace,
   type GraphTrace,
   type GraphTraceSettings,
-} from "./lib/ftrace/graph_trace.ts";
+} from "./lib/ftrace/graph/graph_trace.ts";
 export {
   type Fprobe,
   FPROBE_FL_DISABLED,
   FPROBE_FL_KPROBE_SHARED,
   MAX_FPROBE_DATA_SIZE,
-} from "./lib/ftrace/fprobe.ts";
-export type { FprobeRegister } from "./lib/ftrace/fprobe_register.ts";
+} from "./lib/ftrace/graph/fprobe.ts";
+export type { FprobeRegister } from "./lib/ftrace/graph/fprobe_register.ts";
 export type {
   Event,
   EventDefinition,
   TraceEvents,
   TraceEventsHost,
-} from "./lib/ftrace/trace_events.ts";
+} from "./lib/ftrace/trace/trace_events.ts";
 export type {
   EnteredCall,
   EventOccurrence,
   EventTrigger,
   TraceEventFile,
-} from "./lib/ftrace/event_file.ts";
-export type { TracingActions } from "./lib/ftrace/triggers.ts";
-export type { Snapshot } from "./lib/ftrace/snapshot.ts";
-export type { BuiltInEvent, BuiltInEventName } from "./lib/ftrace/builtin_events.ts";
+} from "./lib/ftrace/trace/event_file.ts";
+export type { TracingActions } from "./lib/ftrace/trace/triggers.ts";
+export type { Snapshot } from "./lib/ftrace/trace/snapshot.ts";
+export type { BuiltInEvent, BuiltInEventName } from "./lib/ftrace/trace/builtin_events.ts";
 export {
   COMMON_FIELDS,
   decodeRecord,
@@ -188,7 +188,7 @@ export {
 export type { EventFilter, FilterSubject, FilterWords } from "./lib/events/event_filter.ts";
 export type { CommandFault, ErrorLog } from "./lib/events/error_log.ts";
 export { type EventDescription, eventFormat, type FindSymbol } from "./lib/events/event_format.ts";
-export { createHash, type FtraceHash, globMatch, updateSet } from "./lib/ftrace/filter.ts";
+export { createHash, type FtraceHash, globMatch, updateSet } from "./lib/ftrace/ops/filter.ts";
 export type {
   ControlFile,
   FilterFileName,
@@ -196,58 +196,58 @@ export type {
   FunctionCommand,
   FunctionCommandCall,
   HashHalf,
-} from "./lib/ftrace/filter_files.ts";
-export type { PidFilter } from "./lib/ftrace/pid_filter.ts";
-export type { DirectCalls, TracingCode } from "./lib/ftrace/direct.ts";
-export type { FunctionLists } from "./lib/ftrace/function_lists.ts";
+} from "./lib/ftrace/ops/filter_files.ts";
+export type { PidFilter } from "./lib/ftrace/ops/pid_filter.ts";
+export type { DirectCalls, TracingCode } from "./lib/ftrace/ops/direct.ts";
+export type { FunctionLists } from "./lib/ftrace/ops/function_lists.ts";
 export type {
   Kprobe,
   KprobeCheck,
   KprobeRules,
   KprobeVerdict,
   ProbePlace,
-} from "./lib/ftrace/kprobe.ts";
-export type { Kprobes, ProbeKind } from "./lib/ftrace/kprobes.ts";
-export type { KprobeEvent, KprobeEvents } from "./lib/ftrace/kprobe_events.ts";
+} from "./lib/ftrace/probes/kprobe.ts";
+export type { Kprobes, ProbeKind } from "./lib/ftrace/probes/kprobes.ts";
+export type { KprobeEvent, KprobeEvents } from "./lib/ftrace/probes/kprobe_events.ts";
 export {
   type Kretprobe,
   KRETPROBE_MAX_DATA_SIZE,
   type KretprobeInstance,
   type Kretprobes,
-} from "./lib/ftrace/kretprobe.ts";
+} from "./lib/ftrace/probes/kretprobe.ts";
 export {
   RingBuffer,
   type RingBufferOptions,
   type RingMode,
   type RingStatistics,
-} from "./lib/ftrace/ring_buffer.ts";
+} from "./lib/ftrace/trace/ring_buffer.ts";
 export type {
   KlpFunc,
   KlpPatch,
   KlpPatchState,
   KlpReplacement,
   Livepatch,
-} from "./lib/ftrace/livepatch.ts";
-export type { WhyAnswer, WhyReport, WhyUse } from "./lib/ftrace/why.ts";
+} from "./lib/ftrace/ops/livepatch.ts";
+export type { WhyAnswer, WhyReport, WhyUse } from "./lib/ftrace/ops/why.ts";
 export type { InlinedPlace } from "./lib/machine/dwarf_inlines.ts";
-export type { TraceArray } from "./lib/ftrace/trace_array.ts";
-export type { LiveOptions } from "./lib/ftrace/live_options.ts";
-export type { TracedEntry } from "./lib/ftrace/stack_trace.ts";
+export type { TraceArray } from "./lib/ftrace/trace/trace_array.ts";
+export type { LiveOptions } from "./lib/ftrace/trace/live_options.ts";
+export type { TracedEntry } from "./lib/ftrace/trace/stack_trace.ts";
 export {
   clockCountsNanoseconds,
   TRACE_CLOCKS,
   type TraceClockName,
   traceClockText,
-} from "./lib/ftrace/trace_clock.ts";
-export type { FunctionArgument, FunctionArguments } from "./lib/ftrace/function_args.ts";
-export type { FunctionCore } from "./lib/ftrace/function_core.ts";
-export type { HookTable } from "./lib/ftrace/hook_table.ts";
-export type { Dispatch, TracingArea } from "./lib/ftrace/tracing_area.ts";
-export type { RegisteredOps } from "./lib/ftrace/ops_dispatch.ts";
-export type { OpsUse } from "./lib/ftrace/ops_rules.ts";
-export type { RecursedFunction, Recursion, RecursionLayer } from "./lib/ftrace/recursion.ts";
+} from "./lib/ftrace/trace/trace_clock.ts";
+export type { FunctionArgument, FunctionArguments } from "./lib/ftrace/trace/function_args.ts";
+export type { FunctionCore } from "./lib/ftrace/ops/function_core.ts";
+export type { HookTable } from "./lib/ftrace/ops/hook_table.ts";
+export type { Dispatch, TracingArea } from "./lib/ftrace/ops/tracing_area.ts";
+export type { RegisteredOps } from "./lib/ftrace/ops/ops_dispatch.ts";
+export type { OpsUse } from "./lib/ftrace/ops/ops_rules.ts";
+export type { RecursedFunction, Recursion, RecursionLayer } from "./lib/ftrace/ops/recursion.ts";
 export type { IpTable } from "./lib/trampoline/list_func.ts";
-export type { TracedCall } from "./lib/ftrace/call_paths.ts";
+export type { TracedCall } from "./lib/ftrace/ops/call_paths.ts";
 export {
   Code,
   LANE,
@@ -273,7 +273,7 @@ export type {
   SyscallExitEvent,
   TraceEvent,
   UserStackEvent,
-} from "./lib/ftrace/events.ts";
+} from "./lib/ftrace/trace/events.ts";
 export {
   createKernelText,
   encodeKernelText,
@@ -299,7 +299,7 @@ export {
   type TraceOptions,
   traceOptions,
   traceOptionsOf,
-} from "./lib/ftrace/trace_options.ts";
+} from "./lib/ftrace/trace/trace_options.ts";
 export { type BarChart, type BarChartScale, createBarChart } from "./lib/output/bar_chart.ts";
 export { durationText } from "./lib/output/graph_text.ts";
 export {
@@ -308,7 +308,7 @@ export {
   parseKernelText,
 } from "./lib/output/parse_kernel_text.ts";
 export { dumpText } from "./lib/output/dump_text.ts";
-export type { FprobeEvent, FprobeEvents } from "./lib/ftrace/fprobe_events.ts";
+export type { FprobeEvent, FprobeEvents } from "./lib/ftrace/probes/fprobe_events.ts";
 export { type BufferStatistics, bufferStatisticsText } from "./lib/output/buffer_statistics.ts";
 export { liveTraceSettings, symbolizerOf } from "./lib/output/live_trace.ts";
 export { decodeRingPage, type RingPage, type RingPageOptions } from "./lib/output/ring_page.ts";

@@ -8,7 +8,7 @@
  * @module
  */
 import { SCHEMES, type SiteScheme } from "../patcher/scheme.ts";
-import type { KprobeRules } from "./kprobe.ts";
+import type { KprobeRules } from "./probes/kprobe.ts";
 
 /** The name of an era, as `--era` takes it. */
 export type EraName = "regs" | "args" | "preset" | "call-ops";

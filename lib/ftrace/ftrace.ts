@@ -18,11 +18,11 @@ import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
 import { describe, refusePromise } from "./callbacks.ts";
 import { parsePoison } from "../trampoline/poison.ts";
 import { chooseEra, type Era, type EraName, ERAS } from "./era.ts";
-import { HIDDEN_BY_RETURN_TRAMPOLINE, type TraceEvent } from "./events.ts";
-import { Fgraph, FGRAPH_ARRAY_SIZE, type FgraphOps } from "./fgraph.ts";
-import { createHash, type FtraceHash, updateSet } from "./filter.ts";
-import { createFprobeRegister, type FprobeRegister } from "./fprobe_register.ts";
-import { createFilterFiles, type FilterFiles, type HashHalf } from "./filter_files.ts";
+import { HIDDEN_BY_RETURN_TRAMPOLINE, type TraceEvent } from "./trace/events.ts";
+import { Fgraph, FGRAPH_ARRAY_SIZE, type FgraphOps } from "./graph/fgraph.ts";
+import { createHash, type FtraceHash, updateSet } from "./ops/filter.ts";
+import { createFprobeRegister, type FprobeRegister } from "./graph/fprobe_register.ts";
+import { createFilterFiles, type FilterFiles, type HashHalf } from "./ops/filter_files.ts";
 import { FtraceError } from "./ftrace_error.ts";
 import {
   FTRACE_OPS_FL,
@@ -32,37 +32,37 @@ import {
   type FtraceOps,
   type FtraceOpsFlags,
   type FtraceRegistration,
-} from "./ftrace_ops.ts";
-import { type FunctionArgument, parseFunctionArguments } from "./function_args.ts";
-import { createDirectCalls, type DirectCalls } from "./direct.ts";
-import { createFunctionCore, type FunctionCore } from "./function_core.ts";
-import { registerFunctionProbes } from "./function_probes.ts";
-import { createFunctionLists, type FunctionLists } from "./function_lists.ts";
-import { createFunctionTrace } from "./function_trace.ts";
-import { createGraphTrace, type GraphTrace } from "./graph_trace.ts";
+} from "./ops/ftrace_ops.ts";
+import { type FunctionArgument, parseFunctionArguments } from "./trace/function_args.ts";
+import { createDirectCalls, type DirectCalls } from "./ops/direct.ts";
+import { createFunctionCore, type FunctionCore } from "./ops/function_core.ts";
+import { registerFunctionProbes } from "./trace/function_probes.ts";
+import { createFunctionLists, type FunctionLists } from "./ops/function_lists.ts";
+import { createFunctionTrace } from "./trace/function_trace.ts";
+import { createGraphTrace, type GraphTrace } from "./graph/graph_trace.ts";
 import { createGuestView, type GuestView } from "./guest_view.ts";
-import { createKprobeCheck, type Kprobe } from "./kprobe.ts";
-import { createFprobeEvents, type FprobeEvents } from "./fprobe_events.ts";
-import { createKprobeEvents, type KprobeEvents } from "./kprobe_events.ts";
-import { createKprobes, type Kprobes } from "./kprobes.ts";
-import { createLivepatch, type Livepatch } from "./livepatch.ts";
-import { createKretprobes, type Kretprobe, type Kretprobes } from "./kretprobe.ts";
-import { noReturnReason } from "./records.ts";
-import { createRethook } from "./rethook.ts";
-import { RingBuffer, type RingMode } from "./ring_buffer.ts";
-import { createSnapshot, type Snapshot } from "./snapshot.ts";
-import { callersOf } from "./stack_trace.ts";
+import { createKprobeCheck, type Kprobe } from "./probes/kprobe.ts";
+import { createFprobeEvents, type FprobeEvents } from "./probes/fprobe_events.ts";
+import { createKprobeEvents, type KprobeEvents } from "./probes/kprobe_events.ts";
+import { createKprobes, type Kprobes } from "./probes/kprobes.ts";
+import { createLivepatch, type Livepatch } from "./ops/livepatch.ts";
+import { createKretprobes, type Kretprobe, type Kretprobes } from "./probes/kretprobe.ts";
+import { noReturnReason } from "./ops/records.ts";
+import { createRethook } from "./probes/rethook.ts";
+import { RingBuffer, type RingMode } from "./trace/ring_buffer.ts";
+import { createSnapshot, type Snapshot } from "./trace/snapshot.ts";
+import { callersOf } from "./trace/stack_trace.ts";
 import {
   createTraceEvents,
   type Event,
   type EventDefinition,
   type TraceEvents,
-} from "./trace_events.ts";
-import { createTraceArray, type TraceArray } from "./trace_array.ts";
-import { isSince } from "./trace_options.ts";
-import type { TracingActions } from "./triggers.ts";
-import { hookUnwinders } from "./unwinders.ts";
-import { createWhy, type WhyReport } from "./why.ts";
+} from "./trace/trace_events.ts";
+import { createTraceArray, type TraceArray } from "./trace/trace_array.ts";
+import { isSince } from "./trace/trace_options.ts";
+import type { TracingActions } from "./trace/triggers.ts";
+import { hookUnwinders } from "./graph/unwinders.ts";
+import { createWhy, type WhyReport } from "./ops/why.ts";
 
 /** How {@linkcode createFtrace} sets ftrace up. */
 export interface FtraceOptions {

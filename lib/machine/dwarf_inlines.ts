@@ -6,7 +6,7 @@
  * and 5 as gcc and clang write them; what cannot be read (compressed, split off, damaged) counts as
  * not there, so the answer is then that nobody can tell.
  *
- * Symbols are `symbols.ts`; who asks is `lib/ftrace/why.ts`.
+ * Symbols are `symbols.ts`; who asks is `lib/ftrace/ops/why.ts`.
  *
  * @module
  */

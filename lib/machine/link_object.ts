@@ -7,7 +7,7 @@
  * (R_RISCV_RVC_LUI, gp-relative) is not known here. A name that the object does not define
  * is the program's.
  *
- * Reading the file is `object_file.ts`; who wants it linked is `lib/ftrace/livepatch.ts`.
+ * Reading the file is `object_file.ts`; who wants it linked is `lib/ftrace/ops/livepatch.ts`.
  *
  * @module
  */

@@ -5,7 +5,7 @@
  * its symbol, and lists their addresses; it does not say N or M. Both follow from where the symbol
  * starts and from the nops that are there, and may differ from function to function.
  *
- * What becomes of a site is `lib/ftrace/records.ts`.
+ * What becomes of a site is `lib/ftrace/ops/records.ts`.
  *
  * @module
  */

@@ -10,7 +10,7 @@
  * patch. It runs as the guest's own, counted and timed like it, so it is not part of the range, but
  * the guest cannot place anything there either.
  *
- * What is put here is `lib/ftrace/tracing_area.ts`.
+ * What is put here is `lib/ftrace/ops/tracing_area.ts`.
  *
  * @module
  */

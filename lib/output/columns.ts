@@ -10,8 +10,8 @@ import {
   type EventCommon,
   HIDDEN_BY_RETURN_TRAMPOLINE,
   type Symbolizer,
-} from "../ftrace/events.ts";
-import type { TraceOptions } from "../ftrace/trace_options.ts";
+} from "../ftrace/trace/events.ts";
+import type { TraceOptions } from "../ftrace/trace/trace_options.ts";
 
 /** Bits of `common_flags` (`include/linux/trace_events.h trace_flag_type`). */
 export const TraceFlag = {

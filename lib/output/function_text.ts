@@ -8,7 +8,11 @@
  *
  * @module
  */
-import type { FunctionRepeatsEvent, SyscallEnterEvent, TraceEvent } from "../ftrace/events.ts";
+import type {
+  FunctionRepeatsEvent,
+  SyscallEnterEvent,
+  TraceEvent,
+} from "../ftrace/trace/events.ts";
 import {
   findMark,
   formatSeconds,
@@ -18,7 +22,7 @@ import {
   toMicroseconds,
 } from "./columns.ts";
 import type { KernelTextSettings } from "./kernel_header.ts";
-import { isSince } from "../ftrace/trace_options.ts";
+import { isSince } from "../ftrace/trace/trace_options.ts";
 
 /** What precedes the event's own text, context-info on. `next` is the event after it on any CPU. */
 export function contextText(

@@ -11,7 +11,12 @@
  *
  * @module
  */
-import type { GraphEntryEvent, GraphExitEvent, Symbolizer, TraceEvent } from "../ftrace/events.ts";
+import type {
+  GraphEntryEvent,
+  GraphExitEvent,
+  Symbolizer,
+  TraceEvent,
+} from "../ftrace/trace/events.ts";
 import {
   findMark,
   formatSeconds,
@@ -22,7 +27,7 @@ import {
 } from "./columns.ts";
 import { eventText, printedText } from "./function_text.ts";
 import type { KernelTextSettings } from "./kernel_header.ts";
-import { isSince } from "../ftrace/trace_options.ts";
+import { isSince } from "../ftrace/trace/trace_options.ts";
 
 /** What the printer remembers of one CPU. */
 interface CpuState {

@@ -7,8 +7,8 @@
  *
  * @module
  */
-import type { Symbolizer } from "../ftrace/events.ts";
-import { isSince, type TraceOptions } from "../ftrace/trace_options.ts";
+import type { Symbolizer } from "../ftrace/trace/events.ts";
+import { isSince, type TraceOptions } from "../ftrace/trace/trace_options.ts";
 
 /** The task and the figures that the latency banner names. */
 export interface LatencyBanner {

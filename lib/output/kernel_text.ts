@@ -10,7 +10,7 @@
  *
  * @module
  */
-import type { GraphExitEvent, LostEvents, TraceEvent } from "../ftrace/events.ts";
+import type { GraphExitEvent, LostEvents, TraceEvent } from "../ftrace/trace/events.ts";
 import { binText, contextText, eventText, hexText, printedText, rawText } from "./function_text.ts";
 import { type GraphState, graphText, isLeaf } from "./graph_text.ts";
 import { kernelHeader, type KernelTextSettings } from "./kernel_header.ts";

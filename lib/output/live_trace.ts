@@ -5,13 +5,13 @@
  *
  * @module
  */
-import { HIDDEN_BY_RETURN_TRAMPOLINE, type Symbolizer } from "../ftrace/events.ts";
+import { HIDDEN_BY_RETURN_TRAMPOLINE, type Symbolizer } from "../ftrace/trace/events.ts";
 import type { Ftrace } from "../ftrace/ftrace.ts";
-import { TRACING_MARK_WRITE } from "../ftrace/trace_array.ts";
-import { clockCountsNanoseconds } from "../ftrace/trace_clock.ts";
-import type { RingBuffer } from "../ftrace/ring_buffer.ts";
+import { TRACING_MARK_WRITE } from "../ftrace/trace/trace_array.ts";
+import { clockCountsNanoseconds } from "../ftrace/trace/trace_clock.ts";
+import type { RingBuffer } from "../ftrace/trace/ring_buffer.ts";
 import type { KernelTextSettings } from "./kernel_header.ts";
-import type { TraceOptions } from "../ftrace/trace_options.ts";
+import type { TraceOptions } from "../ftrace/trace/trace_options.ts";
 
 /** Bytes of a page. */
 const PAGE = 4096n;

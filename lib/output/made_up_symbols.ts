@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { Symbolizer } from "../ftrace/events.ts";
+import type { Symbolizer } from "../ftrace/trace/events.ts";
 
 /** Names for addresses, growing while a text is read. */
 export interface MadeUpSymbols {

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import type { EventCommon, TraceEvent } from "../ftrace/events.ts";
+import type { EventCommon, TraceEvent } from "../ftrace/trace/events.ts";
 import { findMark, parseLatencyFlags } from "./columns.ts";
 import {
   type LineReader,
@@ -20,7 +20,7 @@ import {
   parseSymbol,
 } from "./parse_lines.ts";
 import { CHECKED_DEPTH } from "./graph_text.ts";
-import type { TraceOptions } from "../ftrace/trace_options.ts";
+import type { TraceOptions } from "../ftrace/trace/trace_options.ts";
 
 /** Reads lines of the graph form, one after another. */
 export interface GraphReader {

@@ -7,7 +7,7 @@
  * @module
  */
 import { kernelHeader, type KernelTextSettings } from "./kernel_header.ts";
-import { type TraceOptions, traceOptions } from "../ftrace/trace_options.ts";
+import { type TraceOptions, traceOptions } from "../ftrace/trace/trace_options.ts";
 
 /** What a header says, and what follows it. */
 export interface ParsedHeader {

@@ -1,7 +1,7 @@
 /**
  * Reads a `trace` or `trace_pipe` text of a kernel back into events and settings.
  *
- * The events are those of `lib/ftrace/events.ts` and hold no text but what is text in the event
+ * The events are those of `lib/ftrace/trace/events.ts` and hold no text but what is text in the event
  * itself; `printKernelText(parsed.events, parsed.settings)` makes the same characters again. Options
  * come back as far as the text shows them: one that changed nothing in it is at its default.
  *
@@ -16,7 +16,7 @@ import type {
   StackEvent,
   TraceEvent,
   UserStackEvent,
-} from "../ftrace/events.ts";
+} from "../ftrace/trace/events.ts";
 import type { KernelTextSettings } from "./kernel_header.ts";
 import { createMadeUpSymbols } from "./made_up_symbols.ts";
 import { createGraphReader, type GraphReader, type GraphShown } from "./parse_graph_lines.ts";
@@ -31,7 +31,7 @@ import {
   parseUserAddress,
   type SeenOptions,
 } from "./parse_lines.ts";
-import type { TraceOptions } from "../ftrace/trace_options.ts";
+import type { TraceOptions } from "../ftrace/trace/trace_options.ts";
 
 /** A trace as a text tells it. */
 export interface ParsedTrace {

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { EventCommon, TraceEvent } from "../ftrace/events.ts";
+import type { EventCommon, TraceEvent } from "../ftrace/trace/events.ts";
 import { parseLatencyFlags } from "./columns.ts";
 import type { MadeUpSymbols } from "./made_up_symbols.ts";
 

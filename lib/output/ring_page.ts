@@ -11,9 +11,9 @@
  *
  * @module
  */
-import type { EventCommon, LostEvents, TraceEvent } from "../ftrace/events.ts";
+import type { EventCommon, LostEvents, TraceEvent } from "../ftrace/trace/events.ts";
 import { EVENT_TYPES, repeatsType } from "./function_text.ts";
-import { isSince } from "../ftrace/trace_options.ts";
+import { isSince } from "../ftrace/trace/trace_options.ts";
 
 /** Settings of {@linkcode decodeRingPage}. */
 export interface RingPageOptions {

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { TRACE_CLOCKS, type TraceClockName, traceClockText } from "../ftrace/trace_clock.ts";
+import { TRACE_CLOCKS, type TraceClockName, traceClockText } from "../ftrace/trace/trace_clock.ts";
 import { bufferStatisticsText } from "../output/buffer_statistics.ts";
 import { kernelHeader } from "../output/kernel_header.ts";
 import { printKernelText } from "../output/kernel_text.ts";

@@ -5,14 +5,14 @@
  * The tracers' own events (`events/ftrace/`) have formats in the kernel and nothing else; here they
  * can be filtered and have triggers too, unless the era is followed to the letter.
  *
- * What an event does with its filter and triggers is `lib/ftrace/event_file.ts`.
+ * What an event does with its filter and triggers is `lib/ftrace/trace/event_file.ts`.
  *
  * @module
  */
 import { eventFormat } from "../events/event_format.ts";
-import type { TraceEventFile } from "../ftrace/event_file.ts";
-import { createPidFile } from "../ftrace/filter_files.ts";
-import { isSince } from "../ftrace/trace_options.ts";
+import type { TraceEventFile } from "../ftrace/trace/event_file.ts";
+import { createPidFile } from "../ftrace/ops/filter_files.ts";
+import { isSince } from "../ftrace/trace/trace_options.ts";
 import {
   type ControlFile,
   type ControlFiles,

@@ -1,7 +1,7 @@
 /**
  * Which functions are traced: the filter files, and the lists of what can be and is.
  *
- * What a write to a filter means is `lib/ftrace/filter_files.ts`.
+ * What a write to a filter means is `lib/ftrace/ops/filter_files.ts`.
  *
  * @module
  */

@@ -10,7 +10,7 @@ import {
   type TraceOption,
   type TraceOptionName,
   traceOptionsOf,
-} from "../ftrace/trace_options.ts";
+} from "../ftrace/trace/trace_options.ts";
 import { type ControlFile, type ControlFiles, switchFile } from "./control_file.ts";
 import { invalid } from "./errno.ts";
 import type { TraceState } from "./trace_state.ts";

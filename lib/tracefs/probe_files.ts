@@ -4,13 +4,13 @@
  * A file is written line by line; lines before one that is refused are in force. `>` takes every
  * probe away first, which an enabled one refuses.
  *
- * What a definition can be is `lib/ftrace/kprobe_events.ts`.
+ * What a definition can be is `lib/ftrace/probes/kprobe_events.ts`.
  *
  * @module
  */
 import { type ControlFile, type ControlFiles, textFile } from "./control_file.ts";
 import { invalid, TracefsError } from "./errno.ts";
-import type { FprobeEvent } from "../ftrace/fprobe_events.ts";
+import type { FprobeEvent } from "../ftrace/probes/fprobe_events.ts";
 import type { TraceState } from "./trace_state.ts";
 
 /** The files. */

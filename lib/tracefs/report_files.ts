@@ -7,10 +7,10 @@
  *
  * @module
  */
-import { createFilterFiles } from "../ftrace/filter_files.ts";
-import { createHash } from "../ftrace/filter.ts";
+import { createFilterFiles } from "../ftrace/ops/filter_files.ts";
+import { createHash } from "../ftrace/ops/filter.ts";
 import type { Ftrace } from "../ftrace/ftrace.ts";
-import { createPidFilter } from "../ftrace/pid_filter.ts";
+import { createPidFilter } from "../ftrace/ops/pid_filter.ts";
 import type { Tracer, TracerReport } from "../ftrace/tracer.ts";
 import { type ControlFile, type ControlFiles, parseNumber, textFile } from "./control_file.ts";
 import { invalid } from "./errno.ts";

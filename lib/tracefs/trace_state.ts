@@ -14,7 +14,7 @@ import {
   type TracerHandle,
   type TracerOptionValue,
 } from "../ftrace/tracer.ts";
-import type { TraceOptionName, TraceOptions } from "../ftrace/trace_options.ts";
+import type { TraceOptionName, TraceOptions } from "../ftrace/trace/trace_options.ts";
 import { asTracefsError, invalid } from "./errno.ts";
 
 /** The state behind the files. */

@@ -6,7 +6,7 @@
  * one's two hash tables and calls those that want it. Its price is also here as arithmetic, for a
  * path that does not execute it: {@linkcode lookUp} takes the very steps that the code takes.
  *
- * Who fills the structs and tables is `lib/ftrace/tracing_area.ts`.
+ * Who fills the structs and tables is `lib/ftrace/ops/tracing_area.ts`.
  *
  * @module
  */

@@ -6,7 +6,7 @@
  * {@linkcode ENTRY_REGISTERS} by running it. t0 leads back to the function, so while it is poisoned
  * t1, which is dead, does that.
  *
- * The trampolines are `caller.ts`; the fast path that does the same is `lib/ftrace/call_paths.ts`.
+ * The trampolines are `caller.ts`; the fast path that does the same is `lib/ftrace/ops/call_paths.ts`.
  *
  * @module
  */

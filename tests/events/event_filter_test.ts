@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { createErrorLog } from "../../lib/events/error_log.ts";
 import { type EventValues, layoutFields } from "../../lib/events/event_fields.ts";
 import { compileFilter, FILTER_FAULTS, type FilterSubject } from "../../lib/events/event_filter.ts";
-import { globMatch } from "../../lib/ftrace/filter.ts";
+import { globMatch } from "../../lib/ftrace/ops/filter.ts";
 import { createRandom } from "../engine/random.ts";
 
 const fields = layoutFields({

@@ -13,7 +13,7 @@ import {
   eventFormat,
   printFormatOf,
 } from "../../lib/events/event_format.ts";
-import { builtInEvents } from "../../lib/ftrace/builtin_events.ts";
+import { builtInEvents } from "../../lib/ftrace/trace/builtin_events.ts";
 import { KERNELS, readCaptureText } from "../output/captures.ts";
 
 interface Captured {

@@ -6,7 +6,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
 import { FTRACE_FL_DIRECT_EN } from "../../lib/patcher/dyn_ftrace.ts";
-import type { FtraceOps } from "../../lib/ftrace/ftrace_ops.ts";
+import type { FtraceOps } from "../../lib/ftrace/ops/ftrace_ops.ts";
 import { makeFirmware, tracedFirmware } from "./made_guest.ts";
 
 /** `a` and `b` add 1 and 2 to s1; `tramp` adds 100 and goes on, `other` 1000. */

@@ -6,7 +6,7 @@
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
-import type { FtraceOps } from "../../lib/ftrace/ftrace_ops.ts";
+import type { FtraceOps } from "../../lib/ftrace/ops/ftrace_ops.ts";
 import type { Ftrace } from "../../lib/ftrace/ftrace.ts";
 import { makeFirmware, tracedFirmware } from "./made_guest.ts";
 

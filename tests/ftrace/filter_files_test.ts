@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
-import type { FilterFileName } from "../../lib/ftrace/filter_files.ts";
+import type { FilterFileName } from "../../lib/ftrace/ops/filter_files.ts";
 import { makeFirmware, tracedFirmware } from "./made_guest.ts";
 
 const TRUTH = new URL("../ground_truth/", import.meta.url);

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { globMatch, matchRecords, parsePattern, updateSet } from "../../lib/ftrace/filter.ts";
+import { globMatch, matchRecords, parsePattern, updateSet } from "../../lib/ftrace/ops/filter.ts";
 import type { DynFtrace } from "../../lib/patcher/dyn_ftrace.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
 

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
-import type { GraphEntry, GraphReturn } from "../../lib/ftrace/fgraph.ts";
-import { createGraphTrace } from "../../lib/ftrace/graph_trace.ts";
-import { createLiveOptions } from "../../lib/ftrace/live_options.ts";
-import { RingBuffer } from "../../lib/ftrace/ring_buffer.ts";
+import type { GraphEntry, GraphReturn } from "../../lib/ftrace/graph/fgraph.ts";
+import { createGraphTrace } from "../../lib/ftrace/graph/graph_trace.ts";
+import { createLiveOptions } from "../../lib/ftrace/trace/live_options.ts";
+import { RingBuffer } from "../../lib/ftrace/trace/ring_buffer.ts";
 import { FtraceRegs } from "../../lib/trampoline/ftrace_regs.ts";
 import { returnFrame } from "../../lib/trampoline/ftrace_regs.ts";
 import { buildTrampolines } from "../../lib/trampoline/caller.ts";

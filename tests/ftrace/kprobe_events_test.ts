@@ -4,7 +4,7 @@ import { eventFormat } from "../../lib/events/event_format.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
 import { printKernelText } from "../../lib/output/kernel_text.ts";
 import { liveTraceSettings } from "../../lib/output/live_trace.ts";
-import { traceOptions } from "../../lib/ftrace/trace_options.ts";
+import { traceOptions } from "../../lib/ftrace/trace/trace_options.ts";
 import { readCaptureText } from "../output/captures.ts";
 import { traced } from "./guest.ts";
 import { makeFirmware, tracedFirmware } from "./made_guest.ts";

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
-import type { Kprobe } from "../../lib/ftrace/kprobe.ts";
+import type { Kprobe } from "../../lib/ftrace/probes/kprobe.ts";
 import { traced } from "./guest.ts";
 
 const ERAS = ["regs", "args", "preset", "call-ops"] as const;

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
-import type { Kprobe } from "../../lib/ftrace/kprobe.ts";
-import { kprobeBucket } from "../../lib/ftrace/kprobes.ts";
+import type { Kprobe } from "../../lib/ftrace/probes/kprobe.ts";
+import { kprobeBucket } from "../../lib/ftrace/probes/kprobes.ts";
 import { assemble } from "../../lib/isa/asm.ts";
 import { RV64 } from "../../lib/isa/decode.ts";
 import type { Machine } from "../../lib/machine/machine.ts";

@@ -1,12 +1,12 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { buildCallTree, parseCallTree } from "../fixtures/call_tree.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
-import type { Kretprobe } from "../../lib/ftrace/kretprobe.ts";
-import type { Kprobe } from "../../lib/ftrace/kprobe.ts";
+import type { Kretprobe } from "../../lib/ftrace/probes/kretprobe.ts";
+import type { Kprobe } from "../../lib/ftrace/probes/kprobe.ts";
 import { RV64 } from "../../lib/isa/decode.ts";
 import { printKernelText } from "../../lib/output/kernel_text.ts";
 import { liveTraceSettings } from "../../lib/output/live_trace.ts";
-import { traceOptions } from "../../lib/ftrace/trace_options.ts";
+import { traceOptions } from "../../lib/ftrace/trace/trace_options.ts";
 import { callEvents, eventLines, graph, traced } from "./guest.ts";
 
 /** Where a kretprobe on a function with a site is possible. */

@@ -5,9 +5,9 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { createHash, hashAllows } from "../../lib/ftrace/filter.ts";
+import { createHash, hashAllows } from "../../lib/ftrace/ops/filter.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
-import type { FtraceOps } from "../../lib/ftrace/ftrace_ops.ts";
+import type { FtraceOps } from "../../lib/ftrace/ops/ftrace_ops.ts";
 import {
   FTRACE_FL_CALL_OPS_EN,
   FTRACE_FL_DIRECT_EN,

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import type { FtraceErrorCode } from "../../lib/ftrace/ftrace_error.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
-import type { FtraceOps } from "../../lib/ftrace/ftrace_ops.ts";
+import type { FtraceOps } from "../../lib/ftrace/ops/ftrace_ops.ts";
 import { traced } from "./guest.ts";
 
 /** What `body` is refused with. */

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import type { TraceEvent } from "../../lib/ftrace/events.ts";
-import { RingBuffer, type RingMode } from "../../lib/ftrace/ring_buffer.ts";
+import type { TraceEvent } from "../../lib/ftrace/trace/events.ts";
+import { RingBuffer, type RingMode } from "../../lib/ftrace/trace/ring_buffer.ts";
 import { Memory } from "../../lib/memory/memory.ts";
 
 const memory = new Memory();

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import type { EraName } from "../../lib/ftrace/era.ts";
 import type { Ftrace } from "../../lib/ftrace/ftrace.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
-import { TRACE_CLOCKS } from "../../lib/ftrace/trace_clock.ts";
+import { TRACE_CLOCKS } from "../../lib/ftrace/trace/trace_clock.ts";
 import { readCaptureText } from "../output/captures.ts";
 import { traced } from "./guest.ts";
 

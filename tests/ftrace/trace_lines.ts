@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { LostEvents, TraceEvent } from "../../lib/ftrace/events.ts";
+import type { LostEvents, TraceEvent } from "../../lib/ftrace/trace/events.ts";
 import type { Ftrace } from "../../lib/ftrace/ftrace.ts";
-import { type TraceOptions, traceOptions } from "../../lib/ftrace/trace_options.ts";
+import { type TraceOptions, traceOptions } from "../../lib/ftrace/trace/trace_options.ts";
 import { printKernelText } from "../../lib/output/kernel_text.ts";
 import { liveTraceSettings } from "../../lib/output/live_trace.ts";
 

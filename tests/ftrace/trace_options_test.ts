@@ -5,7 +5,7 @@ import {
   TRACE_OPTIONS,
   traceOptions,
   traceOptionsOf,
-} from "../../lib/ftrace/trace_options.ts";
+} from "../../lib/ftrace/trace/trace_options.ts";
 import { captureNames, KERNELS } from "../output/captures.ts";
 
 Deno.test("parseTraceOption() reads every option set and cleared", () => {

@@ -11,10 +11,10 @@ import type {
   PrintEvent,
   Symbolizer,
   TraceEvent,
-} from "../../lib/ftrace/events.ts";
+} from "../../lib/ftrace/trace/events.ts";
 import type { KernelTextSettings } from "../../lib/output/kernel_header.ts";
 import { printKernelText } from "../../lib/output/kernel_text.ts";
-import { type TraceOptions, traceOptions } from "../../lib/ftrace/trace_options.ts";
+import { type TraceOptions, traceOptions } from "../../lib/ftrace/trace/trace_options.ts";
 
 /** Functions of 256 bytes each, from 0x1000 on, in this order. */
 const NAMES = [

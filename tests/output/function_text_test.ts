@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { TraceEvent } from "../../lib/ftrace/events.ts";
+import type { TraceEvent } from "../../lib/ftrace/trace/events.ts";
 import { at, call, mark, print } from "./events.ts";
 
 const one = call(at("open_it"), at("sys_open", 8));

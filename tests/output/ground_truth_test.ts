@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import type { LostEvents, TraceEvent } from "../../lib/ftrace/events.ts";
+import type { LostEvents, TraceEvent } from "../../lib/ftrace/trace/events.ts";
 import { bufferStatisticsText } from "../../lib/output/buffer_statistics.ts";
 import { processText } from "../../lib/output/graph_text.ts";
 import { encodeKernelText } from "../../lib/output/kernel_text.ts";
 import { parseKernelText } from "../../lib/output/parse_kernel_text.ts";
-import { TRACE_OPTIONS, traceOptionsOf } from "../../lib/ftrace/trace_options.ts";
+import { TRACE_OPTIONS, traceOptionsOf } from "../../lib/ftrace/trace/trace_options.ts";
 import {
   captureNames,
   type Kernel,

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import type { LostEvents, TraceEvent } from "../../lib/ftrace/events.ts";
+import type { LostEvents, TraceEvent } from "../../lib/ftrace/trace/events.ts";
 import { createKernelText, encodeKernelText } from "../../lib/output/kernel_text.ts";
 import { parseKernelText } from "../../lib/output/parse_kernel_text.ts";
 import { printAgain, readCaptureText } from "./captures.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import type { LostEvents, TraceEvent } from "../../lib/ftrace/events.ts";
+import type { LostEvents, TraceEvent } from "../../lib/ftrace/trace/events.ts";
 import { type ParsedTrace, parseKernelText } from "../../lib/output/parse_kernel_text.ts";
-import type { TraceOptions } from "../../lib/ftrace/trace_options.ts";
+import type { TraceOptions } from "../../lib/ftrace/trace/trace_options.ts";
 import { printAgain, readCaptureText } from "./captures.ts";
 
 /** A parsed capture whose events can be exchanged. */

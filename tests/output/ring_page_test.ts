@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { printKernelText } from "../../lib/output/kernel_text.ts";
 import { decodeRingPage } from "../../lib/output/ring_page.ts";
-import { traceOptions } from "../../lib/ftrace/trace_options.ts";
+import { traceOptions } from "../../lib/ftrace/trace/trace_options.ts";
 import { type Kernel, KERNELS, readCapture, readCaptureText } from "./captures.ts";
 
 const PAGE = "raw.cpu0.trace_pipe_raw";

@@ -1,0 +1,58 @@
+/**
+ * Which functions of a program read return addresses off the stack, and where they lead.
+ *
+ * While the graph tracer is on, an unwinder would find `return_to_handler` in every frame and give
+ * up: a C++ throw would end in terminate. So each is hooked at its entry, to be shown the truth, and
+ * at the places it can lead to, to hide it again.
+ *
+ * What is put back, and how it is found, is `shadow_stack.ts`.
+ *
+ * @module
+ */
+import type { Machine } from "../../machine/machine.ts";
+import type { Hart } from "../../hart/hart.ts";
+import type { HookTable } from "../ops/hook_table.ts";
+
+/** Functions at whose entry return addresses must be real. Those of the first list come back. */
+const COME_BACK = ["_Unwind_Backtrace", "backtrace", "__backtrace"];
+const LEAD_AWAY = [
+  "_Unwind_RaiseException",
+  "_Unwind_Resume",
+  "_Unwind_Resume_or_Rethrow",
+  "_Unwind_ForcedUnwind",
+];
+/** Functions that a landing pad calls first. */
+const LANDINGS = ["__cxa_begin_catch", "__cxa_get_exception_ptr"];
+
+/** Hooks a program's unwinders; disposing takes the hooks away. */
+export function hookUnwinders(
+  machine: Machine,
+  hooks: HookTable,
+  begin: (hart: Hart) => void,
+  end: (hart: Hart) => void,
+): Disposable {
+  const placed: Disposable[] = [];
+  const at = (names: readonly string[], handler: (hart: Hart) => void) => {
+    const addresses = new Set(
+      names.flatMap((name) => machine.symbols.named(name).map(({ address }) => address)),
+    );
+    for (const address of addresses) placed.push(hooks.add(Number(address), handler));
+  };
+  at(LEAD_AWAY, begin);
+  at(LANDINGS, end);
+  at(COME_BACK, (hart) => {
+    begin(hart);
+    // beginUnwinding has made ra real, so this is where the unwinder returns to.
+    const sp = hart.x[2]!;
+    const back = hooks.add(Number(BigInt.asUintN(32, hart.x[1]!)), (returned) => {
+      if (returned !== hart || returned.x[2]! < sp) return;
+      back[Symbol.dispose]();
+      end(returned);
+    });
+  });
+  return {
+    [Symbol.dispose]() {
+      for (const hook of placed) hook[Symbol.dispose]();
+    },
+  };
+}

@@ -1,0 +1,260 @@
+/**
+ * Which functions an ops traces: patterns, and the pair of hashes they fill.
+ *
+ * The grammar is the kernel's (`kernel/trace/trace_events_filter.c filter_parse_regex`,
+ * `lib/glob.c`), quirks included: a star in front and one behind are the only cheap forms, anything
+ * else is a full glob, and a leading digit is an index into the list of records.
+ *
+ * Who owns a hash and when sites are switched is `ftrace_ops.ts`.
+ *
+ * @module
+ */
+import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
+import { FtraceError } from "../ftrace_error.ts";
+
+/** Whether a name matches, and what kind of comparison that takes. */
+export interface Pattern {
+  /** The text it was made from, without a leading `!`. */
+  readonly text: string;
+  /** A leading `!`: matches are removed instead of added. */
+  readonly negated: boolean;
+  /** 1-based index into the records, if the pattern is a number; NaN if it only begins like one. */
+  readonly index: number | undefined;
+  /** The module of `pattern:mod:module`, with its own leading `!` if it has one. */
+  readonly module: string | undefined;
+  /** Whether `name` matches. */
+  readonly matches: (name: string) => boolean;
+  /** Whether a module's name (undefined is the main program) is one that the pattern asks for. */
+  readonly inModule: (module: string | undefined) => boolean;
+}
+
+/** Matches `text` against a glob of `*`, `?`, `[a-z]`, `[!a]` and backslash (`lib/glob.c glob_match`). */
+export function globMatch(glob: string, text: string): boolean {
+  let at = 0;
+  let position = 0;
+  let starAt = -1;
+  let starPosition = 0;
+  while (position < text.length) {
+    const matched = at < glob.length ? matchOne(glob, at, text[position]!) : undefined;
+    if (glob[at] === "*") {
+      starAt = at++;
+      starPosition = position;
+    } else if (matched !== undefined) {
+      at = matched;
+      position++;
+    } else if (starAt >= 0) {
+      at = starAt + 1;
+      position = ++starPosition;
+    } else {
+      return false;
+    }
+  }
+  while (glob[at] === "*") at++;
+  return at === glob.length;
+}
+
+/** Where the glob goes on behind the element at `at`, or undefined if that does not match. */
+function matchOne(glob: string, at: number, character: string): number | undefined {
+  switch (glob[at]) {
+    case "*":
+      return undefined;
+    case "?":
+      return at + 1;
+    case "\\":
+      return glob[at + 1] === character ? at + 2 : undefined;
+    case "[":
+      return matchClass(glob, at, character);
+    default:
+      return glob[at] === character ? at + 1 : undefined;
+  }
+}
+
+function matchClass(glob: string, start: number, character: string): number | undefined {
+  const inverted = glob[start + 1] === "!";
+  let at = start + (inverted ? 2 : 1);
+  let found = false;
+  // As in the kernel, a bracket right behind the opening one is an ordinary member.
+  for (let first = true; first || glob[at] !== "]"; first = false) {
+    const low = glob[at++];
+    // An unterminated class stands for itself.
+    if (low === undefined) return glob[start] === character ? start + 1 : undefined;
+    let high = low;
+    if (glob[at] === "-" && glob[at + 1] !== undefined && glob[at + 1] !== "]") {
+      high = glob[at + 1]!;
+      at += 2;
+    }
+    if (low <= character && character <= high) found = true;
+  }
+  return found === inverted ? undefined : at + 1;
+}
+
+/** Reads one pattern of `set_ftrace_filter`. */
+export function parsePattern(text: string): Pattern {
+  const negated = text.startsWith("!");
+  const whole = negated ? text.slice(1) : text;
+  const colon = whole.indexOf(":mod:");
+  const module = colon >= 0 ? whole.slice(colon + 5) : undefined;
+  const search = colon >= 0 ? whole.slice(0, colon) || "*" : whole;
+  const index = /^\d/.test(search) ? readNumber(search) : undefined;
+  const inModule = module === undefined ? () => true : moduleMatcher(module);
+  return { text: whole, negated, index, module, matches: matcher(search), inModule };
+}
+
+/** A number as `kstrtoul` with base 0 reads it: decimal, 0x or octal, all of the text; else NaN. */
+function readNumber(text: string): number {
+  if (/^0[0-7]+$/.test(text)) return parseInt(text, 8);
+  return /^(0x[0-9a-f]+|0|[1-9]\d*)$/i.test(text) ? Number(text) : NaN;
+}
+
+/** No name stands for any module; the main program is none, so every `!name` lets it through. */
+function moduleMatcher(text: string): (module: string | undefined) => boolean {
+  const inverted = text.startsWith("!");
+  const name = inverted ? text.slice(1) : text;
+  if (name === "") return (module) => (module !== undefined) !== inverted;
+  const same = matcher(name);
+  return (module) => (module !== undefined && same(module)) !== inverted;
+}
+
+function matcher(search: string): (name: string) => boolean {
+  const inner = search.slice(1, -1);
+  if (/[[?\\]/.test(search) || inner.includes("*")) return (name) => globMatch(search, name);
+  const front = search.startsWith("*");
+  const back = search.length > 1 && search.endsWith("*");
+  if (search === "*") return () => true;
+  if (front && back) return (name) => name.includes(inner);
+  if (front) return (name) => name.endsWith(search.slice(1));
+  if (back) return (name) => name.startsWith(search.slice(0, -1));
+  return (name) => name === search;
+}
+
+/**
+ * The set of records that an ops asks for: those in `filter` (all, while it is empty) less those in
+ * `notrace`. Several ops may share one, as function and function_graph share the global one.
+ */
+export interface FtraceHash {
+  /** Indices of records; empty means every function. */
+  readonly filter: Set<number>;
+  /** Indices of records that are never traced. */
+  readonly notrace: Set<number>;
+  /**
+   * Texts that name functions of modules which are not loaded, newest first. While there are any
+   * the hash is not an empty one: a filter that only waits lets nothing through.
+   */
+  readonly waiting: { readonly filter: string[]; readonly notrace: string[] };
+}
+
+/** An empty hash: traces everything. */
+export function createHash(): FtraceHash {
+  return { filter: new Set(), notrace: new Set(), waiting: { filter: [], notrace: [] } };
+}
+
+/** Whether one half of a hash is empty (`ftrace_hash_empty`). */
+export function isEmptyHash(hash: FtraceHash, which: "filter" | "notrace"): boolean {
+  return hash[which].size === 0 && hash.waiting[which].length === 0;
+}
+
+/** Whether the hash lets record `index` through (`ftrace_ops_test`). */
+export function hashAllows(hash: FtraceHash, index: number): boolean {
+  return (hash.filter.has(index) || isEmptyHash(hash, "filter")) && !hash.notrace.has(index);
+}
+
+/**
+ * Adds (or with `!` removes) what `patterns` match, one or several separated by white space.
+ *
+ * With `reset` the set is emptied first, as opening the control file for writing does. The set is
+ * replaced at once, so nothing is traced for a moment that neither the old nor the new one asks for.
+ *
+ * @throws {FtraceError} EINVAL if a pattern matches no record; the set is then unchanged.
+ */
+export function updateSet(
+  set: Set<number>,
+  patterns: readonly string[],
+  records: readonly DynFtrace[],
+  options: { readonly reset?: boolean } = {},
+): void {
+  const next = new Set(options.reset ? [] : set);
+  for (const text of patterns.flatMap((each) => each.split(/\s+/)).filter((each) => each !== "")) {
+    const pattern = parsePattern(text);
+    const found = matchRecords(pattern, records);
+    if (found.length === 0) throw noMatch(text, records);
+    for (const { index } of found) {
+      if (pattern.negated) next.delete(index);
+      else next.add(index);
+    }
+  }
+  set.clear();
+  for (const index of next) set.add(index);
+}
+
+/** The refusal of a pattern that selects nothing, with the name that was probably meant. */
+export function noMatch(text: string, records: readonly DynFtrace[]): FtraceError {
+  const near = nearestName(text.replace(/^!/, ""), usable(records).map(({ name }) => name));
+  const hint = near ? `; did you mean ${near}?` : "";
+  return new FtraceError(
+    "EINVAL",
+    "no-match",
+    `Cannot filter by "${text}": no function matches${hint}`,
+  );
+}
+
+/** The records that a pattern selects; a disabled record is never one of them. */
+export function matchRecords(
+  pattern: Pattern,
+  records: readonly DynFtrace[],
+): readonly DynFtrace[] {
+  const candidates = usable(records);
+  const { index } = pattern;
+  if (index !== undefined) return index >= 1 ? candidates.slice(index - 1, index) : [];
+  return candidates.filter(({ name, module }) => pattern.matches(name) && pattern.inModule(module));
+}
+
+function usable(records: readonly DynFtrace[]): readonly DynFtrace[] {
+  return records.filter(({ kind }) => kind !== "disabled");
+}
+
+/** The name that a mistyped one probably meant: the closest by edits, if it is close. */
+export function nearestName(text: string, names: Iterable<string>): string | undefined {
+  if (/[*?[\\]/.test(text) || text.length < 3) return undefined;
+  let best: string | undefined;
+  let least = Math.max(1, Math.floor(text.length / 3)) + 1;
+  for (const name of names) {
+    if (Math.abs(name.length - text.length) >= least) continue;
+    const distance = editDistance(text, name, least);
+    if (distance < least) {
+      least = distance;
+      best = name;
+    }
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string, limit: number): number {
+  let row = Array.from({ length: b.length + 1 }, (_, k) => k);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(substitution, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+    if (Math.min(...row) >= limit) return limit;
+  }
+  return row[b.length]!;
+}
+
+/** A module has come: what waited for its functions gets them (`process_cached_mods`). */
+export function resolveWaiting(
+  hash: FtraceHash,
+  module: string,
+  records: readonly DynFtrace[],
+): void {
+  for (const which of ["filter", "notrace"] as const) {
+    const still: string[] = [];
+    for (const text of hash.waiting[which]) {
+      const pattern = parsePattern(text);
+      if (!pattern.inModule(module)) still.push(text);
+      else for (const { index } of matchRecords(pattern, records)) hash[which].add(index);
+    }
+    hash.waiting[which].splice(0, Infinity, ...still);
+  }
+}

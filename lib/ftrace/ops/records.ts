@@ -1,0 +1,95 @@
+/**
+ * The list of functions that can be traced: one record for each site of the program, and on request
+ * one for each function without.
+ *
+ * A record that the era cannot switch is served by a hook of the engine at its address (a virtual
+ * site), unless the era is to be followed to the letter. Why a record is what it is stays with it.
+ *
+ * How sites are found is `lib/machine/sites.ts`; how they are switched is `lib/patcher`.
+ *
+ * @module
+ */
+import type { Machine } from "../../machine/machine.ts";
+import type { SiteSource } from "../../machine/sites.ts";
+import { createRecord, type DynFtrace } from "../../patcher/dyn_ftrace.ts";
+import type { Era } from "../era.ts";
+
+/** How {@linkcode createRecords} treats what the era cannot switch. */
+export interface RecordOptions {
+  /** Refuse such sites, exactly as that kernel. */
+  readonly strict: boolean;
+  /** Also make records for functions without a site. */
+  readonly virtual: boolean;
+  /** Address of `ftrace_caller`, which sites must reach. */
+  readonly caller: bigint;
+}
+
+/** Functions that return a second time to the same place, so that their return cannot be caught. */
+const RETURNS_TWICE = /^_*(sig)?setjmp$|^_*vfork$|^_*getcontext$/;
+/** Functions that are linked in t0, or at whose entry ra is not the way back. */
+const LINK_IN_T0 = /^__riscv_(save|restore)_\d+$|^OUTLINED_FUNCTION_\d+$|^_start$|@plt$/;
+
+/** Makes the records of a program, in order of address. */
+export function createRecords(machine: Machine, era: Era, options: RecordOptions): DynFtrace[] {
+  const drafts: Omit<DynFtrace, "index" | "flags">[] = [];
+  const entries = new Set<bigint>();
+  machine.sites.forEach((site, number) => {
+    entries.add(site.entry);
+    drafts.push(draftOf(site, number, era, options));
+  });
+  if (options.virtual) {
+    for (const { name, address: entry } of machine.symbols.functions) {
+      if (entries.has(entry)) continue;
+      entries.add(entry);
+      drafts.push({
+        ip: entry,
+        entry,
+        before: 0,
+        after: 0,
+        name,
+        kind: "virtual",
+        reason: "no-site",
+      });
+    }
+  }
+  drafts.sort((a, b) => a.entry < b.entry ? -1 : 1);
+  return drafts.map((draft, index) => createRecord({ ...draft, index }));
+}
+
+/** Makes the records of a module, behind the `count` that there are. */
+export function createModuleRecords(
+  module: string,
+  sites: readonly SiteSource[],
+  count: number,
+  era: Era,
+  options: RecordOptions,
+): DynFtrace[] {
+  return sites.map((site, k) =>
+    createRecord({ ...draftOf(site, count + k, era, options), module, index: count + k })
+  );
+}
+
+function draftOf(
+  site: SiteSource,
+  number: number,
+  era: Era,
+  options: RecordOptions,
+): Omit<DynFtrace, "index" | "flags"> {
+  const { entry, before, after, symbol } = site;
+  const name = symbol?.name ?? `__ftrace_invalid_address___${number}`;
+  const reason = symbol ? era.scheme.needs(site, options.caller) : "no-symbol";
+  const kind = reason === undefined
+    ? "patched"
+    : !symbol || options.strict
+    ? "disabled"
+    : "virtual";
+  return { ip: era.scheme.ip(entry), entry, before, after, name, kind, reason };
+}
+
+/** Why the return of a record's function cannot be caught, or undefined if it can. */
+export function noReturnReason(
+  record: Pick<DynFtrace, "name" | "kind">,
+): "returns-twice" | "link-in-t0" | undefined {
+  if (RETURNS_TWICE.test(record.name)) return "returns-twice";
+  return record.kind === "virtual" && LINK_IN_T0.test(record.name) ? "link-in-t0" : undefined;
+}

@@ -1,0 +1,359 @@
+/**
+ * Fetch arguments of probe events: `NAME=%a0:x64`, `+8(%sp):string`, `$retval`, and the like.
+ *
+ * An argument says where a value is when the probe is hit (a register, the stack, memory behind a
+ * pointer), and a type says how wide it is and how it prints (`kernel/trace/trace_probe.c`).
+ *
+ * The events are `kprobe_events.ts`.
+ *
+ * @module
+ */
+import type { EventValue } from "../../events/event_fields.ts";
+import type { FindSymbol } from "../../events/event_format.ts";
+import type { Memory } from "../../memory/memory.ts";
+import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
+
+/** What is wrong with a command, and after how many of its characters. */
+export class ProbeFault extends Error {
+  /** Always `"ProbeFault"`. */
+  override readonly name = "ProbeFault";
+  /** Characters of the command before the place. */
+  readonly position: number;
+
+  /** The errno. */
+  readonly code: "EINVAL" | "EEXIST" | "EADDRNOTAVAIL";
+
+  /** `text` is the kernel's. */
+  constructor(text: string, position: number, code: ProbeFault["code"] = "EINVAL") {
+    super(text);
+    this.position = position;
+    this.code = code;
+  }
+}
+
+/** Where a value is. */
+type Source =
+  | { readonly kind: "register"; readonly number: number }
+  | { readonly kind: "epc" }
+  | { readonly kind: "comm" }
+  | { readonly kind: "immediate"; readonly value: bigint }
+  | { readonly kind: "memory"; readonly base: Source; readonly offset: bigint };
+
+/** How wide a value is, and how it prints. */
+interface FetchType {
+  /** The field's C type. */
+  readonly field: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly signed: boolean;
+  /** A conversion of the kernel's printf. */
+  readonly format: string;
+  readonly isString?: boolean;
+  /** Bits of a bit field, and how far up they are. */
+  readonly bits?: { readonly width: number; readonly shift: number };
+}
+
+/** One argument of an event. */
+export interface ProbeArg {
+  /** Its field's name. */
+  readonly name: string;
+  /** As it is written back: `fd=%a0`. */
+  readonly text: string;
+  /** The field's type: `u64`, `string`, `u8[4]`. */
+  readonly fieldType: string;
+  /** Its part of the print format, and what it prints there. */
+  readonly format: string;
+  /** The arguments of that part. */
+  readonly formatArgs: readonly string[];
+  /** Its value now. */
+  fetch(regs: PtRegs): EventValue;
+  /** `fd=0x3`. */
+  print(value: EventValue): string;
+}
+
+/** What arguments may refer to. */
+export interface ProbeArgContext {
+  /** Guest memory. */
+  readonly memory: Memory;
+  /** Name of the task that runs. */
+  readonly comm: () => string;
+  /** Address of a symbol. */
+  readonly lookup: (name: string) => bigint | undefined;
+  /** Names an address. */
+  readonly symbol: FindSymbol;
+  /** Whether the probe is on a return. */
+  readonly isReturn: boolean;
+  /** Whether it is at a function's entry. */
+  readonly isEntry: boolean;
+}
+
+/** Names of registers, as `struct pt_regs` has them. */
+const REGISTERS = ("zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 " +
+  "s9 s10 s11 t3 t4 t5 t6").split(" ");
+const SP = 2, A0 = 10;
+/** Bytes of a string that are fetched (`MAX_STRING_SIZE`). */
+const MAX_STRING_SIZE = 4096;
+const MAX_ARRAY_LENGTH = 64;
+/** Words of a kernel stack (`THREAD_SIZE`). */
+const STACK_WORDS = 2048;
+const FAULT = "(fault)";
+const IDENTIFIER = /^[A-Za-z_]\w*$/;
+
+const TYPES: Readonly<Record<string, FetchType>> = Object.fromEntries([
+  ...[8, 16, 32, 64].flatMap((bits) => {
+    const size = bits / 8;
+    const long = bits === 64 ? "L" : "";
+    return [
+      [`u${bits}`, { field: `u${bits}`, size, signed: false, format: `%${long}u` }],
+      [`s${bits}`, { field: `s${bits}`, size, signed: true, format: `%${long}d` }],
+      [`x${bits}`, { field: `u${bits}`, size, signed: false, format: `0x%${long}x` }],
+    ] as [string, FetchType][];
+  }),
+  ["char", { field: "u8", size: 1, signed: false, format: "'%c'" }],
+  ["symbol", { field: "u64", size: 8, signed: false, format: "%pS" }],
+  ["string", { field: "string", size: 0, signed: false, format: '\\"%s\\"', isString: true }],
+  ["ustring", { field: "string", size: 0, signed: false, format: '\\"%s\\"', isString: true }],
+]);
+
+/**
+ * Parses one argument.
+ *
+ * @param index Its place among the event's, from 0.
+ * @param position Characters of the command before it.
+ * @throws {ProbeFault} If it is none.
+ */
+export function parseProbeArg(
+  written: string,
+  index: number,
+  position: number,
+  context: ProbeArgContext,
+): ProbeArg {
+  const equals = /^[^%$+\-@\\]*=/.exec(written)?.[0].length ?? 0;
+  const name = equals > 0 ? written.slice(0, equals - 1) : `arg${index + 1}`;
+  if (name === "") throw new ProbeFault("Argument name is not specified", position);
+  if (!IDENTIFIER.test(name)) {
+    throw new ProbeFault("Argument name must follow the same rules as C identifiers", position);
+  }
+  const body = written.slice(equals);
+  if (body === "") throw new ProbeFault("No argument expression", position + equals);
+  const colon = body.lastIndexOf(":");
+  const sourceText = colon < 0 ? body : body.slice(0, colon);
+  const typeText = colon < 0 ? undefined : body.slice(colon + 1);
+  const source = parseSource(sourceText, position + equals, context);
+  const isComm = source.kind === "comm";
+  const { type, count } = parseType(
+    typeText ?? (isComm ? "string" : "x64"),
+    position + equals + colon + 1,
+  );
+  if (type.isString ? source.kind !== "memory" && !isComm : isComm) {
+    throw new ProbeFault(
+      type.isString
+        ? "String accepts only memory argument"
+        : "$comm and $immstr only accepts string type",
+      position + equals,
+    );
+  }
+  if (count !== undefined && source.kind !== "memory") {
+    throw new ProbeFault("Array requires memory argument", position + equals);
+  }
+  const part = type.format;
+  const record = type.isString ? `__get_str(${name})` : `REC->${name}`;
+  const indexes = Array.from({ length: count ?? 1 }, (_, k) => k);
+  return {
+    name,
+    text: `${name}=${body}`,
+    fieldType: count === undefined ? type.field : `${type.field}[${count}]`,
+    format: `${name}=${count === undefined ? part : `{${indexes.map(() => part).join(",")}}`}`,
+    formatArgs: count === undefined ? [record] : indexes.map((k) => `${record}[${k}]`),
+    fetch(regs) {
+      if (count === undefined) return fetchOne(source, type, regs, context);
+      const { base, offset } = source as Extract<Source, { kind: "memory" }>;
+      return indexes.map((k) => {
+        const at = { kind: "memory", base, offset: offset + BigInt(k * type.size) } as const;
+        return fetchOne(at, type, regs, context) as number | bigint;
+      });
+    },
+    print: (value) => {
+      const shown = Array.isArray(value)
+        ? `{${value.map((each) => printOne(type, each as EventValue, context.symbol)).join(",")}}`
+        : printOne(type, value, context.symbol);
+      return `${name}=${shown}`;
+    },
+  };
+}
+
+function parseSource(text: string, position: number, context: ProbeArgContext): Source {
+  switch (text[0]) {
+    case "%": {
+      const number = REGISTERS.indexOf(text.slice(1));
+      if (text === "%epc") return { kind: "epc" };
+      if (number <= 0) throw new ProbeFault("Invalid register name", position);
+      return { kind: "register", number };
+    }
+    case "$":
+      return parseVariable(text.slice(1), position, context);
+    case "\\": {
+      const value = parseInteger(text.slice(1));
+      if (value === undefined) throw new ProbeFault("Invalid immediate value", position + 1);
+      return { kind: "immediate", value };
+    }
+    case "@": {
+      if (text[1] === "+") {
+        throw new ProbeFault("File offset is not available with kprobe", position);
+      }
+      const [, base, offset] = /^@([\w.$]+)([+-]\w+)?$/.exec(text) ?? [];
+      const start = base === undefined ? undefined : parseInteger(base) ?? context.lookup(base);
+      const more = offset === undefined ? 0n : parseInteger(offset);
+      if (start === undefined || more === undefined) {
+        throw new ProbeFault("Invalid memory address", position);
+      }
+      return { kind: "memory", base: { kind: "immediate", value: start }, offset: more };
+    }
+    case "+":
+    case "-": {
+      const [, sign, digits] = /^([+-])u?(\w+)\(/.exec(text) ?? [];
+      const size = digits === undefined ? undefined : parseInteger(digits);
+      if (size === undefined) throw new ProbeFault("Invalid dereference offset", position);
+      const open = text.indexOf("(");
+      if (!text.endsWith(")")) {
+        throw new ProbeFault("Dereference brace is not closed", position + text.length);
+      }
+      const base = parseSource(text.slice(open + 1, -1), position + open + 1, context);
+      if (base.kind === "comm") {
+        throw new ProbeFault("$comm can't be dereferenced", position + open + 1);
+      }
+      return { kind: "memory", base, offset: sign === "-" ? -size : size };
+    }
+    default:
+      throw new ProbeFault("Invalid fetch argument", position);
+  }
+}
+
+function parseVariable(text: string, position: number, context: ProbeArgContext): Source {
+  if (text === "retval") {
+    if (!context.isReturn) throw new ProbeFault("$retval is not available on probe", position);
+    return { kind: "register", number: A0 };
+  }
+  if (text === "comm" || text === "COMM") return { kind: "comm" };
+  if (text === "stack") return { kind: "register", number: SP };
+  const [, kind, digits] = /^(stack|arg)(\d+)$/.exec(text) ?? [];
+  const number = Number(digits);
+  if (kind === "stack") {
+    if (number >= STACK_WORDS) throw new ProbeFault("Invalid stack number", position);
+    const base: Source = { kind: "register", number: SP };
+    return { kind: "memory", base, offset: BigInt(8 * number) };
+  }
+  if (kind === "arg") {
+    if (number < 1 || number > 8) throw new ProbeFault("Invalid argument number", position);
+    if (!context.isEntry) {
+      throw new ProbeFault("$arg* can be used only on function entry or exit", position);
+    }
+    return { kind: "register", number: A0 + number - 1 };
+  }
+  throw new ProbeFault("Invalid $-variable specified", position);
+}
+
+function parseType(text: string, position: number): { type: FetchType; count: number | undefined } {
+  const [, element, length] = /^(.*?)(?:\[(\w*)\])?$/.exec(text)!;
+  const bitField = /^b(\d+)@(\d+)\/(8|16|32|64)$/.exec(element!);
+  const [width, shift, container] = (bitField ?? []).slice(1).map(Number);
+  let type = TYPES[element!];
+  if (bitField) {
+    if (width! < 1 || width! + shift! > container!) {
+      throw new ProbeFault("Invalid bitfield", position);
+    }
+    type = { ...TYPES[`x${container}`]!, bits: { width: width!, shift: shift! } };
+  }
+  if (!type) throw new ProbeFault("Unknown type is specified", position);
+  if (length === undefined) return { type, count: undefined };
+  const count = Number(length);
+  if (!Number.isInteger(count) || count < 1 || type.isString) {
+    throw new ProbeFault("Invalid array size", position);
+  }
+  if (count > MAX_ARRAY_LENGTH) throw new ProbeFault("Array number is too big", position);
+  return { type, count };
+}
+
+function parseInteger(text: string): bigint | undefined {
+  if (!/^[+-]?(0x[0-9a-f]+|\d+)$/i.test(text)) return undefined;
+  const size = BigInt(text.replace(/^[+-]/, ""));
+  return text.startsWith("-") ? -size : size;
+}
+
+/** A raw 64-bit value, or undefined where memory faults. */
+function rawValue(source: Source, regs: PtRegs, memory: Memory): bigint | undefined {
+  switch (source.kind) {
+    case "register":
+      return regs.x(source.number);
+    case "epc":
+      return regs.epc;
+    case "immediate":
+      return BigInt.asUintN(64, source.value);
+    case "comm":
+      return 0n;
+    case "memory": {
+      const address = addressOf(source, regs, memory);
+      const bytes = address === undefined ? undefined : memory.read(address, 8);
+      return bytes && new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+    }
+  }
+}
+
+function addressOf(
+  { base, offset }: Extract<Source, { kind: "memory" }>,
+  regs: PtRegs,
+  memory: Memory,
+): bigint | undefined {
+  const start = rawValue(base, regs, memory);
+  return start === undefined ? undefined : BigInt.asUintN(64, start + offset);
+}
+
+function fetchOne(
+  source: Source,
+  { size, signed, isString, bits }: FetchType,
+  regs: PtRegs,
+  { memory, comm }: ProbeArgContext,
+): EventValue {
+  if (source.kind === "comm") return comm();
+  let raw: bigint;
+  if (source.kind === "memory") {
+    const address = addressOf(source, regs, memory);
+    if (isString) return address === undefined ? FAULT : stringAt(memory, address) ?? FAULT;
+    const bytes = address === undefined ? undefined : memory.read(address, size);
+    // The kernel records what could not be read as 0.
+    raw = [...bytes ?? []].reduceRight((value, byte) => value << 8n | BigInt(byte), 0n);
+  } else raw = rawValue(source, regs, memory)!;
+  if (bits) raw = (raw >> BigInt(bits.shift)) & ((1n << BigInt(bits.width)) - 1n);
+  const value = signed ? BigInt.asIntN(8 * size, raw) : BigInt.asUintN(8 * size, raw);
+  return size === 8 ? value : Number(value);
+}
+
+function stringAt(memory: Memory, address: bigint): string | undefined {
+  const bytes: number[] = [];
+  while (bytes.length < MAX_STRING_SIZE) {
+    const byte = memory.read(address + BigInt(bytes.length), 1)?.[0];
+    if (byte === undefined) return undefined;
+    if (byte === 0) break;
+    bytes.push(byte);
+  }
+  return new TextDecoder().decode(Uint8Array.from(bytes));
+}
+
+function printOne({ format }: FetchType, value: EventValue, symbol: FindSymbol): string {
+  switch (format) {
+    case '\\"%s\\"':
+      return `"${value}"`;
+    case "'%c'":
+      return `'${String.fromCharCode(Number(value))}'`;
+    case "%pS": {
+      const address = BigInt(value as bigint);
+      const found = symbol(address);
+      if (!found) return `0x${address.toString(16)}`;
+      return `${found.name}+0x${(address - found.address).toString(16)}/0x${
+        found.size.toString(16)
+      }`;
+    }
+    default:
+      return format.startsWith("0x") ? `0x${(value as bigint).toString(16)}` : String(value);
+  }
+}
