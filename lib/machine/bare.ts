@@ -91,7 +91,7 @@ export function createBare(
       print(new Uint8Array([Number(command & 0xffn)]));
       reply(0x0101n << 48n | 1n);
     } else if (device === 0n && (command & 1n) === 1n) {
-      return { kind: "exit", code: Number((command >> 1n) & 0xffn) };
+      return { kind: "exit", code: exitCodeOf(command >> 1n) };
     } else if (device === 0n) {
       const outcome = systemCall(Number(command));
       if (outcome) return outcome;
@@ -170,12 +170,20 @@ export function createBare(
       if (begin === undefined || end === undefined || begin > end) return undefined;
       if (!memory.allows(BigInt(begin), end - begin, READ)) return undefined;
       let text = "";
-      for (let at = begin; at + 8 <= end; at += 8) {
-        text += memory.view.getBigUint64(at, true).toString(16).padStart(16, "0") + "\n";
+      for (let at = begin; at < end; at += 8) {
+        // What a last word has less than 8 bytes is 0.
+        const word = new DataView(new ArrayBuffer(8));
+        for (let k = 0; k < 8 && at + k < end; k++) word.setUint8(k, memory.view.getUint8(at + k));
+        text += word.getBigUint64(0, true).toString(16).padStart(16, "0") + "\n";
       }
       return text;
     },
   };
+}
+
+/** An exit code has 8 bits; of a failure's number they must not come to say that it passed. */
+function exitCodeOf(number: bigint): number {
+  return number !== 0n && (number & 0xffn) === 0n ? 255 : Number(number & 0xffn);
 }
 
 /** Refuses a word of the host's that firmware has not in its RAM. */

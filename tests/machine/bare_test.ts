@@ -43,7 +43,7 @@ next:
   j next
 `;
 
-for (const [value, code] of [[1n, 0], [3n, 1], [11n, 5], [0x1ffn, 255]] as const) {
+for (const [value, code] of [[1n, 0], [3n, 1], [11n, 5], [0x1ffn, 255], [0x201n, 255]] as const) {
   Deno.test(`createBare() ends with exit code ${code} when ${value} is stored to tohost`, async () => {
     const { machine } = machineOf(buildBare(STORE_WORDS, { data: words64(value) }));
     assertEquals(await machine.run({ limit: 1000n }), { kind: "exit", code });
@@ -140,6 +140,12 @@ Deno.test("Machine.signature() gives the words between its symbols when a progra
   const symbols = { begin_signature: BigInt(BARE.data), end_signature: BigInt(BARE.data + 16) };
   const { machine } = machineOf(buildBare(STORE_WORDS, { data, symbols }));
   assertEquals(machine.signature(), "00000000feedf00d\n0000000000000000\n");
+  const odd = { begin_signature: BigInt(BARE.data), end_signature: BigInt(BARE.data + 18) };
+  const padded = machineOf(buildBare(STORE_WORDS, { data, symbols: odd })).machine;
+  assertEquals(
+    padded.signature(),
+    "00000000feedf00d\n0000000000000000\n000000000000ffff\n",
+  );
   const without = machineOf(buildBare(STORE_WORDS));
   assertEquals(without.machine.signature(), undefined);
   const { bytes } = await readProgram("hello_bare_p84");
