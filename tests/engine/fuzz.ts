@@ -7,7 +7,7 @@
  * @module
  */
 import { F_NAMES, X_NAMES } from "../../lib/isa/names.ts";
-import { createMachine } from "../../lib/machine/machine.ts";
+import { createMachine, type Machine } from "../../lib/machine/machine.ts";
 import {
   type FuzzClass,
   type FuzzProgram,
@@ -90,18 +90,44 @@ function same(a: Written, b: Written): boolean {
     a.bytes.every((byte, k) => byte === b.bytes[k]);
 }
 
-/** Runs a program on one of the engines. */
+/**
+ * Puts the hart of firmware into S-mode, with all of RAM at its own addresses: by 4 KiB pages where
+ * the program is, whose accessed and dirty bits are still to be set.
+ */
+function translate({ harts, memory }: Machine): void {
+  const hart = harts[0]!;
+  const [start, tables] = [0x80000000, 0x87000000];
+  const entry = (at: number, target: number, flags: number) =>
+    memory.view.setBigUint64(at, BigInt(target) >> 12n << 10n | BigInt(flags), true);
+  const [middle, pages, perTable, leaf] = [tables + 4096, tables + 8192, 512, 0xcf];
+  entry(tables + 8 * 2, middle, 1);
+  for (let k = 0; k < 64; k++) {
+    if (k < 2) entry(middle + 8 * k, pages + 4096 * k, 1);
+    else entry(middle + 8 * k, start + k * 2 ** 21, leaf);
+  }
+  for (let k = 0; k < 2 * perTable; k++) entry(pages + 8 * k, start + 4096 * k, leaf & 0xf);
+  const everything = (1n << 54n) - 1n;
+  hart.csrs.write(0x3b0, everything);
+  hart.csrs.write(0x3a0, 0x1fn);
+  hart.csrs.write(0x180, 8n << 60n | BigInt(tables) >> 12n);
+  hart.mode = "S";
+  hart.system!.changed();
+}
+
+/** Runs a program on one of the engines; `"paged"` is firmware behind page tables, in S-mode. */
 export async function onEngine(
   engine: EngineName,
   program: FuzzProgram,
-  kind: "linux" | "bare",
+  where: "linux" | "bare" | "paged",
 ): Promise<Written> {
+  const kind = where === "paged" ? "bare" : where;
   const parts: Uint8Array[] = [];
   const machine = createMachine(packProgram(program, kind), {
     engine,
     machine: kind,
     stdout: (data) => void parts.push(data.slice()),
   });
+  if (where === "paged") translate(machine);
   const outcome = await machine.run({ limit: 100_000_000n });
   const bytes = new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer());
   const end = outcome.kind === "exit"

@@ -12,6 +12,7 @@
  */
 import { assemble } from "../../lib/isa/asm.ts";
 import { collect } from "../../lib/isa/collect.ts";
+import { compressWord } from "../../lib/isa/compress.ts";
 import { RV64 } from "../../lib/isa/decode.ts";
 import { ZCB } from "../../lib/isa/zcb.ts";
 import { disassemble } from "../../lib/isa/disasm.ts";
@@ -111,6 +112,11 @@ const writesX = new Map(
 
 const word = (bits: number): Coded => ({ bits: bits >>> 0, bytes: 4 });
 const coded = (line: string): Coded => word(RV64.assemble(line));
+/** An instruction that has a compressed form, as that. */
+const compressed = (line: string): Coded => ({
+  bits: compressWord(RV64.assemble(line))!,
+  bytes: 2,
+});
 
 /** An instance of a definition that writes no register of the program's. */
 function instance(definition: Definition, random: Random): number {
@@ -233,9 +239,11 @@ function randomCompressed(random: Random): Coded {
 function randomControl(random: Random, arithmetic: () => Coded): Piece {
   const inside = Array.from({ length: 1 + random.below(5) }, arithmetic);
   const length = 4 + 4 * inside.length;
-  switch (random.below(5)) {
+  switch (random.below(6)) {
     case 0:
       return [coded(`jal x${random.pick(FREE)}, ${length}`), ...inside];
+    case 4:
+      return [...randomCompressedControl(random, length - 2), ...inside];
     case 1: {
       const at = random.pick(FREE.filter((n) => n !== 0));
       return [
@@ -257,6 +265,25 @@ function randomControl(random: Random, arithmetic: () => Coded): Piece {
       const { name } = random.pick(DEFINITIONS.branches);
       return [coded(`${name} x${random.below(32)}, x${random.below(32)}, ${length}`), ...inside];
     }
+  }
+}
+
+/** A compressed branch or jump whose target is so many bytes on from it. */
+function randomCompressedControl(random: Random, distance: number): Piece {
+  const at = random.pick(FREE.filter((n) => n !== 0));
+  switch (random.below(3)) {
+    case 0:
+      return [compressed(`jal x0, ${distance}`)];
+    case 1:
+      return [
+        compressed(`${random.pick(["beq", "bne"])} x${9 + random.below(7)}, x0, ${distance}`),
+      ];
+    default:
+      return [
+        coded(`auipc x${at}, 0`),
+        coded(`addi x${at}, x${at}, ${8 + distance}`),
+        compressed(`jalr x${random.below(2)}, 0(x${at})`),
+      ];
   }
 }
 
@@ -339,7 +366,7 @@ snapshot:
     addi x27, x27, ${SNAPSHOT_SIZE}
     jr x26
 start:
-    ${machine === "bare" ? "li x5, 0x2000\ncsrs mstatus, x5" : ""}
+    ${machine === "bare" ? "li x5, 0x2000\ncsrs sstatus, x5" : ""}
     li x2, ${layout.constants + MIDDLE}
     li x8, ${layout.arena + MIDDLE}
     li x27, ${layout.results}

@@ -42,6 +42,19 @@ Deno.test({
   },
 });
 
+for (const kind of FUZZ_CLASSES) {
+  Deno.test(`every engine does the same behind page tables as without on random firmware: ${kind}`, async () => {
+    for (const seed of [1, 2]) {
+      const program = randomProgram(kind, seed, 500, createRandom(seed));
+      const expected = await onEngine("interp", program, "bare");
+      assertEquals(expected.end, "exit 0");
+      for (const engine of ["interp", "ref"] as const) {
+        assertEquals(await onEngine(engine, program, "paged"), expected, `${engine} ${seed}`);
+      }
+    }
+  });
+}
+
 Deno.test("shrink() leaves of a failing program the instructions that matter", async () => {
   const program = randomProgram("integer", 5, 400, createRandom(5));
   /** An oracle that takes the unsigned product for the signed one. */
