@@ -5,7 +5,7 @@
  */
 import type { CliHost } from "../../lib/cli/host.ts";
 import { main } from "../../lib/cli/main.ts";
-import { fromFileUrl } from "@std/path";
+import { fromFileUrl, relative } from "@std/path";
 import { BUILT_IN } from "../../trace.ts";
 import { programFile } from "../fixtures/expected.ts";
 
@@ -26,9 +26,9 @@ export interface CommandOptions {
   readonly stdin?: string;
 }
 
-/** Path of a fixture's ELF. */
+/** Path of a fixture's ELF, the same wherever the repository lies: a guest sees it, and takes its time over it. */
 export function fixture(name: string): string {
-  return fromFileUrl(programFile(name));
+  return relative(Deno.cwd(), fromFileUrl(programFile(name)));
 }
 
 /** Does what `deno run -A trace.ts ARGS` does. */
