@@ -17,13 +17,12 @@ import type { FrameLayout } from "../../trampoline/frame.ts";
 import { FtraceRegs } from "../../trampoline/ftrace_regs.ts";
 import { type IpTable, LIST_PRICE, lookUp } from "../../trampoline/list_func.ts";
 import { describe } from "../callbacks.ts";
-import type { TracedCall } from "./call_paths.ts";
+import type { CallHandlers, TracedCall } from "./call_paths.ts";
 import { hashAllows } from "./filter.ts";
 import { FtraceError } from "../ftrace_error.ts";
 import { FTRACE_OPS_FL_IPMODIFY, FTRACE_OPS_FL_PID, FTRACE_OPS_FL_STUB } from "./ftrace_ops.ts";
 import type { OpsUse } from "./ops_rules.ts";
-import { createRecursion, type Recursion, type RecursionLayer } from "./recursion.ts";
-import type { Dispatch } from "./tracing_area.ts";
+import { createRecursion, type RecursionLayer } from "./recursion.ts";
 
 /** An ops that the core has taken in. */
 export interface RegisteredOps extends OpsUse {
@@ -53,8 +52,8 @@ export interface OpsDispatchHost {
   remove(entry: RegisteredOps): void;
 }
 
-/** See the module. */
-export interface OpsDispatch {
+/** See the module; it serves calls as {@linkcode CallHandlers} says. */
+export interface OpsDispatch extends Omit<CallHandlers, "leave"> {
   /** First of the list of ops. */
   head: RegisteredOps | undefined;
   /** Ops by slot. */
@@ -67,22 +66,6 @@ export interface OpsDispatch {
   readonly call: TracedCall;
   /** That call, or undefined while none is being served. */
   readonly current: TracedCall | undefined;
-  /** What was dropped because it called itself. */
-  readonly recursion: Recursion;
-  /** Fast path: does what the code between trampoline and ops does. */
-  enter(
-    hart: Hart,
-    ip: number,
-    sp: number,
-    at: number,
-    layout: FrameLayout,
-    slot: number,
-    by: Dispatch,
-  ): void;
-  /** Guest path: the stub of an ops. */
-  stub(hart: Hart, ip: number, sp: number, at: number, layout: FrameLayout, slot: number): void;
-  /** A virtual site, which has no code at all. */
-  virtual(hart: Hart, record: DynFtrace, sp: number, at: number, layout: FrameLayout): void;
 }
 
 /** The second argument of a callback: parent_ip. */
