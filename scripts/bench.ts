@@ -24,7 +24,8 @@ const ELF = `${ROOT}tests/fixtures/elf`;
 const encoder = new TextEncoder();
 const out = (line = "") => void Deno.stdout.writeSync(encoder.encode(`${line}\n`));
 
-function median(values: readonly number[]): number {
+/** The middle one of some values. */
+export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)]!;
 }

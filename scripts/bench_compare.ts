@@ -8,6 +8,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
+import { median } from "./bench.ts";
 import { WORKLOADS } from "./fixture_programs.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -53,11 +54,6 @@ async function measure(tree: string, name: string, rounds: number): Promise<[num
   } finally {
     await Deno.remove(file);
   }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)]!;
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -146,6 +146,7 @@ function foldFrames(
   return folded.slice(0, MOST_FRAMES);
 }
 
-function hex(value: bigint): string {
+/** A 64-bit value, unsigned, as `0x…`. */
+export function hex(value: bigint): string {
   return `0x${BigInt.asUintN(64, value).toString(16)}`;
 }

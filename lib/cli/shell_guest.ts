@@ -15,7 +15,7 @@ import {
   X_NAMES,
 } from "../../mod.ts";
 import { type CliHost, say } from "./host.ts";
-import { endingOf, placeText } from "./outcome.ts";
+import { endingOf, hex, placeText } from "./outcome.ts";
 
 /** What a command on the guest gives. */
 export interface GuestResult {
@@ -164,8 +164,4 @@ function instructionText(hart: Hart): string {
   if (!bytes) return "(nothing is there)";
   const bits = bytes.reduceRight((word, byte) => (word << 8) | byte, 0);
   return disassemble(bytes.length === 2 ? bits : bits >>> 0, hart.pc).replace(/\s+/g, " ");
-}
-
-function hex(value: bigint): string {
-  return `0x${BigInt.asUintN(64, value).toString(16)}`;
 }

@@ -25,6 +25,7 @@ import {
   restoreNewer,
   restoreReturns,
   type ShadowStack,
+  stackPointer,
   type StackWords,
   type Unwinding,
 } from "./shadow_stack.ts";
@@ -487,8 +488,4 @@ export class Fgraph {
     this.#unwound(hart, stack, popDeadAtEntry(stack, sp, tailCall));
     hideReturns(stack, unwinding.restored, this.#host.returnToHandler, this.#host.words);
   }
-}
-
-function stackPointer(hart: Hart): number {
-  return Number(BigInt.asUintN(32, hart.x[2]!));
 }

@@ -9,6 +9,14 @@
  *
  * @module
  */
+import type { Hart } from "../../hart/hart.ts";
+
+const SP = 2;
+
+/** A hart's stack pointer, by which frames are known. */
+export function stackPointer(hart: Hart): number {
+  return Number(BigInt.asUintN(32, hart.x[SP]!));
+}
 
 /** A return that is hooked. */
 export interface HiddenReturn {

@@ -23,6 +23,7 @@ import {
   restoreNewer,
   restoreReturns,
   type ShadowStack,
+  stackPointer,
   type StackWords,
   type Unwinding,
 } from "../graph/shadow_stack.ts";
@@ -178,8 +179,4 @@ export function createRethook({ machine, words, leadsTo, realReturn }: RethookHo
       finishUnwinding(stackOf(hart, sp), sp, false);
     },
   };
-}
-
-function stackPointer(hart: Hart): number {
-  return Number(BigInt.asUintN(32, hart.x[SP]!));
 }
