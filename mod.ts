@@ -38,10 +38,10 @@ export {
   parseElf,
   type Section,
   type Segment,
-} from "./lib/machine/elf.ts";
-export type { StackFrame, StackStart, Unwinder } from "./lib/machine/backtrace.ts";
-export { SymbolTable } from "./lib/machine/symbols.ts";
-export type { SiteSource } from "./lib/machine/sites.ts";
+} from "./lib/program/elf.ts";
+export type { StackFrame, StackStart, Unwinder } from "./lib/program/unwinder.ts";
+export { SymbolTable } from "./lib/program/symbols.ts";
+export type { SiteSource } from "./lib/program/sites.ts";
 export type { MachineTracingRange } from "./lib/machine/tracing_range.ts";
 export { X_NAMES } from "./lib/isa/names.ts";
 export { type Device, Memory } from "./lib/memory/memory.ts";
@@ -56,6 +56,12 @@ export type { Csrs } from "./lib/hart/csr.ts";
 export { disassemble, type DisassembleOptions } from "./lib/isa/disasm.ts";
 export { causeName, type Trap } from "./lib/hart/trap.ts";
 export type { Engine, Hook, Stop, TracingRange } from "./lib/engine/engine.ts";
+export {
+  DEFAULT_ENGINE,
+  ENGINE_NAMES,
+  type EngineMaker,
+  type EngineName,
+} from "./lib/engine/engines.ts";
 export { compileThunk, type ThunkWriter } from "./lib/engine/thunk.ts";
 export {
   createRecord,
@@ -88,7 +94,7 @@ export {
 export type { SchemeName, Site, SiteScheme, Target, Write } from "./lib/patcher/scheme.ts";
 export { FtraceRegs, type PartialRegs, type PtRegs } from "./lib/trampoline/ftrace_regs.ts";
 export { ENTRY_REGISTERS, type EntryRegister, type Poison } from "./lib/trampoline/poison.ts";
-export { staticChainFunctions } from "./lib/ftrace/ops/static_chain.ts";
+export { staticChainFunctions } from "./lib/ftrace/explain/static_chain.ts";
 export type { FrameLayout, ReturnLayout } from "./lib/trampoline/frame.ts";
 export type { PathCost, Trampolines, TrampolineSymbols } from "./lib/trampoline/caller.ts";
 export { createFtrace, type Ftrace, type FtraceOptions } from "./lib/ftrace/ftrace.ts";
@@ -146,19 +152,19 @@ export {
   type FtraceOpsFlags,
   type FtraceRegistration,
 } from "./lib/ftrace/ops/ftrace_ops.ts";
-export type { FgraphOps, GraphEntry, GraphReturn } from "./lib/ftrace/graph/fgraph.ts";
+export type { FgraphOps, GraphEntry, GraphReturn } from "./lib/ftrace/returns/fgraph.ts";
 export {
   createGraphTrace,
   type GraphTrace,
   type GraphTraceSettings,
-} from "./lib/ftrace/graph/graph_trace.ts";
+} from "./lib/ftrace/trace/graph_trace.ts";
 export {
   type Fprobe,
   FPROBE_FL_DISABLED,
   FPROBE_FL_KPROBE_SHARED,
   MAX_FPROBE_DATA_SIZE,
-} from "./lib/ftrace/graph/fprobe.ts";
-export type { FprobeRegister } from "./lib/ftrace/graph/fprobe_register.ts";
+} from "./lib/ftrace/returns/fprobe.ts";
+export type { FprobeRegister } from "./lib/ftrace/returns/fprobe_register.ts";
 export type {
   Event,
   EventDefinition,
@@ -227,9 +233,9 @@ export type {
   KlpPatchState,
   KlpReplacement,
   Livepatch,
-} from "./lib/ftrace/ops/livepatch.ts";
-export type { WhyAnswer, WhyReport, WhyUse } from "./lib/ftrace/ops/why.ts";
-export type { InlinedPlace } from "./lib/machine/dwarf_inlines.ts";
+} from "./lib/ftrace/live/livepatch.ts";
+export type { WhyAnswer, WhyReport, WhyUse } from "./lib/ftrace/explain/why.ts";
+export type { InlinedPlace } from "./lib/program/dwarf_inlines.ts";
 export type { TraceArray } from "./lib/ftrace/trace/trace_array.ts";
 export type { LiveOptions } from "./lib/ftrace/trace/live_options.ts";
 export type { TracedEntry } from "./lib/ftrace/trace/stack_trace.ts";
@@ -306,7 +312,7 @@ export {
   decodeKernelText,
   type ParsedTrace,
   parseKernelText,
-} from "./lib/output/parse_kernel_text.ts";
+} from "./lib/output/parse/kernel_text.ts";
 export { dumpText } from "./lib/output/dump_text.ts";
 export type { FprobeEvent, FprobeEvents } from "./lib/ftrace/probes/fprobe_events.ts";
 export { type BufferStatistics, bufferStatisticsText } from "./lib/output/buffer_statistics.ts";

@@ -9,7 +9,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { TRACE_CLOCKS } from "../../mod.ts";
+import { DEFAULT_ENGINE, ENGINE_NAMES, TRACE_CLOCKS } from "../../mod.ts";
 
 /** One option, as `--help` and `list options` show it. */
 export interface CliOption {
@@ -132,10 +132,10 @@ export const CLI_OPTIONS: readonly CliOption[] = [
   },
   {
     name: "engine",
-    value: "ref|interp",
-    choices: ["ref", "interp"],
+    value: ENGINE_NAMES.join("|"),
+    choices: ENGINE_NAMES,
     group: "How",
-    help: "the reference, or the WASM interpreter (interp, the default)",
+    help: `the reference (ref), or the WASM interpreter (interp); ${DEFAULT_ENGINE} is the default`,
   },
   {
     name: "poison",

@@ -54,8 +54,8 @@ export interface TracingRange {
 
 /** An engine. */
 export interface Engine {
-  /** As `--engine` names it. */
-  readonly name: "ref" | "interp";
+  /** As `--engine` names it (`engines.ts`). */
+  readonly name: string;
   /** Executes instructions until `hart.instret === until`, a trap, or a hook that asks to stop. */
   run(hart: Hart, until: bigint): Stop;
   /** Executes instructions of the tracing range until pc is outside, a trap, or a hook that asks to stop. */

@@ -10,7 +10,7 @@
 import type { Memory } from "../memory/memory.ts";
 import { type Code, I32, type ValueType } from "../wasm/code.ts";
 import { Module } from "../wasm/module.ts";
-import { GUEST, HOST } from "./plan.ts";
+import { GUEST, HOST } from "./plan/plan.ts";
 
 /** What a hook writes its thunk with. */
 export interface ThunkWriter {

@@ -19,9 +19,9 @@ import { describe, refusePromise } from "./callbacks.ts";
 import { parsePoison } from "../trampoline/poison.ts";
 import { chooseEra, type Era, type EraName, ERAS } from "./era.ts";
 import { HIDDEN_BY_RETURN_TRAMPOLINE, type TraceEvent } from "./trace/events.ts";
-import { Fgraph, FGRAPH_ARRAY_SIZE, type FgraphOps } from "./graph/fgraph.ts";
+import { Fgraph, FGRAPH_ARRAY_SIZE, type FgraphOps } from "./returns/fgraph.ts";
 import { createHash, type FtraceHash, updateSet } from "./ops/filter.ts";
-import { createFprobeRegister, type FprobeRegister } from "./graph/fprobe_register.ts";
+import { createFprobeRegister, type FprobeRegister } from "./returns/fprobe_register.ts";
 import { createFilterFiles, type FilterFiles, type HashHalf } from "./ops/filter_files.ts";
 import { FtraceError } from "./ftrace_error.ts";
 import {
@@ -39,16 +39,16 @@ import { createFunctionCore, type FunctionCore } from "./ops/function_core.ts";
 import { registerFunctionProbes } from "./trace/function_probes.ts";
 import { createFunctionLists, type FunctionLists } from "./ops/function_lists.ts";
 import { createFunctionTrace } from "./trace/function_trace.ts";
-import { createGraphTrace, type GraphTrace } from "./graph/graph_trace.ts";
+import { createGraphTrace, type GraphTrace } from "./trace/graph_trace.ts";
 import { createGuestView, type GuestView } from "./guest_view.ts";
 import { createKprobeCheck, type Kprobe } from "./probes/kprobe.ts";
 import { createFprobeEvents, type FprobeEvents } from "./probes/fprobe_events.ts";
 import { createKprobeEvents, type KprobeEvents } from "./probes/kprobe_events.ts";
 import { createKprobes, type Kprobes } from "./probes/kprobes.ts";
-import { createLivepatch, type Livepatch } from "./ops/livepatch.ts";
+import { createLivepatch, type Livepatch } from "./live/livepatch.ts";
 import { createKretprobes, type Kretprobe, type Kretprobes } from "./probes/kretprobe.ts";
 import { noReturnReason } from "./ops/records.ts";
-import { createRethook } from "./probes/rethook.ts";
+import { createRethook } from "./returns/rethook.ts";
 import { RingBuffer, type RingMode } from "./trace/ring_buffer.ts";
 import { createSnapshot, type Snapshot } from "./trace/snapshot.ts";
 import { callersOf } from "./trace/stack_trace.ts";
@@ -61,8 +61,8 @@ import {
 import { createTraceArray, type TraceArray } from "./trace/trace_array.ts";
 import { isSince } from "./trace/trace_options.ts";
 import type { TracingActions } from "./trace/triggers.ts";
-import { hookUnwinders } from "./graph/unwinders.ts";
-import { createWhy, type WhyReport } from "./ops/why.ts";
+import { hookUnwinders } from "./returns/unwinders.ts";
+import { createWhy, type WhyReport } from "./explain/why.ts";
 
 /** How {@linkcode createFtrace} sets ftrace up. */
 export interface FtraceOptions {

@@ -7,7 +7,7 @@
  * @module
  */
 import type { Hart } from "../hart/hart.ts";
-import * as errnoNumbers from "../machine/linux_errno.ts";
+import * as errnoNumbers from "../machine/linux/errno.ts";
 import type { Machine } from "../machine/machine.ts";
 import { randomWords } from "../machine/random.ts";
 

@@ -13,6 +13,7 @@
  */
 import { FetchCache } from "../memory/fetch_cache.ts";
 import type { Memory } from "../memory/memory.ts";
+import { type AddressSpace, FlatSpace } from "../memory/space.ts";
 import { RV64 } from "../isa/decode.ts";
 import { ALL_EXTENSIONS, type Decoder, restrictIsa } from "../isa/isa_string.ts";
 import { createCsrs, type Csrs } from "./csr.ts";
@@ -43,6 +44,8 @@ export class Hart {
   readonly id: number;
   /** What it loads from, stores to and fetches from. */
   readonly memory: Memory;
+  /** What its addresses lead to, for whoever reads its stack and arguments from outside. */
+  readonly space: AddressSpace;
   /** What it has fetched. */
   readonly fetched: FetchCache;
   /** Integer registers, signed; x[0] stays 0. Another view once the hart runs, or no longer does. */
@@ -94,6 +97,7 @@ export class Hart {
   constructor(id: number, memory: Memory, mode: "U" | "M", home: "running" | "aside" = "running") {
     this.id = id;
     this.memory = memory;
+    this.space = new FlatSpace(memory);
     this.mode = mode;
     this.fetched = new FetchCache(memory);
     this.#state = memory.hostView;

@@ -5,7 +5,7 @@
  * A value is a register's value at the entry plus a number, a number alone, or unknown. That is
  * enough to know how far sp has moved and where ra was put, which is what an unwinder needs.
  *
- * Who walks a function's instructions with it is `lib/machine/backtrace.ts`.
+ * Who walks a function's instructions with it is `lib/program/unwinder.ts`.
  *
  * @module
  */

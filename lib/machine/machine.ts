@@ -11,20 +11,20 @@
  */
 import { setImmediate } from "node:timers";
 import type { Engine } from "../engine/engine.ts";
-import { createInterpreter } from "../engine/interpreter.ts";
-import { createReference } from "../engine/reference.ts";
+import { DEFAULT_ENGINE, type EngineName, ENGINES } from "../engine/engines.ts";
 import { Hart } from "../hart/hart.ts";
 import type { Trap } from "../hart/trap.ts";
 import { parseIsaString } from "../isa/isa_string.ts";
 import { Cause } from "../isa/sem.ts";
 import { EXECUTE, Memory, PAGE_SIZE, READ, WRITE } from "../memory/memory.ts";
-import { createUnwinder, type Unwinder } from "./backtrace.ts";
-import { createBare } from "./bare.ts";
-import { type Elf, parseElf } from "./elf.ts";
-import { createLinux } from "./linux.ts";
+import { type AddressSpace, FlatSpace } from "../memory/space.ts";
+import { createUnwinder, type Unwinder } from "../program/unwinder.ts";
+import { createBare } from "./board/bare.ts";
+import { type Elf, parseElf } from "../program/elf.ts";
+import { createLinux } from "./linux/linux.ts";
 import { createSchedule } from "./schedule.ts";
-import { readSites, type SiteSource } from "./sites.ts";
-import { SymbolTable } from "./symbols.ts";
+import { readSites, type SiteSource } from "../program/sites.ts";
+import { SymbolTable } from "../program/symbols.ts";
 import { createTracingRange, type MachineTracingRange } from "./tracing_range.ts";
 
 /** How a run ended. */
@@ -44,8 +44,8 @@ export type Outcome =
 
 /** Options of {@linkcode createMachine}. */
 export interface MachineOptions {
-  /** The reference, or the WASM interpreter (the default). */
-  readonly engine?: "ref" | "interp" | undefined;
+  /** Who executes instructions; the WASM interpreter unless given. */
+  readonly engine?: EngineName | undefined;
   /** `auto` takes linux for a program whose segments lie below 0x80000000. */
   readonly machine?: "auto" | "linux" | "bare" | undefined;
   /** Seed of everything random. */
@@ -96,6 +96,8 @@ export interface Machine {
   readonly kind: "linux" | "bare";
   /** Guest and host memory. */
   readonly memory: Memory;
+  /** The space that the program is in: what sites, hooks and the tracing range are addresses of. */
+  readonly space: AddressSpace;
   /** All harts. */
   readonly harts: readonly Hart[];
   /** The hart whose turn it is: in a callback, the one that called. */
@@ -113,7 +115,7 @@ export interface Machine {
   /** Addresses that belong to tracing. */
   readonly tracing: MachineTracingRange;
   /** Finds where a hart has come from. */
-  readonly unwinder: Unwinder;
+  readonly unwinder: Unwinder<Hart>;
   /** Name of the running hart's task. */
   readonly comm: string;
   /** Number of the running hart's task; those of several harts follow each other. */
@@ -207,7 +209,7 @@ export interface SurroundingsContext {
   /** Executes instructions, one at a time where surroundings must. */
   readonly engine: Engine;
   /** Finds where a hart has come from. */
-  readonly unwinder: Unwinder;
+  readonly unwinder: Unwinder<Hart>;
   /** As given. */
   readonly options: MachineOptions;
 }
@@ -234,6 +236,7 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     );
   }
   const memory = new Memory();
+  const space = new FlatSpace(memory);
   const lowest = elf.segments.reduce(
     (least, { address }) => address < least ? address : least,
     elf.segments[0]!.address,
@@ -253,10 +256,11 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
   memory.reserve(tracing.start, tracing.end);
   const harts = createHarts(memory, kind, options);
   const hart = harts[0]!;
-  const engine = options.engine === "ref"
-    ? createReference(memory, tracing)
-    : createInterpreter(memory, tracing);
-  const unwinder = createUnwinder(memory, symbols);
+  const engine = ENGINES[options.engine ?? DEFAULT_ENGINE](memory, tracing);
+  const unwinder = createUnwinder<Hart>({
+    read: (address, length) => space.read(address, length),
+    fetchable: (address) => space.allows(address, 2, EXECUTE),
+  }, symbols);
   const context: SurroundingsContext = {
     memory,
     elf,
@@ -454,6 +458,7 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
   return {
     kind,
     memory,
+    space,
     harts,
     get runningHart() {
       return schedule.running;

@@ -16,7 +16,7 @@ import { bufferFiles } from "./buffer_files.ts";
 import type { ControlFile, ControlFiles, FileGroup, WriteMode } from "./control_file.ts";
 import { asTracefsError, type TracefsCall, TracefsError } from "./errno.ts";
 import { eventFiles, eventFolders } from "./event_files.ts";
-import { filterFiles } from "./filter_files.ts";
+import { filterFiles } from "./ftrace_files.ts";
 import { optionFiles } from "./option_files.ts";
 import { probeFiles } from "./probe_files.ts";
 import { README } from "./readme.ts";

@@ -17,7 +17,7 @@ import { RV64 } from "../../lib/isa/decode.ts";
 import { ZCB } from "../../lib/isa/zcb.ts";
 import { disassemble } from "../../lib/isa/disasm.ts";
 import type { Definition } from "../../lib/isa/encoding.ts";
-import { buildElf } from "../machine/elf_builder.ts";
+import { buildElf } from "../program/elf_builder.ts";
 import type { Random } from "./random.ts";
 
 /** One instruction. */

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Engine, Stop, TracingRange } from "../../lib/engine/engine.ts";
+import type { EngineMaker } from "../../lib/engine/engines.ts";
 import { Hart } from "../../lib/hart/hart.ts";
 import { EXECUTE, Memory, PAGE_SIZE, READ, WRITE } from "../../lib/memory/memory.ts";
 
@@ -38,9 +39,6 @@ const F_NAMES = [
     .split(" "),
 ];
 const MACHINE_CSRS = [0x300, 0x305, 0x340, 0x341, 0x342, 0x343];
-
-/** How an engine is made. */
-export type EngineMaker = (memory: Memory, tracing: TracingRange) => Engine;
 
 /** A hart and what it runs on. */
 export interface Guest {

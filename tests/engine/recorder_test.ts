@@ -1,6 +1,6 @@
 import { assertSnapshot } from "@std/testing/snapshot";
-import type { Piece, Plan } from "../../lib/engine/plan.ts";
-import { record } from "../../lib/engine/recorder.ts";
+import type { Piece, Plan } from "../../lib/engine/plan/plan.ts";
+import { record } from "../../lib/engine/plan/recorder.ts";
 import { RV64 } from "../../lib/isa/decode.ts";
 import { codeText } from "../../lib/wasm/wat.ts";
 

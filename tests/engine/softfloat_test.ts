@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { NV, SoftFloat } from "../../lib/engine/softfloat.ts";
+import { NV, SoftFloat } from "../../lib/engine/reference/softfloat.ts";
 import type { Format, IntegerType } from "../../lib/isa/sem.ts";
 import { build, installed, outputOf } from "./guest_tools.ts";
 import { createRandom, type Random } from "./random.ts";

@@ -1,8 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { EraName } from "../../lib/ftrace/era.ts";
-import { FGRAPH_ARRAY_SIZE, type FgraphOps } from "../../lib/ftrace/graph/fgraph.ts";
+import { FGRAPH_ARRAY_SIZE, type FgraphOps } from "../../lib/ftrace/returns/fgraph.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
-import { createShadowRoom } from "../../lib/ftrace/graph/shadow_room.ts";
+import { createShadowRoom } from "../../lib/ftrace/returns/shadow_room.ts";
 import { graph, traced } from "./guest.ts";
 
 const ERAS = ["regs", "args", "preset", "call-ops"] satisfies EraName[];

@@ -5,7 +5,7 @@ import {
   type Fprobe,
   FPROBE_FL_DISABLED,
   FPROBE_FL_KPROBE_SHARED,
-} from "../../lib/ftrace/graph/fprobe.ts";
+} from "../../lib/ftrace/returns/fprobe.ts";
 import type { Ftrace } from "../../lib/ftrace/ftrace.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
 import { traced } from "./guest.ts";

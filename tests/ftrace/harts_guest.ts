@@ -12,7 +12,7 @@ import {
   type MachineOptions,
   type Outcome,
 } from "../../lib/machine/machine.ts";
-import { buildElf, words64 } from "../machine/elf_builder.ts";
+import { buildElf, words64 } from "../program/elf_builder.ts";
 
 /** Harts. */
 export const HARTS = 4;

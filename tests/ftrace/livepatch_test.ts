@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
-import type { KlpPatch } from "../../lib/ftrace/ops/livepatch.ts";
+import type { KlpPatch } from "../../lib/ftrace/live/livepatch.ts";
 import { programFile } from "../fixtures/expected.ts";
 import { eventLines, graph, traced, type TracedGuest } from "./guest.ts";
 

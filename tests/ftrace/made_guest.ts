@@ -7,7 +7,7 @@
 import { createFtrace, type Ftrace, type FtraceOptions } from "../../lib/ftrace/ftrace.ts";
 import { createMachine, type Machine, type MachineOptions } from "../../lib/machine/machine.ts";
 import { assemble } from "../../lib/isa/asm.ts";
-import { BARE, buildElf, la, words64 } from "../machine/elf_builder.ts";
+import { BARE, buildElf, la, words64 } from "../program/elf_builder.ts";
 
 /** A function of the firmware. */
 export interface MadeFunction {

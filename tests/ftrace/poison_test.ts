@@ -6,7 +6,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import type { FtraceOptions } from "../../lib/ftrace/ftrace.ts";
-import { staticChainFunctions } from "../../lib/ftrace/ops/static_chain.ts";
+import { staticChainFunctions } from "../../lib/ftrace/explain/static_chain.ts";
 import { ENTRY_REGISTERS } from "../../lib/trampoline/poison.ts";
 import { readProgram } from "../fixtures/expected.ts";
 import { eventLines, graph, traced } from "./guest.ts";

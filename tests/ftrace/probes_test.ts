@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { assertSnapshot } from "@std/testing/snapshot";
-import { type Fprobe, MAX_FPROBE_DATA_SIZE } from "../../lib/ftrace/graph/fprobe.ts";
+import { type Fprobe, MAX_FPROBE_DATA_SIZE } from "../../lib/ftrace/returns/fprobe.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
 import { traced } from "./guest.ts";
 

@@ -6,7 +6,7 @@ import {
   popDeadAtReturn,
   restoreReturns,
   type ShadowStack,
-} from "../../lib/ftrace/graph/shadow_stack.ts";
+} from "../../lib/ftrace/returns/shadow_stack.ts";
 
 const HIDDEN = 0x7000n;
 type NumberedFrame = HiddenReturn & { readonly site: number };

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertSnapshot } from "@std/testing/snapshot";
 import type { FtraceOptions } from "../../lib/ftrace/ftrace.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
-import type { WhyAnswer, WhyReport, WhyUse } from "../../lib/ftrace/ops/why.ts";
+import type { WhyAnswer, WhyReport, WhyUse } from "../../lib/ftrace/explain/why.ts";
 import { traced } from "./guest.ts";
 
 const ERAS = ["regs", "args", "preset", "call-ops"] as const;

@@ -3,7 +3,7 @@ import { fromFileUrl } from "@std/path";
 import { assemble } from "../../lib/isa/asm.ts";
 import { RV64 } from "../../lib/isa/decode.ts";
 import { disassemble } from "../../lib/isa/disasm.ts";
-import { parseElf } from "../../lib/machine/elf.ts";
+import { parseElf } from "../../lib/program/elf.ts";
 import { createRandom } from "../engine/random.ts";
 import { programFile } from "../fixtures/expected.ts";
 import { dumpBytes, dumpFile, present, TEXT_ADDRESS } from "./objdump.ts";

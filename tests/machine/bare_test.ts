@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { createMachine, type Machine, type MachineOptions } from "../../lib/machine/machine.ts";
 import { readExpected, readProgram } from "../fixtures/expected.ts";
-import { BARE, buildBare, la, words64 } from "./elf_builder.ts";
+import { BARE, buildBare, la, words64 } from "../program/elf_builder.ts";
 
 /** A machine with its output collected; on the reference unless told otherwise. */
 function machineOf(

@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { createMachine, type Machine } from "../../lib/machine/machine.ts";
 import { readProgram } from "../fixtures/expected.ts";
-import { BARE, buildBare, la, words64 } from "./elf_builder.ts";
+import { BARE, buildBare, la, words64 } from "../program/elf_builder.ts";
 
 const CAUSE = { illegal: 2, breakpoint: 3, loadFault: 5, storeFault: 7, ecallM: 11 };
 const START = 0x80000000n;

@@ -4,9 +4,9 @@
  * @module
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { SYSTEM_CALLS } from "../../lib/machine/linux_names.ts";
+import { SYSTEM_CALLS } from "../../lib/machine/linux/names.ts";
 import { createMachine } from "../../lib/machine/machine.ts";
-import { buildElf } from "./elf_builder.ts";
+import { buildElf } from "../program/elf_builder.ts";
 import { askQemu, buildGuest, type GuestText, hasQemu, runGuest } from "./linux_guest.ts";
 
 const CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_PROCESS_CPUTIME_ID = 2;

@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Files } from "../../lib/machine/linux_files.ts";
+import { Files } from "../../lib/machine/linux/files.ts";
 import type { MachineOptions } from "../../lib/machine/machine.ts";
 import { type GuestText, runGuest } from "./linux_guest.ts";
 

@@ -8,9 +8,9 @@
  * @module
  */
 import { assemble } from "../../lib/isa/asm.ts";
-import { SYSTEM_CALLS } from "../../lib/machine/linux_names.ts";
+import { SYSTEM_CALLS } from "../../lib/machine/linux/names.ts";
 import { createMachine, type MachineOptions, type Outcome } from "../../lib/machine/machine.ts";
-import { missingTool } from "./elf_oracle.ts";
+import { missingTool } from "../program/elf_oracle.ts";
 
 const START = 0x10000;
 /** The text follows the headers, which are in memory, too. */

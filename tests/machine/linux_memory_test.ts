@@ -5,7 +5,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { Hart } from "../../lib/hart/hart.ts";
-import { AddressSpace } from "../../lib/machine/linux_memory.ts";
+import { AddressSpace } from "../../lib/machine/linux/mappings.ts";
 import { createMachine } from "../../lib/machine/machine.ts";
 import { createTracingRange } from "../../lib/machine/tracing_range.ts";
 import { EXECUTE, Memory, READ, WRITE } from "../../lib/memory/memory.ts";

@@ -13,7 +13,7 @@
  * @module
  */
 import { assemble } from "../../lib/isa/asm.ts";
-import { buildElf } from "./elf_builder.ts";
+import { buildElf } from "../program/elf_builder.ts";
 
 const ORIGIN = 0x80000000n;
 /** Where nothing is on either machine. */

@@ -8,7 +8,7 @@ import { assertEquals } from "@std/assert";
 import { assertSnapshot } from "@std/testing/snapshot";
 import { createMachine } from "../../lib/machine/machine.ts";
 import { installed, outputOf } from "../engine/guest_tools.ts";
-import { buildBare } from "./elf_builder.ts";
+import { buildBare } from "../program/elf_builder.ts";
 import {
   here,
   inMode,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { decodeKernelText, type ParsedTrace } from "../../lib/output/parse_kernel_text.ts";
+import { decodeKernelText, type ParsedTrace } from "../../lib/output/parse/kernel_text.ts";
 import { printKernelText } from "../../lib/output/kernel_text.ts";
 
 /** The kernels they are from, as their folders are named. */

@@ -3,7 +3,7 @@ import type { LostEvents, TraceEvent } from "../../lib/ftrace/trace/events.ts";
 import { bufferStatisticsText } from "../../lib/output/buffer_statistics.ts";
 import { processText } from "../../lib/output/graph_text.ts";
 import { encodeKernelText } from "../../lib/output/kernel_text.ts";
-import { parseKernelText } from "../../lib/output/parse_kernel_text.ts";
+import { parseKernelText } from "../../lib/output/parse/kernel_text.ts";
 import { TRACE_OPTIONS, traceOptionsOf } from "../../lib/ftrace/trace/trace_options.ts";
 import {
   captureNames,

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { LostEvents, TraceEvent } from "../../lib/ftrace/trace/events.ts";
 import { createKernelText, encodeKernelText } from "../../lib/output/kernel_text.ts";
-import { parseKernelText } from "../../lib/output/parse_kernel_text.ts";
+import { parseKernelText } from "../../lib/output/parse/kernel_text.ts";
 import { printAgain, readCaptureText } from "./captures.ts";
 import { at, call, enter, leave, mark, print, settingsOf } from "./events.ts";
 

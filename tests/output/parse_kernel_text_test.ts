@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { LostEvents, TraceEvent } from "../../lib/ftrace/trace/events.ts";
-import { type ParsedTrace, parseKernelText } from "../../lib/output/parse_kernel_text.ts";
+import { type ParsedTrace, parseKernelText } from "../../lib/output/parse/kernel_text.ts";
 import type { TraceOptions } from "../../lib/ftrace/trace/trace_options.ts";
 import { printAgain, readCaptureText } from "./captures.ts";
 

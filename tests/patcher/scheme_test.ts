@@ -13,7 +13,7 @@ import {
   wordBytes,
   type Write,
 } from "../../lib/patcher/scheme.ts";
-import { assembleWithBinutils, missingTool } from "../machine/elf_oracle.ts";
+import { assembleWithBinutils, missingTool } from "../program/elf_oracle.ts";
 
 /** `vfs_read` and `ftrace_caller` as two running kernels had them, and the words at the site. */
 const MEASURED = {

@@ -9,7 +9,7 @@
  * @module
  */
 import { assemble } from "../../lib/isa/asm.ts";
-import { buildElf, words64 } from "../machine/elf_builder.ts";
+import { buildElf, words64 } from "../program/elf_builder.ts";
 
 /** One write of a capture, and what came of it. */
 export interface CapturedWrite {

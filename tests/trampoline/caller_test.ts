@@ -8,7 +8,7 @@ import { assertSnapshot } from "@std/testing/snapshot";
 import { buildTrampolines, type PathCost } from "../../lib/trampoline/caller.ts";
 import { OPS_DIRECT_CALL } from "../../lib/trampoline/ops_struct.ts";
 import type { FrameLayout } from "../../lib/trampoline/frame.ts";
-import { disassembleWithBinutils, missingTool } from "../machine/elf_oracle.ts";
+import { disassembleWithBinutils, missingTool } from "../program/elf_oracle.ts";
 import { AT, changed, createRig, poison, poisonOf, type Rig, type Way, WAYS } from "./rig.ts";
 
 /** What the kernels document, not what `frame.ts` says: size and offsets by register. */

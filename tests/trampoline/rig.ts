@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { createReference } from "../../lib/engine/reference.ts";
+import { createReference } from "../../lib/engine/reference/reference.ts";
 import { Hart } from "../../lib/hart/hart.ts";
 import { Cause } from "../../lib/isa/sem.ts";
 import { EXECUTE, Memory, READ, WRITE } from "../../lib/memory/memory.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { SymbolTable } from "../../machine/symbols.ts";
+import type { SymbolTable } from "../../program/symbols.ts";
 import { type DynFtrace, FTRACE_FL_REGS, ftraceRefCount } from "../../patcher/dyn_ftrace.ts";
 import type { FtraceBug, SiteChange } from "../../patcher/patcher.ts";
 

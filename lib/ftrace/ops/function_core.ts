@@ -14,7 +14,7 @@
  */
 import type { Hart } from "../../hart/hart.ts";
 import type { Machine } from "../../machine/machine.ts";
-import type { SiteSource } from "../../machine/sites.ts";
+import type { SiteSource } from "../../program/sites.ts";
 import {
   type DynFtrace,
   FTRACE_FL_CALL_OPS,

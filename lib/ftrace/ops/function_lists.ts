@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { SymbolTable } from "../../machine/symbols.ts";
+import type { SymbolTable } from "../../program/symbols.ts";
 import {
   type DynFtrace,
   FTRACE_FL_CALL_OPS,

@@ -5,12 +5,12 @@
  * A record that the era cannot switch is served by a hook of the engine at its address (a virtual
  * site), unless the era is to be followed to the letter. Why a record is what it is stays with it.
  *
- * How sites are found is `lib/machine/sites.ts`; how they are switched is `lib/patcher`.
+ * How sites are found is `lib/program/sites.ts`; how they are switched is `lib/patcher`.
  *
  * @module
  */
 import type { Machine } from "../../machine/machine.ts";
-import type { SiteSource } from "../../machine/sites.ts";
+import type { SiteSource } from "../../program/sites.ts";
 import { createRecord, type DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { Era } from "../era.ts";
 

@@ -13,7 +13,7 @@ import type { EventValue, FieldDeclarations } from "../../events/event_fields.ts
 import type { FindSymbol } from "../../events/event_format.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { FtraceRegs, PtRegs } from "../../trampoline/ftrace_regs.ts";
-import { type Fprobe, FPROBE_FL_DISABLED } from "../graph/fprobe.ts";
+import { type Fprobe, FPROBE_FL_DISABLED } from "../returns/fprobe.ts";
 import { FtraceError } from "../ftrace_error.ts";
 import { probeEventName, probePrintFormat } from "./kprobe_events.ts";
 import { parseProbeArg, type ProbeArgContext, ProbeFault } from "./probe_args.ts";

@@ -18,7 +18,7 @@ import { FtraceError } from "../ftrace_error.ts";
 import { type Kprobe, probeAddress } from "./kprobe.ts";
 import type { Kprobes } from "./kprobes.ts";
 import { noReturnReason } from "../ops/records.ts";
-import type { Rethook } from "./rethook.ts";
+import type { Rethook } from "../returns/rethook.ts";
 
 /** Most bytes that an instance carries from the entry to the return (`KRETPROBE_MAX_DATA_SIZE`). */
 export const KRETPROBE_MAX_DATA_SIZE = 4096;

@@ -3,20 +3,20 @@
  *
  * The kernel walks frame records. Inside a tracer's callback neither the traced function nor its
  * caller has one, so its walk shows the trampoline and then the grand-parent. Here frames are found
- * by reading code (`lib/machine/backtrace.ts`), so all callers are there; the kernel's picture is
+ * by reading code (`lib/program/unwinder.ts`), so all callers are there; the kernel's picture is
  * given where it is to be followed to the letter.
  *
  * @module
  */
 import type { Hart } from "../../hart/hart.ts";
-import type { Unwinder } from "../../machine/backtrace.ts";
+import type { Unwinder } from "../../program/unwinder.ts";
 
 const S0 = 8;
 
 /** What {@linkcode callersOf} needs besides the hart. */
 export interface StackContext {
   /** Finds frames, with hidden return addresses made real. */
-  readonly unwinder: Unwinder;
+  readonly unwinder: Unwinder<Hart>;
   /** Where a walk in a callback begins: inside the trampoline. */
   readonly trampoline: bigint;
   /** What the kernel would find, and nothing else. */

@@ -1,0 +1,314 @@
+/**
+ * Live patching: functions of an object file take the place of the running program's
+ * (`kernel/livepatch`).
+ *
+ * The object is linked against the program and put beside it; one IPMODIFY ops on all the functions
+ * concerned then sends their calls to the newest version. Old code and new code stay in memory, so a
+ * call that is under way ends in the version in which it began; every later one is the new one's.
+ * Enabling, disabling and replacing each take one update of the sites, or change nothing.
+ *
+ * No RISC-V kernel selects HAVE_LIVEPATCH, so `strict` refuses all of it. Linking is
+ * `lib/program/link_object.ts`.
+ *
+ * @module
+ */
+import type { ElfSymbol } from "../../program/elf.ts";
+import { type LinkedObject, linkObject } from "../../program/link_object.ts";
+import { siteAt, type SiteSource } from "../../program/sites.ts";
+import { SymbolTable } from "../../program/symbols.ts";
+import type { Machine } from "../../machine/machine.ts";
+import { parseObject } from "../../program/object_file.ts";
+import { EXECUTE, READ, WRITE } from "../../memory/memory.ts";
+import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
+import type { Era } from "../era.ts";
+import { createHash } from "../ops/filter.ts";
+import { FtraceError, type FtraceErrorCode, type FtraceReason } from "../ftrace_error.ts";
+import {
+  FTRACE_OPS_FL_IPMODIFY,
+  FTRACE_OPS_FL_PERMANENT,
+  FTRACE_OPS_FL_SAVE_REGS,
+  type FtraceOps,
+  type FtraceRegistration,
+} from "../ops/ftrace_ops.ts";
+import type { FunctionCore } from "../ops/function_core.ts";
+import { noReturnReason } from "../ops/records.ts";
+
+/** One function that a patch replaces (`struct klp_func`). */
+export interface KlpFunc {
+  /** Its name in the program. */
+  readonly oldName: string;
+  /** Which of several functions of that name, from 1; 0 or nothing demands that there be one. */
+  readonly oldSympos?: number;
+  /** Name in the object of what takes its place; the same unless given. */
+  readonly newName?: string;
+}
+
+/** A patch (`struct klp_patch`). */
+export interface KlpPatch {
+  /** As the module's name would be: names the patch, and `function [name]` its functions. */
+  readonly name: string;
+  /** A relocatable object: `gcc -c`, or `ld -r` of several. */
+  readonly object: Uint8Array;
+  /** What it replaces; unless given, every function that the program has under the same name. */
+  readonly funcs?: readonly KlpFunc[];
+  /** Takes the place of all patches so far: what they replaced and this does not is as it was. */
+  readonly replace?: boolean;
+}
+
+/** A function and what runs in its place. */
+export interface KlpReplacement {
+  /** Its name. */
+  readonly name: string;
+  /** Where it begins. */
+  readonly oldAddress: bigint;
+  /** Where its new version begins. */
+  readonly newAddress: bigint;
+}
+
+/** A patch that was enabled. Disposing of it disables it. */
+export interface KlpPatchState extends Disposable {
+  /** Its name. */
+  readonly name: string;
+  /** Whether it is in force; false once it was disabled or replaced. */
+  readonly enabled: boolean;
+  /** What it replaces. */
+  readonly replacements: readonly KlpReplacement[];
+  /** Takes it back; a second call does nothing. */
+  disable(): void;
+}
+
+/** Live patching of one machine. */
+export interface Livepatch {
+  /**
+   * Puts a patch in force, in one update (`klp_enable_patch`).
+   *
+   * @throws {FtraceError} EINVAL for a function that is not there, ambiguous, without a site or named
+   * twice, ENOENT for an unknown symbol that the object needs, EBUSY if another ops has the ip,
+   * EOPNOTSUPP if strict; nothing is changed then.
+   * @throws {SyntaxError} If the object is malformed or cannot be linked.
+   */
+  enablePatch(patch: KlpPatch): KlpPatchState;
+  /** The patches in force, the oldest first. */
+  readonly patches: readonly KlpPatchState[];
+}
+
+/** What {@linkcode createLivepatch} works with. */
+export interface LivepatchContext {
+  /** The machine. */
+  readonly machine: Machine;
+  /** The kernel's ways in force. */
+  readonly era: Era;
+  /** That kernel to the letter. */
+  readonly strict: boolean;
+  /** Everything that can be traced. */
+  readonly records: readonly DynFtrace[];
+  /** Registers the ops. */
+  readonly register: (ops: FtraceOps) => FtraceRegistration;
+  /** Changes half of its hash and makes sites follow. @throws {FtraceError} And changes nothing. */
+  readonly commitHash: FunctionCore["commitHash"];
+  /** Takes in the call sites of a patch. */
+  readonly addModule: (module: string, sites: readonly SiteSource[]) => void;
+}
+
+interface EnabledPatch {
+  readonly state: KlpPatchState;
+  /** New versions by index of the record. */
+  readonly targets: ReadonlyMap<number, bigint>;
+}
+
+/** Makes live patching for one machine; nothing is registered until there is a patch. */
+export function createLivepatch(context: LivepatchContext): Livepatch {
+  const { machine, era, records } = context;
+  const byEntry = new Map(records.map((record) => [record.entry, record]));
+  let enabled: readonly EnabledPatch[] = [];
+  /** Where calls go: the newest version, by index of the record (`func_stack`). */
+  let current = new Map<number, bigint>();
+  const hash = createHash();
+  const ops: FtraceOps = {
+    name: "livepatch",
+    hash,
+    hit(site, fregs) {
+      const target = current.get(site);
+      if (target !== undefined) fregs.instructionPointer = target;
+    },
+  };
+  let registration: FtraceRegistration | undefined;
+
+  /** Puts exactly these patches in force. @throws {FtraceError} EBUSY: nothing is changed then. */
+  const commit = (patches: readonly EnabledPatch[]) => {
+    const next = new Map(patches.flatMap(({ targets }) => [...targets]));
+    if (next.size === 0) {
+      registration?.unregister();
+      registration = undefined;
+      hash.filter.clear();
+    } else if (registration) {
+      context.commitHash(hash, "filter", { records: new Set(next.keys()), waiting: [] });
+    } else {
+      for (const index of next.keys()) hash.filter.add(index);
+      // Flags are the core's to change while it is registered.
+      ops.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT |
+        (era.savesRegs ? FTRACE_OPS_FL_SAVE_REGS : 0);
+      try {
+        registration = context.register(ops);
+      } catch (error) {
+        hash.filter.clear();
+        throw error;
+      }
+    }
+    current = next;
+    enabled = patches;
+  };
+
+  /** The record of a function that is to be replaced. @throws {FtraceError} EINVAL. */
+  const recordOf = (patch: string, { oldName, oldSympos = 0 }: KlpFunc): DynFtrace => {
+    const refuse = (reason: FtraceReason, why: string, instead = "") =>
+      refusal("EINVAL", reason, `Cannot patch ${oldName} by ${patch}: ${why}`, instead);
+    const all = machine.symbols.named(oldName).filter(({ type }) => type === "func");
+    if (all.length === 0) throw refuse("no-symbol", "the program has no such function");
+    if (all.length > 1 && oldSympos === 0) {
+      throw refuse("ambiguous", `the program has ${all.length} of that name`, "oldSympos, from 1");
+    }
+    const symbol = all[Math.max(0, oldSympos - 1)];
+    if (!symbol) throw refuse("no-symbol", `the program has no ${oldSympos}th of that name`);
+    const record = byEntry.get(symbol.address);
+    if (!record || record.kind === "disabled") {
+      const reason = (record?.reason ?? "no-site") as FtraceReason;
+      throw refuse(reason, `it has no site to switch (${reason})`, "list --why, which says more");
+    }
+    if (noReturnReason(record) === "link-in-t0") {
+      throw refuse("link-in-t0", "ra is not its way back, so no ordinary function can stand in");
+    }
+    return record;
+  };
+
+  const link = (patch: KlpPatch): LinkedObject => {
+    const { memory, tracing } = machine;
+    const permissions = { code: READ | EXECUTE, constants: READ, data: READ | WRITE };
+    const linked = linkObject(parseObject(patch.object), {
+      allocate: (bytes, kind) => BigInt(tracing.allocateCode(bytes, permissions[kind])),
+      resolve(name) {
+        const all = machine.symbols.named(name);
+        const found = all.find(({ binding }) => binding !== "local") ?? all[0];
+        if (found && (all.length === 1 || found.binding !== "local")) return found.address;
+        throw found
+          ? refusal(
+            "EINVAL",
+            "ambiguous",
+            `Cannot link ${patch.name}: ${all.length} ${name} are there`,
+          )
+          : refusal("ENOENT", "no-symbol", `Cannot link ${patch.name}: nobody defines ${name}`);
+      },
+    });
+    for (const { address, bytes } of linked.regions) memory.poke(Number(address), bytes);
+    machine.fenceI();
+    return linked;
+  };
+  /** Call sites that were compiled into a patch: its functions can be traced, as a module's. */
+  const sitesOf = ({ sites, regions }: LinkedObject, symbols: SymbolTable) =>
+    sites.flatMap((address) => {
+      const code = regions.find((region) =>
+        region.address <= address && address < region.address + BigInt(region.bytes.length)
+      );
+      return code ? [siteAt({ address: code.address, data: code.bytes }, symbols, address)] : [];
+    });
+
+  return {
+    get patches() {
+      return enabled.map(({ state }) => state);
+    },
+    enablePatch(patch) {
+      const { name } = patch;
+      if (context.strict) {
+        throw refusal(
+          "EOPNOTSUPP",
+          "not-supported-by-era",
+          `Cannot enable ${name}: no RISC-V kernel selects HAVE_LIVEPATCH`,
+          "a run without --strict",
+        );
+      }
+      if (enabled.some(({ state }) => state.name === name)) {
+        throw refusal("EINVAL", "already-enabled", `Cannot enable ${name}: it is in force`);
+      }
+      const object = parseObject(patch.object);
+      const defined = new Set(
+        object.symbols.filter(({ isFunction, section }) => isFunction && section !== "undefined")
+          .map((symbol) => symbol.name),
+      );
+      const globals = object.symbols.filter(({ isFunction, section, binding }) =>
+        isFunction && section !== "undefined" && binding !== "local"
+      );
+      const funcs = patch.funcs ??
+        globals.filter((symbol) => machine.symbols.named(symbol.name).length > 0)
+          .map((symbol): KlpFunc => ({ oldName: symbol.name }));
+      if (funcs.length === 0) {
+        throw refusal(
+          "EINVAL",
+          "no-match",
+          `Cannot enable ${name}: none of its functions is the program's`,
+          "funcs, if they have other names",
+        );
+      }
+      const wanted = new Map<DynFtrace, string>();
+      for (const func of funcs) {
+        const newName = func.newName ?? func.oldName;
+        if (!defined.has(newName)) {
+          throw refusal(
+            "EINVAL",
+            "no-symbol",
+            `Cannot enable ${name}: it has no function ${newName}`,
+          );
+        }
+        const record = recordOf(name, func);
+        if (wanted.has(record)) {
+          throw refusal(
+            "EINVAL",
+            "already-enabled",
+            `Cannot enable ${name}: it has ${func.oldName} twice`,
+          );
+        }
+        wanted.set(record, newName);
+      }
+      const linked = link(patch);
+      const { symbols } = linked;
+      const replacements = [...wanted].map(([record, newName]) => ({
+        name: record.name,
+        oldAddress: record.entry,
+        newAddress: symbols.find((symbol) => symbol.name === newName)!.address,
+        index: record.index,
+      }));
+      const state: KlpPatchState = {
+        name,
+        get enabled() {
+          return enabled.some((each) => each.state === state);
+        },
+        replacements: replacements.map(({ index: _, ...replacement }) => replacement),
+        disable() {
+          if (state.enabled) commit(enabled.filter((each) => each.state !== state));
+        },
+        [Symbol.dispose]: () => state.disable(),
+      };
+      const targets = new Map(replacements.map(({ index, newAddress }) => [index, newAddress]));
+      commit([...patch.replace ? [] : enabled, { state, targets }]);
+      const functions = symbols.filter(({ isFunction }) => isFunction)
+        .map(({ name, address, size, isGlobal }): ElfSymbol => ({
+          name,
+          address,
+          size,
+          type: "func",
+          binding: isGlobal ? "global" : "local",
+        }));
+      machine.symbols.add(functions.map((each) => ({ ...each, name: `${each.name} [${name}]` })));
+      context.addModule(name, sitesOf(linked, new SymbolTable(functions)));
+      return state;
+    },
+  };
+}
+
+function refusal(
+  code: FtraceErrorCode,
+  reason: FtraceReason,
+  what: string,
+  instead = "",
+): FtraceError {
+  return new FtraceError(code, reason, what, instead);
+}

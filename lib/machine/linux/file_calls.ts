@@ -1,0 +1,230 @@
+/**
+ * The system calls about files.
+ *
+ * @module
+ */
+import { PAGE_SIZE, WRITE } from "../../memory/memory.ts";
+import { EBADF, EFAULT, EINVAL, ENOENT, ENOTDIR, ENOTTY, EPIPE, ERANGE, ESPIPE } from "./errno.ts";
+import type { OpenFile } from "./files.ts";
+import {
+  type CallResult,
+  type Calls,
+  int,
+  type Process,
+  readString,
+  readWords,
+  size,
+  writeWords,
+} from "./process.ts";
+
+const AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000;
+const F_DUPFD = 0, F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_SETFL = 4, F_DUPFD_CLOEXEC = 1030;
+const S_IFREG = 0o100000, S_IFDIR = 0o040000, S_IFLNK = 0o120000, S_IFIFO = 0o010000;
+const STAT_SIZE = 128;
+const MOST_VECTORS = 1024;
+const SIGPIPE = 13;
+
+/** Calls by name. */
+export const FILE_CALLS: Calls = {
+  read: (process, [fd, at, length]) => readTo(process, int(fd), at, size(length)),
+  pread64(process, [fd, at, length, offset]) {
+    const open = process.files.get(int(fd));
+    if (!open) return -EBADF;
+    if (open.kind !== "file") return -ESPIPE;
+    return readFile(process, open, at, size(length), Number(offset));
+  },
+  async readv(process, [fd, at, count]) {
+    const vectors = readVectors(process, at, int(count));
+    if (typeof vectors === "number") return vectors;
+    let total = 0;
+    for (const [address, length] of vectors) {
+      if (length === 0) continue;
+      const got = await readTo(process, int(fd), address, length);
+      if (typeof got !== "number" || got < 0) return total > 0 ? total : got;
+      total += got;
+      // What stdin has after this may be long in coming; what came is an answer.
+      if (got < length || process.files.get(int(fd))?.kind === "stdin") break;
+    }
+    return total;
+  },
+  write: (process, [fd, at, length]) => writeFrom(process, int(fd), at, size(length)),
+  writev(process, [fd, at, count]) {
+    const vectors = readVectors(process, at, int(count));
+    if (typeof vectors === "number") return vectors;
+    let total = 0;
+    for (const [address, length] of vectors) {
+      if (length === 0) continue;
+      const put = writeFrom(process, int(fd), address, length);
+      if (put < 0) return total > 0 ? total : put;
+      total += put;
+      if (put < length) break;
+    }
+    return total;
+  },
+  openat(process, [folder, at, flags, mode]) {
+    const path = pathAt(process, int(folder), at);
+    return typeof path === "number" ? path : process.files.open(path, int(flags), int(mode));
+  },
+  close: (process, [fd]) => process.files.close(int(fd)),
+  dup: (process, [fd]) => process.files.duplicate(int(fd)),
+  dup3: (process, [fd, to]) =>
+    fd === to ? -EINVAL : process.files.duplicate(int(fd), int(to), true),
+  lseek: (process, [fd, offset, whence]) =>
+    process.files.seek(int(fd), Number(BigInt.asIntN(64, offset)), int(whence)),
+  getdents64(process, [fd, at, length]) {
+    const open = process.files.get(int(fd));
+    if (!open) return -EBADF;
+    const entries = process.files.entries(open, size(length));
+    if (typeof entries === "number") return entries;
+    return process.memory.write(at, entries) ? entries.length : -EFAULT;
+  },
+  fcntl(process, [fd, command, argument]) {
+    const open = process.files.get(int(fd));
+    if (!open) return -EBADF;
+    switch (int(command)) {
+      case F_DUPFD:
+      case F_DUPFD_CLOEXEC:
+        return process.files.duplicate(int(fd), int(argument));
+      case F_GETFD:
+      case F_SETFD:
+      case F_SETFL:
+        return 0;
+      case F_GETFL:
+        return open.flags;
+      default:
+        return -EINVAL;
+    }
+  },
+  // No descriptor is a terminal for the guest: what it prints must not depend on who looks.
+  ioctl: (process, [fd]) => process.files.get(int(fd)) ? -ENOTTY : -EBADF,
+  fstat: (process, [fd, at]) => statDescriptor(process, int(fd), at),
+  newfstatat(process, [folder, pathAddress, at, flags]) {
+    const name = readString(process.memory, pathAddress);
+    if (name === undefined) return -EFAULT;
+    if (name === "" && int(flags) & AT_EMPTY_PATH) return statDescriptor(process, int(folder), at);
+    const path = pathAt(process, int(folder), pathAddress);
+    if (typeof path === "number") return path;
+    const info = process.files.stat(path, (int(flags) & AT_SYMLINK_NOFOLLOW) === 0);
+    return typeof info === "number" ? info : writeStat(process, at, info);
+  },
+  faccessat(process, [folder, at]) {
+    const path = pathAt(process, int(folder), at);
+    if (typeof path === "number") return path;
+    const info = process.files.stat(path);
+    return typeof info === "number" ? info : 0;
+  },
+  readlinkat(process, [folder, pathAddress, at, length]) {
+    const path = pathAt(process, int(folder), pathAddress);
+    if (typeof path === "number") return path;
+    const target = path === "/proc/self/exe" ? process.executable : process.files.readLink(path);
+    if (typeof target === "number") return target;
+    const bytes = new TextEncoder().encode(target).subarray(0, size(length));
+    return process.memory.write(at, bytes) ? bytes.length : -EFAULT;
+  },
+  getcwd(process, [at, length]) {
+    const bytes = new TextEncoder().encode(process.files.cwd + "\0");
+    if (bytes.length > size(length)) return -ERANGE;
+    return process.memory.write(at, bytes) ? bytes.length : -EFAULT;
+  },
+};
+
+/** The path of a call with a folder's descriptor. */
+function pathAt({ memory, files }: Process, folder: number, at: bigint): string | number {
+  const path = readString(memory, at);
+  if (path === undefined) return -EFAULT;
+  if (path === "") return -ENOENT;
+  if (path.startsWith("/") || folder === AT_FDCWD) return path;
+  const open = files.get(folder);
+  if (!open) return -EBADF;
+  return open.kind === "directory" ? `${open.guest}/${path}` : -ENOTDIR;
+}
+
+function readVectors(process: Process, at: bigint, count: number): [bigint, number][] | number {
+  if (count < 0 || count > MOST_VECTORS) return -EINVAL;
+  const words = readWords(process.memory, at, count * 2);
+  if (!words) return -EFAULT;
+  return Array.from({ length: count }, (_, k) => [words[k * 2]!, size(words[k * 2 + 1]!)]);
+}
+
+function readTo(
+  process: Process,
+  fd: number,
+  at: bigint,
+  length: number,
+): CallResult | Promise<CallResult> {
+  const open = process.files.get(fd);
+  if (!open || open.kind === "stdout" || open.kind === "stderr") return -EBADF;
+  if (open.kind !== "stdin") return readFile(process, open, at, length);
+  const { stdin } = process.options;
+  if (!stdin || length === 0) return 0;
+  // Input that has nowhere to go is not taken.
+  if (!process.memory.allows(at, Math.min(length, PAGE_SIZE), WRITE)) return -EFAULT;
+  return stdin(length).then((data) => process.memory.write(at, data) ? data.length : -EFAULT);
+}
+
+function readFile(
+  process: Process,
+  open: OpenFile,
+  at: bigint,
+  length: number,
+  offset?: number,
+): number {
+  const data = new Uint8Array(Math.min(length, 2 ** 24));
+  const count = process.files.read(open, data, offset);
+  if (count < 0) return count;
+  return process.memory.write(at, data.subarray(0, count)) ? count : -EFAULT;
+}
+
+function writeFrom(process: Process, fd: number, at: bigint, length: number): number {
+  const open = process.files.get(fd);
+  if (!open) return -EBADF;
+  const data = process.memory.read(at, length);
+  if (!data) return -EFAULT;
+  switch (open.kind) {
+    case "stdout":
+    case "stderr":
+      try {
+        process.options[open.kind]?.(data);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+        process.signals.send(SIGPIPE, process.pid, process.uid);
+        return -EPIPE;
+      }
+      return data.length;
+    default:
+      return process.files.write(open, data);
+  }
+}
+
+function statDescriptor(process: Process, fd: number, at: bigint): number {
+  const open = process.files.get(fd);
+  if (!open) return -EBADF;
+  if (open.kind === "file") return writeStat(process, at, open.file.statSync());
+  if (open.kind === "directory") return writeStat(process, at, Deno.statSync(open.host));
+  return writeStat(process, at, undefined);
+}
+
+/** Writes a `struct stat` (asm-generic/stat.h); without `info` it is a pipe's. */
+function writeStat(process: Process, at: bigint, info: Deno.FileInfo | undefined): number {
+  const data = new Uint8Array(STAT_SIZE);
+  const view = new DataView(data.buffer);
+  const type = !info ? S_IFIFO : info.isDirectory ? S_IFDIR : info.isSymlink ? S_IFLNK : S_IFREG;
+  const length = info?.size ?? 0;
+  view.setBigUint64(0, BigInt(info ? 1 : 2), true);
+  view.setBigUint64(8, BigInt(info?.ino ?? 1), true);
+  view.setUint32(16, type | ((info?.mode ?? 0o600) & 0o7777), true);
+  view.setUint32(20, info?.nlink ?? 1, true);
+  view.setUint32(24, process.uid, true);
+  view.setUint32(28, process.uid, true);
+  view.setBigInt64(48, BigInt(length), true);
+  view.setInt32(56, 4096, true);
+  view.setBigInt64(64, BigInt(Math.ceil(length / 512)), true);
+  const seconds = BigInt(Math.floor((info?.mtime?.getTime() ?? 0) / 1000));
+  for (const offset of [72, 88, 104]) view.setBigInt64(offset, seconds, true);
+  return process.memory.write(at, data) ? 0 : -EFAULT;
+}
+
+/** Writes words, or says EFAULT. */
+export function answerWords(process: Process, at: bigint, words: readonly bigint[]): number {
+  return writeWords(process.memory, at, words) ? 0 : -EFAULT;
+}

@@ -1,0 +1,387 @@
+/**
+ * Linking an object into a program that is already loaded: where its sections go, and its
+ * relocations (RISC-V ELF psABI, chapter "Relocations").
+ *
+ * Nothing is relaxed: R_RISCV_RELAX is no more than permission, and the nops of R_RISCV_ALIGN stay,
+ * so code behind them may be less aligned than it asked for; what only a relaxing linker makes
+ * (R_RISCV_RVC_LUI, gp-relative) is not known here. A name that the object does not define
+ * is the program's.
+ *
+ * Reading the file is `object_file.ts`; who wants it linked is `lib/ftrace/live/livepatch.ts`.
+ *
+ * @module
+ */
+import { RV64 } from "../isa/decode.ts";
+import { extract, type Pattern } from "../isa/encoding.ts";
+import type { ObjectFile, ObjectSection, ObjectSymbol, Relocation } from "./object_file.ts";
+
+/** A stretch of memory with one kind of permissions. */
+export interface LinkedRegion {
+  /** Where it goes. */
+  readonly address: bigint;
+  /** Its bytes, to the last. */
+  readonly bytes: Uint8Array;
+}
+
+/** A symbol of the object, where it was put. */
+export interface LinkedSymbol {
+  /** Its name. */
+  readonly name: string;
+  /** Its address. */
+  readonly address: bigint;
+  /** Bytes; 0 if unknown. */
+  readonly size: bigint;
+  /** Whether it is a function. */
+  readonly isFunction: boolean;
+  /** Whether other objects could see it. */
+  readonly isGlobal: boolean;
+}
+
+/** What an object has become. */
+export interface LinkedObject {
+  /** What is to be written, and where. */
+  readonly regions: readonly LinkedRegion[];
+  /** The symbols that it defines. */
+  readonly symbols: readonly LinkedSymbol[];
+  /** Where its call sites begin, as `__patchable_function_entries` lists them. */
+  readonly sites: readonly bigint[];
+}
+
+/** What {@linkcode linkObject} needs. */
+export interface LinkOptions {
+  /** Takes memory for one kind of sections; gives its address, page-aligned. */
+  readonly allocate: (bytes: number, kind: "code" | "constants" | "data") => bigint;
+  /** Address of a name that the object does not define. @throws If there is none. */
+  readonly resolve: (name: string) => bigint;
+}
+
+const R = {
+  NONE: 0,
+  32: 1,
+  64: 2,
+  BRANCH: 16,
+  JAL: 17,
+  CALL: 18,
+  CALL_PLT: 19,
+  GOT_HI20: 20,
+  PCREL_HI20: 23,
+  PCREL_LO12_I: 24,
+  PCREL_LO12_S: 25,
+  HI20: 26,
+  LO12_I: 27,
+  LO12_S: 28,
+  ADD8: 33,
+  ADD16: 34,
+  ADD32: 35,
+  ADD64: 36,
+  SUB8: 37,
+  SUB16: 38,
+  SUB32: 39,
+  SUB64: 40,
+  ALIGN: 43,
+  RVC_BRANCH: 44,
+  RVC_JUMP: 45,
+  RELAX: 51,
+  SUB6: 52,
+  SET6: 53,
+  SET8: 54,
+  SET16: 55,
+  SET32: 56,
+  "32_PCREL": 57,
+} as const;
+
+/** The name of a relocation, for a refusal. */
+function relocationName(type: number): string {
+  const found = Object.entries(R).find(([, number]) => number === type);
+  return found ? `R_RISCV_${found[0]}` : `relocation ${type}`;
+}
+
+/** Widths in bits of relocations that add to, take from, or set a field of data. */
+const DATA: Readonly<Record<number, readonly [bits: number, how: "add" | "subtract" | "set"]>> = {
+  [R.ADD8]: [8, "add"],
+  [R.ADD16]: [16, "add"],
+  [R.ADD32]: [32, "add"],
+  [R.ADD64]: [64, "add"],
+  [R.SUB6]: [6, "subtract"],
+  [R.SUB8]: [8, "subtract"],
+  [R.SUB16]: [16, "subtract"],
+  [R.SUB32]: [32, "subtract"],
+  [R.SUB64]: [64, "subtract"],
+  [R.SET6]: [6, "set"],
+  [R.SET8]: [8, "set"],
+  [R.SET16]: [16, "set"],
+  [R.SET32]: [32, "set"],
+};
+
+/** Bytes that a relocation touches from its offset on. */
+function widthOf(type: number): number {
+  if (type === R[64] || type === R.CALL || type === R.CALL_PLT) return 8;
+  if (type === R.RVC_BRANCH || type === R.RVC_JUMP) return 2;
+  if (type === R.NONE || type === R.RELAX || type === R.ALIGN) return 0;
+  const data = DATA[type];
+  return data ? Math.ceil(data[0] / 8) : 4;
+}
+
+/**
+ * Puts an object's sections into memory and applies its relocations.
+ *
+ * @throws {SyntaxError} For a relocation that is not known, or that cannot reach its target.
+ */
+export function linkObject(object: ObjectFile, options: LinkOptions): LinkedObject {
+  const commons = object.symbols.filter(({ section }) => section === "common");
+  const gotSymbols = [
+    ...new Set(object.relocations.filter(({ type }) => type === R.GOT_HI20).map((r) => r.symbol)),
+  ];
+  const { regions, placed, got, commonAt } = layOut(object, commons, gotSymbols, options.allocate);
+  const addressOf = (index: number): bigint => {
+    const symbol = object.symbols[index]!;
+    const address = definedAt(symbol);
+    if (address !== undefined) return address;
+    if (symbol.name === "") return 0n;
+    return symbol.binding === "weak" ? 0n : options.resolve(symbol.name);
+  };
+  const definedAt = (symbol: ObjectSymbol): bigint | undefined => {
+    if (symbol.section === "absolute") return symbol.value;
+    if (symbol.section === "common") return commonAt.get(symbol);
+    if (symbol.section === "undefined") return undefined;
+    const place = placed.get(symbol.section);
+    return place && place.address + symbol.value;
+  };
+  for (const [index, slot] of got) {
+    slot.view.setBigUint64(0, BigInt.asUintN(64, addressOf(index)), true);
+  }
+  /** By address of an auipc, what its upper part belongs to: the distance from there. */
+  const distances = new Map<bigint, bigint>();
+  const apply = (relocation: Relocation) => {
+    const { section, offset, type, symbol, addend } = relocation;
+    const place = placed.get(section)!;
+    const at = place.address + BigInt(offset);
+    const target = () => addressOf(symbol) + addend;
+    const name = object.symbols[symbol]!.name;
+    const what = `${relocationName(type)} at ${place.name}+0x${offset.toString(16)}`;
+    if (offset + widthOf(type) > place.size) throw refusal(what, "it reaches past its section");
+    const field = createField(place.view, offset, `${what} (${name})`);
+    switch (type) {
+      case R.NONE:
+      case R.RELAX:
+      case R.ALIGN:
+        return;
+      case R[32]:
+        return field.word(32, target());
+      case R[64]:
+        return field.set(64, target());
+      case R["32_PCREL"]:
+        return field.set(32, target() - at);
+      case R.BRANCH:
+      case R.JAL:
+        return field.immediate(target() - at);
+      case R.RVC_BRANCH:
+      case R.RVC_JUMP:
+        return field.compressed(target() - at);
+      case R.CALL:
+      case R.CALL_PLT: {
+        const distance = target() - at;
+        field.immediate(upper(distance));
+        return field.after(4).immediate(lower(distance));
+      }
+      case R.PCREL_HI20:
+      case R.GOT_HI20: {
+        const distance = (type === R.GOT_HI20 ? got.get(symbol)!.address : target()) - at;
+        distances.set(at, distance);
+        return field.immediate(upper(distance));
+      }
+      case R.PCREL_LO12_I:
+      case R.PCREL_LO12_S: {
+        const distance = distances.get(addressOf(symbol));
+        if (distance === undefined) throw refusal(what, "there is no upper part where it says");
+        return field.immediate(lower(distance));
+      }
+      case R.HI20:
+        return field.immediate(upper(target()));
+      case R.LO12_I:
+      case R.LO12_S:
+        return field.immediate(lower(target()));
+      default: {
+        const [bits, how] = DATA[type] ?? [];
+        if (bits === undefined) {
+          throw refusal(what, "it is not known here; compile with -fno-pic and without TLS or LTO");
+        }
+        return field.change(bits, how!, target());
+      }
+    }
+  };
+  // A lower part may stand before the upper part that it belongs to.
+  const isLow = ({ type }: Relocation) => type === R.PCREL_LO12_I || type === R.PCREL_LO12_S;
+  for (const relocation of object.relocations) if (!isLow(relocation)) apply(relocation);
+  for (const relocation of object.relocations) if (isLow(relocation)) apply(relocation);
+  const listed = [...placed.values()].filter(({ name }) => name === "__patchable_function_entries");
+  return {
+    regions,
+    sites: listed.flatMap(({ view, size }) =>
+      Array.from({ length: Math.floor(size / 8) }, (_, k) => view.getBigUint64(k * 8, true))
+    ),
+    symbols: object.symbols.flatMap((symbol) => {
+      const address = definedAt(symbol);
+      if (address === undefined || symbol.name === "") return [];
+      const { name, size, isFunction, binding } = symbol;
+      return [{ name, address, size, isFunction, isGlobal: binding !== "local" }];
+    }),
+  };
+}
+
+/** A section, or a slot of the table of addresses, with its place. */
+interface Placed {
+  readonly name: string;
+  readonly address: bigint;
+  readonly size: number;
+  readonly view: DataView;
+}
+
+function layOut(
+  object: ObjectFile,
+  commons: readonly ObjectSymbol[],
+  gotSymbols: readonly number[],
+  allocate: LinkOptions["allocate"],
+): {
+  readonly regions: readonly LinkedRegion[];
+  readonly placed: ReadonlyMap<number, Placed>;
+  readonly got: ReadonlyMap<number, Placed>;
+  readonly commonAt: ReadonlyMap<ObjectSymbol, bigint>;
+} {
+  const regions: LinkedRegion[] = [];
+  const placed = new Map<number, Placed>();
+  const got = new Map<number, Placed>();
+  const commonAt = new Map<ObjectSymbol, bigint>();
+  const kindOf = ({ executable, writable }: ObjectSection) =>
+    executable ? "code" : writable ? "data" : "constants";
+  for (const kind of ["code", "constants", "data"] as const) {
+    let size = 0;
+    const take = (bytes: number, align: number) => {
+      const offset = Math.ceil(size / align) * align;
+      size = offset + bytes;
+      return offset;
+    };
+    const mine = object.sections.filter((section) => kindOf(section) === kind)
+      .map((section) => ({ section, offset: take(section.size, section.align) }));
+    const slots = kind === "constants"
+      ? gotSymbols.map((symbol) => ({ symbol, offset: take(8, 8) }))
+      : [];
+    const shared = kind === "data"
+      ? commons.map((symbol) => ({
+        symbol,
+        offset: take(Number(symbol.size), Math.min(4096, Number(symbol.value)) || 1),
+      }))
+      : [];
+    if (size === 0) continue;
+    const bytes = new Uint8Array(size);
+    const address = allocate(size, kind);
+    regions.push({ address, bytes });
+    const at = (name: string, offset: number, length: number): Placed => ({
+      name,
+      address: address + BigInt(offset),
+      size: length,
+      view: new DataView(bytes.buffer, offset, length),
+    });
+    for (const { section, offset } of mine) {
+      bytes.set(section.data, offset);
+      placed.set(section.index, at(section.name, offset, section.size));
+    }
+    for (const { symbol, offset } of slots) got.set(symbol, at(".got", offset, 8));
+    for (const { symbol, offset } of shared) commonAt.set(symbol, address + BigInt(offset));
+  }
+  return { regions, placed, got, commonAt };
+}
+
+/** What an auipc or a lui adds, if a signed lower part of 12 bits follows. */
+function upper(value: bigint): bigint {
+  return value - lower(value);
+}
+
+function lower(value: bigint): bigint {
+  return BigInt.asIntN(12, value);
+}
+
+function refusal(what: string, why: string): SyntaxError {
+  return new SyntaxError(`Cannot link ${what}: ${why}`);
+}
+
+interface Field {
+  /** Sets bits of data, whatever they cut off. */
+  set(bits: number, value: bigint): void;
+  /** The same, refused if they cannot hold it, as signed or unsigned. */
+  word(bits: number, value: bigint): void;
+  /** Adds to, takes from, or sets bits of data. */
+  change(bits: number, how: "add" | "subtract" | "set", value: bigint): void;
+  /** Sets the immediate of a 32-bit instruction. */
+  immediate(value: bigint): void;
+  /** Sets the immediate of a compressed one. */
+  compressed(value: bigint): void;
+  /** The field so many bytes further on. */
+  after(bytes: number): Field;
+}
+
+function createField(view: DataView, offset: number, what: string): Field {
+  const fits = (pattern: Pattern, word: number, value: bigint) => {
+    if (BigInt(extract(pattern, word, "imm")) === value) return word;
+    throw refusal(
+      what,
+      `its target is ${value} bytes away, or at an address too high; compile with -mcmodel=medany`,
+    );
+  };
+  const withImmediate = (pattern: Pattern, word: number, value: bigint) => {
+    let changed = word;
+    for (const { field, at, length, low } of pattern.runs) {
+      if (field !== "imm") continue;
+      const mask = (2 ** length - 1) << at;
+      const bits = Number((BigInt.asUintN(64, value) >> BigInt(low)) & (2n ** BigInt(length) - 1n));
+      changed = (changed & ~mask) | ((bits << at) & mask);
+    }
+    return fits(pattern, changed >>> 0, value);
+  };
+  const old = (bits: number): bigint => {
+    switch (bits) {
+      case 64:
+        return view.getBigUint64(offset, true);
+      case 32:
+        return BigInt(view.getUint32(offset, true));
+      case 16:
+        return BigInt(view.getUint16(offset, true));
+      default:
+        return BigInt(view.getUint8(offset));
+    }
+  };
+  const set = (bits: number, value: bigint) => {
+    const cut = BigInt.asUintN(bits, value);
+    if (bits === 64) view.setBigUint64(offset, cut, true);
+    else if (bits === 32) view.setUint32(offset, Number(cut), true);
+    else if (bits === 16) view.setUint16(offset, Number(cut), true);
+    else if (bits === 8) view.setUint8(offset, Number(cut));
+    else view.setUint8(offset, (view.getUint8(offset) & 0xc0) | Number(cut));
+  };
+  return {
+    set,
+    word(bits, value) {
+      const signed = BigInt.asIntN(bits, value), unsigned = BigInt.asUintN(bits, value);
+      if (value !== signed && value !== unsigned) {
+        throw refusal(what, `0x${value.toString(16)} does not fit ${bits} bits`);
+      }
+      set(bits, value);
+    },
+    change(bits, how, value) {
+      const before = bits === 6 ? old(8) & 0x3fn : old(bits);
+      set(bits, how === "set" ? value : how === "add" ? before + value : before - value);
+    },
+    immediate(value) {
+      const word = view.getUint32(offset, true);
+      const { definition: { pattern } } = RV64.decode(word);
+      view.setUint32(offset, withImmediate(pattern, word, value), true);
+    },
+    compressed(value) {
+      const half = view.getUint16(offset, true);
+      const pattern = RV64.compressedOf(half)?.pattern;
+      if (!pattern) throw refusal(what, "there is no compressed instruction");
+      view.setUint16(offset, withImmediate(pattern, half, value), true);
+    },
+    after: (bytes) => createField(view, offset + bytes, what),
+  };
+}
