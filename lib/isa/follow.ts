@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { SP } from "./abi.ts";
 import { type Instruction, SHIFT } from "./encoding.ts";
 import type { Alu, Field, Fpu, Sem } from "./sem.ts";
 
@@ -46,7 +47,6 @@ export const ENTRY_TRAIL: Trail = {
   saved: new Map(),
 };
 
-const SP = 2;
 type Value = Origin | undefined;
 
 function constant(value: bigint): Value {

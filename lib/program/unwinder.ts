@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { RA, S0, SP, T0 } from "../isa/abi.ts";
 import { RV64 } from "../isa/decode.ts";
 import { ENTRY_TRAIL, follow, type Origin, type Trail } from "../isa/follow.ts";
 import type { SymbolTable } from "./symbols.ts";
@@ -69,17 +70,11 @@ export interface Unwinder<H extends StackHart = StackHart> {
   probedBits: ((pc: bigint) => number | undefined) | undefined;
 }
 
-const RA = 1;
-const SP = 2;
-const S0 = 8;
 const MOST = 64;
 /** Most instructions of a function that are read. */
 const MOST_INSTRUCTIONS = 20_000;
 /** Registers that a call may change: ra, t0 to t6, a0 to a7. */
 const CLOBBERED = [1, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17, 28, 29, 30, 31];
-/** A site is linked in t0 and keeps everything else. */
-const T0 = 5;
-
 /** Makes an unwinder. */
 export function createUnwinder<H extends StackHart>(
   memory: StackMemory,

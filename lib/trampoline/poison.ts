@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { SP, T0, T1 } from "../isa/abi.ts";
 import { fNumber, xNumber } from "../isa/names.ts";
 
 /** Registers to overwrite, by number. */
@@ -61,7 +62,6 @@ export function parsePoison(names: readonly string[]): Poison {
   return { x, f };
 }
 
-const T0 = 5, T1 = 6, SP = 2;
 /** What a poisoned integer register holds, as `lui` takes it: no address of the guest's. */
 const upperOf = (register: number) => 0xdea00 + register;
 

@@ -1,5 +1,5 @@
 /**
- * Small Linux programs for the tests of `lib/machine/linux*.ts`, written one instruction and one
+ * Small Linux programs for the tests of `lib/machine/linux`, written one instruction and one
  * system call at a time, so that a test needs no compiler.
  *
  * A program notes values as it goes and writes all of them to its standard output at the end, as

@@ -18,7 +18,10 @@ const S0 = 8;
 
 /** A hart's frames as a program without symbols has them. */
 const backtrace = (hart: Hart): readonly bigint[] =>
-  createUnwinder(hart.memory, new SymbolTable([])).backtrace(hart);
+  createUnwinder({
+    read: (address, length) => hart.space.read(address, length),
+    fetchable: (address) => hart.space.allows(address, 2, EXECUTE),
+  }, new SymbolTable([])).backtrace(hart);
 
 /** A hart at the start of text, its stack empty, with frame records `[at, fp, ra]`. */
 function hartWith(...records: readonly (readonly [bigint, bigint, bigint])[]): Hart {

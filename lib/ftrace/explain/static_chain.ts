@@ -10,13 +10,13 @@
  *
  * @module
  */
+import { RA, T2 } from "../../isa/abi.ts";
 import { collect } from "../../isa/collect.ts";
 import { RV64 } from "../../isa/decode.ts";
 import type { ElfSymbol } from "../../program/elf.ts";
 import type { Machine } from "../../machine/machine.ts";
 import { EXECUTE } from "../../memory/memory.ts";
 
-const RA = 1, T2 = 7;
 /** More instructions than lie before a function's first use of its chain, on any path. */
 const MOST = 400;
 

@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { A0, A1, A2, RA, S0, SP, T0, T1, T4 } from "../../isa/abi.ts";
 import type { ThunkWriter } from "../../engine/thunk.ts";
 import type { Hart } from "../../hart/hart.ts";
 import type { Machine } from "../../machine/machine.ts";
@@ -72,16 +73,7 @@ export interface CallPaths {
   enterVirtual(hart: Hart, record: DynFtrace): void;
 }
 
-const RA = 1;
-const SP = 2;
-const T0 = 5;
-const T1 = 6;
-const S0 = 8;
-const A0 = 10;
-const A1 = 11;
-const A2 = 12;
 const A3 = 13;
-const T4 = 29;
 
 /** Connects trampolines and stubs to the handlers; `guest` leaves it to the real trampolines. */
 export function createCallPaths(

@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { A0, RA, S0, SP, T0, T1, T4 } from "../../isa/abi.ts";
 import type { ThunkWriter } from "../../engine/thunk.ts";
 import {
   CHARGE_TRACING,
@@ -56,8 +57,6 @@ export interface RecordedTrampoline {
   /** Whether t4 is left holding the stack pointer. */
   readonly clobbersT4: boolean;
 }
-
-const RA = 1, SP = 2, T0 = 5, T1 = 6, S0 = 8, A0 = 10, T4 = 29;
 
 /** Writes the thunk of `ftrace_caller`. */
 export function writeRecordingThunk(

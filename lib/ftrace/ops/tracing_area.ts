@@ -12,7 +12,7 @@
  */
 import { assemble } from "../../isa/asm.ts";
 import type { Machine } from "../../machine/machine.ts";
-import { EXECUTE, READ } from "../../memory/memory.ts";
+import { EXECUTE, PAGE_SIZE, READ } from "../../memory/memory.ts";
 import { buildTrampolines, type Trampolines } from "../../trampoline/caller.ts";
 import { type IpTable, ipTableBytes } from "../../trampoline/list_func.ts";
 import {
@@ -33,7 +33,6 @@ import { FTRACE_OPS_FL_STUB } from "./ftrace_ops.ts";
 const HOST_CALL = 0x0000000b;
 /** Most ops registered at a time. */
 const MAX_OPS = 1024;
-const PAGE = 4096;
 /** Room for tables of ips: a filter of all functions of a kernel fits. */
 const TABLES = 0x90000;
 
@@ -102,13 +101,13 @@ export function createTracingArea(
   poison: Poison,
 ): TracingArea {
   const { memory, tracing } = machine;
-  const text = tracing.allocate(PAGE, READ | EXECUTE);
+  const text = tracing.allocate(PAGE_SIZE, READ | EXECUTE);
   const stubs = tracing.allocate(MAX_OPS * 4, READ | EXECUTE);
-  const data = tracing.allocate(PAGE, READ);
+  const data = tracing.allocate(PAGE_SIZE, READ);
   const structs = tracing.allocate(MAX_OPS * OPS_SIZE, READ);
   const tables = tracing.allocate(TABLES, READ);
   const trampolines = buildTrampolines(era, BigInt(text), BigInt(data), poison);
-  if (trampolines.bytes.length > PAGE) {
+  if (trampolines.bytes.length > PAGE_SIZE) {
     throw new RangeError("Cannot place the trampolines: more than a page");
   }
   memory.poke(text, trampolines.bytes);
@@ -171,7 +170,7 @@ export function createTracingArea(
     stub,
     ops,
     writeWord,
-    scratchFrame: data + PAGE / 2,
+    scratchFrame: data + PAGE_SIZE / 2,
     take(flags, directCall) {
       if (count >= MAX_OPS) {
         throw new FtraceError(

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { A0, RA, S0, SP, T1 } from "../../isa/abi.ts";
 import type { EventValue, FieldDeclarations } from "../../events/event_fields.ts";
 import type { FindSymbol } from "../../events/event_format.ts";
 import type { Machine } from "../../machine/machine.ts";
@@ -210,8 +211,6 @@ export function createFprobeEvents(context: FprobeEventsContext): FprobeEvents {
     },
   };
 }
-
-const RA = 1, SP = 2, T1 = 6, S0 = 8, A0 = 10;
 
 /** The registers of a call as arguments read them; those that ftrace does not save are 0. */
 function registersOf(fregs: FtraceRegs, epc: bigint): PtRegs {

@@ -19,7 +19,7 @@ import type { Stop } from "../../engine/engine.ts";
 import type { Hart } from "../../hart/hart.ts";
 import type { Trap } from "../../hart/trap.ts";
 import type { Machine } from "../../machine/machine.ts";
-import { EXECUTE, READ } from "../../memory/memory.ts";
+import { EXECUTE, PAGE_SIZE, READ } from "../../memory/memory.ts";
 import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
 import type { TracedCall } from "../ops/call_paths.ts";
 import { describe, refusePromise } from "../callbacks.ts";
@@ -86,7 +86,6 @@ interface ProbePoint {
 const EBREAK = Uint8Array.of(0x73, 0x00, 0x10, 0x00);
 const C_EBREAK = Uint8Array.of(0x02, 0x90);
 const SLOT_SIZE = 8;
-const PAGE = 4096;
 const KPROBE_HASH_BITS = 6n;
 const GOLDEN_RATIO_64 = 0x61c8864680b583ebn;
 
@@ -131,7 +130,7 @@ export function createKprobes({ machine, core, check, report }: KprobesContext):
 
   const slotPage = (point: ProbePoint): number => {
     try {
-      return machine.tracing.allocate(PAGE, READ | EXECUTE);
+      return machine.tracing.allocate(PAGE_SIZE, READ | EXECUTE);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw new FtraceError(
@@ -145,7 +144,7 @@ export function createKprobes({ machine, core, check, report }: KprobesContext):
   const takeSlot = (point: ProbePoint): number => {
     if (freeSlots.length === 0) {
       const page = slotPage(point);
-      for (let at = PAGE - SLOT_SIZE; at >= 0; at -= SLOT_SIZE) freeSlots.push(page + at);
+      for (let at = PAGE_SIZE - SLOT_SIZE; at >= 0; at -= SLOT_SIZE) freeSlots.push(page + at);
     }
     const slot = freeSlots.pop()!;
     memory.poke(slot, point.original);

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { RA, SP } from "../../isa/abi.ts";
 import type { Hart } from "../../hart/hart.ts";
 import type { Machine } from "../../machine/machine.ts";
 import { REGS_FRAME } from "../../trampoline/frame.ts";
@@ -82,8 +83,6 @@ export interface KretprobesContext {
   /** Takes a line for the user. */
   readonly report: (line: string) => void;
 }
-
-const RA = 1, SP = 2;
 
 /** Makes the kretprobes of one machine, none of them placed. */
 export function createKretprobes(context: KretprobesContext): Kretprobes {

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { A0, SP } from "../../isa/abi.ts";
 import type { EventValue } from "../../events/event_fields.ts";
 import type { FindSymbol } from "../../events/event_format.ts";
 import type { Memory } from "../../memory/memory.ts";
@@ -90,7 +91,6 @@ export interface ProbeArgContext {
 /** Names of registers, as `struct pt_regs` has them. */
 const REGISTERS = ("zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 " +
   "s9 s10 s11 t3 t4 t5 t6").split(" ");
-const SP = 2, A0 = 10;
 /** Bytes of a string that are fetched (`MAX_STRING_SIZE`). */
 const MAX_STRING_SIZE = 4096;
 const MAX_ARRAY_LENGTH = 64;

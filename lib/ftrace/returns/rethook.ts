@@ -10,9 +10,10 @@
  *
  * @module
  */
+import { A0, RA, SP } from "../../isa/abi.ts";
 import type { Hart } from "../../hart/hart.ts";
 import type { Machine } from "../../machine/machine.ts";
-import { EXECUTE, READ } from "../../memory/memory.ts";
+import { EXECUTE, PAGE_SIZE, READ } from "../../memory/memory.ts";
 import { REGS_FRAME } from "../../trampoline/frame.ts";
 import { FtraceRegs, type PtRegs } from "../../trampoline/ftrace_regs.ts";
 import { buildRethookTrampoline } from "../../trampoline/rethook.ts";
@@ -68,13 +69,10 @@ export interface RethookHost {
   realReturn(hart: Hart, value: bigint, sp: number): bigint;
 }
 
-const PAGE = 4096;
-const RA = 1, SP = 2, A0 = 10;
-
 /** Puts the trampoline into the tracing range. */
 export function createRethook({ machine, words, leadsTo, realReturn }: RethookHost): Rethook {
   const { memory } = machine;
-  const text = machine.tracing.allocate(PAGE, READ | EXECUTE);
+  const text = machine.tracing.allocate(PAGE_SIZE, READ | EXECUTE);
   const built = buildRethookTrampoline(BigInt(text));
   memory.poke(text, built.bytes);
   const trampoline = built.arch_rethook_trampoline;

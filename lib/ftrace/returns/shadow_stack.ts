@@ -9,9 +9,8 @@
  *
  * @module
  */
+import { SP } from "../../isa/abi.ts";
 import type { Hart } from "../../hart/hart.ts";
-
-const SP = 2;
 
 /** A hart's stack pointer, by which frames are known. */
 export function stackPointer(hart: Hart): number {

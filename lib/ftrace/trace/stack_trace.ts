@@ -8,10 +8,9 @@
  *
  * @module
  */
+import { S0 } from "../../isa/abi.ts";
 import type { Hart } from "../../hart/hart.ts";
 import type { Unwinder } from "../../program/unwinder.ts";
-
-const S0 = 8;
 
 /** What {@linkcode callersOf} needs besides the hart. */
 export interface StackContext {

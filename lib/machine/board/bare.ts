@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { A0 } from "../../isa/abi.ts";
 import type { Hart } from "../../hart/hart.ts";
 import type { Trap } from "../../hart/trap.ts";
 import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../memory/memory.ts";
@@ -23,7 +24,6 @@ const SYSTEM_EXIT = 93;
 const EBADF = -9n;
 const EFAULT = -14n;
 const ENOSYS = -38n;
-const A0 = 10;
 /** QEMU's sifive_test: where a word ends the machine. */
 const FINISHER = 0x100000;
 /** QEMU's serial port, of which only the transmitter is there, always ready. */

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { SP } from "../../isa/abi.ts";
 import type { Hart } from "../../hart/hart.ts";
 import { EAGAIN, EBADF, EFAULT, EINVAL, ENODEV, ENOSYS, ESRCH, ETIMEDOUT } from "./errno.ts";
 import { answerWords, FILE_CALLS } from "./file_calls.ts";
@@ -28,7 +29,6 @@ const MADV_DONTNEED = 4;
 const RLIMIT_STACK = 3, RLIMIT_NOFILE = 7, RLIMITS = 16;
 const FUTEX_COMMAND = 0x7f, FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_WAIT_BITSET = 9;
 const FUTEX_WAKE_BITSET = 10, FUTEX_CLOCK_REALTIME = 0x100;
-const SP = 2;
 /** clock_t: 100 a second, as AT_CLKTCK says. */
 const NANOSECONDS_A_TICK = BILLION / 100n;
 

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { A0, A7, SP } from "../../isa/abi.ts";
 import type { Hart } from "../../hart/hart.ts";
 import { Cause } from "../../isa/sem.ts";
 import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../memory/memory.ts";
@@ -28,7 +29,6 @@ const SIGRETURN = 139;
 const COMM_LENGTH = 15;
 /** Where the page of the vdso's kind lies: above the stack's end, below the last page. */
 const RETURN_PAGE = STACK_TOP - PAGE_SIZE;
-const SP = 2, A0 = 10, A7 = 17;
 
 /** Makes the surroundings of a statically linked Linux program. */
 export function createLinux(context: SurroundingsContext): Surroundings {

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { A0, A1, A2, RA, SP } from "../../isa/abi.ts";
 import type { Hart } from "../../hart/hart.ts";
 import { Cause } from "../../isa/sem.ts";
 import type { Trap } from "../../hart/trap.ts";
@@ -47,7 +48,6 @@ const FRAME = {
   floats: 128 + 176 + 256,
   fcsr: 128 + 176 + 512,
 } as const;
-const RA = 1, SP = 2, A0 = 10, A1 = 11, A2 = 12;
 /** `li a7, 139; ecall`: rt_sigreturn. */
 const SIGRETURN_CODE = new Uint32Array([0x08b00893, 0x00000073]);
 
