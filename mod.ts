@@ -27,11 +27,10 @@ export {
   createMachine,
   type Machine,
   type MachineOptions,
-  type Outcome,
   type RunOptions,
-  type Surroundings,
-  type SurroundingsContext,
 } from "./lib/machine/machine.ts";
+export type { Outcome } from "./lib/machine/outcome.ts";
+export type { Platform, PlatformContext, PlatformOptions } from "./lib/machine/platform.ts";
 export {
   type Elf,
   type ElfSymbol,

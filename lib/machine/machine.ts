@@ -1,11 +1,11 @@
 /**
- * A machine: a program, memory, harts, an engine, and surroundings that answer its traps.
+ * A machine: a program, memory, harts, an engine, and a platform that answers its traps.
  *
  * `run()` works in slices and lets the host's events through between them, because a busy loop sees
  * no Ctrl-C, no timer and no standard input. Slices do not show: they end between instructions, and
  * nothing that the guest can observe depends on where.
  *
- * What a trap means is `linux.ts` or `bare.ts`; who executes instructions is `lib/engine`.
+ * What a trap means is the platform's affair (`platform.ts`); who executes instructions is `lib/engine`.
  *
  * @module
  */
@@ -22,64 +22,29 @@ import { createUnwinder, type Unwinder } from "../program/unwinder.ts";
 import { createBare } from "./board/bare.ts";
 import { type Elf, parseElf } from "../program/elf.ts";
 import { createLinux } from "./linux/linux.ts";
+import type { Outcome } from "./outcome.ts";
+import type { PlatformContext, PlatformOptions } from "./platform.ts";
 import { createSchedule } from "./schedule.ts";
 import { readSites, type SiteSource } from "../program/sites.ts";
 import { SymbolTable } from "../program/symbols.ts";
 import { createTracingRange, type MachineTracingRange } from "./tracing_range.ts";
 
-/** How a run ended. */
-export type Outcome =
-  | { readonly kind: "exit"; readonly code: number }
-  | {
-    readonly kind: "signal";
-    readonly signal: number;
-    readonly name: string;
-    readonly trap?: Trap | undefined;
-    readonly backtrace: readonly bigint[];
-  }
-  | { readonly kind: "limit" }
-  | { readonly kind: "interrupted" }
-  | { readonly kind: "trap"; readonly trap: Trap; readonly backtrace: readonly bigint[] }
-  | { readonly kind: "deadlock"; readonly reason: string; readonly backtrace: readonly bigint[] };
-
 /** Options of {@linkcode createMachine}. */
-export interface MachineOptions {
-  /** Who executes instructions; the WASM interpreter unless given. */
+export interface MachineOptions extends PlatformOptions {
+  /** Who executes instructions; the WASM interpreter if absent. */
   readonly engine?: EngineName | undefined;
   /** `auto` takes linux for a program whose segments lie below 0x80000000. */
   readonly machine?: "auto" | "linux" | "bare" | undefined;
-  /** Seed of everything random. */
-  readonly seed?: bigint | undefined;
-  /** The program's arguments, without its name. */
-  readonly args?: readonly string[] | undefined;
-  /** Its environment: `NAME=VALUE`. */
-  readonly env?: readonly string[] | undefined;
-  /** Its name: argv[0], and comm without folders. */
-  readonly name?: string | undefined;
-  /** Folder of the host that is its file system, read-only. */
-  readonly root?: string | undefined;
-  /** Files and folders of the host that it may see: `PATH` or `PATH:rw`. */
-  readonly allow?: readonly string[] | undefined;
   /** Tracing costs the guest time. */
   readonly chargeTracing?: boolean | undefined;
   /** Leave harts where they are while two-word sites change, to study the bug. */
   readonly parkDisabled?: boolean | undefined;
-  /** Takes what the guest prints. */
-  readonly stdout?: ((data: Uint8Array) => void) | undefined;
-  /** Takes what it prints on stderr. */
-  readonly stderr?: ((data: Uint8Array) => void) | undefined;
-  /** Gives up to `length` bytes of input; none is the end of file. */
-  readonly stdin?: ((length: number) => Promise<Uint8Array>) | undefined;
-  /** Takes a line about something that the guest asked for and did not get. */
-  readonly warn?: ((line: string) => void) | undefined;
-  /** Bare: how many harts there are (1). */
+  /** Bare: how many harts there are. 1 if absent. */
   readonly harts?: number | undefined;
-  /** Bare: the extensions of the harts, as an ISA string; all there are unless given. */
+  /** Bare: the extensions of the harts, as an ISA string; all that are known if absent. */
   readonly isa?: string | undefined;
   /** Bare: misaligned loads and stores work (the default), or trap. */
   readonly misaligned?: "work" | "trap" | undefined;
-  /** Bare: MiB of RAM from 0x80000000 on (128). */
-  readonly ramMib?: number | undefined;
 }
 
 /** Options of {@linkcode Machine.run}. */
@@ -92,7 +57,7 @@ export interface RunOptions {
 
 /** A machine with its program loaded. */
 export interface Machine {
-  /** Which surroundings. */
+  /** Which platform the program runs on. */
   readonly kind: "linux" | "bare";
   /** Guest and host memory. */
   readonly memory: Memory;
@@ -160,60 +125,6 @@ export interface Machine {
   run(options?: RunOptions): Promise<Outcome>;
 }
 
-/** What a kind of machine adds: where the program goes, and what its traps mean. */
-export interface Surroundings {
-  /** Name of hart 0's task. */
-  readonly comm: string;
-  /** Number of hart 0's task. */
-  readonly pid: number;
-  /** Prepares hart 0 to execute the first instruction. The segments are in memory. */
-  start(hart: Hart): void;
-  /**
-   * Serves a trap: undefined goes on at `hart.pc`. An ecall that is served counts itself in instret.
-   */
-  trap(hart: Hart, trap: Trap): Outcome | undefined | Promise<Outcome | undefined>;
-  /** Called before a hart's turn; gives after how many nanoseconds of its time it must end. */
-  beforeTurn?(hart: Hart): bigint | undefined;
-  /** Does what a hart asked attention for; undefined goes on at `hart.pc`. */
-  attend?(hart: Hart): Outcome | undefined;
-  /** Nanoseconds until a waiting hart is woken by its own timer, if it ever is. */
-  untilWoken?(hart: Hart): bigint | undefined;
-  /** Called before each slice; may interrupt the hart (a signal) or end the run. */
-  beforeSlice?(hart: Hart): Outcome | undefined;
-  /** Path of the program's file as the guest sees it. */
-  readonly executable?: string;
-  /** Virtual nanoseconds that the guest has slept. */
-  slept?(): bigint;
-  /** CLOCK_REALTIME of the first instruction, nanoseconds. */
-  readonly epoch?: bigint;
-  /** Which guest stack an address lies on; 0 is the main one. */
-  stackIdentity?(hart: Hart, sp: number): number;
-  /** The text of the signature. */
-  signature?(): string | undefined;
-}
-
-/** What surroundings are made from. */
-export interface SurroundingsContext {
-  /** Guest memory. */
-  readonly memory: Memory;
-  /** The program's file. */
-  readonly elf: Elf;
-  /** Its symbols, where it was loaded. */
-  readonly symbols: SymbolTable;
-  /** How far it was moved. */
-  readonly bias: bigint;
-  /** Addresses that nothing of the guest's may lie in. */
-  readonly tracing: MachineTracingRange;
-  /** All harts. */
-  readonly harts: readonly Hart[];
-  /** Executes instructions, one at a time where surroundings must. */
-  readonly engine: Engine;
-  /** Finds where a hart has come from. */
-  readonly unwinder: Unwinder<Hart>;
-  /** As given. */
-  readonly options: MachineOptions;
-}
-
 const RAM_START = 0x80000000n;
 /** Where a position-independent program is put. */
 const PIE_BIAS = 0x10000n;
@@ -261,8 +172,9 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     read: (address, length) => space.read(address, length),
     fetchable: (address) => space.allows(address, 2, EXECUTE),
   }, symbols);
-  const context: SurroundingsContext = {
+  const context: PlatformContext = {
     memory,
+    space,
     elf,
     symbols,
     bias,
@@ -272,11 +184,11 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     unwinder,
     options,
   };
-  const surroundings = kind === "bare" ? createBare(context) : createLinux(context);
+  const platform = kind === "bare" ? createBare(context) : createLinux(context);
   loadSegments(context, kind);
   for (const each of harts) {
     each.pc = elf.entry + bias;
-    surroundings.start(each);
+    platform.start(each);
   }
   const schedule = createSchedule(harts, options.seed ?? 0n);
   const sites = readSites(elf, symbols, bias);
@@ -381,7 +293,7 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
   /** Lets a hart run until it has retired so many instructions, or waits. */
   const runHart = (at: Hart, until: bigint, started: number): Turn => {
     while (at.instret < until && !stopRequested) {
-      const due = surroundings.beforeTurn?.(at);
+      const due = platform.beforeTurn?.(at);
       if (at.waiting) return undefined;
       const wanted = due !== undefined && at.instret + due < until ? at.instret + due : until;
       const stop = engine.run(at, wanted);
@@ -391,26 +303,20 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
       if (stop.kind === "attention") {
         if (!at.told && !at.waiting && !leaveTracing(at)) continue;
         if (at.waiting && !at.told) return undefined;
-        served = surroundings.attend?.(at);
+        served = platform.attend?.(at);
       } else {
         if (stop.trap.cause === Cause.HostCall) {
           serveHostCall(at, stop.trap);
           continue;
         }
         const trap = serveTracing(at, stop.trap);
-        served = trap && surroundings.trap(at, trap);
+        served = trap && platform.trap(at, trap);
       }
       if (served) return served;
       // Guests that trap all the time must let the host's events through, too.
       if (performance.now() - started > SLICE_MS) return "late";
     }
     return undefined;
-  };
-
-  const commOf = (pid: number): string | undefined => {
-    const id = pid - surroundings.pid;
-    if (harts[id] === undefined) return undefined;
-    return kind === "bare" ? `hart${id}` : surroundings.comm;
   };
 
   const asleep = (): Outcome => ({
@@ -424,7 +330,7 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     while (hart.instret < until && !stopRequested) {
       const turn = runHart(hart, until, started);
       if (turn || !hart.waiting) return turn;
-      const sleep = surroundings.untilWoken?.(hart);
+      const sleep = platform.untilWoken?.(hart);
       if (sleep === undefined) return asleep();
       hart.idle += sleep;
     }
@@ -443,10 +349,10 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
         if (turn) return turn;
         if (limit !== undefined && at.instret >= limit) return { kind: "limit" };
         if (!at.waiting) continue;
-        const sleep = surroundings.untilWoken?.(at);
+        const sleep = platform.untilWoken?.(at);
         const rest = end - at.now();
         at.idle += sleep !== undefined && sleep < rest ? sleep : rest;
-        const never = (each: Hart) => each.waiting && surroundings.untilWoken?.(each) === undefined;
+        const never = (each: Hart) => each.waiting && platform.untilWoken?.(each) === undefined;
         if (harts.every(never)) return asleep();
       }
       left -= at.instret - before + 100n;
@@ -471,12 +377,12 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
     tracing,
     unwinder,
     get comm() {
-      return commOf(surroundings.pid + schedule.running.id)!;
+      return platform.commOf(platform.pid + schedule.running.id)!;
     },
     get pid() {
-      return surroundings.pid + schedule.running.id;
+      return platform.pid + schedule.running.id;
     },
-    commOf,
+    commOf: (pid) => platform.commOf(pid),
     seed: options.seed ?? 0n,
     hostCall: (address, handler) => void hostCalls.set(address, handler),
     onBreakpoint: (handler) => void (breakpoint = handler),
@@ -503,11 +409,11 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
       stopRequested = true;
       stopWaiting();
     },
-    executable: surroundings.executable ?? surroundings.comm,
-    slept: () => surroundings.slept?.() ?? 0n,
-    epoch: surroundings.epoch ?? 0n,
-    stackIdentity: (at, sp) => surroundings.stackIdentity?.(at, sp) ?? 0,
-    signature: () => surroundings.signature?.(),
+    executable: platform.executable,
+    slept: () => platform.slept(),
+    epoch: platform.epoch,
+    stackIdentity: (at, sp) => platform.stackIdentity(at, sp),
+    signature: () => platform.signature(),
     async run({ limit, slice } = {}) {
       let budget = 20_000n;
       const late = waiting && !stopRequested ? await settle(waiting) : undefined;
@@ -519,8 +425,6 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
           return { kind: "interrupted" };
         }
         if (limit !== undefined && hart.instret >= limit) return { kind: "limit" };
-        const interrupted = surroundings.beforeSlice?.(hart);
-        if (interrupted) return interrupted;
         const wanted = hart.instret + budget;
         const until = limit !== undefined && limit < wanted ? limit : wanted;
         const started = performance.now();
@@ -574,7 +478,7 @@ function kindOf(elf: Elf, { machine = "auto" }: MachineOptions): "linux" | "bare
 
 /** Puts segments where they belong, with their permissions, and applies RELATIVE relocations. */
 function loadSegments(
-  { memory, elf, bias, tracing, symbols }: SurroundingsContext,
+  { memory, elf, bias, tracing, symbols }: PlatformContext,
   kind: "linux" | "bare",
 ): void {
   for (const { address, data, size, flags } of elf.segments) {

@@ -4,12 +4,8 @@
  * @module
  */
 import { createFtrace, type Ftrace, type FtraceOptions } from "../../lib/ftrace/ftrace.ts";
-import {
-  createMachine,
-  type Machine,
-  type MachineOptions,
-  type Outcome,
-} from "../../lib/machine/machine.ts";
+import { createMachine, type Machine, type MachineOptions } from "../../lib/machine/machine.ts";
+import type { Outcome } from "../../lib/machine/outcome.ts";
 import { readProgram } from "../fixtures/expected.ts";
 import type { CallEvent } from "../fixtures/call_tree.ts";
 

@@ -6,12 +6,8 @@
  */
 import { createFtrace, type Ftrace, type FtraceOptions } from "../../lib/ftrace/ftrace.ts";
 import { assemble } from "../../lib/isa/asm.ts";
-import {
-  createMachine,
-  type Machine,
-  type MachineOptions,
-  type Outcome,
-} from "../../lib/machine/machine.ts";
+import { createMachine, type Machine, type MachineOptions } from "../../lib/machine/machine.ts";
+import type { Outcome } from "../../lib/machine/outcome.ts";
 import { buildElf, words64 } from "../program/elf_builder.ts";
 
 /** Harts. */

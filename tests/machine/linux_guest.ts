@@ -9,7 +9,8 @@
  */
 import { assemble } from "../../lib/isa/asm.ts";
 import { SYSTEM_CALLS } from "../../lib/machine/linux/names.ts";
-import { createMachine, type MachineOptions, type Outcome } from "../../lib/machine/machine.ts";
+import { createMachine, type MachineOptions } from "../../lib/machine/machine.ts";
+import type { Outcome } from "../../lib/machine/outcome.ts";
 import { missingTool } from "../program/elf_oracle.ts";
 
 const START = 0x10000;

@@ -15,7 +15,8 @@ import type { Hart } from "../../hart/hart.ts";
 import type { Trap } from "../../hart/trap.ts";
 import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../memory/memory.ts";
 import { createClint } from "./clint.ts";
-import type { Outcome, Surroundings, SurroundingsContext } from "../machine.ts";
+import type { Outcome } from "../outcome.ts";
+import type { Platform, PlatformContext } from "../platform.ts";
 
 const RAM_START = 0x80000000;
 const MIB = 1024 * 1024;
@@ -31,10 +32,10 @@ const SERIAL = 0x10000000;
 const LINE_STATUS = 5, READY = 0x60n;
 const FINISHER_PASS = 0x5555n, FINISHER_FAIL = 0x3333n;
 
-/** Makes the surroundings of firmware. */
+/** Makes the platform of firmware: a board with RAM and devices. */
 export function createBare(
-  { memory, symbols, harts, unwinder, options }: SurroundingsContext,
-): Surroundings {
+  { memory, symbols, harts, unwinder, options }: PlatformContext,
+): Platform {
   const size = (options.ramMib ?? 128) * MIB;
   memory.map(RAM_START, size, READ | WRITE | EXECUTE);
   const address = (name: string) => {
@@ -145,8 +146,12 @@ export function createBare(
   };
 
   return {
-    comm: "hart0",
     pid: 1,
+    executable: "hart0",
+    epoch: 0n,
+    slept: () => 0n,
+    stackIdentity: () => 0,
+    commOf: (pid) => harts[pid - 1] && `hart${pid - 1}`,
     start(hart) {
       hart.x[A0] = BigInt(hart.id);
       watchHost();

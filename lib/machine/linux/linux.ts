@@ -1,5 +1,5 @@
 /**
- * A Linux process: the surroundings of an ordinary program, in user mode.
+ * A Linux process: the platform of an ordinary program, in user mode.
  *
  * Nothing of the host shows through unless an option says so: time is virtual, randomness seeded,
  * files hidden. What a program needs of the kernel is done here, as the kernel's documentation and
@@ -19,7 +19,8 @@ import { AddressSpace, STACK_SIZE, STACK_TOP } from "./mappings.ts";
 import type { CallArguments, CallResult, Process } from "./process.ts";
 import { Signals } from "./signals.ts";
 import { buildStack } from "./stack.ts";
-import type { Outcome, Surroundings, SurroundingsContext } from "../machine.ts";
+import type { Outcome } from "../outcome.ts";
+import type { Platform, PlatformContext } from "../platform.ts";
 import { randomWords } from "../random.ts";
 
 const PID = 1000;
@@ -30,8 +31,8 @@ const COMM_LENGTH = 15;
 /** Where the page of the vdso's kind lies: above the stack's end, below the last page. */
 const RETURN_PAGE = STACK_TOP - PAGE_SIZE;
 
-/** Makes the surroundings of a statically linked Linux program. */
-export function createLinux(context: SurroundingsContext): Surroundings {
+/** Makes the platform of a statically linked Linux program. */
+export function createLinux(context: PlatformContext): Platform {
   const { memory, elf, bias, tracing, harts, unwinder, options } = context;
   const name = options.name ?? "program";
   const said = new Set<string>();
@@ -90,8 +91,9 @@ export function createLinux(context: SurroundingsContext): Surroundings {
   };
 
   return {
-    comm: basename(name),
+    commOf: (pid) => pid === PID ? basename(name) : undefined,
     pid: PID,
+    signature: () => undefined,
     start(hart) {
       const end = elf.segments.reduce((most, segment) => {
         const last = Number(segment.address + bias + segment.size);

@@ -9,7 +9,8 @@ import type { Unwinder } from "../../program/unwinder.ts";
 import type { Files } from "./files.ts";
 import type { AddressSpace } from "./mappings.ts";
 import type { Signals } from "./signals.ts";
-import type { MachineOptions, Outcome } from "../machine.ts";
+import type { Outcome } from "../outcome.ts";
+import type { PlatformOptions } from "../platform.ts";
 
 /** A process: one thread so far. */
 export interface Process {
@@ -24,7 +25,7 @@ export interface Process {
   /** Descriptors. */
   readonly files: Files;
   /** Where standard input and output go. */
-  readonly options: MachineOptions;
+  readonly options: PlatformOptions;
   /** Name of the program, as /proc/self/exe gives it. */
   readonly executable: string;
   /** Process and thread number. */

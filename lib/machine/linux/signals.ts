@@ -14,7 +14,7 @@ import type { Trap } from "../../hart/trap.ts";
 import type { Memory } from "../../memory/memory.ts";
 import type { Unwinder } from "../../program/unwinder.ts";
 import { EFAULT, EINVAL, ENOMEM, EPERM } from "./errno.ts";
-import type { Outcome } from "../machine.ts";
+import type { Outcome } from "../outcome.ts";
 
 /** Names by number. */
 export const SIGNALS: readonly string[] =
