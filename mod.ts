@@ -38,12 +38,13 @@ export {
   type Section,
   type Segment,
 } from "./lib/program/elf.ts";
-export type { StackFrame, StackStart, Unwinder } from "./lib/program/unwinder.ts";
+export type { StackFrame, StackHart, StackStart, Unwinder } from "./lib/program/unwinder.ts";
 export { SymbolTable } from "./lib/program/symbols.ts";
 export type { SiteSource } from "./lib/program/sites.ts";
 export type { MachineTracingRange } from "./lib/machine/tracing_range.ts";
 export { X_NAMES } from "./lib/isa/names.ts";
 export { type Device, Memory } from "./lib/memory/memory.ts";
+export type { AddressSpace, WordSize } from "./lib/memory/space.ts";
 export type { Pmp } from "./lib/memory/pmp.ts";
 export type { Tlb, Translated } from "./lib/memory/tlb.ts";
 export { FetchCache } from "./lib/memory/fetch_cache.ts";
@@ -60,6 +61,7 @@ export {
   ENGINE_NAMES,
   type EngineMaker,
   type EngineName,
+  ENGINES,
 } from "./lib/engine/engines.ts";
 export { compileThunk, type ThunkWriter } from "./lib/engine/thunk.ts";
 export {
