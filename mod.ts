@@ -98,6 +98,14 @@ export { ENTRY_REGISTERS, type EntryRegister, type Poison } from "./lib/trampoli
 export { staticChainFunctions } from "./lib/ftrace/explain/static_chain.ts";
 export type { FrameLayout, ReturnLayout } from "./lib/trampoline/frame.ts";
 export type { PathCost, Trampolines, TrampolineSymbols } from "./lib/trampoline/caller.ts";
+export type {
+  Attach,
+  AttachedCall,
+  Attachment,
+  CallHandlers,
+  Select,
+} from "./lib/ftrace/attach.ts";
+export type { CallArguments, CallResult } from "./lib/ftrace/attached_call.ts";
 export { createFtrace, type Ftrace, type FtraceOptions } from "./lib/ftrace/ftrace.ts";
 export { ERRNO, type GuestView } from "./lib/ftrace/guest_view.ts";
 export {
@@ -110,13 +118,27 @@ export {
 } from "./lib/ftrace/prototype.ts";
 export {
   checkTracer,
-  resolveOptions,
+  defineTracer,
   type Tracer,
+  type TracerDefinition,
   type TracerHandle,
-  type TracerOption,
-  type TracerOptionValue,
   type TracerReport,
 } from "./lib/ftrace/tracer.ts";
+export {
+  FUNCTIONS_OPTION,
+  type ListOption,
+  type NumberOption,
+  optionRange,
+  type OptionValue,
+  type OptionValues,
+  optionValueText,
+  resolveOptions,
+  type SwitchOption,
+  type TextOption,
+  type TracerOption,
+  type TracerOptions,
+  type TracerOptionValue,
+} from "./lib/ftrace/tracer_options.ts";
 export {
   chooseEra,
   type Era,

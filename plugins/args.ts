@@ -6,7 +6,14 @@
  *
  * @module
  */
-import { argumentsText, parsePrototypes, type Prototype, returnText, type Tracer } from "../mod.ts";
+import {
+  argumentsText,
+  defineTracer,
+  parsePrototypes,
+  type Prototype,
+  returnText,
+  type Tracer,
+} from "../mod.ts";
 
 /** What a hart has open, and the line of its last entry while nothing followed it. */
 interface Outline {
@@ -15,7 +22,7 @@ interface Outline {
 }
 
 /** The tracer of arguments. */
-const args: Tracer = {
+const args: Tracer = defineTracer({
   name: "args",
   description: "arguments and results in the types of C prototypes: strings, enums, signs",
   options: {
@@ -27,12 +34,12 @@ const args: Tracer = {
     time: { description: "say how long each call took", default: false },
   },
   example: "-p args --set args.of='char *find(const char *text, int c); void done(void)' ./prog",
-  init(ftrace, options) {
+  init(ftrace, { of, file, time }) {
     const prototypes = new Map<string, Prototype>();
-    for (const each of parsePrototypes(`${readHeader(`${options["file"]}`)};${options["of"]}`)) {
+    for (const each of parsePrototypes(`${readHeader(file)};${of}`)) {
       if (ftrace.records.some(({ name, kind }) => name === each.name && kind !== "disabled")) {
         prototypes.set(each.name, each);
-      } else if (options["file"] === "") {
+      } else if (file === "") {
         throw new RangeError(
           `Cannot trace ${each.name}: the program has no such function that can be traced` +
             (ftrace.lookup(each.name) === undefined ? "" : "; --virtual traces it as it is"),
@@ -78,7 +85,7 @@ const args: Tracer = {
         outline.pending = undefined;
         const value = fregs ? returnText(prototype, fregs, ftrace) : "never returned";
         const name = isLeaf ? "" : ` /* ${prototype.name} */`;
-        const took = options["time"] ? ` <${returnTime - callTime} ns>` : "";
+        const took = time ? ` <${returnTime - callTime} ns>` : "";
         ftrace.print(`${head}${value === undefined ? "" : ` = ${value}`}${name}${took}`);
       },
     });
@@ -89,7 +96,7 @@ const args: Tracer = {
       },
     };
   },
-};
+});
 export default args;
 
 /** The text of a header, or nothing without one. @throws {TypeError} If it cannot be read. */

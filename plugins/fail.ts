@@ -6,46 +6,54 @@
  *
  * @module
  */
-import { ERRNO, type Ftrace, globMatch, type Tracer } from "../mod.ts";
+import { defineTracer, ERRNO, type Ftrace, globMatch, type Tracer } from "../mod.ts";
 
 /** The fault injector. */
-const fail: Tracer = {
+const fail: Tracer = defineTracer({
   name: "fail",
   description: "fault injection: chosen calls return an error instead of running",
   options: {
-    at: { description: "functions to fail, globs between blanks", default: "" },
+    at: { description: "functions to fail, globs between blanks", default: [] },
     return: { description: "what they return: a number, NULL, -1, or -ENOMEM", default: "-ENOMEM" },
     errno: { description: "what errno becomes, for a C library: ENOMEM or a number", default: "" },
-    nth: { description: "fail this call alone, counted from 1", default: 0 },
-    every: { description: "fail every so many-th call", default: 0 },
-    probability: { description: "fail a call with this chance, 0 to 1, from --seed", default: 1 },
-    times: { description: "fail at most so many calls; 0: no limit", default: 0 },
+    nth: {
+      description: "fail this call alone, counted from 1",
+      default: 0,
+      min: 0,
+      integer: true,
+    },
+    every: { description: "fail every so many-th call", default: 0, min: 0, integer: true },
+    probability: {
+      description: "fail a call with this chance, from --seed",
+      default: 1,
+      min: 0,
+      max: 1,
+    },
+    times: {
+      description: "fail at most so many calls; 0: no limit",
+      default: 0,
+      min: 0,
+      integer: true,
+    },
     caller: { description: "only calls from this function, a glob", default: "" },
     quiet: { description: "report the sum only", default: false },
   },
   example: "-p fail --set fail.at=malloc --set fail.return=NULL --set fail.errno=ENOMEM" +
     " --set fail.nth=3 --set fail.caller=parse --virtual ./prog",
   init(ftrace, options) {
-    const at = String(options["at"]);
-    if (at === "") throw new RangeError("Cannot inject failures: write --set fail.at=FUNCTION");
-    const value = numberOf("fail.return", String(options["return"]));
-    const errno = options["errno"] === ""
-      ? undefined
-      : numberOf("fail.errno", String(options["errno"]));
-    const count = (key: string) => wholeNumber(key, Number(options[key]));
-    const [nth, every, times] = [count("nth"), count("every"), count("times")];
-    const probability = Number(options["probability"]);
-    if (!(probability >= 0 && probability <= 1)) {
-      throw new RangeError(`Cannot set fail.probability to ${probability}: it is from 0 to 1`);
+    const { at, nth, every, times, probability, caller } = options;
+    if (at.length === 0) {
+      throw new RangeError("Cannot inject failures: write --set fail.at=FUNCTION");
     }
-    const caller = String(options["caller"]);
+    const value = numberOf("fail.return", options.return);
+    const errno = options.errno === "" ? undefined : numberOf("fail.errno", options.errno);
     checkCaller(ftrace, caller);
     const { guest } = ftrace;
     let calls = 0, failed = 0;
     let saidErrno = false;
     const registered = ftrace.registerFtraceFunction({
       name: "fail",
-      filter: at.split(/[\s,]+/),
+      filter: at,
       flags: ftrace.flags.IPMODIFY,
       func(ip, parentIp, _ops, fregs) {
         if (caller !== "" && !globMatch(caller, ftrace.symbol(parentIp) ?? "")) return;
@@ -63,10 +71,10 @@ const fail: Tracer = {
           }
           guest.errno = Number(errno);
         }
-        if (options["quiet"]) return;
+        if (options.quiet) return;
         const place = guest.symbolText(parentIp);
         ftrace.print(
-          `fail: ${ftrace.symbol(ip)} from ${place} returned ${options["return"]} (call ${calls})`,
+          `fail: ${ftrace.symbol(ip)} from ${place} returned ${options.return} (call ${calls})`,
         );
       },
     });
@@ -74,11 +82,11 @@ const fail: Tracer = {
       [Symbol.dispose]() {
         registered[Symbol.dispose]();
         const from = caller === "" ? "" : ` from ${caller}`;
-        ftrace.print(`fail: ${failed} of ${calls} calls of ${at}${from} failed`);
+        ftrace.print(`fail: ${failed} of ${calls} calls of ${at.join(" ")}${from} failed`);
       },
     };
   },
-};
+});
 export default fail;
 
 /** `NULL`, a number in C's notation, or an error's name with or without a sign. */
@@ -93,11 +101,6 @@ function numberOf(option: string, text: string): bigint {
   }
   const number = BigInt(known ?? rest!);
   return sign === "-" ? -number : number;
-}
-
-function wholeNumber(key: string, value: number): number {
-  if (Number.isInteger(value) && value >= 0) return value;
-  throw new RangeError(`Cannot set fail.${key} to ${value}: it must be a whole number from 0 up`);
 }
 
 function checkCaller(ftrace: Ftrace, caller: string): void {

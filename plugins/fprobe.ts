@@ -5,20 +5,19 @@
  *
  * @module
  */
-import type { Fprobe, Tracer } from "../mod.ts";
+import { defineTracer, type Fprobe, type Tracer } from "../mod.ts";
 
 /** The fprobe tracer. */
-const fprobe: Tracer = {
+const fprobe: Tracer = defineTracer({
   name: "fprobe",
   description: "arguments at the entry, return value and duration at the exit",
   options: {
     at: { description: "functions to probe, a glob", default: "*" },
     not: { description: "functions to leave out, a glob", default: "" },
-    args: { description: "how many arguments to print, 0 to 8", default: 2 },
+    args: { description: "how many arguments to print", default: 2, min: 0, max: 8, integer: true },
   },
   example: "-p fprobe --set fprobe.at='read_*' --set fprobe.args=3 ./prog",
-  init(ftrace, options) {
-    const count = Math.min(8, Math.max(0, Number(options["args"])));
+  init(ftrace, { at, not, args: count }) {
     const probe: Fprobe = {
       entryDataSize: 8,
       entryHandler(_fp, entryIp, _retIp, fregs, data) {
@@ -36,7 +35,7 @@ const fprobe: Tracer = {
         );
       },
     };
-    return ftrace.registerFprobe(probe, String(options["at"]), String(options["not"]));
+    return ftrace.registerFprobe(probe, at, not);
   },
-};
+});
 export default fprobe;

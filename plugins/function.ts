@@ -6,10 +6,10 @@
  *
  * @module
  */
-import type { Tracer } from "../mod.ts";
+import { defineTracer, type Tracer } from "../mod.ts";
 
 /** The function tracer. */
-const functionTracer: Tracer = {
+const functionTracer: Tracer = defineTracer({
   name: "function",
   description: "one line a call: task, hart, time, function and caller",
   prints: "function",
@@ -21,5 +21,5 @@ const functionTracer: Tracer = {
       hash: ftrace.globalHash,
     });
   },
-};
+});
 export default functionTracer;

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { Tracer } from "../mod.ts";
+import { defineTracer, type Tracer } from "../mod.ts";
 
 /** The function graph tracer. */
-const functionGraph: Tracer = {
+const functionGraph: Tracer = defineTracer({
   name: "function_graph",
   description: "calls and returns, nested, with durations",
   prints: "function_graph",
@@ -18,5 +18,5 @@ const functionGraph: Tracer = {
       hash: ftrace.globalHash,
     });
   },
-};
+});
 export default functionGraph;

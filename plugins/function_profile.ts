@@ -7,7 +7,13 @@
  *
  * @module
  */
-import { durationText, type GraphReturn, type Tracer, type TracerReport } from "../mod.ts";
+import {
+  defineTracer,
+  durationText,
+  type GraphReturn,
+  type Tracer,
+  type TracerReport,
+} from "../mod.ts";
 
 interface Profile {
   hits: bigint;
@@ -28,7 +34,7 @@ const TITLE = [
 ];
 
 /** The function profiler. */
-const functionProfile: Tracer = {
+const functionProfile: Tracer = defineTracer({
   name: "function_profile",
   description: "hits, time, average and variance of each function, the slowest first",
   options: {
@@ -36,7 +42,7 @@ const functionProfile: Tracer = {
       description: "count the time of traced functions that a function calls as its own",
       default: true,
     },
-    thresh: { description: "hide functions whose average is below so many us", default: 0 },
+    thresh: { description: "hide functions whose average is below so many us", default: 0, min: 0 },
   },
   example: "-p function_profile --set function_profile.graph-time=off ./prog",
   init(ftrace, options) {
@@ -66,7 +72,7 @@ const functionProfile: Tracer = {
       },
       retFunc: finish,
     });
-    const thresh = BigInt(Math.round(Number(options["thresh"]) * 1000));
+    const thresh = BigInt(Math.round(options.thresh * 1000));
     const report: TracerReport = {
       lines: (hart) =>
         harts.flatMap((profiles, k) => {
@@ -85,7 +91,7 @@ const functionProfile: Tracer = {
     };
     return report;
   },
-};
+});
 export default functionProfile;
 
 function row(name: string, { hits, time, squares }: Profile): string {

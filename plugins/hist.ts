@@ -9,7 +9,9 @@
 import {
   type BarChart,
   createBarChart,
+  defineTracer,
   type FtraceRegs,
+  FUNCTIONS_OPTION,
   type GraphEntry,
   type Tracer,
 } from "../mod.ts";
@@ -17,14 +19,11 @@ import {
 const ARGUMENTS = ["a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7"];
 
 /** The histogram tracer. */
-const hist: Tracer = {
+const hist: Tracer = defineTracer({
   name: "hist",
   description: "histograms of durations, arguments or return values",
   options: {
-    at: {
-      description: "functions, globs between blanks; none: those that -l and -n leave",
-      default: "",
-    },
+    at: FUNCTIONS_OPTION,
     of: {
       description: "what is counted: nanoseconds, what is returned, or an argument",
       default: "duration",
@@ -36,16 +35,21 @@ const hist: Tracer = {
       choices: ["function", "caller", "all", ...ARGUMENTS],
     },
     scale: { description: "how wide buckets are", default: "log2", choices: ["log2", "linear"] },
-    step: { description: "width of a bucket of the linear scale", default: 10 },
-    top: { description: "show only so many histograms; 0: all", default: 10 },
+    step: {
+      description: "width of a bucket of the linear scale",
+      default: 10,
+      min: 1,
+      integer: true,
+    },
+    top: {
+      description: "show only so many histograms; 0: all",
+      default: 10,
+      min: 0,
+      integer: true,
+    },
   },
   example: "-p hist --set hist.at=malloc --set hist.of=a0 --set hist.by=caller --virtual ./prog",
-  init(ftrace, options) {
-    const { at, of, by, scale } = options as Readonly<Record<"at" | "of" | "by" | "scale", string>>;
-    const step = Number(options["step"]);
-    if (!Number.isInteger(step) || step < 1) {
-      throw new RangeError(`Cannot set hist.step to ${step}: it must be a whole number from 1 up`);
-    }
+  init(ftrace, { at, of, by, scale, step, top }) {
     const histograms = new Map<string, BarChart>();
     const keyOf = ({ func, parentIp }: GraphEntry, fregs: FtraceRegs): string => {
       const name = (address: bigint) => ftrace.symbol(address) ?? `0x${address.toString(16)}`;
@@ -65,7 +69,7 @@ const hist: Tracer = {
     const argument = ARGUMENTS.indexOf(of);
     const registered = ftrace.registerFtraceGraph({
       name: "hist",
-      ...(at ? { filter: at.split(/[\s,]+/) } : { hash: ftrace.globalHash }),
+      ...(at.length > 0 ? { filter: at } : { hash: ftrace.globalHash }),
       entryFunc(entry, fregs) {
         const key = keyOf(entry, fregs);
         if (argument >= 0) add(key, BigInt.asIntN(64, fregs.argument(argument)));
@@ -82,20 +86,20 @@ const hist: Tracer = {
       [Symbol.dispose]() {
         registered[Symbol.dispose]();
         const sorted = [...histograms].sort(([, a], [, b]) => b.count - a.count);
-        const top = Number(options["top"]) || sorted.length;
+        const shown = top || sorted.length;
         const unit = of === "duration" ? " ns" : "";
-        for (const [key, histogram] of sorted.slice(0, top)) {
+        for (const [key, histogram] of sorted.slice(0, shown)) {
           const { count, total } = histogram;
           const calls = count === 1 ? "1 call" : `${count} calls`;
           ftrace.print(`\n${key}: ${of} of ${calls}, average ${total / BigInt(count)}${unit}`);
           for (const line of histogram.lines()) ftrace.print(line);
         }
         if (sorted.length === 0) ftrace.print("hist: nothing was counted");
-        if (sorted.length > top) {
-          ftrace.print(`\n${sorted.length - top} more; --set hist.top=0 shows them all`);
+        if (sorted.length > shown) {
+          ftrace.print(`\n${sorted.length - shown} more; --set hist.top=0 shows them all`);
         }
       },
     };
   },
-};
+});
 export default hist;

@@ -7,16 +7,16 @@
  *
  * @module
  */
-import type { FtraceError, KprobeEvent, Tracer } from "../mod.ts";
+import { defineTracer, type FtraceError, type KprobeEvent, type Tracer } from "../mod.ts";
 
 /** The kprobe tracer. */
-const kprobe: Tracer = {
+const kprobe: Tracer = defineTracer({
   name: "kprobe",
   description: "hits of instructions, returns of functions, or why they cannot be probed",
   options: {
     at: {
       description: "symbol, symbol+offset or address; several between blanks",
-      default: "main",
+      default: ["main"],
     },
     args: {
       description: "what to record at a hit: n=%a0:u64 text=+0(%a1):string $stack0 $comm …",
@@ -24,7 +24,12 @@ const kprobe: Tracer = {
     },
     return: { description: "probe returns, too; then each place is a function", default: false },
     ret: { description: "what to record at a return", default: "$retval" },
-    maxactive: { description: "most calls whose return is waited for; 0: 10", default: 0 },
+    maxactive: {
+      description: "most calls whose return is waited for; 0: 10",
+      default: 0,
+      min: 0,
+      integer: true,
+    },
   },
   example: "-p kprobe --set kprobe.at=bill --set kprobe.args='n=%a0:u64' --set kprobe.return=1",
   prints: "nop",
@@ -43,10 +48,10 @@ const kprobe: Tracer = {
         ftrace.report(`[kprobe] ${what.split(" ")[0]} unavailable: ${message}`);
       }
     };
-    const maxactive = Number(options["maxactive"]) || "";
-    for (const at of String(options["at"]).split(/[\s,]+/).filter(Boolean)) {
-      place(`kprobe ${at}`, `p ${at} ${options["args"]}`);
-      if (options["return"]) place(`kretprobe ${at}`, `r${maxactive} ${at} ${options["ret"]}`);
+    const maxactive = options.maxactive || "";
+    for (const at of options.at) {
+      place(`kprobe ${at}`, `p ${at} ${options.args}`);
+      if (options.return) place(`kretprobe ${at}`, `r${maxactive} ${at} ${options.ret}`);
     }
     return {
       [Symbol.dispose]() {
@@ -57,5 +62,5 @@ const kprobe: Tracer = {
       },
     };
   },
-};
+});
 export default kprobe;

@@ -9,7 +9,13 @@
  *
  * @module
  */
-import type { DynFtrace, Ftrace, Tracer, TracerReport } from "../mod.ts";
+import {
+  defineTracer,
+  type DynFtrace,
+  type Ftrace,
+  type Tracer,
+  type TracerReport,
+} from "../mod.ts";
 
 /** A traced call that is open. */
 interface Frame {
@@ -25,19 +31,23 @@ interface Stack {
 }
 
 /** The stack tracer. */
-const stackTracer: Tracer = {
+const stackTracer: Tracer = defineTracer({
   name: "stack",
   description: "the deepest the stack has been, with the size of each frame",
   options: {
-    above: { description: "say at once when a call takes the stack deeper than this", default: 0 },
+    above: {
+      description: "say at once when a call takes the stack deeper than this",
+      default: 0,
+      min: 0,
+    },
   },
   example: "-p stack --set stack.above=65536 ./prog",
-  init(ftrace, options) {
+  init(ftrace, { above }) {
     const { machine, records, guest } = ftrace;
     const stacks = new Map<string, Stack>();
     const ownSizes = new Map<number, number>();
     let deepest = { depth: -1, own: 0, base: 0, frames: [] as readonly Frame[] };
-    let limit = Number(options["above"]) || Infinity;
+    let limit = above || Infinity;
     const initial = Number(BigInt.asUintN(32, guest.currentHart.x[2]!));
     const registered = ftrace.registerFtraceGraph({
       name: "stack",
@@ -63,7 +73,7 @@ const stackTracer: Tracer = {
         const depth = stack.base - sp + own;
         if (depth > limit) {
           limit = Infinity;
-          ftrace.print(`stack: ${depth} bytes in ${record.name}, more than ${options["above"]}`);
+          ftrace.print(`stack: ${depth} bytes in ${record.name}, more than ${above}`);
         }
         if (depth > deepest.depth) deepest = { depth, own, base: stack.base, frames: [...frames] };
         return true;
@@ -90,7 +100,7 @@ const stackTracer: Tracer = {
     };
     return report;
   },
-};
+});
 export default stackTracer;
 
 function rows(

@@ -8,26 +8,30 @@
  *
  * @module
  */
-import type { EventValue, FieldDeclarations, GraphEntry, Tracer } from "../mod.ts";
+import {
+  defineTracer,
+  type EventValue,
+  type FieldDeclarations,
+  FUNCTIONS_OPTION,
+  type GraphEntry,
+  type Tracer,
+} from "../mod.ts";
 
 const ARGUMENTS = ["a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7"];
 
 /** The watch tracer. */
-const watch: Tracer = {
+const watch: Tracer = defineTracer({
   name: "watch",
   description: "calls whose arguments, return value or duration satisfy a condition",
   prints: "function",
   options: {
-    at: {
-      description: "functions, globs between blanks; none: those that -l and -n leave",
-      default: "",
-    },
+    at: FUNCTIONS_OPTION,
     when: {
       description:
         'a filter on a0 to a7, ret, duration (ns), func, caller: a0 > 4096 && caller == "main"',
       default: "ret < 0",
     },
-    args: { description: "how many arguments to print, 0 to 8", default: 2 },
+    args: { description: "how many arguments to print", default: 2, min: 0, max: 8, integer: true },
     trigger: {
       description: "what happens then, as in the kernel: stacktrace, traceoff:1, hist:keys=caller",
       default: "",
@@ -35,11 +39,9 @@ const watch: Tracer = {
   },
   example: "-p watch --set watch.at='read_*' --set watch.when='a2 > 4096 || ret < 0'" +
     " --set watch.trigger=stacktrace ./prog",
-  init(ftrace, options) {
+  init(ftrace, { at, when, args, trigger }) {
     const { guest } = ftrace;
-    const at = String(options["at"]);
-    const when = String(options["when"]);
-    const shown = ARGUMENTS.slice(0, Math.max(0, Number(options["args"])));
+    const shown = ARGUMENTS.slice(0, args);
     const atExit = /\b(ret|duration)\b/.test(when);
     let seen = 0;
     const fields: FieldDeclarations = {
@@ -61,8 +63,7 @@ const watch: Tracer = {
       },
     });
     event.file.setFilter(when);
-    if (options["trigger"] !== "") {
-      const trigger = String(options["trigger"]);
+    if (trigger !== "") {
       event.file.writeTrigger(/ if /.test(trigger) ? trigger : `${trigger} if ${when}`);
     }
     const look = ({ func, parentIp }: GraphEntry, words: readonly bigint[], more: object) => {
@@ -78,7 +79,7 @@ const watch: Tracer = {
     };
     const registered = ftrace.registerFtraceGraph({
       name: "watch",
-      ...(at ? { filter: at.split(/[\s,]+/) } : { hash: ftrace.globalHash }),
+      ...(at.length > 0 ? { filter: at } : { hash: ftrace.globalHash }),
       entryFunc(entry, fregs) {
         const words = ARGUMENTS.map((_, n) => BigInt.asIntN(64, fregs.argument(n)));
         if (!atExit) look(entry, words, {});
@@ -105,7 +106,7 @@ const watch: Tracer = {
       },
     };
   },
-};
+});
 export default watch;
 
 /** Small numbers in decimal, what looks like an address in hexadecimal. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Tracer } from "../../mod.ts";
+import { optionRange, optionValueText, type Tracer } from "../../mod.ts";
 import { CLI_OPTIONS, type CliOption, type OptionGroup } from "./options.ts";
 
 /** Where the explanations of options begin. */
@@ -51,14 +51,15 @@ says what ended the run, unless it was the guest's own exit with 0.
 export function tracerHelpText(tracer: Tracer, how: string): string {
   const { name, description, example } = tracer;
   const options = Object.entries(tracer.options ?? {}).map(([key, option]) => {
-    const head = `  --set ${name}.${key}=${option.default}`;
+    const head = `  --set ${name}.${key}=${optionValueText(option.default)}`;
     const gap = head.length < TRACER_COLUMN - 1
       ? " ".repeat(TRACER_COLUMN - head.length)
       : `\n${" ".repeat(TRACER_COLUMN)}`;
-    const choices = option.choices
-      ? `\n${" ".repeat(TRACER_COLUMN)}one of ${option.choices.join(", ")}`
-      : "";
-    return `${head}${gap}${option.description}${choices}\n`;
+    const range = optionRange(option);
+    const takes = range === undefined
+      ? ""
+      : `\n${" ".repeat(TRACER_COLUMN)}${"choices" in option ? "one of " : ""}${range}`;
+    return `${head}${gap}${option.description}${takes}\n`;
   });
   const parts = [
     description === undefined ? `${name}\n` : `${name}: ${description}\n`,

@@ -10,6 +10,8 @@ import {
   createMachine,
   type DynFtrace,
   type Ftrace,
+  optionRange,
+  optionValueText,
   siteWords,
   type TraceOption,
   traceOptionsOf,
@@ -197,12 +199,12 @@ async function listOptions(
   for (const { tracer } of tracers) {
     if (only !== undefined && tracer.name !== only) continue;
     for (const [key, option] of Object.entries(tracer.options ?? {})) {
-      const choices = option.choices ? ` (${option.choices.join(", ")})` : "";
+      const range = optionRange(option);
       rows.push({
         option: `--set ${tracer.name}.${key}`,
-        default: String(option.default),
+        default: optionValueText(option.default),
         of: tracer.name,
-        description: option.description + choices,
+        description: option.description + (range === undefined ? "" : ` (${range})`),
       });
     }
   }

@@ -15,6 +15,7 @@ import type { FieldDeclarations } from "../events/event_fields.ts";
 import type { Hart } from "../hart/hart.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
+import { type Attach, createAttach, createSelect, type Select } from "./attach.ts";
 import { describe, refusePromise } from "./callbacks.ts";
 import { parsePoison } from "../trampoline/poison.ts";
 import { chooseEra, type Era, type EraName, ERAS } from "./era.ts";
@@ -128,6 +129,10 @@ export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister {
   readonly core: FunctionCore;
   /** The function tracer's callback: records a function event. The fast path has it in WASM. */
   readonly functionTraceCall: FtraceFunc;
+  /** Calls handlers at the entry and the exit of functions: the short way to trace. */
+  readonly attach: Attach;
+  /** The functions that patterns choose, `!pattern` taking away. */
+  readonly select: Select;
   /** Starts calling `ops.func` (`register_ftrace_function`). @throws {FtraceError} As the kernel. */
   registerFtraceFunction(ops: FtraceOps): FtraceRegistration;
   /** Stops calling it. @throws {FtraceError} EBUSY if it is not registered. */
@@ -489,9 +494,22 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     symbol: (address) => machine.symbols.at(address)?.symbol,
     register: (fp, filter) => ftrace.registerFprobe(fp, filter),
   });
+  const guest = createGuestView(machine);
+  const select = createSelect(records);
   const ftrace: Ftrace = {
     machine,
-    guest: createGuestView(machine),
+    guest,
+    select,
+    attach: createAttach({
+      records,
+      select,
+      guest,
+      symbol,
+      realReturn: (hart, { returnAddress, stackPointer }) =>
+        realReturn(hart, returnAddress, Number(stackPointer)),
+      registerFtraceFunction: (ops) => core.register(ops),
+      registerFtraceGraph: (gops) => ftrace.registerFtraceGraph(gops),
+    }),
     era,
     eraReason: choice.reason,
     strict,

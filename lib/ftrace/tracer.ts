@@ -1,40 +1,32 @@
 /**
  * What a tracer is: a module with a name, options declared as data, and an `init`.
  *
- * Whoever runs tracers (the command line, a test) resolves their options here, so that a wrong key
- * or a value of the wrong kind is refused alike everywhere, and says what there is.
+ * {@linkcode defineTracer} types what `init` gets by the options declared; a plain object will do,
+ * too, as nothing depends on who made it.
  *
- * The object that `init` gets is `ftrace.ts`.
+ * How options are read is `tracer_options.ts`; the object that `init` gets is `ftrace.ts`.
  *
  * @module
  */
 import type { Ftrace } from "./ftrace.ts";
+import type { OptionValues, TracerOptions, TracerOptionValue } from "./tracer_options.ts";
 
-/** A value of an option. */
-export type TracerOptionValue = string | number | boolean;
-
-/** One option of a tracer. Its kind is that of its default. */
-export interface TracerOption {
-  /** One line, for `list options` and `--help`. */
-  readonly description: string;
-  /** Used where nothing is set. */
-  readonly default: TracerOptionValue;
-  /** The values allowed, if only some are. */
-  readonly choices?: readonly string[];
-}
-
-/** What a tracer's module exports by default. */
-export interface Tracer {
+/** What {@linkcode Tracer} and {@linkcode TracerDefinition} have in common. */
+interface TracerFace {
   /** As `-p NAME` and `--set NAME.key=value` name it. */
   readonly name: string;
   /** One line, for `list plugins`. */
   readonly description?: string;
   /** What follows `deno run -A trace.ts` in an example of its use, for its `--help`. */
   readonly example?: string;
-  /** Its options, by key. */
-  readonly options?: Readonly<Record<string, TracerOption>>;
   /** In which of the kernel's text forms its events are printed; without it they are not. */
   readonly prints?: "function" | "function_graph" | "nop";
+}
+
+/** What a tracer's module exports by default. */
+export interface Tracer extends TracerFace {
+  /** Its options, by key. */
+  readonly options?: TracerOptions;
   /**
    * Starts tracing. What it returns is disposed when the guest has ended (or the tracer is
    * unloaded): a tracer prints its result there.
@@ -45,6 +37,14 @@ export interface Tracer {
   ): TracerHandle | Promise<TracerHandle>;
 }
 
+/** What {@linkcode defineTracer} takes: a tracer whose `init` knows the types of its options. */
+export interface TracerDefinition<O extends TracerOptions> extends TracerFace {
+  /** Its options, by key. */
+  readonly options?: O;
+  /** Starts tracing, as {@linkcode Tracer.init} does, with the values of the declared options. */
+  init(ftrace: Ftrace, options: OptionValues<O>): TracerHandle | Promise<TracerHandle>;
+}
+
 /** What `init` gives back: something to dispose of, or nothing. */
 export type TracerHandle = Disposable | AsyncDisposable | void;
 
@@ -52,6 +52,34 @@ export type TracerHandle = Disposable | AsyncDisposable | void;
 export interface TracerReport extends Disposable {
   /** The result so far, in lines: what is printed at the end; of one hart, or of all. */
   lines(hart?: number): readonly string[];
+}
+
+/**
+ * Makes a tracer whose `init` gets its options with the types that they are declared with.
+ *
+ * ```ts
+ * import { defineTracer } from "./mod.ts";
+ *
+ * const slow = defineTracer({
+ *   name: "slow",
+ *   options: { above: { description: "nanoseconds", default: 1000, min: 0, integer: true } },
+ *   init(ftrace, { above }) { // a number
+ *     return ftrace.registerFtraceGraph({
+ *       retFunc({ func, callTime, returnTime }) {
+ *         if (Number(returnTime - callTime) > above) ftrace.print(`${ftrace.symbol(func)}`);
+ *       },
+ *     });
+ *   },
+ * });
+ * ```
+ *
+ * @throws {TypeError} If `init` or the name is missing, as in a script that nobody type-checked.
+ */
+export function defineTracer<const O extends TracerOptions>(
+  definition: TracerDefinition<O>,
+): Tracer {
+  // The values come from resolveOptions(), which makes them of the kinds that `O` declares.
+  return checkTracer(definition, "the definition");
 }
 
 /**
@@ -75,50 +103,4 @@ export function checkTracer(value: unknown, where: string): Tracer {
     throw new TypeError(`Cannot use ${where} as a tracer: its default export has no name`);
   }
   return value as Tracer;
-}
-
-/**
- * The options that a tracer gets: its defaults, with `settings` (texts, as `--set` gives them) read
- * in.
- *
- * @throws {RangeError} If a key is unknown or a value is not of the default's kind.
- */
-export function resolveOptions(
-  tracer: Tracer,
-  settings: Readonly<Record<string, string>>,
-): Readonly<Record<string, TracerOptionValue>> {
-  const declared = tracer.options ?? {};
-  const resolved: Record<string, TracerOptionValue> = {};
-  for (const [key, option] of Object.entries(declared)) resolved[key] = option.default;
-  for (const [key, text] of Object.entries(settings)) {
-    const option = declared[key];
-    if (!option) {
-      const known = Object.keys(declared);
-      const there = known.length > 0 ? `it has ${known.join(", ")}` : "it has no options";
-      throw new RangeError(
-        `Cannot set ${tracer.name}.${key}: ${tracer.name} has no such option; ${there}`,
-      );
-    }
-    resolved[key] = readValue(`${tracer.name}.${key}`, option, text);
-  }
-  return resolved;
-}
-
-function readValue(name: string, option: TracerOption, text: string): TracerOptionValue {
-  const refuse = (wanted: string) =>
-    new RangeError(`Cannot set ${name} to "${text}": it takes ${wanted}`);
-  if (option.choices && !option.choices.includes(text)) throw refuse(option.choices.join(", "));
-  switch (typeof option.default) {
-    case "number": {
-      const value = Number(text);
-      if (text.trim() === "" || Number.isNaN(value)) throw refuse("a number");
-      return value;
-    }
-    case "boolean":
-      if (["1", "true", "on", "yes"].includes(text)) return true;
-      if (["0", "false", "off", "no"].includes(text)) return false;
-      throw refuse("true or false");
-    default:
-      return text;
-  }
 }

@@ -8,12 +8,8 @@
  * @module
  */
 import type { Ftrace } from "../ftrace/ftrace.ts";
-import {
-  resolveOptions,
-  type Tracer,
-  type TracerHandle,
-  type TracerOptionValue,
-} from "../ftrace/tracer.ts";
+import type { Tracer, TracerHandle } from "../ftrace/tracer.ts";
+import { resolveOptions, type TracerOptionValue } from "../ftrace/tracer_options.ts";
 import type { TraceOptionName, TraceOptions } from "../ftrace/trace/trace_options.ts";
 import { asTracefsError, invalid } from "./errno.ts";
 

@@ -201,7 +201,7 @@ const WRONG: readonly (readonly [tracer: string, settings: readonly string[], an
   ["fail", ["at=parse", "return=ENOWAY"], /fail.return to "ENOWAY": it takes a number, NULL/],
   ["fail", ["at=parse", "errno=%"], /fail.errno to "%"/],
   ["fail", ["at=parse", "nth=1.5"], /fail.nth to 1.5: it must be a whole number/],
-  ["fail", ["at=parse", "probability=2"], /fail.probability to 2: it is from 0 to 1/],
+  ["fail", ["at=parse", "probability=2"], /fail.probability to 2: it must be a number from 0 to 1/],
   ["fail", ["at=parse", "caller=nobody"], /from nobody: the program has no such function/],
   ["fail", ["at=*z*z*"], /EINVAL/],
   ["watch", ["when="], /No filter found/],
