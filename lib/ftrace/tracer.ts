@@ -11,8 +11,8 @@
 import type { Ftrace } from "./ftrace.ts";
 import type { OptionValues, TracerOptions, TracerOptionValue } from "./tracer_options.ts";
 
-/** What {@linkcode Tracer} and {@linkcode TracerDefinition} have in common. */
-interface TracerFace {
+/** What a tracer's module exports by default. */
+export interface Tracer {
   /** As `-p NAME` and `--set NAME.key=value` name it. */
   readonly name: string;
   /** One line, for `list plugins`. */
@@ -21,10 +21,6 @@ interface TracerFace {
   readonly example?: string;
   /** In which of the kernel's text forms its events are printed; without it they are not. */
   readonly prints?: "function" | "function_graph" | "nop";
-}
-
-/** What a tracer's module exports by default. */
-export interface Tracer extends TracerFace {
   /** Its options, by key. */
   readonly options?: TracerOptions;
   /**
@@ -38,7 +34,8 @@ export interface Tracer extends TracerFace {
 }
 
 /** What {@linkcode defineTracer} takes: a tracer whose `init` knows the types of its options. */
-export interface TracerDefinition<O extends TracerOptions> extends TracerFace {
+export interface TracerDefinition<O extends TracerOptions>
+  extends Omit<Tracer, "options" | "init"> {
   /** Its options, by key. */
   readonly options?: O;
   /** Starts tracing, as {@linkcode Tracer.init} does, with the values of the declared options. */
