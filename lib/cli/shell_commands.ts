@@ -4,35 +4,10 @@
  * @module
  */
 import { type Tracefs, TracefsError } from "../../mod.ts";
-import { type CliHost, say } from "./host.ts";
+import { say } from "./host.ts";
+import type { ShellCommandContext } from "./shell_context.ts";
 import type { GuestControl, GuestResult } from "./shell_guest.ts";
 import { cat, countLines, grep, head } from "./shell_text.ts";
-
-/** What a command works with. */
-export interface ShellCommandContext {
-  /** Streams. */
-  readonly host: CliHost;
-  /** The control files. */
-  readonly tracefs: Tracefs;
-  /** The guest. */
-  readonly guest: GuestControl;
-  /** What `|` or `<` gives it. */
-  readonly input: string | undefined;
-  /** The current directory, below the root. */
-  readonly directory: string;
-  /** A path as the tree takes it. */
-  absolute(path: string): string;
-  /** Prints, or hands over to `|` or `>`. */
-  write(text: string): void;
-  /** Prints an error, with our reason below it if there is one. */
-  complain(text: string, error: unknown): void;
-  /** `cd`. */
-  changeDirectory(to: string): void;
-  /** Ends the shell, by default with the last status. */
-  exit(status?: number): never;
-  /** `set -e`, `set +e`. */
-  stopAtError(on: boolean): void;
-}
 
 /** One command. */
 export interface ShellCommandEntry {

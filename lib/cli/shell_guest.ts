@@ -49,52 +49,134 @@ export interface GuestControlContext {
   readonly host: CliHost;
   /** The machine under its tracers. */
   readonly ftrace: Ftrace;
-  /** As the program was named. */
+  /** Name of the program, as the command line gave it. */
   readonly program: string;
-  /** `--limit-insns`. */
+  /** Instructions of the guest after which it is stopped for good (`--limit-insns`). */
   readonly limit: number | undefined;
 }
 
-const RA = 1;
-const SP = 2;
+const RA = X_NAMES.indexOf("ra");
+const SP = X_NAMES.indexOf("sp");
+/** Exit code of a run that Ctrl-C stopped. */
+const INTERRUPTED = 130;
 
 /** Takes hold of a guest. */
 export function createGuestControl(context: GuestControlContext): GuestControl {
-  const { host, ftrace, program, limit } = context;
-  const { machine, core } = ftrace;
-  const hart = machine.harts[0]!;
-  const { symbol } = symbolizerOf(ftrace);
-  const place = (address: bigint, isReturn = false) => placeText(symbol, address, isReturn);
-  let ended: number | undefined;
+  return new StoppedGuest(context);
+}
 
-  const here = () => `${hex(hart.pc)} ${place(hart.pc)}: ${instructionText(hart)}\n`;
-  const refuse = () => ({
-    status: 1,
-    text: "",
-  });
-  /** Lets it run; `quiet` leaves out the line that says where it is. */
-  const go = async (count: bigint | undefined, quiet = false): Promise<GuestResult> => {
+class StoppedGuest implements GuestControl {
+  readonly #context: GuestControlContext;
+  readonly #hart: Hart;
+  readonly #place: (address: bigint, isReturn?: boolean) => string;
+  #ended: number | undefined;
+
+  constructor(context: GuestControlContext) {
+    this.#context = context;
+    this.#hart = context.ftrace.machine.harts[0]!;
+    const { symbol } = symbolizerOf(context.ftrace);
+    this.#place = (address, isReturn = false) => placeText(symbol, address, isReturn);
+  }
+
+  get ended(): number | undefined {
+    return this.#ended;
+  }
+
+  get harts(): number {
+    return this.#context.ftrace.machine.harts.length;
+  }
+
+  step(count: bigint): Promise<GuestResult> {
+    return this.#unlessEnded(() => this.#go(count));
+  }
+
+  next(): Promise<GuestResult> {
+    return this.#unlessEnded(async () => {
+      const hart = this.#hart;
+      const behind = hart.pc + BigInt(lengthAt(hart, hart.pc));
+      const sp = hart.x[SP]!;
+      const stepped = await this.#go(1n, true);
+      if (stepped.status !== 0 || this.#ended !== undefined) return stepped;
+      const called = hart.pc !== behind && BigInt.asUintN(64, hart.x[RA]!) === behind;
+      if (!called) return { status: 0, text: this.#here() };
+      return await this.#runTo(behind, () => hart.x[SP]! >= sp);
+    });
+  }
+
+  run({ count, address }: { count?: bigint; address?: bigint } = {}): Promise<GuestResult> {
+    return this.#unlessEnded(() =>
+      address === undefined ? this.#go(count) : this.#runTo(address, () => true)
+    );
+  }
+
+  where(id: number): string {
+    const { program, ftrace: { machine } } = this.#context;
+    if (this.#ended !== undefined) return `${program} has ended with exit code ${this.#ended}\n`;
+    return machine.unwinder.backtrace(machine.harts[id]!).map((address, number) => {
+      // A call may be a function's last instruction, so what it returns to may lie behind it.
+      const name = this.#place(address, number > 0);
+      return `#${number} ${hex(address)} ${name}\n`;
+    }).join("");
+  }
+
+  registers(id: number): string {
+    const { pc, x } = this.#context.ftrace.machine.harts[id]!;
+    const cells = [
+      ["pc", pc] as const,
+      ...X_NAMES.slice(1).map((name, k) => [name, BigInt.asUintN(64, x[k + 1]!)] as const),
+    ].map(([name, value]) => `${name.padStart(3)} ${value.toString(16).padStart(16, "0")}`);
+    const lines: string[] = [];
+    for (let at = 0; at < cells.length; at += 4) lines.push(cells.slice(at, at + 4).join("  "));
+    return `${lines.join("\n")}\n`;
+  }
+
+  #here(): string {
+    const { pc } = this.#hart;
+    return `${hex(pc)} ${this.#place(pc)}: ${instructionText(this.#hart)}\n`;
+  }
+
+  async #unlessEnded(body: () => Promise<GuestResult>): Promise<GuestResult> {
+    if (this.#ended === undefined) return await body();
+    const { host, program } = this.#context;
+    say(host, `Cannot go on: ${program} has ended; start the shell again to run it again`);
+    return { status: 1, text: "" };
+  }
+
+  /** Lets the guest run; `quiet` leaves out the line that says where it is then. */
+  async #go(count: bigint | undefined, quiet = false): Promise<GuestResult> {
+    const { limit } = this.#context;
     const all = limit === undefined ? undefined : BigInt(limit);
-    const wanted = count === undefined ? undefined : hart.instret + count;
+    const wanted = count === undefined ? undefined : this.#hart.instret + count;
     const stopAt = wanted === undefined || (all !== undefined && all < wanted) ? all : wanted;
-    let outcome: Outcome;
-    {
-      using _listening = host.onInterrupt(() => machine.requestStop());
-      outcome = await machine.run(stopAt === undefined ? {} : { limit: stopAt });
-    }
-    if (outcome.kind === "interrupted") return { status: 130, text: quiet ? "" : here() };
-    if (outcome.kind === "limit" && stopAt !== all) return { status: 0, text: quiet ? "" : here() };
-    const ending = endingOf(outcome, { program, limit, quiet: false, place });
-    if (outcome.kind !== "limit") ended = ending.code;
+    const outcome = await this.#runUntil(stopAt);
+    const shown = () => quiet ? "" : this.#here();
+    if (outcome.kind === "interrupted") return { status: INTERRUPTED, text: shown() };
+    if (outcome.kind === "limit" && stopAt !== all) return { status: 0, text: shown() };
+    return { status: this.#tellEnding(outcome), text: "" };
+  }
+
+  async #runUntil(limit: bigint | undefined): Promise<Outcome> {
+    const { host, ftrace: { machine } } = this.#context;
+    using _listening = host.onInterrupt(() => machine.requestStop());
+    return await machine.run(limit === undefined ? {} : { limit });
+  }
+
+  /** Says how the guest ended, or that the limit was reached; gives the exit code. */
+  #tellEnding(outcome: Outcome): number {
+    const { host, program, limit } = this.#context;
+    const ending = endingOf(outcome, { program, limit, quiet: false, place: this.#place });
+    if (outcome.kind !== "limit") this.#ended = ending.code;
     const plain = ending.code === 0 ? [`${program} exited with code 0`] : [];
     say(host, [...ending.lines, ...plain].join("\n"));
-    return { status: ending.code, text: "" };
-  };
+    return ending.code;
+  }
+
   /** Runs to `address`; `holds` decides whether an arrival there counts. */
-  const runTo = async (address: bigint, holds: () => boolean): Promise<GuestResult> => {
-    if (hart.pc === address) {
-      const left = await go(1n, true);
-      if (left.status !== 0 || ended !== undefined) return left;
+  async #runTo(address: bigint, holds: () => boolean): Promise<GuestResult> {
+    const { machine, core } = this.#context.ftrace;
+    if (this.#hart.pc === address) {
+      const left = await this.#go(1n, true);
+      if (left.status !== 0 || this.#ended !== undefined) return left;
     }
     let arrived = false;
     const hook = core.hooks.add(Number(address), () => {
@@ -104,63 +186,21 @@ export function createGuestControl(context: GuestControlContext): GuestControl {
       return "stop";
     });
     try {
-      const result = await go(undefined);
+      const result = await this.#go(undefined);
       return arrived ? { ...result, status: 0 } : result;
     } finally {
       hook[Symbol.dispose]();
     }
-  };
-  const checked = (body: () => Promise<GuestResult>): Promise<GuestResult> => {
-    if (ended === undefined) return body();
-    say(host, `Cannot go on: ${program} has ended; start the shell again to run it again`);
-    return Promise.resolve(refuse());
-  };
-
-  return {
-    get ended() {
-      return ended;
-    },
-    step: (count) => checked(() => go(count)),
-    next: () =>
-      checked(async () => {
-        const behind = hart.pc + BigInt(lengthAt(hart, hart.pc));
-        const sp = hart.x[SP]!;
-        const stepped = await go(1n, true);
-        if (stepped.status !== 0 || ended !== undefined) return stepped;
-        const called = hart.pc !== behind && BigInt.asUintN(64, hart.x[RA]!) === behind;
-        return called ? await runTo(behind, () => hart.x[SP]! >= sp) : { status: 0, text: here() };
-      }),
-    run: ({ count, address } = {}) =>
-      checked(() => address === undefined ? go(count) : runTo(address, () => true)),
-    harts: machine.harts.length,
-    where(id) {
-      if (ended !== undefined) return `${program} has ended with exit code ${ended}\n`;
-      return machine.unwinder.backtrace(machine.harts[id]!).map((address, number) => {
-        // A call may be a function's last instruction, so what it returns to may lie behind it.
-        const name = number === 0 ? place(address) : place(address, true);
-        return `#${number} ${hex(address)} ${name}\n`;
-      }).join("");
-    },
-    registers(id) {
-      const { pc, x } = machine.harts[id]!;
-      const cells = [
-        ["pc", pc] as const,
-        ...X_NAMES.slice(1).map((name, k) => [name, BigInt.asUintN(64, x[k + 1]!)] as const),
-      ].map(([name, value]) => `${name.padStart(3)} ${value.toString(16).padStart(16, "0")}`);
-      const lines: string[] = [];
-      for (let at = 0; at < cells.length; at += 4) lines.push(cells.slice(at, at + 4).join("  "));
-      return `${lines.join("\n")}\n`;
-    },
-  };
+  }
 }
 
 /** Bytes of the instruction at `pc`. */
-function lengthAt({ memory }: Hart, pc: bigint): number {
-  return ((memory.read(pc, 2)?.[0] ?? 3) & 3) === 3 ? 4 : 2;
+function lengthAt({ space }: Hart, pc: bigint): number {
+  return ((space.read(pc, 2)?.[0] ?? 3) & 3) === 3 ? 4 : 2;
 }
 
 function instructionText(hart: Hart): string {
-  const bytes = hart.memory.read(hart.pc, lengthAt(hart, hart.pc));
+  const bytes = hart.space.read(hart.pc, lengthAt(hart, hart.pc));
   if (!bytes) return "(nothing is there)";
   const bits = bytes.reduceRight((word, byte) => (word << 8) | byte, 0);
   return disassemble(bytes.length === 2 ? bits : bits >>> 0, hart.pc).replace(/\s+/g, " ");

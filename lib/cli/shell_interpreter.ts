@@ -1,0 +1,251 @@
+/**
+ * What a line typed at the shell does: pipelines of commands over the control files.
+ *
+ * It keeps what a shell keeps between lines: the last status, the current directory and `set -e`.
+ * Output of a pipeline's last command is printed as it comes, because somebody may wait for it.
+ *
+ * The language is `shell_words.ts`, the commands `shell_commands.ts`, completion
+ * `shell_completion.ts`.
+ *
+ * @module
+ */
+import { globMatch, type Tracefs, TracefsError } from "../../mod.ts";
+import { type CliHost, print, say } from "./host.ts";
+import { SHELL_COMMANDS } from "./shell_commands.ts";
+import { completeShellLine } from "./shell_completion.ts";
+import type { ShellCommandContext } from "./shell_context.ts";
+import type { GuestControl } from "./shell_guest.ts";
+import type { ShellLines } from "./shell_lines.ts";
+import {
+  parseShellLine,
+  type ShellCommand,
+  type ShellPipeline,
+  type ShellWord,
+  UnfinishedLine,
+} from "./shell_words.ts";
+import type { Completer } from "./terminal.ts";
+
+/** What ends the shell. */
+class Exit extends Error {
+  readonly status: number;
+  constructor(status: number) {
+    super(`exit ${status}`);
+    this.status = status;
+  }
+}
+
+/** 128 + SIGINT: the status of a command that Ctrl-C ended. */
+const INTERRUPTED = 130;
+/** Status of an error of ours: nobody takes the output. */
+const STDOUT_FAILED = 125;
+
+/** What a command leaves: its status, and the text that `|` hands on. */
+interface CommandResult {
+  readonly status: number;
+  readonly text: string;
+}
+
+const FAILED: CommandResult = { status: 1, text: "" };
+
+/** One session of the shell. */
+export class ShellInterpreter {
+  readonly #host: CliHost;
+  readonly #tracefs: Tracefs;
+  readonly #guest: GuestControl;
+  readonly #lines: ShellLines;
+  readonly #complete: Completer;
+  #status = 0;
+  #directory = "";
+  #stopsAtError = false;
+
+  /** A session at the control files of `tracefs`, over the stopped `guest`. */
+  constructor(host: CliHost, tracefs: Tracefs, guest: GuestControl, lines: ShellLines) {
+    this.#host = host;
+    this.#tracefs = tracefs;
+    this.#guest = guest;
+    this.#lines = lines;
+    this.#complete = (line) => completeShellLine(tracefs, (path) => this.#absolute(path), line);
+  }
+
+  /** Runs lines until there are no more, or one ends the shell; gives the last status. */
+  async runAll(): Promise<number> {
+    try {
+      for (;;) {
+        const pipelines = await this.#read();
+        if (pipelines === undefined) return this.#status;
+        for (const pipeline of pipelines) {
+          await this.#runPipeline(pipeline);
+          if (this.#status === INTERRUPTED && !this.#host.question) return this.#status;
+          if (this.#stopsAtError && this.#status !== 0) return this.#status;
+          if (this.#host.stdoutFailure !== undefined) return STDOUT_FAILED;
+        }
+      }
+    } catch (error) {
+      if (error instanceof Exit) return error.status;
+      throw error;
+    }
+  }
+
+  #absolute(path: string): string {
+    return path.startsWith("/") || this.#directory === "" ? path : `${this.#directory}/${path}`;
+  }
+
+  #complain(text: string, error: unknown): void {
+    const reason = error instanceof TracefsError ? [`hartrace: ${error.reason}\n`] : [];
+    this.#host.stderr(new TextEncoder().encode(`${text}\n${reason.join("")}`));
+  }
+
+  /** The texts that a word stands for: those of the files that it matches, if it is a glob. */
+  #expand(word: ShellWord): readonly string[] {
+    const text = word.text(this.#status);
+    if (word.glob === undefined) return [text];
+    const depth = text.split("/").length;
+    const below = this.#directory === "" ? "" : `${this.#directory}/`;
+    const names = new Set<string>();
+    for (const path of this.#tracefs.paths()) {
+      if (!path.startsWith(below)) continue;
+      const parts = path.slice(below.length).split("/");
+      if (parts.length >= depth) names.add(parts.slice(0, depth).join("/"));
+    }
+    const globs = word.glob.split("/");
+    const found = [...names].filter((name) =>
+      name.split("/").every((part, k) => globMatch(globs[k]!, part))
+    );
+    return found.length > 0 ? found.sort() : [text];
+  }
+
+  /** The pipelines of the next line, or of several if it goes on; undefined at the end of input. */
+  async #read(): Promise<readonly ShellPipeline[] | undefined> {
+    const place = this.#directory === "" ? "" : `/${this.#directory}`;
+    let text = await this.#lines.next(`tracing${place}# `, this.#complete);
+    for (;;) {
+      if (text === undefined) return undefined;
+      try {
+        return parseShellLine(text);
+      } catch (error) {
+        if (error instanceof UnfinishedLine) {
+          const more = await this.#lines.next("> ", this.#complete);
+          if (more !== undefined) {
+            text = `${text}\n${more}`;
+            continue;
+          }
+        } else if (!(error instanceof SyntaxError)) throw error;
+        this.#complain(`sh: ${(error as Error).message}`, undefined);
+        this.#status = 2;
+        return [];
+      }
+    }
+  }
+
+  async #runPipeline({ commands, after }: ShellPipeline): Promise<void> {
+    if (after === "success" && this.#status !== 0) return;
+    if (after === "failure" && this.#status === 0) return;
+    let piped: string | undefined;
+    for (const [k, command] of commands.entries()) {
+      const last = k === commands.length - 1;
+      const result = await this.#runCommand(command, piped, last);
+      piped = result.text;
+      if (last) this.#status = result.status;
+    }
+  }
+
+  async #runCommand(
+    { words, input, output }: ShellCommand,
+    piped: string | undefined,
+    last: boolean,
+  ): Promise<CommandResult> {
+    const [name, ...args] = words.flatMap((word) => this.#expand(word));
+    const target = output?.file.text(this.#status);
+    if (target !== undefined && !this.#canWrite(target)) return FAILED;
+    const given = input === undefined ? piped : this.#readInput(input.text(this.#status));
+    if (input !== undefined && given === undefined) return FAILED;
+    let text = "";
+    const write = (part: string) => {
+      if (last && target === undefined) print(this.#host, part);
+      else text += part;
+    };
+    const status = await this.#call(name, args, this.#contextOf(given, write));
+    if (target === undefined || target === "/dev/null") return { status, text };
+    const written = await this.#writeOutput(target, text, output?.append ?? false, name);
+    return written ? { status, text: "" } : FAILED;
+  }
+
+  /** Runs a command by its name; without one there is nothing to do. */
+  async #call(
+    name: string | undefined,
+    args: readonly string[],
+    context: ShellCommandContext,
+  ): Promise<number> {
+    if (name === undefined) return 0;
+    const command = SHELL_COMMANDS.find((each) => each.names.includes(name));
+    if (command) return await command.run(context, args, name);
+    this.#complain(`sh: ${name}: command not found`, undefined);
+    say(this.#host, "help lists the commands that there are");
+    return 127;
+  }
+
+  #contextOf(input: string | undefined, write: (text: string) => void): ShellCommandContext {
+    return {
+      host: this.#host,
+      tracefs: this.#tracefs,
+      guest: this.#guest,
+      input,
+      directory: this.#directory,
+      absolute: (path) => this.#absolute(path),
+      write,
+      complain: (text, error) => this.#complain(text, error),
+      changeDirectory: (to) => void (this.#directory = to),
+      exit: (code) => {
+        throw new Exit(code ?? this.#status);
+      },
+      stopAtError: (on) => void (this.#stopsAtError = on),
+    };
+  }
+
+  /** Whether `>` leads to a file that is there, or to nowhere; complains if not. */
+  #canWrite(target: string): boolean {
+    const path = this.#absolute(target);
+    if (target === "/dev/null" || this.#tracefs.kind(path)) return true;
+    this.#complain(`sh: ${target}: Permission denied`, missingFile(this.#tracefs, path));
+    return false;
+  }
+
+  /** What `<` gives; complains where it cannot be read. */
+  #readInput(file: string): string | undefined {
+    try {
+      return this.#tracefs.read(this.#absolute(file));
+    } catch (error) {
+      if (!(error instanceof TracefsError)) throw error;
+      this.#complain(`sh: ${file}: ${error.words}`, error);
+      return undefined;
+    }
+  }
+
+  /** Writes what a command printed to the file behind `>`; complains where that is refused. */
+  async #writeOutput(
+    target: string,
+    text: string,
+    append: boolean,
+    name = "",
+  ): Promise<boolean> {
+    try {
+      await this.#tracefs.write(this.#absolute(target), text, { append });
+      return true;
+    } catch (error) {
+      if (!(error instanceof TracefsError)) throw error;
+      const who = error.call === "open" ? target : `${name}: write error`;
+      this.#complain(`sh: ${who}: ${error.words}`, error);
+      return false;
+    }
+  }
+}
+
+/** Why a file that is not there cannot be written, in our words. */
+function missingFile(tracefs: Tracefs, path: string): unknown {
+  try {
+    tracefs.read(path);
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
