@@ -23,12 +23,18 @@
  *
  * @module
  */
+export { createMachine, type Machine, type MachineOptions } from "./lib/machine/machine.ts";
+export type { RunOptions } from "./lib/machine/run_loop.ts";
+export type { EventQueue, EventSource } from "./lib/machine/event_queue.ts";
+export type { HartOptions } from "./lib/machine/harts.ts";
+export type { BreakpointHandler, HostCallHandler } from "./lib/machine/host_calls.ts";
 export {
-  createMachine,
-  type Machine,
-  type MachineOptions,
-  type RunOptions,
-} from "./lib/machine/machine.ts";
+  PLATFORM_NAMES,
+  type PlatformKind,
+  type PlatformName,
+  PLATFORMS,
+} from "./lib/machine/platforms.ts";
+export type { PlacedProgram } from "./lib/machine/program_loader.ts";
 export type { Outcome } from "./lib/machine/outcome.ts";
 export type { Platform, PlatformContext, PlatformOptions } from "./lib/machine/platform.ts";
 export {

@@ -17,6 +17,7 @@ import type { AddressSpace } from "../memory/space.ts";
 import type { Elf } from "../program/elf.ts";
 import type { SymbolTable } from "../program/symbols.ts";
 import type { Unwinder } from "../program/unwinder.ts";
+import type { EventQueue } from "./event_queue.ts";
 import type { Outcome } from "./outcome.ts";
 import type { MachineTracingRange } from "./tracing_range.ts";
 
@@ -68,10 +69,17 @@ export interface PlatformContext {
   readonly unwinder: Unwinder<Hart>;
   /** What the guest sees of the host. */
   readonly options: PlatformOptions;
+  /** What happens by itself at a moment of a hart's time. */
+  readonly events: EventQueue;
+  /**
+   * Stops the hart whose turn it is behind its present instruction: the run loop then calls
+   * {@linkcode Platform.serveDevices}, and asks anew for the next event.
+   */
+  requestService(): void;
 }
 
 /** What a kind of machine adds to harts and memory: what traps mean, and who the tasks are. */
-export interface Platform {
+export interface Platform extends Disposable {
   /** Number of the first hart's task; those of the other harts follow it. */
   readonly pid: number;
   /** Path of the program's file as the guest sees it. */
@@ -87,16 +95,16 @@ export interface Platform {
    * itself in `hart.instret`. A promise stops the guest until it is settled.
    */
   trap(hart: Hart, trap: Trap): Outcome | undefined | Promise<Outcome | undefined>;
-  /** Called before a hart's turn; gives after how many nanoseconds of its time it must end. */
-  beforeTurn?(hart: Hart): bigint | undefined;
-  /** Does what a hart asked attention for; undefined goes on at `hart.pc`. */
-  attend?(hart: Hart): Outcome | undefined;
-  /** Nanoseconds until a waiting hart is woken by its own timer, if it ever is. */
-  untilWoken?(hart: Hart): bigint | undefined;
+  /** Takes the interrupt that is pending on a hart; undefined goes on at `hart.pc`. */
+  interrupt?(hart: Hart): Outcome | undefined;
+  /** Does what somebody asked for with {@linkcode PlatformContext.requestService}. */
+  serveDevices?(): Outcome | undefined;
   /** Virtual nanoseconds that the guest has slept. */
   slept(): bigint;
   /** Which of the guest's stacks an address lies on: 0 is the first one, others differ. */
   stackIdentity(hart: Hart, sp: number): number;
   /** The text of the signature that firmware under test leaves, if it has the symbols for one. */
   signature(): string | undefined;
+  /** Gives back what the platform has of the host's, such as open files; the machine is not used again. */
+  [Symbol.dispose](): void;
 }

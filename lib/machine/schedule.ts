@@ -6,6 +6,8 @@
  * often as long ones, so that every distance between two harts' instructions happens. Turns end at
  * exact instructions of the guest's, so tracing does not change who meets whom.
  *
+ * What happens within a turn is `run_loop.ts`; what happens at a moment is `event_queue.ts`.
+ *
  * @module
  */
 import type { Hart } from "../hart/hart.ts";
@@ -14,48 +16,59 @@ import { randomWords } from "./random.ts";
 /** log2 of the longest round, in nanoseconds. */
 const LONGEST = 11;
 
-/** Turns of several harts. */
-export interface Schedule {
-  /** The hart whose state emitted code works on. */
-  readonly running: Hart;
-  /** Makes a hart the running one. */
-  enter(hart: Hart): void;
-  /** Whose turn it is, now the running one, and until when of its own time. */
-  turn(): { readonly hart: Hart; readonly end: bigint };
+/** A hart's turn: until when, on its own time (`Hart.now`, nanoseconds), it is the running hart. */
+export interface HartTurn {
+  /** Whose turn it is. */
+  readonly hart: Hart;
+  /** Its turn ends when its own time has come to this. */
+  readonly end: bigint;
 }
 
-/** A schedule for these harts; the first of them is made the running one. */
-export function createSchedule(harts: readonly Hart[], seed: bigint): Schedule {
-  const random = randomWords(seed);
-  let running = harts[0]!;
-  running.enter(undefined);
-  let end = 0n;
-  let waiting: Hart[] = [];
-  const enter = (hart: Hart) => {
-    hart.enter(running);
-    running = hart;
-  };
-  const beginRound = () => {
-    const exponent = Number(random() % BigInt(LONGEST));
-    end += (1n << BigInt(exponent)) + (random() & (1n << BigInt(exponent)) - 1n);
-    const left = [...harts];
-    while (left.length > 0) {
-      waiting.push(...left.splice(Number(random() % BigInt(left.length)), 1));
+/** Turns of the harts of a machine, and which of them is the running one. */
+export class Schedule {
+  readonly #harts: readonly Hart[];
+  readonly #random: () => bigint;
+  #running: Hart;
+  /** End of the present round. */
+  #end = 0n;
+  /** Harts of the present round whose turn is not over, in order. */
+  #waiting: Hart[] = [];
+
+  /** The schedule that `seed` decides; the first hart is made the running one. */
+  constructor(harts: readonly Hart[], seed: bigint) {
+    this.#harts = harts;
+    this.#random = randomWords(seed);
+    this.#running = harts[0]!;
+    this.#running.enter(undefined);
+  }
+
+  /** The hart whose state emitted code works on. */
+  get running(): Hart {
+    return this.#running;
+  }
+
+  /** Makes a hart the running one. */
+  enter(hart: Hart): void {
+    hart.enter(this.#running);
+    this.#running = hart;
+  }
+
+  /** The turn that is on: one that was broken off goes on, else the next hart's begins. */
+  turn(): HartTurn {
+    while (this.#waiting.length === 0 || this.#waiting[0]!.now() >= this.#end) {
+      this.#waiting = this.#waiting.slice(1);
+      if (this.#waiting.length === 0) this.#beginRound();
     }
-  };
-  return {
-    get running() {
-      return running;
-    },
-    enter,
-    turn() {
-      // A turn that was broken off goes on.
-      while (waiting.length === 0 || waiting[0]!.now() >= end) {
-        waiting = waiting.slice(1);
-        if (waiting.length === 0) beginRound();
-      }
-      enter(waiting[0]!);
-      return { hart: running, end };
-    },
-  };
+    this.enter(this.#waiting[0]!);
+    return { hart: this.#running, end: this.#end };
+  }
+
+  #beginRound(): void {
+    const exponent = this.#random() % BigInt(LONGEST);
+    this.#end += (1n << exponent) + (this.#random() & (1n << exponent) - 1n);
+    const left = [...this.#harts];
+    while (left.length > 0) {
+      this.#waiting.push(...left.splice(Number(this.#random() % BigInt(left.length)), 1));
+    }
+  }
 }

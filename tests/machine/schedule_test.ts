@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { Hart } from "../../lib/hart/hart.ts";
-import { createSchedule } from "../../lib/machine/schedule.ts";
+import { Schedule } from "../../lib/machine/schedule.ts";
 import { Memory } from "../../lib/memory/memory.ts";
 
 /** The first turns of three harts: who, and for how long. */
 function turns(seed: bigint, count: number): string[] {
   const memory = new Memory();
   const harts = [0, 1, 2].map((id) => new Hart(id, memory, "M", "aside"));
-  const schedule = createSchedule(harts, seed);
+  const schedule = new Schedule(harts, seed);
   return Array.from({ length: count }, () => {
     const { hart, end } = schedule.turn();
     assert(hart.now() < end && schedule.running === hart);
@@ -38,7 +38,7 @@ Deno.test("enter() keeps each hart's state, and loses what another had reserved"
   const memory = new Memory();
   const harts = [0, 1].map((id) => new Hart(id, memory, "M", "aside"));
   const [first, second] = harts as [Hart, Hart];
-  const schedule = createSchedule(harts, 0n);
+  const schedule = new Schedule(harts, 0n);
   first.x[5] = 11n;
   first.pc = 0x80000000n;
   first.reservation = { address: 8n, value: 1n };

@@ -14,11 +14,11 @@ import { A0 } from "../../isa/abi.ts";
 import type { Hart } from "../../hart/hart.ts";
 import type { Trap } from "../../hart/trap.ts";
 import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../memory/memory.ts";
+import { RAM_START } from "./ram.ts";
 import { createClint } from "./clint.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Platform, PlatformContext } from "../platform.ts";
 
-const RAM_START = 0x80000000;
 const MIB = 1024 * 1024;
 const SYSTEM_WRITE = 64;
 const SYSTEM_EXIT = 93;
@@ -34,7 +34,7 @@ const FINISHER_PASS = 0x5555n, FINISHER_FAIL = 0x3333n;
 
 /** Makes the platform of firmware: a board with RAM and devices. */
 export function createBare(
-  { memory, symbols, harts, unwinder, options }: PlatformContext,
+  { memory, symbols, harts, unwinder, options, events, requestService }: PlatformContext,
 ): Platform {
   const size = (options.ramMib ?? 128) * MIB;
   memory.map(RAM_START, size, READ | WRITE | EXECUTE);
@@ -50,9 +50,11 @@ export function createBare(
   const page = toHost === undefined ? undefined : Math.floor(toHost / PAGE_SIZE);
   /** What the finisher was told. */
   let finished: Outcome | undefined;
-  /** The hart that executes. */
-  let running = harts[0]!;
-  const clint = createClint(harts, () => running.told = true);
+  const clint = createClint(harts, () => {
+    events.reschedule();
+    requestService();
+  });
+  events.add(clint);
   memory.attach(clint);
   memory.attach({
     start: FINISHER,
@@ -62,7 +64,7 @@ export function createBare(
       const status = value & 0xffffn;
       if (status === FINISHER_PASS) finished = { kind: "exit", code: 0 };
       if (status === FINISHER_FAIL) finished = { kind: "exit", code: Number(value >> 16n & 0xffn) };
-      running.told = true;
+      requestService();
       return true;
     },
   });
@@ -78,7 +80,7 @@ export function createBare(
   const watchHost = () => {
     if (toHost === undefined) return;
     memory.tellStores(page!, (stored) => {
-      if (stored > toHost - 8 && stored < toHost + 8) running.told = true;
+      if (stored > toHost - 8 && stored < toHost + 8) requestService();
     });
   };
   const print = (data: Uint8Array) => options.stdout?.(data);
@@ -157,18 +159,9 @@ export function createBare(
       watchHost();
     },
     trap: deliver,
-    beforeTurn(hart) {
-      running = hart;
-      clint.update(hart);
-      return clint.due(hart);
-    },
-    attend(hart) {
-      clint.update(hart);
-      if (!hart.told) return interrupt(hart);
-      hart.told = false;
-      return finished ?? answer();
-    },
-    untilWoken: (hart) => hart.system!.mie >> 7n & 1n ? clint.due(hart) : undefined,
+    interrupt,
+    serveDevices: () => finished ?? answer(),
+    [Symbol.dispose]() {},
     signature() {
       const begin = address("begin_signature");
       const end = address("end_signature");

@@ -4,11 +4,12 @@
  * mtime counts virtual nanoseconds, and each hart reads its own: they run one after another, never
  * more than one turn of the schedule apart.
  *
- * When a timer is due the run loop has to ask; a line goes up only in {@linkcode Clint.update}.
+ * When a timer is due the run loop has to ask; a line goes up only then.
  *
  * @module
  */
 import type { Hart } from "../../hart/hart.ts";
+import type { EventSource } from "../event_queue.ts";
 import type { Device } from "../../memory/memory.ts";
 
 const START = 0x2000000;
@@ -20,18 +21,18 @@ const SOFTWARE = 3, TIMER = 7;
 const NEVER = (1n << 64n) - 1n;
 
 /** Software and timer interrupts of all harts. */
-export interface Clint extends Device {
-  /** Raises or clears a hart's timer line, as its time says. */
-  update(hart: Hart): void;
-  /** Virtual nanoseconds until a hart's timer line goes up; undefined if it never does, or is up. */
-  due(hart: Hart): bigint | undefined;
-}
+export interface Clint extends Device, EventSource {}
 
 /** Makes one for these harts; `moved` is called when a timer is set, as a turn may then end earlier. */
 export function createClint(harts: readonly Hart[], moved: () => void): Clint {
   const compare = harts.map(() => NEVER);
   const pending = harts.map(() => 0n);
-  const update = (hart: Hart) => hart.system!.setLine(TIMER, hart.mtime >= compare[hart.id]!);
+  /** Whether each hart's timer line is up. */
+  const up = harts.map(() => false);
+  const update = (hart: Hart) => {
+    up[hart.id] = hart.mtime >= compare[hart.id]!;
+    hart.system!.setLine(TIMER, up[hart.id]!);
+  };
   /** The register of 8 bytes, or 4, that an offset is in. */
   const registerAt = (offset: number) => {
     if (offset < harts.length * 4) return { kind: "msip", index: offset >>> 2 } as const;
@@ -47,12 +48,14 @@ export function createClint(harts: readonly Hart[], moved: () => void): Clint {
   return {
     start: START,
     end: START + SIZE,
-    update,
-    due(hart) {
+    name: "clint",
+    nextEvent(hart) {
       const at = compare[hart.id]!;
-      if (at === NEVER || hart.mtime >= at) return undefined;
-      return at - hart.mtime;
+      if (at === NEVER || up[hart.id]) return undefined;
+      return hart.now() + (at - hart.mtime);
     },
+    advance: update,
+    mayWake: (hart) => (hart.system!.mie >> 7n & 1n) === 1n,
     read(offset, bytes, reader) {
       if (bytes < 4) return undefined;
       const register = registerAt(offset);

@@ -94,6 +94,7 @@ export function createLinux(context: PlatformContext): Platform {
     commOf: (pid) => pid === PID ? basename(name) : undefined,
     pid: PID,
     signature: () => undefined,
+    [Symbol.dispose]: () => files.closeAll(),
     start(hart) {
       const end = elf.segments.reduce((most, segment) => {
         const last = Number(segment.address + bias + segment.size);

@@ -1,0 +1,230 @@
+/**
+ * The run loop: slices, turns of harts, what stops them, and waiting for what the guest waits for.
+ *
+ * `run()` works in slices and lets the host's events through between them, because a busy loop sees
+ * no Ctrl-C, no timer and no standard input. Slices do not show: they end between instructions, and
+ * nothing that the guest can observe depends on where.
+ *
+ * Whose turn it is, is `schedule.ts`; when something happens by itself, `event_queue.ts`; what a trap
+ * means, `platform.ts`; what of tracing happens on a hart, `host_calls.ts`.
+ *
+ * @module
+ */
+import type { Engine, Stop } from "../engine/engine.ts";
+import type { Hart } from "../hart/hart.ts";
+import { yieldToHost } from "../host/yielding.ts";
+import { Cause } from "../isa/sem.ts";
+import type { Unwinder } from "../program/unwinder.ts";
+import type { EventQueue } from "./event_queue.ts";
+import type { HostCalls } from "./host_calls.ts";
+import type { Outcome } from "./outcome.ts";
+import type { Platform } from "./platform.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** Options of {@linkcode Machine.run}. */
+export interface RunOptions {
+  /** Ends the run when a hart has retired so many instructions of the guest's. */
+  readonly limit?: bigint | undefined;
+  /** Called between slices with the instructions that all harts have retired so far. */
+  readonly slice?: ((instret: bigint) => void) | undefined;
+}
+
+/** What {@linkcode RunLoop} puts together. */
+export interface RunLoopParts {
+  /** All harts of the machine. */
+  readonly harts: readonly Hart[];
+  /** Executes instructions. */
+  readonly engine: Engine;
+  /** Says what the traps of harts mean. */
+  readonly platform: Platform;
+  /** Whose turn it is. */
+  readonly schedule: Schedule;
+  /** What happens by itself. */
+  readonly events: EventQueue;
+  /** Serves host calls and breakpoints. */
+  readonly calls: HostCalls;
+  /** Finds where harts are that wait for ever. */
+  readonly unwinder: Unwinder<Hart>;
+}
+
+/**
+ * What came of running a hart, if its turn or slice is not simply over: the run's end, a promise
+ * of what the guest waits for, `stopped` by a hook, or `late`, as the host wants its turn.
+ */
+type Pause = Outcome | Promise<Outcome | undefined> | "stopped" | "late" | undefined;
+
+/** Milliseconds that a slice is to take. */
+const SLICE_MS = 12;
+/** Instructions of a run's first slice, and the fewest of any later one. */
+const FIRST_SLICE = 20_000n, SHORTEST_SLICE = 10_000;
+/** A slice is at most so many times as long or as short as the one before. */
+const MOST_CHANGE = 4;
+/** Nanoseconds that each turn takes from a slice besides its instructions, for harts that wait. */
+const TURN_COST = 100n;
+
+/** Runs the harts of one machine. */
+export class RunLoop {
+  readonly #parts: RunLoopParts;
+  #stopRequested = false;
+  /** What the guest waits for: input. A run that is interrupted meanwhile leaves it to the next. */
+  #awaited: Promise<Outcome | undefined> | undefined;
+  #stopAwaiting = (): void => {};
+
+  /** A loop over harts that are ready to execute their first instructions. */
+  constructor(parts: RunLoopParts) {
+    this.#parts = parts;
+  }
+
+  /** Ends the run, or the next one if there is none, as interrupted; a run after that goes on. */
+  requestStop(): void {
+    this.#stopRequested = true;
+    this.#stopAwaiting();
+  }
+
+  /** Runs until the guest ends, a hart has come to the limit, or {@linkcode RunLoop.requestStop}. */
+  async run({ limit, slice }: RunOptions = {}): Promise<Outcome> {
+    const { harts } = this.#parts;
+    const hart = harts[0]!;
+    let budget = FIRST_SLICE;
+    if (this.#awaited && !this.#stopRequested) {
+      const outcome = await this.#settle(this.#awaited);
+      if (outcome) return outcome;
+    }
+    for (;;) {
+      if (this.#stopRequested) {
+        // Only this run: who looked around may go on.
+        this.#stopRequested = false;
+        return { kind: "interrupted" };
+      }
+      if (limit !== undefined && hart.instret >= limit) return { kind: "limit" };
+      const started = performance.now();
+      const pause = harts.length > 1
+        ? this.#runTogether(limit, budget, started)
+        : this.#runAlone(limit, budget, started);
+      const outcome = pause instanceof Promise ? await this.#settle(pause) : pause;
+      if (typeof outcome === "object") return outcome;
+      budget = nextBudget(budget, performance.now() - started);
+      slice?.(harts.reduce((sum, { instret }) => sum + instret, 0n));
+      await yieldToHost();
+    }
+  }
+
+  /** Waits until a trap is served, or the run is to stop. */
+  async #settle(served: Promise<Outcome | undefined>): Promise<Outcome | undefined> {
+    this.#awaited = served;
+    const stopped = new Promise<"stopped">((resolve) => {
+      this.#stopAwaiting = () => resolve("stopped");
+    });
+    const first = await Promise.race([served, stopped]);
+    if (first === "stopped") {
+      this.#stopRequested = false;
+      return { kind: "interrupted" };
+    }
+    this.#awaited = undefined;
+    return first;
+  }
+
+  /** Runs the only hart for one slice of `budget` instructions, to the limit at most. */
+  #runAlone(limit: bigint | undefined, budget: bigint, started: number): Pause {
+    const hart = this.#parts.harts[0]!;
+    const wanted = hart.instret + budget;
+    const until = limit !== undefined && limit < wanted ? limit : wanted;
+    while (hart.instret < until && !this.#stopRequested) {
+      const pause = this.#runHart(hart, until, started);
+      if (pause || !hart.waiting) return pause;
+      const sleep = this.#parts.events.untilWoken(hart);
+      if (sleep === undefined) return this.#deadlock();
+      hart.idle += sleep;
+    }
+    return undefined;
+  }
+
+  /** Runs several harts, which take turns, for one slice of about `budget` instructions. */
+  #runTogether(limit: bigint | undefined, budget: bigint, started: number): Pause {
+    let left = budget;
+    while (left > 0n && !this.#stopRequested) {
+      const { hart, end } = this.#parts.schedule.turn();
+      const before = hart.instret;
+      const pause = this.#runTurn(hart, end, limit, started);
+      if (pause) return pause;
+      left -= hart.instret - before + TURN_COST;
+      if (performance.now() - started > SLICE_MS) return "late";
+    }
+    return undefined;
+  }
+
+  /** Runs a hart until its own time is `end`: it executes, or waits. */
+  #runTurn(hart: Hart, end: bigint, limit: bigint | undefined, started: number): Pause {
+    while (hart.now() < end && !this.#stopRequested) {
+      const wanted = hart.instret + (end - hart.now());
+      const until = limit !== undefined && limit < wanted ? limit : wanted;
+      const pause = this.#runHart(hart, until, started);
+      if (pause) return pause;
+      if (limit !== undefined && hart.instret >= limit) return { kind: "limit" };
+      if (!hart.waiting) continue;
+      const sleep = this.#parts.events.untilWoken(hart);
+      const rest = end - hart.now();
+      hart.idle += sleep !== undefined && sleep < rest ? sleep : rest;
+      if (this.#parts.harts.every((each) => this.#waitsForever(each))) return this.#deadlock();
+    }
+    return undefined;
+  }
+
+  /** Runs a hart until it has retired `until` instructions, or waits. */
+  #runHart(hart: Hart, until: bigint, started: number): Pause {
+    const { engine, events } = this.#parts;
+    while (hart.instret < until && !this.#stopRequested) {
+      events.advance(hart);
+      if (hart.waiting) return undefined;
+      const due = events.untilNext(hart);
+      const wanted = due !== undefined && hart.instret + due < until ? hart.instret + due : until;
+      const stop = engine.run(hart, wanted);
+      if (stop.kind === "limit") continue;
+      const host = stop.kind === "trap" && stop.trap.cause === Cause.HostCall;
+      const pause = this.#serve(hart, stop);
+      if (pause) return pause;
+      // Guests that trap all the time must let the host's events through, too.
+      if (!host && performance.now() - started > SLICE_MS) return "late";
+    }
+    return undefined;
+  }
+
+  /** Serves what an engine came back for, but for the limit. */
+  #serve(hart: Hart, stop: Stop): Pause {
+    if (stop.kind === "trap") {
+      const trap = this.#parts.calls.serve(hart, stop.trap);
+      return trap && this.#parts.platform.trap(hart, trap);
+    }
+    return stop.kind === "attention" ? this.#attend(hart) : "stopped";
+  }
+
+  /** Lets devices answer a hart, or an interrupt in, unless the hart only waits. */
+  #attend(hart: Hart): Pause {
+    const { platform, events, calls } = this.#parts;
+    if (!hart.told && !hart.waiting && !calls.leaveTracing(hart)) return undefined;
+    if (hart.waiting && !hart.told) return undefined;
+    events.advance(hart);
+    if (!hart.told) return platform.interrupt?.(hart);
+    hart.told = false;
+    return platform.serveDevices?.();
+  }
+
+  #waitsForever(hart: Hart): boolean {
+    return hart.waiting && this.#parts.events.untilWoken(hart) === undefined;
+  }
+
+  #deadlock(): Outcome {
+    return {
+      kind: "deadlock",
+      reason: "every hart waits for an interrupt, and none can come",
+      backtrace: this.#parts.unwinder.backtrace(this.#parts.harts[0]!),
+    };
+  }
+}
+
+/** Instructions of the next slice, after one of `budget` took so many milliseconds. */
+function nextBudget(budget: bigint, took: number): bigint {
+  const wanted = took <= 0 ? MOST_CHANGE : SLICE_MS / took;
+  const factor = Math.min(MOST_CHANGE, Math.max(1 / MOST_CHANGE, wanted));
+  return BigInt(Math.max(SHORTEST_SLICE, Math.floor(Number(budget) * factor)));
+}
