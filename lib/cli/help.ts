@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { optionRange, optionValueText, type Tracer } from "../../mod.ts";
+import { optionRange, optionValueText } from "../ftrace/mod.ts";
+import type { Tracer } from "../../mod.ts";
 import { CLI_OPTIONS, type CliOption, type OptionGroup } from "./options.ts";
 
 /** Where the explanations of options begin. */

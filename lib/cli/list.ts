@@ -5,17 +5,14 @@
  *
  * @module
  */
+import { createFtrace, createMachine, type DynFtrace, type Ftrace } from "../../mod.ts";
 import {
-  createFtrace,
-  createMachine,
-  type DynFtrace,
-  type Ftrace,
   optionRange,
   optionValueText,
   siteWords,
   type TraceOption,
   traceOptionsOf,
-} from "../../mod.ts";
+} from "../ftrace/mod.ts";
 import { print, say } from "./host.ts";
 import { registerRows } from "./list_registers.ts";
 import { whyText } from "./list_why.ts";

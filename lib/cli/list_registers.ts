@@ -3,12 +3,8 @@
  *
  * @module
  */
-import {
-  ENTRY_REGISTERS,
-  type EntryRegister,
-  type Ftrace,
-  staticChainFunctions,
-} from "../../mod.ts";
+import { ENTRY_REGISTERS, type EntryRegister, staticChainFunctions } from "../ftrace/mod.ts";
+import type { Ftrace } from "../../mod.ts";
 
 /** A row of the table. */
 type Row = Readonly<Record<"register" | "live" | "holds" | "ftrace_caller", string>>;

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Ftrace, WhyAnswer, WhyReport, WhyUse } from "../../mod.ts";
+import type { Ftrace } from "../../mod.ts";
+import type { WhyAnswer, WhyReport, WhyUse } from "../ftrace/mod.ts";
 
 /** The reports on each of `names`, as text or, with `json`, as JSON. */
 export function whyText(ftrace: Ftrace, names: readonly string[], json: boolean): string {

@@ -7,7 +7,8 @@
  * @module
  */
 import { resolve, toFileUrl } from "@std/path";
-import { checkTracer, resolveOptions, type Tracer, type TracerOptionValue } from "../../mod.ts";
+import { checkTracer, resolveOptions } from "../ftrace/mod.ts";
+import type { Tracer, TracerOptionValue } from "../../mod.ts";
 
 /** `nop`: traces nothing and prints nothing. */
 export const NOP: Tracer = {

@@ -9,7 +9,8 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { DEFAULT_ENGINE, ENGINE_NAMES, TRACE_CLOCKS } from "../../mod.ts";
+import { DEFAULT_ENGINE, ENGINE_NAMES } from "../engine/mod.ts";
+import { TRACE_CLOCKS } from "../ftrace/mod.ts";
 
 /** One option, as `--help` and `list options` show it. */
 export interface CliOption {

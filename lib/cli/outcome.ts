@@ -3,7 +3,9 @@
  *
  * @module
  */
-import type { Outcome, Symbolizer, Trap } from "../../mod.ts";
+import type { Outcome } from "../../mod.ts";
+import type { Symbolizer } from "../ftrace/mod.ts";
+import type { Trap } from "../engine/mod.ts";
 
 /** The end of a run. */
 export interface Ending {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Elf, parseElf } from "../../mod.ts";
+import { type Elf, parseElf } from "../program/mod.ts";
 import { sampleProgram } from "./sample_program.ts";
 
 /** PROGRAM cannot be run; `exitCode` is what a shell gives. */

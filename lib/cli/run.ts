@@ -9,20 +9,17 @@
 import {
   createFtrace,
   createMachine,
-  createTracefs,
-  dumpText,
-  type EngineName,
   type Ftrace,
   type Machine,
   type MachineOptions,
   type Outcome,
-  symbolizerOf,
-  type TraceClockName,
-  type Tracefs,
   type Tracer,
   type TracerHandle,
-  updateSet,
 } from "../../mod.ts";
+import { createTracefs, type Tracefs } from "../tracefs/mod.ts";
+import { dumpText, symbolizerOf } from "../output/mod.ts";
+import type { EngineName } from "../engine/mod.ts";
+import { type TraceClockName, updateSet } from "../ftrace/mod.ts";
 import { type CliHost, say } from "./host.ts";
 import { enableLivepatches } from "./livepatch.ts";
 import { type LoadedTracer, type LoadedTracers, loadTracers, NOP } from "./load_tracer.ts";

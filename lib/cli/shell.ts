@@ -9,13 +9,8 @@
  *
  * @module
  */
-import {
-  createFtrace,
-  createMachine,
-  createTracefs,
-  type Ftrace,
-  type Machine,
-} from "../../mod.ts";
+import { createFtrace, createMachine, type Ftrace, type Machine } from "../../mod.ts";
+import { createTracefs } from "../tracefs/mod.ts";
 import { print, say } from "./host.ts";
 import { readProgram } from "./program.ts";
 import {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Tracefs, TracefsError } from "../../mod.ts";
+import { type Tracefs, TracefsError } from "../tracefs/mod.ts";
 import { say } from "./host.ts";
 import type { ShellCommandContext } from "./shell_context.ts";
 import type { GuestControl, GuestResult } from "./shell_guest.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Tracefs } from "../../mod.ts";
+import type { Tracefs } from "../tracefs/mod.ts";
 import { SHELL_COMMANDS } from "./shell_commands.ts";
 
 /**

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Tracefs } from "../../mod.ts";
+import type { Tracefs } from "../tracefs/mod.ts";
 import type { CliHost } from "./host.ts";
 import type { GuestControl } from "./shell_guest.ts";
 

@@ -6,14 +6,10 @@
  *
  * @module
  */
-import {
-  disassemble,
-  type Ftrace,
-  type Hart,
-  type Outcome,
-  symbolizerOf,
-  X_NAMES,
-} from "../../mod.ts";
+import { disassemble, type Ftrace, type Outcome } from "../../mod.ts";
+import type { Hart } from "../engine/mod.ts";
+import { symbolizerOf } from "../output/mod.ts";
+import { X_NAMES } from "../isa/mod.ts";
 import { type CliHost, say } from "./host.ts";
 import { endingOf, hex, placeText } from "./outcome.ts";
 

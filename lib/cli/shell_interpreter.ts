@@ -9,7 +9,8 @@
  *
  * @module
  */
-import { globMatch, type Tracefs, TracefsError } from "../../mod.ts";
+import { globMatch } from "../../mod.ts";
+import { type Tracefs, TracefsError } from "../tracefs/mod.ts";
 import { type CliHost, print, say } from "./host.ts";
 import { SHELL_COMMANDS } from "./shell_commands.ts";
 import { completeShellLine } from "./shell_completion.ts";

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { TracefsError } from "../../mod.ts";
+import { TracefsError } from "../tracefs/mod.ts";
 import type { ShellCommandContext } from "./shell_context.ts";
 
 /** The texts of files, or of the input if none is named; those that fail are complained about. */

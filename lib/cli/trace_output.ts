@@ -8,13 +8,9 @@
  *
  * @module
  */
-import {
-  encodeKernelText,
-  type Ftrace,
-  liveTraceSettings,
-  parseTraceOption,
-  printKernelText,
-} from "../../mod.ts";
+import { encodeKernelText, liveTraceSettings, printKernelText } from "../output/mod.ts";
+import type { Ftrace } from "../../mod.ts";
+import { parseTraceOption } from "../ftrace/mod.ts";
 import type { CliHost } from "./host.ts";
 
 /** The place a trace is written to. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Tracefs, TracefsError } from "../../mod.ts";
+import { type Tracefs, TracefsError } from "../tracefs/mod.ts";
 
 /** One write that the command line asks for. */
 export interface TracefsWrite {

@@ -4,13 +4,8 @@
  * @module
  */
 import { assertEquals, assertThrows } from "@std/assert";
-import {
-  defineTracer,
-  optionRange,
-  optionValueText,
-  resolveOptions,
-  type Tracer,
-} from "../../mod.ts";
+import { defineTracer, type Tracer } from "../../mod.ts";
+import { optionRange, optionValueText, resolveOptions } from "../../lib/ftrace/tracer_options.ts";
 
 const tracer = {
   name: "t",

@@ -42,6 +42,10 @@ Deno.test("one-way lets a plugin import mod.ts and @std and nothing else of ours
 Deno.test("one-way takes the package's own name for mod.ts", () => {
   const source = `import type { Tracer } from "@hartrace/hartrace";`;
   assertEquals(messages("lib/cli/run.ts", source), []);
+  assertEquals(messages("lib/cli/run.ts", `import "../engine/mod.ts";`), []);
+  assertEquals(messages("lib/cli/run.ts", `import "../engine/engine.ts";`), [
+    "lib/cli must not import lib/engine",
+  ]);
   assertEquals(messages("lib/ftrace/tracer.ts", source), ["lib/ftrace must not import mod.ts"]);
 });
 

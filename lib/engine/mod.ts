@@ -1,0 +1,36 @@
+/**
+ * Harts, their memory, and the engines that run them.
+ *
+ * The front door, for tracers and tests, is `mod.ts` of the package.
+ *
+ * @module
+ */
+export { type Device, Memory } from "../memory/memory.ts";
+export type { WordSize } from "../memory/space.ts";
+export type { Pmp } from "../memory/pmp.ts";
+export type { Tlb, Translated } from "../memory/tlb.ts";
+export { FetchCache } from "../memory/fetch_cache.ts";
+export { Hart, type Mode } from "../hart/hart.ts";
+export type { Counters } from "../hart/counters.ts";
+export type { System } from "../hart/system.ts";
+export type { Translation } from "../hart/translation.ts";
+export type { Csrs } from "../hart/csr.ts";
+export { causeName, type Trap } from "../hart/trap.ts";
+export type { Engine, Hook, Stop, TracingRange } from "./engine.ts";
+export {
+  DEFAULT_ENGINE,
+  ENGINE_NAMES,
+  type EngineMaker,
+  type EngineName,
+  ENGINES,
+} from "./engines.ts";
+export { compileThunk, type ThunkWriter } from "./thunk.ts";
+export {
+  Code,
+  LANE,
+  MEMORY,
+  type MemoryName,
+  PLAIN,
+  type PlainName,
+  type ValueType,
+} from "../wasm/code.ts";

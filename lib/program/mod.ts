@@ -1,0 +1,12 @@
+/**
+ * What files say: ELF, symbols, call sites, frames.
+ *
+ * The front door, for tracers and tests, is `mod.ts` of the package.
+ *
+ * @module
+ */
+export { type Elf, type ElfSymbol, parseElf, type Section, type Segment } from "./elf.ts";
+export type { StackFrame, StackHart, StackStart, Unwinder } from "./unwinder.ts";
+export { SymbolTable } from "./symbols.ts";
+export type { SiteSource } from "./sites.ts";
+export type { InlinedPlace } from "./dwarf_inlines.ts";
