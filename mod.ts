@@ -21,20 +21,14 @@
  * await machine.run();
  * ```
  *
+ * These are the names that tracers and tests need. What rooms are made of has doors of its own,
+ * `lib/ROOM/mod.ts`: `./engine`, `./ftrace`, `./isa`, `./machine`, `./output`, `./parse`, `./program` and
+ * `./tracefs` of the package.
+ *
  * @module
  */
 export { createMachine, type Machine, type MachineOptions } from "./lib/machine/machine.ts";
 export type { RunOptions } from "./lib/machine/run_loop.ts";
-export type { EventQueue, EventSource } from "./lib/machine/event_queue.ts";
-export type { HartOptions } from "./lib/machine/harts.ts";
-export type { BreakpointHandler, HostCallHandler } from "./lib/machine/host_calls.ts";
-export {
-  PLATFORM_NAMES,
-  type PlatformKind,
-  type PlatformName,
-  PLATFORMS,
-} from "./lib/machine/platforms.ts";
-export type { PlacedProgram } from "./lib/machine/program_loader.ts";
 export type { Outcome } from "./lib/machine/outcome.ts";
 export type { AddressSpace } from "./lib/memory/space.ts";
 export { disassemble } from "./lib/isa/disasm.ts";

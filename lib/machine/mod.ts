@@ -7,3 +7,8 @@
  */
 export type { Platform, PlatformContext, PlatformOptions } from "./platform.ts";
 export type { MachineTracingRange } from "./tracing_range.ts";
+export type { EventQueue, EventSource } from "./event_queue.ts";
+export type { HartOptions } from "./harts.ts";
+export type { BreakpointHandler, HostCallHandler } from "./host_calls.ts";
+export { PLATFORM_NAMES, type PlatformKind, type PlatformName, PLATFORMS } from "./platforms.ts";
+export type { PlacedProgram } from "./program_loader.ts";
