@@ -12,3 +12,13 @@ export type { HartOptions } from "./harts.ts";
 export type { BreakpointHandler, HostCallHandler } from "./host_calls.ts";
 export { PLATFORM_NAMES, type PlatformKind, type PlatformName, PLATFORMS } from "./platforms.ts";
 export type { PlacedProgram } from "./program_loader.ts";
+export type {
+  BoardDevice,
+  BoardMap,
+  DeviceContext,
+  DeviceRow,
+  InterruptInput,
+  InterruptLine,
+  Region,
+} from "./board/device.ts";
+export { VIRT } from "./board/virt.ts";

@@ -2,86 +2,126 @@
  * The core-local interruptor: msip, mtimecmp and mtime where QEMU's virt board has them.
  *
  * mtime counts virtual nanoseconds, and each hart reads its own: they run one after another, never
- * more than one turn of the schedule apart.
- *
- * When a timer is due the run loop has to ask; a line goes up only then.
+ * more than one turn of the schedule apart. A hart's timer is an event on its own time.
  *
  * @module
  */
 import type { Hart } from "../../hart/hart.ts";
-import type { EventSource } from "../event_queue.ts";
-import type { Device } from "../../memory/memory.ts";
+import type { BoardDevice, DeviceContext, DeviceRow, InterruptLine } from "./device.ts";
 
-const START = 0x2000000;
-const SIZE = 0x10000;
-const TIME_COMPARE = 0x4000;
-const TIME = 0xbff8;
-/** Interrupt numbers. */
+/** Offsets: a word of msip for each hart, then 8 bytes of mtimecmp for each, then mtime. */
+const SOFTWARE_PENDING = 0, TIME_COMPARE = 0x4000, TIME = 0xbff8;
+/** Interrupt numbers in mip. */
 const SOFTWARE = 3, TIMER = 7;
+/** A timer that is set to this never comes, and neither does one that was not set. */
 const NEVER = (1n << 64n) - 1n;
+const WORD = 0xffffffffn;
+
+/** The register that an offset lies in; undefined for a hole. */
+type Register =
+  | { readonly kind: "msip" | "compare"; readonly hart: number }
+  | { readonly kind: "time" }
+  | undefined;
+
+class Clint implements BoardDevice {
+  readonly #harts: readonly Hart[];
+  readonly #software: readonly InterruptLine[];
+  readonly #timer: readonly InterruptLine[];
+  readonly #compare: bigint[];
+  readonly #pending: boolean[];
+  /** Whether each hart's timer line is up. */
+  readonly #expired: boolean[];
+
+  constructor({ harts, lines }: DeviceContext) {
+    this.#harts = harts;
+    this.#software = harts.map(({ id }) => lines[2 * id]!);
+    this.#timer = harts.map(({ id }) => lines[2 * id + 1]!);
+    this.#compare = harts.map(() => NEVER);
+    this.#pending = harts.map(() => false);
+    this.#expired = harts.map(() => false);
+  }
+
+  reset(): void {
+    this.#compare.fill(NEVER);
+    for (const hart of this.#harts) {
+      this.#setPending(hart.id, false);
+      this.advance(hart);
+    }
+  }
+
+  nextEvent(hart: Hart): bigint | undefined {
+    const at = this.#compare[hart.id]!;
+    if (at === NEVER || this.#expired[hart.id]) return undefined;
+    return hart.now() + (at - hart.mtime);
+  }
+
+  advance(hart: Hart): void {
+    const expired = hart.mtime >= this.#compare[hart.id]!;
+    this.#expired[hart.id] = expired;
+    this.#timer[hart.id]!.set(expired);
+  }
+
+  mayWake(hart: Hart): boolean {
+    return (hart.system!.mie >> BigInt(TIMER) & 1n) === 1n;
+  }
+
+  read(offset: number, bytes: number, hart: number): bigint | undefined {
+    if (bytes < 4) return undefined;
+    const register = this.#registerAt(offset);
+    const value = this.#value(register, hart);
+    if (register?.kind === "msip" || bytes === 8) return value;
+    return value >> BigInt(offset % 8 * 8) & WORD;
+  }
+
+  write(offset: number, bytes: number, value: bigint, writer: number): boolean {
+    if (bytes < 4) return false;
+    const register = this.#registerAt(offset);
+    if (!register) return true;
+    if (register.kind === "msip") {
+      this.#setPending(register.hart, (value & 1n) === 1n);
+      return true;
+    }
+    const old = this.#value(register, writer);
+    const shift = BigInt(offset % 8 * 8);
+    const next = bytes === 8 ? value : (old & ~(WORD << shift)) | (value << shift);
+    if (register.kind === "compare") this.#compare[register.hart] = next;
+    else {
+      for (const hart of this.#harts) hart.timeDelta += next - old;
+    }
+    for (const hart of this.#harts) this.advance(hart);
+    return true;
+  }
+
+  #setPending(hart: number, pending: boolean): void {
+    this.#pending[hart] = pending;
+    this.#software[hart]!.set(pending);
+  }
+
+  #registerAt(offset: number): Register {
+    const count = this.#harts.length;
+    if (offset < SOFTWARE_PENDING + count * 4) return { kind: "msip", hart: offset >>> 2 };
+    const hart = (offset - TIME_COMPARE) >>> 3;
+    if (offset >= TIME_COMPARE && hart < count) return { kind: "compare", hart };
+    return offset >= TIME && offset < TIME + 8 ? { kind: "time" } : undefined;
+  }
+
+  #value(register: Register, reader: number): bigint {
+    if (!register) return 0n;
+    if (register.kind === "time") return this.#harts[reader]!.mtime;
+    if (register.kind === "compare") return this.#compare[register.hart]!;
+    return this.#pending[register.hart] ? 1n : 0n;
+  }
+}
 
 /** Software and timer interrupts of all harts. */
-export interface Clint extends Device, EventSource {}
-
-/** Makes one for these harts; `moved` is called when a timer is set, as a turn may then end earlier. */
-export function createClint(harts: readonly Hart[], moved: () => void): Clint {
-  const compare = harts.map(() => NEVER);
-  const pending = harts.map(() => 0n);
-  /** Whether each hart's timer line is up. */
-  const up = harts.map(() => false);
-  const update = (hart: Hart) => {
-    up[hart.id] = hart.mtime >= compare[hart.id]!;
-    hart.system!.setLine(TIMER, up[hart.id]!);
-  };
-  /** The register of 8 bytes, or 4, that an offset is in. */
-  const registerAt = (offset: number) => {
-    if (offset < harts.length * 4) return { kind: "msip", index: offset >>> 2 } as const;
-    const index = (offset - TIME_COMPARE) >>> 3;
-    if (offset >= TIME_COMPARE && index < harts.length) return { kind: "compare", index } as const;
-    return offset >= TIME && offset < TIME + 8 ? { kind: "time" } as const : undefined;
-  };
-  const valueOf = (register: ReturnType<typeof registerAt>, reader: number): bigint => {
-    if (!register) return 0n;
-    if (register.kind === "msip") return pending[register.index]!;
-    return register.kind === "compare" ? compare[register.index]! : harts[reader]!.mtime;
-  };
-  return {
-    start: START,
-    end: START + SIZE,
-    name: "clint",
-    nextEvent(hart) {
-      const at = compare[hart.id]!;
-      if (at === NEVER || up[hart.id]) return undefined;
-      return hart.now() + (at - hart.mtime);
-    },
-    advance: update,
-    mayWake: (hart) => (hart.system!.mie >> 7n & 1n) === 1n,
-    read(offset, bytes, reader) {
-      if (bytes < 4) return undefined;
-      const register = registerAt(offset);
-      const value = valueOf(register, reader);
-      if (register?.kind === "msip" || bytes === 8) return value;
-      return value >> BigInt(offset % 8 * 8) & 0xffffffffn;
-    },
-    write(offset, bytes, value, writer) {
-      if (bytes < 4) return false;
-      const register = registerAt(offset);
-      if (!register) return true;
-      if (register.kind === "msip") {
-        pending[register.index] = value & 1n;
-        harts[register.index]!.system!.setLine(SOFTWARE, (value & 1n) === 1n);
-        return true;
-      }
-      const old = valueOf(register, writer);
-      const shift = BigInt(offset % 8 * 8);
-      const next = bytes === 8 ? value : (old & ~(0xffffffffn << shift)) | (value << shift);
-      if (register.kind === "compare") compare[register.index] = next;
-      else {
-        for (const hart of harts) hart.timeDelta += next - old;
-      }
-      for (const hart of harts) update(hart);
-      moved();
-      return true;
-    },
-  };
-}
+export const CLINT: DeviceRow = {
+  name: "clint",
+  compatible: ["sifive,clint0", "riscv,clint0"],
+  regions: [{ start: 0x2000000, size: 0x10000 }],
+  interrupts: (harts) =>
+    Array.from({ length: harts }, (_, hart) => [
+      { hart, interrupt: SOFTWARE },
+      { hart, interrupt: TIMER },
+    ]).flat(),
+  create: (context) => new Clint(context),
+};

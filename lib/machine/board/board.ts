@@ -1,0 +1,132 @@
+/**
+ * A board: the devices of a map, wired to memory, harts and virtual time.
+ *
+ * Nothing here knows a device. Rows are checked for overlaps, then each device is made, its regions
+ * answer loads and stores, its lines lead to interrupt inputs, and its events are the queue's.
+ *
+ * @module
+ */
+import type { Hart } from "../../hart/hart.ts";
+import { PAGE_SIZE } from "../../memory/memory.ts";
+import type { Outcome } from "../outcome.ts";
+import type { PlatformContext } from "../platform.ts";
+import type { BoardDevice, BoardMap, DeviceContext, DeviceRow, Region } from "./device.ts";
+import { InterruptInputs } from "./interrupt_inputs.ts";
+
+/** The devices of one machine. */
+export class Board {
+  readonly #context: PlatformContext;
+  readonly #ram: Region;
+  readonly #inputs: InterruptInputs;
+  readonly #devices: readonly BoardDevice[];
+  readonly #wired: Disposable[] = [];
+
+  /**
+   * Makes and resets the devices of `map` beside `ram`.
+   *
+   * @throws {RangeError} If two of them, or one and RAM, want the same addresses.
+   * @throws {SyntaxError} If a device cannot be what the firmware's symbols say.
+   */
+  constructor(map: BoardMap, ram: Region, context: PlatformContext) {
+    checkRegions(map, ram, context);
+    this.#context = context;
+    this.#ram = ram;
+    this.#inputs = new InterruptInputs(context.harts);
+    this.#devices = map.devices.map((row) => this.#wire(row));
+    for (const device of this.#devices) device.reset?.();
+  }
+
+  /** Lets every device do what it has put off; the first outcome ends the run. */
+  serve(): Outcome | undefined {
+    for (const device of this.#devices) {
+      const outcome = device.serve?.();
+      if (outcome) return outcome;
+    }
+    return undefined;
+  }
+
+  /** Takes the devices off the event queue and off memory's stores. */
+  [Symbol.dispose](): void {
+    for (const wire of this.#wired.splice(0)) wire[Symbol.dispose]();
+  }
+
+  #wire(row: DeviceRow): BoardDevice {
+    const { memory, events, requestService } = this.#context;
+    const device = row.create(this.#contextOf(row));
+    row.regions.forEach(({ start, size }, region) => {
+      memory.attach({
+        start,
+        end: start + size,
+        read: (offset, bytes, hart) => device.read ? device.read(offset, bytes, hart, region) : 0n,
+        write(offset, bytes, value, hart) {
+          const taken = device.write?.(offset, bytes, value, hart, region) ?? true;
+          if (device.nextEvent) {
+            events.reschedule();
+            requestService();
+          }
+          return taken;
+        },
+      });
+    });
+    if (device.nextEvent) this.#wired.push(events.add(this.#eventsOf(row, device)));
+    return device;
+  }
+
+  #contextOf(row: DeviceRow): DeviceContext {
+    const { harts, space, symbols, options, events, requestService, memory } = this.#context;
+    return {
+      harts,
+      space,
+      ram: this.#ram,
+      symbols,
+      lines: row.interrupts(harts.length).map((input) => this.#inputs.connect(input)),
+      stdout: (data) => options.stdout?.(data),
+      stderr: (data) => options.stderr?.(data),
+      warn: (line) => options.warn?.(line),
+      watchStores(address, stored) {
+        memory.tellStores(Math.floor(address / PAGE_SIZE), (at) => {
+          if (at > address - 8 && at < address + 8) stored();
+        });
+      },
+      requestService,
+      reschedule: () => events.reschedule(),
+    };
+  }
+
+  #eventsOf(row: DeviceRow, device: BoardDevice) {
+    const { harts } = this.#context;
+    const inputs = row.interrupts(harts.length);
+    const isEnabled = () =>
+      inputs.some(({ hart, interrupt }) =>
+        (harts[hart]!.system!.mie >> BigInt(interrupt) & 1n) === 1n
+      );
+    return {
+      name: row.name,
+      nextEvent: (hart: Hart) => device.nextEvent?.(hart),
+      advance: (hart: Hart) => device.advance?.(hart),
+      mayWake: (hart: Hart) => device.mayWake ? device.mayWake(hart) : isEnabled(),
+    };
+  }
+}
+
+/** Refuses a map in which two things want the same addresses. */
+function checkRegions({ devices }: BoardMap, ram: Region, { tracing }: PlatformContext): void {
+  const taken = [
+    { name: "RAM", ...ram },
+    { name: "tracing", start: tracing.reserved, size: tracing.end - tracing.reserved },
+  ];
+  for (const { name, regions } of devices) {
+    for (const region of regions) {
+      const { start, size } = region;
+      const other = taken.find((each) =>
+        start < each.start + each.size && each.start < start + size
+      );
+      if (other) {
+        throw new RangeError(
+          `Cannot put ${name} at 0x${start.toString(16)}: ${other.name} is there`,
+        );
+      }
+      taken.push({ name, ...region });
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * The interrupt inputs of harts, each an OR of the lines that lead to it.
+ *
+ * What a hart makes of an input that is up is `lib/hart/system.ts`.
+ *
+ * @module
+ */
+import type { Hart } from "../../hart/hart.ts";
+import type { InterruptInput, InterruptLine } from "./device.ts";
+
+/** Inputs of the harts of one board. */
+export class InterruptInputs {
+  readonly #harts: readonly Hart[];
+  /** How many lines hold each input up, by hart and interrupt. */
+  readonly #held: readonly Map<number, number>[];
+
+  /** Every input of these harts is down. */
+  constructor(harts: readonly Hart[]) {
+    this.#harts = harts;
+    this.#held = harts.map(() => new Map());
+  }
+
+  /**
+   * A new line to an input; it is down.
+   *
+   * @throws {RangeError} If there is no such hart.
+   */
+  connect({ hart: id, interrupt }: InterruptInput): InterruptLine {
+    const system = this.#harts[id]?.system;
+    const held = this.#held[id];
+    if (!system || !held) {
+      throw new RangeError(`Cannot connect a line to hart ${id}: there is no such hart`);
+    }
+    let isUp = false;
+    return {
+      set: (up) => {
+        if (up === isUp) return;
+        isUp = up;
+        const count = (held.get(interrupt) ?? 0) + (up ? 1 : -1);
+        held.set(interrupt, count);
+        system.setLine(interrupt, count > 0);
+      },
+    };
+  }
+}
