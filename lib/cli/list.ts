@@ -5,7 +5,13 @@
  *
  * @module
  */
-import { createFtrace, createMachine, type DynFtrace, type Ftrace } from "../../mod.ts";
+import {
+  createFtrace,
+  createMachine,
+  type DynFtrace,
+  type Ftrace,
+  type MachineOptions,
+} from "../../mod.ts";
 import {
   optionRange,
   optionValueText,
@@ -97,7 +103,7 @@ async function prepare(context: CommandContext, path: string | undefined): Promi
   const program = await readProgram(path);
   const machine = createMachine(program.bytes, {
     name: program.name,
-    machine: (context.args.values["machine"] ?? "auto") as "auto" | "linux" | "bare",
+    machine: (context.args.values["machine"] ?? "auto") as MachineOptions["machine"],
   });
   const ftrace = createFtrace(machine, ftraceOptions(context.args));
   ftrace.setFtraceFilter(context.args.lists["function"] ?? []);

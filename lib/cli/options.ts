@@ -11,6 +11,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { DEFAULT_ENGINE, ENGINE_NAMES } from "../engine/mod.ts";
 import { TRACE_CLOCKS } from "../ftrace/mod.ts";
+import { PLATFORM_NAMES } from "../machine/mod.ts";
 
 /** One option, as `--help` and `list options` show it. */
 export interface CliOption {
@@ -206,7 +207,7 @@ export const CLI_OPTIONS: readonly CliOption[] = [
   {
     name: "machine",
     value: "KIND",
-    choices: ["auto", "linux", "bare"],
+    choices: ["auto", ...PLATFORM_NAMES],
     group: "The guest",
     help: "auto (by the ELF file), linux (user program) or bare (firmware in M-mode)",
   },

@@ -206,7 +206,7 @@ export function machineOptions(
     env: lists["env"] ?? [],
     allow: lists["allow"] ?? [],
     engine: values["engine"] as EngineName | undefined,
-    machine: (values["machine"] ?? "auto") as "auto" | "linux" | "bare",
+    machine: (values["machine"] ?? "auto") as MachineOptions["machine"],
     seed: BigInt(numberOf(values, "seed") ?? 0),
     harts: numberOf(values, "harts"),
     isa: values["isa"],

@@ -28,18 +28,18 @@ export interface EventSource {
   mayWake(hart: Hart): boolean;
 }
 
-/** When the next event of a hart is; `never` holds no event, `unknown` has to be worked out. */
-type Due = bigint | "never" | "unknown";
+/** Instead of a moment: there is no event, or it has to be worked out when it is. */
+const NEVER = -1n, UNKNOWN = -2n;
 
 /** The events of all harts, the earliest first; of those at one moment, the first source's. */
 export class EventQueue {
   readonly #sources: EventSource[] = [];
   /** The earliest event on each hart's time. */
-  readonly #due: Due[];
+  readonly #due: bigint[];
 
   /** An empty queue for so many harts, whose `id` counts from 0. */
   constructor(harts: number) {
-    this.#due = new Array<Due>(harts).fill("never");
+    this.#due = new Array<bigint>(harts).fill(NEVER);
   }
 
   /** Asks `source` for its events, until it is disposed of. */
@@ -57,52 +57,57 @@ export class EventQueue {
 
   /** To be called when a source's next event may be at another time than it said. */
   reschedule(): void {
-    this.#due.fill("unknown");
+    this.#due.fill(UNKNOWN);
   }
 
   /**
    * Lets all happen that is due on this hart's time.
    *
+   * @returns Nanoseconds until the next event on it, undefined if there is none.
    * @throws {RangeError} If a source's next event is still the same after it has happened.
    */
-  advance(hart: Hart): void {
+  advance(hart: Hart): bigint | undefined {
     for (;;) {
       const due = this.#dueOf(hart);
-      if (due === "never" || due > hart.now()) return;
-      this.#due[hart.id] = "unknown";
-      const source = this.#sources.find((each) => each.nextEvent(hart) === due);
-      source?.advance(hart);
-      if (source?.nextEvent(hart) !== due) continue;
+      if (due === NEVER) return undefined;
+      const left = due - hart.now();
+      if (left > 0n) return left;
+      this.#happen(hart, due);
+    }
+  }
+
+  /** Nanoseconds until the next event on this hart's time that may wake a hart, if there is one. */
+  untilWoken(hart: Hart): bigint | undefined {
+    let earliest: bigint | undefined;
+    for (const source of this.#sources) {
+      const next = source.nextEvent(hart);
+      if (next === undefined || (earliest !== undefined && next >= earliest)) continue;
+      if (source.mayWake(hart)) earliest = next;
+    }
+    return earliest === undefined ? undefined : earliest - hart.now();
+  }
+
+  /** The first source's event at `due` happens. */
+  #happen(hart: Hart, due: bigint): void {
+    this.#due[hart.id] = UNKNOWN;
+    for (const source of this.#sources) {
+      if (source.nextEvent(hart) !== due) continue;
+      source.advance(hart);
+      if (source.nextEvent(hart) !== due) return;
       throw new RangeError(
         `Cannot go on: the event of ${source.name} at ${due} ns has happened and is still due`,
       );
     }
   }
 
-  /** Nanoseconds until the next event on this hart's time; undefined if there is none. */
-  untilNext(hart: Hart): bigint | undefined {
-    const due = this.#dueOf(hart);
-    return due === "never" ? undefined : due - hart.now();
-  }
-
-  /** Nanoseconds until the next event on this hart's time that may wake a hart, if there is one. */
-  untilWoken(hart: Hart): bigint | undefined {
-    const earliest = this.#earliest(hart, (source) => source.mayWake(hart));
-    return earliest === undefined ? undefined : earliest - hart.now();
-  }
-
-  #dueOf(hart: Hart): bigint | "never" {
+  #dueOf(hart: Hart): bigint {
     const known = this.#due[hart.id]!;
-    if (known !== "unknown") return known;
-    return this.#due[hart.id] = this.#earliest(hart, () => true) ?? "never";
-  }
-
-  #earliest(hart: Hart, counts: (source: EventSource) => boolean): bigint | undefined {
-    let earliest: bigint | undefined;
+    if (known !== UNKNOWN) return known;
+    let earliest = NEVER;
     for (const source of this.#sources) {
-      const next = counts(source) ? source.nextEvent(hart) : undefined;
-      if (next !== undefined && (earliest === undefined || next < earliest)) earliest = next;
+      const next = source.nextEvent(hart);
+      if (next !== undefined && (earliest === NEVER || next < earliest)) earliest = next;
     }
-    return earliest;
+    return this.#due[hart.id] = earliest;
   }
 }

@@ -34,26 +34,25 @@ export interface PlatformKind {
 /** The name of a platform, as `--machine` takes it. */
 export type PlatformName = "bare" | "linux";
 
-/** Every platform by its name, the one that claims all programs last. */
+/** Every platform by its name. */
 export const PLATFORMS: Readonly<Record<PlatformName, PlatformKind>> = {
-  bare: {
-    claims: ({ type, segments }) =>
-      type === "EXEC" && segments.every(({ address }) => address >= BigInt(RAM_START)),
-    check: () => {},
-    mode: "M",
-    base: BigInt(RAM_START),
-    tracingBelowRam: true,
-    create: createBare,
-    load: loadFirmware,
-  },
   linux: {
-    claims: () => true,
+    claims: (elf) => !isFirmware(elf),
     check: refuseDynamic,
     mode: "U",
     base: 0x10000n,
     tracingBelowRam: false,
     create: createLinux,
     load: loadProcess,
+  },
+  bare: {
+    claims: isFirmware,
+    check: () => {},
+    mode: "M",
+    base: BigInt(RAM_START),
+    tracingBelowRam: true,
+    create: createBare,
+    load: loadFirmware,
   },
 };
 
@@ -63,6 +62,11 @@ export const PLATFORM_NAMES: readonly PlatformName[] = Object.keys(PLATFORMS) as
 /** The platform that a program is for. */
 export function platformFor(elf: Elf): PlatformName {
   return PLATFORM_NAMES.find((name) => PLATFORMS[name].claims(elf))!;
+}
+
+/** Whether a program is linked where a board has RAM. */
+function isFirmware({ type, segments }: Elf): boolean {
+  return type === "EXEC" && segments.every(({ address }) => address >= BigInt(RAM_START));
 }
 
 function refuseDynamic({ interpreter }: Elf): void {

@@ -12,6 +12,7 @@ import { EXECUTE, type Memory, PAGE_SIZE, READ, WRITE } from "../memory/memory.t
 import type { AddressSpace } from "../memory/space.ts";
 import type { Elf, Segment } from "../program/elf.ts";
 import type { SymbolTable } from "../program/symbols.ts";
+import { RAM_START } from "./board/ram.ts";
 import type { MachineTracingRange } from "./tracing_range.ts";
 
 /** Bytes that guest addresses reach. */
@@ -73,9 +74,9 @@ export function loadFirmware(program: PlacedProgram): void {
     const start = startOf(program, segment);
     if (!space.allows(start, Number(segment.size), READ)) {
       throw new SyntaxError(
-        `Cannot load the segment at 0x${
-          start.toString(16)
-        }: a bare machine has RAM from 0x80000000 on`,
+        `Cannot load the segment at 0x${start.toString(16)}: a bare machine has RAM from 0x${
+          RAM_START.toString(16)
+        } on`,
       );
     }
     space.poke(start, segment.data);

@@ -174,9 +174,8 @@ export class RunLoop {
   #runHart(hart: Hart, until: bigint, started: number): Pause {
     const { engine, events } = this.#parts;
     while (hart.instret < until && !this.#stopRequested) {
-      events.advance(hart);
+      const due = events.advance(hart);
       if (hart.waiting) return undefined;
-      const due = events.untilNext(hart);
       const wanted = due !== undefined && hart.instret + due < until ? hart.instret + due : until;
       const stop = engine.run(hart, wanted);
       if (stop.kind === "limit") continue;

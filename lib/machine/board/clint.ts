@@ -29,8 +29,8 @@ class Clint implements BoardDevice {
   readonly #timer: readonly InterruptLine[];
   readonly #compare: bigint[];
   readonly #pending: boolean[];
-  /** Whether each hart's timer line is up. */
-  readonly #expired: boolean[];
+  /** When each hart's timer line goes up, as `now()` counts; undefined if it is up, or never does. */
+  readonly #due: (bigint | undefined)[];
 
   constructor({ harts, lines }: DeviceContext) {
     this.#harts = harts;
@@ -38,7 +38,7 @@ class Clint implements BoardDevice {
     this.#timer = harts.map(({ id }) => lines[2 * id + 1]!);
     this.#compare = harts.map(() => NEVER);
     this.#pending = harts.map(() => false);
-    this.#expired = harts.map(() => false);
+    this.#due = harts.map(() => undefined);
   }
 
   reset(): void {
@@ -50,15 +50,14 @@ class Clint implements BoardDevice {
   }
 
   nextEvent(hart: Hart): bigint | undefined {
-    const at = this.#compare[hart.id]!;
-    if (at === NEVER || this.#expired[hart.id]) return undefined;
-    return hart.now() + (at - hart.mtime);
+    return this.#due[hart.id];
   }
 
   advance(hart: Hart): void {
-    const expired = hart.mtime >= this.#compare[hart.id]!;
-    this.#expired[hart.id] = expired;
-    this.#timer[hart.id]!.set(expired);
+    const compare = this.#compare[hart.id]!;
+    const left = compare - hart.mtime;
+    this.#due[hart.id] = compare === NEVER || left <= 0n ? undefined : hart.now() + left;
+    this.#timer[hart.id]!.set(left <= 0n);
   }
 
   mayWake(hart: Hart): boolean {
