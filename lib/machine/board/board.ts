@@ -13,6 +13,12 @@ import type { PlatformContext } from "../platform.ts";
 import type { BoardDevice, BoardMap, DeviceContext, DeviceRow, Region } from "./device.ts";
 import { InterruptInputs } from "./interrupt_inputs.ts";
 
+/** Eight bytes of RAM, and who is called behind a store to any of them. */
+interface WatchedWord {
+  readonly address: number;
+  readonly stored: () => void;
+}
+
 /** The devices of one machine. */
 export class Board {
   readonly #context: PlatformContext;
@@ -20,6 +26,8 @@ export class Board {
   readonly #inputs: InterruptInputs;
   readonly #devices: readonly BoardDevice[];
   readonly #wired: Disposable[] = [];
+  /** Words of RAM whose stores a device looks at. */
+  readonly #watched: WatchedWord[] = [];
 
   /**
    * Makes and resets the devices of `map` beside `ram`.
@@ -48,6 +56,7 @@ export class Board {
   /** Takes the devices off the event queue and off memory's stores. */
   [Symbol.dispose](): void {
     for (const wire of this.#wired.splice(0)) wire[Symbol.dispose]();
+    this.#watched.length = 0;
   }
 
   #wire(row: DeviceRow): BoardDevice {
@@ -83,14 +92,20 @@ export class Board {
       stdout: (data) => options.stdout?.(data),
       stderr: (data) => options.stderr?.(data),
       warn: (line) => options.warn?.(line),
-      watchStores(address, stored) {
-        memory.tellStores(Math.floor(address / PAGE_SIZE), (at) => {
-          if (at > address - 8 && at < address + 8) stored();
-        });
+      watchStores: (address, stored) => {
+        this.#watched.push({ address, stored });
+        memory.tellStores(Math.floor(address / PAGE_SIZE), (at) => this.#onStore(at));
       },
       requestService,
       reschedule: () => events.reschedule(),
     };
+  }
+
+  /** A store of at most 8 bytes has been made at an address of a page with a watched word. */
+  #onStore(at: number): void {
+    for (const { address, stored } of this.#watched) {
+      if (at > address - 8 && at < address + 8) stored();
+    }
   }
 
   #eventsOf(row: DeviceRow, device: BoardDevice) {

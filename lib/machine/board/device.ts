@@ -55,7 +55,10 @@ export interface DeviceContext {
   stderr(data: Uint8Array): void;
   /** Takes a line about something that the guest asked for and did not get. */
   warn(line: string): void;
-  /** Calls `stored` behind each store of the guest's to the 8 bytes at an address of RAM. */
+  /**
+   * Calls `stored` behind each store of the guest's to the 8 bytes at an address of RAM, and behind
+   * some that only begin less than 8 bytes below. Every store to the page costs a microsecond then.
+   */
   watchStores(address: number, stored: () => void): void;
   /** Has {@linkcode BoardDevice.serve} of every device called behind the present instruction. */
   requestService(): void;

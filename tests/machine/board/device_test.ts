@@ -156,6 +156,31 @@ Deno.test("an input stays up until the last of two lines to it has fallen", () =
   );
 });
 
+Deno.test("a device is called behind stores to its word of RAM, beside the host interface", async () => {
+  const seen: bigint[] = [];
+  const doorbell: DeviceRow = {
+    name: "doorbell",
+    compatible: ["test,doorbell"],
+    regions: [],
+    interrupts: () => [],
+    create: ({ watchStores, space }) => {
+      watchStores(BARE.data + 8, () => seen.push(space.readWord(BigInt(BARE.data + 8), 8)!));
+      return {};
+    },
+  };
+  const source = `_start:\n${la("s0", "data")}li a0, 5\nsd a0, 8(s0)\nsd a0, 16(s0)\nsd a0, 0(s0)
+    li a0, 7\nsw a0, 12(s0)\n${la("t0", "tohost")}li a0, 1\nsd a0, 0(t0)`;
+  for (const devices of [[doorbell, ...VIRT.devices], [...VIRT.devices, doorbell]]) {
+    seen.length = 0;
+    const machine = createMachine(buildBare(source, { data: new Uint8Array(32) }), {
+      machine: "bare",
+      board: { ...VIRT, devices },
+    });
+    assertEquals(await machine.run({ limit: 100n }), { kind: "exit", code: 0 });
+    assertEquals(seen, [5n, 7n << 32n | 5n]);
+  }
+});
+
 Deno.test("createMachine() refuses a board on which two things want the same addresses", () => {
   const at = (start: number): BoardMap => ({
     ...VIRT,
