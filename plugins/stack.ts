@@ -48,12 +48,12 @@ const stackTracer: Tracer = defineTracer({
     const ownSizes = new Map<number, number>();
     let deepest = { depth: -1, own: 0, base: 0, frames: [] as readonly Frame[] };
     let limit = above || Infinity;
-    const initial = Number(BigInt.asUintN(32, guest.currentHart.x[2]!));
+    const initial = guest.currentHart.addressIn(2);
     const registered = ftrace.registerFtraceGraph({
       name: "stack",
       hash: ftrace.globalHash,
       entryFunc(entry, fregs) {
-        const sp = Number(fregs.stackPointer);
+        const sp = Number(BigInt.asIntN(64, fregs.stackPointer));
         const identity = machine.stackIdentity(guest.currentHart, sp);
         const key = `${entry.cpu} ${identity}`;
         let stack = stacks.get(key);

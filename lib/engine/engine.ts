@@ -44,14 +44,6 @@ export interface Hook {
   emit?(thunk: ThunkWriter): void;
 }
 
-/** Addresses of the tracing range: instructions there count as overhead. */
-export interface TracingRange {
-  /** First address. */
-  readonly start: number;
-  /** Address behind the last. */
-  readonly end: number;
-}
-
 /** An engine. */
 export interface Engine {
   /** As `--engine` names it (`engines.ts`). */

@@ -7,12 +7,12 @@
  * @module
  */
 import type { Memory } from "../memory/memory.ts";
-import type { Engine, TracingRange } from "./engine.ts";
+import type { Engine } from "./engine.ts";
 import { createInterpreter } from "./interpreter/interpreter.ts";
 import { createReference } from "./reference/reference.ts";
 
 /** Makes an engine for the harts of one memory. */
-export type EngineMaker = (memory: Memory, tracing: TracingRange) => Engine;
+export type EngineMaker = (memory: Memory) => Engine;
 
 /** Every engine by its name, the oracle of the others first. */
 export const ENGINES = {

@@ -76,7 +76,8 @@ export class Hooks {
     const pc = hart.pcNumber;
     if (this.#takeAnswer(hart, pc)) return "execute";
     const hook = this.#hooks.get(pc);
-    if (hook === undefined) return "execute";
+    // A page that the guest maps over the tracing range is its own.
+    if (hook === undefined || hart.memory.isTracing(pc) && !hart.isTracing) return "execute";
     if (hook.host(hart) === "stop") {
       if (hart.pcNumber === pc) {
         this.#answered = { hart, pc, retired: hart.instret + hart.overhead };

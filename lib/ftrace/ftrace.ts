@@ -310,19 +310,10 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
         describe(error)
       }; it is unregistered`,
     );
-  const words = {
-    read: (address: number) => {
-      const bytes = machine.memory.read(BigInt(address), 8);
-      return bytes && new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-    },
-    write: (address: number, value: bigint) =>
-      machine.memory.view.setBigUint64(address, value, true),
-  };
   /** By index of the record: asked at each call. */
   const returnable: boolean[] = [];
   const fgraph = new Fgraph({
     returnToHandler: core.returnToHandler,
-    words,
     limit: graphStack,
     users: strict && era.graphStack === "records" ? 1 : FGRAPH_ARRAY_SIZE,
     stackIdentity: (hart, sp) => machine.stackIdentity(hart, sp),
@@ -337,7 +328,6 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
   });
   const rethook = createRethook({
     machine,
-    words,
     leadsTo: (hart, value, sp, target) => fgraph.behind(hart, value, sp) === target,
     realReturn: (hart, value, sp) => realReturn(hart, value, sp),
   });
@@ -349,7 +339,8 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     const replaced = [...fgraph.returnsAt(hart, sp), ...rethook.returnsAt(hart, sp)];
     return replaced.findLast((each) => !isHook(each)) ?? value;
   };
-  machine.unwinder.realReturn = (hart, value, sp) => realReturn(hart, value, Number(sp));
+  machine.unwinder.realReturn = (hart, value, sp) =>
+    realReturn(hart, value, Number(BigInt.asIntN(64, sp)));
   const graphOps: FtraceOps = { name: "graph_ops", flags: FTRACE_OPS_FL_GRAPH, hash: fgraph.hash };
   let graphRegistration: FtraceRegistration | undefined;
   /** Open calls come back through their hooks after the last user has gone, so this stays. */
@@ -506,7 +497,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
       guest,
       symbol,
       realReturn: (hart, { returnAddress, stackPointer }) =>
-        realReturn(hart, returnAddress, Number(stackPointer)),
+        realReturn(hart, returnAddress, Number(BigInt.asIntN(64, stackPointer))),
       registerFtraceFunction: (ops) => core.register(ops),
       registerFtraceGraph: (gops) => ftrace.registerFtraceGraph(gops),
     }),

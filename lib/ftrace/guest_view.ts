@@ -2,7 +2,7 @@
  * What a tracer wants to know of the guest besides the call at hand: the time, a name for an
  * address, a string behind a pointer, errno; and a random number that is the same each run.
  *
- * Saved registers are `FtraceRegs`; memory itself is `ftrace.machine.memory`.
+ * Saved registers are `FtraceRegs`; memory itself is `ftrace.machine.space`, or a hart's own.
  *
  * @module
  */
@@ -37,22 +37,17 @@ export interface GuestView {
 export const ERRNO: Readonly<Record<string, number>> = { ...errnoNumbers };
 
 const TP = 4;
-/** Bytes of a string that one step reads: never across a page for nothing. */
-const STEP = 64;
-
 /** Makes the view on a machine. */
 export function createGuestView(machine: Machine): GuestView {
-  const { memory, symbols, elf } = machine;
+  const { symbols, elf } = machine;
   const word = randomWords(machine.seed);
   // A thread-local symbol's value is its offset from tp (RISC-V ELF psABI, TLS local exec).
   const errnoOffset = elf.symbols.find(({ name, type }) => name === "errno" && type === "tls")
     ?.address;
-  const errnoAddress = (): number | undefined => {
-    const address = errnoOffset === undefined
+  const errnoAddress = (): bigint | undefined =>
+    errnoOffset === undefined
       ? symbols.named("errno").find(({ type }) => type === "object")?.address
       : view.currentHart.x[TP]! + errnoOffset;
-    return address !== undefined && memory.read(address, 4) ? Number(address) : undefined;
-  };
   const view: GuestView = {
     get currentHart() {
       return machine.runningHart;
@@ -66,25 +61,19 @@ export function createGuestView(machine: Machine): GuestView {
       return `${symbol.name}+0x${offset.toString(16)}${size}`;
     },
     readString(address, most = 256) {
-      const bytes: number[] = [];
-      for (let at = address; bytes.length < most;) {
-        const length = Math.min(STEP - Number(at % BigInt(STEP)), most - bytes.length);
-        const part = memory.read(at, length);
-        if (!part) return undefined;
-        const end = part.indexOf(0);
-        bytes.push(...end < 0 ? part : part.subarray(0, end));
-        if (end >= 0) break;
-        at += BigInt(length);
-      }
-      return new TextDecoder().decode(new Uint8Array(bytes));
+      const bytes = view.currentHart.space.readString(address, most);
+      return bytes && new TextDecoder().decode(bytes);
     },
     get errno() {
       const address = errnoAddress();
-      return address === undefined ? undefined : memory.view.getInt32(address, true);
+      const word = address === undefined ? undefined : view.currentHart.space.readWord(address, 4);
+      return word === undefined ? undefined : Number(BigInt.asIntN(32, word));
     },
     set errno(value) {
       const address = errnoAddress();
-      if (address !== undefined && value !== undefined) memory.view.setInt32(address, value, true);
+      if (address !== undefined && value !== undefined) {
+        view.currentHart.space.writeWord(address, 4, BigInt(value));
+      }
     },
     random: () => Number(word() >> 11n) / 2 ** 53,
   };

@@ -36,6 +36,7 @@ export type { SchemeName, Site, SiteScheme, Target, Write } from "../patcher/sch
 export { ENTRY_REGISTERS, type EntryRegister, type Poison } from "../trampoline/poison.ts";
 export { staticChainFunctions } from "./explain/static_chain.ts";
 export type { FrameLayout, ReturnLayout } from "../trampoline/frame.ts";
+export type { FramePlace } from "../trampoline/ftrace_regs.ts";
 export type { PathCost, Trampolines, TrampolineSymbols } from "../trampoline/caller.ts";
 export { type CType, valueText } from "./prototype.ts";
 export { checkTracer } from "./tracer.ts";

@@ -234,14 +234,13 @@ export function argumentsText(
   fregs: FtraceRegs,
   ftrace: Ftrace,
 ): string {
-  const { guest, machine } = ftrace;
+  const { guest } = ftrace;
   let integers = 0;
   let floats = 0;
   const word = (): bigint => {
     const n = integers++;
     if (n < 8) return fregs.argument(n);
-    const bytes = machine.memory.read(fregs.stackPointer + BigInt(8 * (n - 8)), 8);
-    return bytes ? new DataView(bytes.buffer).getBigUint64(0, true) : 0n;
+    return fregs.kernelStackNth(n - 8);
   };
   const texts = parameters.map(({ name, type }) => {
     const value = type.kind === "float" && floats < 8

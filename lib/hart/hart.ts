@@ -17,6 +17,7 @@ import { type AddressSpace, FlatSpace } from "../memory/space.ts";
 import { RV64 } from "../isa/decode.ts";
 import { ALL_EXTENSIONS, type Decoder, restrictIsa } from "../isa/isa_string.ts";
 import { createCsrs, type Csrs } from "./csr.ts";
+import { HartSpace } from "./hart_space.ts";
 import {
   CHARGE_TRACING,
   F,
@@ -97,7 +98,6 @@ export class Hart {
   constructor(id: number, memory: Memory, mode: "U" | "M", home: "running" | "aside" = "running") {
     this.id = id;
     this.memory = memory;
-    this.space = new FlatSpace(memory);
     this.mode = mode;
     this.fetched = new FetchCache(memory);
     this.#state = memory.hostView;
@@ -109,6 +109,9 @@ export class Hart {
     this.#state.setUint32(this.#base + HART_ID, id, true);
     this.csrs = createCsrs(this);
     this.system = mode === "M" ? new System(this) : undefined;
+    this.space = this.system
+      ? new HartSpace(memory, this.system.translation)
+      : new FlatSpace(memory);
     this.system?.changed();
   }
 
@@ -185,9 +188,24 @@ export class Hart {
     if (low >= 2 ** 32) this.#counterHalves[3]! += 1;
   }
 
+  /** Whether the instruction at pc is one of the tracing range's. */
+  get isTracing(): boolean {
+    const pc = this.#pcHalves[0]!;
+    if (this.#pcHalves[1] !== 0 || !this.memory.isTracing(pc)) return false;
+    return this.#flat || this.system!.translation.isTracing(BigInt(pc));
+  }
+
   /** pc as a number, or −1 where it has a bit above 31 set. */
   get pcNumber(): number {
     return this.#pcHalves[1] === 0 ? this.#pcHalves[0]! : -1;
+  }
+
+  /**
+   * The address in an integer register as a number: signed, so that every address of a space, low or
+   * high, is one exactly.
+   */
+  addressIn(register: number): number {
+    return this.x32[register * 2 + 1]! * 2 ** 32 + (this.x32[register * 2]! >>> 0);
   }
 
   /** Goes on at the address in an integer register. */

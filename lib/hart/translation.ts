@@ -2,13 +2,14 @@
  * Where a hart's addresses lead: modes, page tables, PMP, and the TLB in front of them.
  *
  * Every access of a hart with machine mode that is not plain goes through here, on every engine;
- * emitted code looks into the same TLB first. The tracing range is never translated, as nothing of
- * the guest's lies there.
+ * emitted code looks into the same TLB first. The tracing range is mapped at its own addresses
+ * behind the guest's tables: where those lead somewhere, that is meant, and where not, a hart can
+ * execute trampolines there, and only they can read what lies beside them.
  *
  * @module
  */
 import { EXECUTE, type Memory, PAGE_SIZE, READ, WRITE } from "../memory/memory.ts";
-import { LEVELS, walk } from "../memory/page_table.ts";
+import { LEVELS, walk, type WalkRequest } from "../memory/page_table.ts";
 import { Tlb } from "../memory/tlb.ts";
 import type { Hart, Mode } from "./hart.ts";
 import { ADUE, Mstatus, type System } from "./system.ts";
@@ -45,6 +46,8 @@ export class Translation {
   #dataMode: Mode = "M";
   /** What {@linkcode Bank.other} is filled for. */
   #other = "";
+  /** Pages of the tracing range that were looked for in the guest's tables: whether none maps them. */
+  readonly #unmapped = new Map<bigint, boolean>();
 
   /** Translates for `hart`, whose registers are `system`. */
   constructor(hart: Hart, system: System) {
@@ -72,12 +75,14 @@ export class Translation {
 
   /** satp has another address space. */
   changedSpace(mode: boolean): void {
+    this.#unmapped.clear();
     if (mode) this.tlb.flush();
     else this.tlb.flushLocal();
   }
 
   /** sfence.vma: forgets what is known of an address and an address space, or of all of them. */
   fence(address: bigint | undefined, space: bigint | undefined): void {
+    this.#unmapped.clear();
     // Only one space's translations, and those for all spaces, are ever kept.
     if (space !== undefined && (space & 0xffffn) !== (this.#system.satp >> 44n & 0xffffn)) return;
     if (address !== undefined) this.tlb.flushPage(address, space === undefined);
@@ -95,22 +100,54 @@ export class Translation {
    * {@linkcode PAGE_FAULT} or {@linkcode ACCESS_FAULT}.
    */
   data(address: bigint, bytes: number, access: number): number {
-    if (this.#memory.isReserved(address)) return Number(address);
     const known = this.tlb.data(this.dataBank, address, access);
     if (known >= 0) return known;
-    return this.#find(address, bytes, access, this.#dataMode, (page, physical, found) => {
+    const found = this.#find(address, bytes, access, this.#dataMode, (page, physical, found) => {
       this.tlb.fillData(this.dataBank, { ...found, page, physical });
     });
+    if (found >= 0 || !this.#memory.isTracing(address)) return found;
+    return this.isTracing(this.#hart.pc) && this.#isUnmapped(address) ? Number(address) : found;
   }
 
   /** The same for a fetch of two bytes. */
   fetch(address: bigint): number {
-    if (this.#memory.isReserved(address)) return Number(address);
     const known = this.tlb.fetch(this.fetchBank, address);
     if (known >= 0) return known;
+    if (this.isTracing(address)) return Number(address);
     return this.#find(address, 2, EXECUTE, this.#hart.mode, (page, physical, found) => {
       this.tlb.fillFetch(this.fetchBank, { ...found, page, physical });
     });
+  }
+
+  /** Whether an instruction fetched from `address` is one of the tracing range's. */
+  isTracing(address: bigint): boolean {
+    return this.#memory.isTracing(address) && this.#isUnmapped(address);
+  }
+
+  /** Whether the guest's page tables, if they are on, say nothing of an address. */
+  #isUnmapped(address: bigint): boolean {
+    if (this.#hart.mode === "M" || !(Number(this.#system.satp >> 60n) in LEVELS)) return true;
+    const page = address >> 12n;
+    let unmapped = this.#unmapped.get(page);
+    if (unmapped === undefined) {
+      unmapped = typeof this.#look(address, 0, "S") === "number";
+      this.#unmapped.set(page, unmapped);
+    }
+    return unmapped;
+  }
+
+  /**
+   * Where one byte at an address lies, as somebody who looks at the hart from outside finds it, in
+   * the mode that its loads have: no entry is marked, no translation kept, and a supervisor's look
+   * reaches user pages. −1 where nothing may be accessed so.
+   */
+  peek(address: bigint, access: number): number {
+    const signed = BigInt.asIntN(64, address);
+    const found = this.#look(signed, access, this.#dataMode);
+    if (typeof found === "number") {
+      return this.#memory.isTracing(signed) ? Number(signed) : -1;
+    }
+    return found.physical < MEMORY_SIZE ? Number(found.physical) : -1;
   }
 
   #find(
@@ -124,6 +161,8 @@ export class Translation {
     if (typeof found === "number") return found;
     if (found.physical >= MEMORY_SIZE) return ACCESS_FAULT;
     const physical = Number(found.physical);
+    // No memory of a board lies there.
+    if (mode !== "M" && this.#memory.isTracing(found.physical)) return ACCESS_FAULT;
     const { pmp } = this.#system;
     const machine = mode === "M";
     if ((pmp.permissions(physical, bytes, machine) & access) !== access) return ACCESS_FAULT;
@@ -139,7 +178,28 @@ export class Translation {
   }
 
   #walk(address: bigint, access: number, mode: Mode): Found | number {
-    const { satp, mstatus, menvcfg, pmp } = this.#system;
+    const { mstatus, menvcfg } = this.#system;
+    return this.#through(address, mode, {
+      access,
+      sum: (mstatus & Mstatus.SUM) !== 0n,
+      mxr: (mstatus & Mstatus.MXR) !== 0n,
+      update: (menvcfg & ADUE) !== 0n,
+    }, true);
+  }
+
+  /** A walk that changes nothing, not even what the tables say of accesses. */
+  #look(address: bigint, access: number, mode: Mode): Found | number {
+    return this.#through(address, mode, { access, sum: true, mxr: false, update: true }, false);
+  }
+
+  /** Walks through the page tables in a mode; entries are only written if they may be. */
+  #through(
+    address: bigint,
+    mode: Mode,
+    how: Pick<WalkRequest, "access" | "sum" | "mxr" | "update">,
+    writes: boolean,
+  ): Found | number {
+    const { satp, pmp } = this.#system;
     const scheme = Number(satp >> 60n);
     if (mode === "M" || !(scheme in LEVELS)) {
       const physical = BigInt.asUintN(64, address);
@@ -153,14 +213,12 @@ export class Translation {
     const leaf = walk(address, {
       mode: scheme,
       root: (satp & (1n << 44n) - 1n) << 12n,
-      access,
       user: mode === "U",
-      sum: (mstatus & Mstatus.SUM) !== 0n,
-      mxr: (mstatus & Mstatus.MXR) !== 0n,
-      update: (menvcfg & ADUE) !== 0n,
+      ...how,
     }, {
       read: (at) => allowed(at, READ) ? memory.view.getBigUint64(Number(at), true) : undefined,
       write(at, value) {
+        if (!writes) return true;
         if (!allowed(at, WRITE)) return false;
         memory.view.setBigUint64(Number(at), value, true);
         memory.stored(Number(at));

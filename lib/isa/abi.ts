@@ -24,6 +24,8 @@ export const A0 = 10;
 export const A1 = 11;
 /** Third argument. */
 export const A2 = 12;
+/** Fourth argument. */
+export const A3 = 13;
 /** Number of a system call. */
 export const A7 = 17;
 /** Temporary. */

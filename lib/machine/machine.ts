@@ -16,7 +16,7 @@ import { type AddressSpace, FlatSpace } from "../memory/space.ts";
 import { type Elf, parseElf } from "../program/elf.ts";
 import { readSites, type SiteSource } from "../program/sites.ts";
 import { SymbolTable } from "../program/symbols.ts";
-import { createUnwinder, type Unwinder } from "../program/unwinder.ts";
+import { createUnwinder, type StackMemory, type Unwinder } from "../program/unwinder.ts";
 import { EventQueue } from "./event_queue.ts";
 import { createHarts, type HartOptions } from "./harts.ts";
 import { type BreakpointHandler, type HostCallHandler, HostCalls } from "./host_calls.ts";
@@ -166,14 +166,15 @@ function placeProgram(elf: Elf, options: MachineOptions) {
   const bias = biasOf(elf, base);
   const lowest = tracingBelowRam ? undefined : Number(lowestAddress(elf) + bias);
   const tracing = createTracingRange(memory, lowest);
-  memory.reserve(tracing.start, tracing.end);
+  memory.placeTracing(tracing.start, tracing.end);
   const symbols = new SymbolTable(elf.symbols, bias);
   const harts = createHarts(memory, mode, options);
   const schedule = new Schedule(harts, seed);
-  const unwinder = createUnwinder<Hart>({
-    read: (address, length) => space.read(address, length),
-    fetchable: (address) => space.allows(address, 2, EXECUTE),
-  }, symbols);
+  const unwinder = createUnwinder<Hart>(
+    stackMemory(space),
+    symbols,
+    (hart) => stackMemory(hart.space),
+  );
   return {
     kind,
     memory,
@@ -183,7 +184,7 @@ function placeProgram(elf: Elf, options: MachineOptions) {
     bias,
     tracing,
     harts,
-    engine: ENGINES[engine](memory, tracing),
+    engine: ENGINES[engine](memory),
     unwinder,
     options,
     schedule,
@@ -268,5 +269,13 @@ function machineOf(made: MachineParts): Machine {
       parts?.platform[Symbol.dispose]();
       parts = undefined;
     },
+  };
+}
+
+/** A space as an unwinder reads it. */
+function stackMemory(space: AddressSpace): StackMemory {
+  return {
+    read: (address, length) => space.read(address, length),
+    fetchable: (address) => space.allows(address, 2, EXECUTE),
   };
 }

@@ -78,7 +78,7 @@ export class Memory {
   readonly #textListeners: ((page: number) => void)[] = [];
   #told: (address: number) => void = () => {};
   readonly #devices: Device[] = [];
-  #reserved = { start: 0n, end: 0n };
+  #tracing = { start: 0, end: 0 };
   #heap = HEAP;
 
   /**
@@ -181,14 +181,14 @@ export class Memory {
     return this.#devices.find(({ start, end }) => address >= start && address < end);
   }
 
-  /** Keeps a range of addresses from translation. */
-  reserve(start: number, end: number): void {
-    this.#reserved = { start: BigInt(start), end: BigInt(end) };
+  /** Says where the tracing range lies, which harts reach at its own addresses whatever they map. */
+  placeTracing(start: number, end: number): void {
+    this.#tracing = { start, end };
   }
 
-  /** Whether an address is in the range that {@linkcode Memory.reserve} set apart. */
-  isReserved(address: bigint): boolean {
-    return address >= this.#reserved.start && address < this.#reserved.end;
+  /** Whether an address is one of the tracing range's. */
+  isTracing(address: bigint | number): boolean {
+    return address >= this.#tracing.start && address < this.#tracing.end;
   }
 
   /** From now on a store to the page is told to the listeners of {@linkcode Memory.onTextChange}, once. */

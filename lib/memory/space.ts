@@ -22,6 +22,8 @@ export interface AddressSpace {
   readonly isFlat: boolean;
   /** Whether every byte of `length` from `address` on may be accessed so: READ, WRITE, EXECUTE. */
   allows(address: bigint, length: number, permission: number): boolean;
+  /** Where bytes that may be read and written lie in guest memory, in one piece; else −1. */
+  offset(address: bigint, length: number): number;
   /** A copy of bytes that may be read, or undefined if one of them may not. */
   read(address: bigint, length: number): Uint8Array | undefined;
   /** Writes where all may be written; false if one byte may not, and then writes nothing. */
@@ -54,6 +56,12 @@ export class FlatSpace implements AddressSpace {
   /** See {@linkcode AddressSpace.allows}. An address with a bit above 31 set is nobody's. */
   allows(address: bigint, length: number, permission: number): boolean {
     return this.#memory.allows(address, length, permission);
+  }
+
+  /** See {@linkcode AddressSpace.offset}. */
+  offset(address: bigint, length: number): number {
+    if (!this.#memory.allows(address, length, READ | WRITE)) return -1;
+    return Number(BigInt.asUintN(64, address));
   }
 
   /** See {@linkcode AddressSpace.read}. */

@@ -75,10 +75,11 @@ const MOST = 64;
 const MOST_INSTRUCTIONS = 20_000;
 /** Registers that a call may change: ra, t0 to t6, a0 to a7. */
 const CLOBBERED = [1, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17, 28, 29, 30, 31];
-/** Makes an unwinder. */
+/** Makes an unwinder of programs whose code lies in `text` and whose harts see stacks as given. */
 export function createUnwinder<H extends StackHart>(
-  memory: StackMemory,
+  text: StackMemory,
   symbols: SymbolTable,
+  stackOf: (hart: H) => StackMemory,
 ): Unwinder<H> {
   /** Functions by their entry. */
   const functions = new Map<bigint, KnownFunction>();
@@ -90,7 +91,7 @@ export function createUnwinder<H extends StackHart>(
     if (end === undefined) return undefined;
     let known = functions.get(start);
     if (!known) {
-      known = readFunction(memory, start, end, unwinder.probedBits);
+      known = readFunction(text, start, end, unwinder.probedBits);
       functions.set(start, known);
     }
     return known;
@@ -115,7 +116,7 @@ export function createUnwinder<H extends StackHart>(
     frames(hart, start = registersOf(hart)) {
       const resolve: RealReturn = (value, sp) =>
         unwinder.realReturn ? unwinder.realReturn(hart, value, sp) : value;
-      return unwind(memory, trailAt, start, resolve);
+      return unwind(stackOf(hart), trailAt, start, resolve);
     },
   };
   return unwinder;

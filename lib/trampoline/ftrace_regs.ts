@@ -1,8 +1,9 @@
 /**
  * `struct ftrace_regs`: what a callback sees of the hart it has stopped.
  *
- * It is a view on the frame that the trampoline saved in guest memory, re-pointed for each call:
- * what is written here is what the trampoline restores. With ARGS only the arguments and what the
+ * It is a view on the frame that the trampoline saved on the hart's stack, re-pointed for each call:
+ * what is written here is what the trampoline restores. Where the hart's pages put the frame in one
+ * piece of memory it is read there, else word by word through the hart's space. With ARGS only the arguments and what the
  * call itself needs are there, so {@linkcode FtraceRegs.getRegs} is null.
  *
  * Layouts are `frame.ts`.
@@ -10,6 +11,7 @@
  * @module
  */
 import type { Memory } from "../memory/memory.ts";
+import type { AddressSpace } from "../memory/space.ts";
 import type { FrameLayout, ReturnLayout } from "./frame.ts";
 
 /** All integer registers and epc, as `struct pt_regs` has them: a view, like its source. */
@@ -38,33 +40,68 @@ export interface PartialRegs {
   readonly a: readonly bigint[];
 }
 
+/** Where a saved frame is, and what the hart that saved it sees. */
+export interface FramePlace {
+  /** Offset of the frame in guest memory; −1 if its pages lie apart. */
+  readonly offset: number;
+  /** Address of the frame as the hart has it: signed, as a number. */
+  readonly address: number;
+  /** The hart's space, in which its stack lies. */
+  readonly space: AddressSpace;
+}
+
 /** The saved registers of a call or a return. Valid during the callback only. */
 export class FtraceRegs {
-  readonly #memory: Memory;
   readonly #view: DataView;
+  readonly #halves: Int32Array;
+  /** Offset of the frame in guest memory, or −1 where only its space finds it. */
   #at = 0;
+  #address = 0;
+  #space: AddressSpace;
   #layout: FrameLayout;
 
   /** A view on frames in `memory`; {@linkcode point} aims it. */
-  constructor(memory: Memory, layout: FrameLayout) {
-    this.#memory = memory;
+  constructor(memory: Memory, layout: FrameLayout, space: AddressSpace) {
     this.#view = memory.view;
+    this.#halves = new Int32Array(memory.guest.buffer);
+    this.#space = space;
     this.#layout = layout;
   }
 
-  /** Aims the view at the frame at `address`. Only who dispatches calls does so. */
-  point(address: number, layout: FrameLayout): void {
-    this.#at = address;
+  /** Aims the view at a frame. Only who dispatches calls does so. */
+  point({ offset, address, space }: FramePlace, layout: FrameLayout): void {
+    this.#at = offset;
+    this.#address = address;
+    this.#space = space;
     this.#layout = layout;
   }
 
   #get(offset: number | undefined): bigint {
-    return offset === undefined ? 0n : this.#view.getBigUint64(this.#at + offset, true);
+    if (offset === undefined) return 0n;
+    if (this.#at >= 0) return this.#view.getBigUint64(this.#at + offset, true);
+    return this.#space.readWord(BigInt(this.#address) + BigInt(offset), 8) ?? 0n;
   }
   #set(offset: number | undefined, value: bigint): void {
-    if (offset !== undefined) {
-      this.#view.setBigUint64(this.#at + offset, BigInt.asUintN(64, value), true);
+    if (offset === undefined) return;
+    const word = BigInt.asUintN(64, value);
+    if (this.#at >= 0) this.#view.setBigUint64(this.#at + offset, word, true);
+    else this.#space.writeWord(BigInt(this.#address) + BigInt(offset), 8, word);
+  }
+
+  /**
+   * Half of a saved register at an offset of the frame, signed: for who compares without a bigint.
+   *
+   * @internal
+   */
+  half(offset: number): number {
+    const at = this.#at + offset;
+    // V8 is slow at a DataView beyond 2 GiB, and frames are nearly always aligned.
+    if (this.#at >= 0) {
+      return (at & 3) === 0 ? this.#halves[at >>> 2]! : this.#view.getInt32(at, true);
     }
+    return Number(
+      BigInt.asIntN(32, this.#space.readWord(BigInt(this.#address) + BigInt(offset), 4) ?? 0n),
+    );
   }
 
   /** Where the hart goes on (epc): behind the site, unless it is changed. Needs IPMODIFY to change. */
@@ -78,7 +115,7 @@ export class FtraceRegs {
   /** The traced function's stack pointer. Changing the frame's copy has no effect on any era. */
   get stackPointer(): bigint {
     const { sp, size } = this.#layout;
-    return sp === undefined ? BigInt(this.#at + size) : this.#get(sp);
+    return sp === undefined ? BigInt.asUintN(64, BigInt(this.#address + size)) : this.#get(sp);
   }
 
   /**
@@ -86,8 +123,7 @@ export class FtraceRegs {
    * argument is word 0 (`ftrace_regs_get_kernel_stack_nth`). 0 where the guest may not read.
    */
   kernelStackNth(n: number): bigint {
-    const bytes = this.#memory.read(this.stackPointer + BigInt(8 * n), 8);
-    return bytes ? new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true) : 0n;
+    return this.#space.readWord(this.stackPointer + BigInt(8 * n), 8) ?? 0n;
   }
 
   /** The caller's frame pointer, s0; 0 where it is not saved. */
@@ -116,7 +152,7 @@ export class FtraceRegs {
 
   /** Argument `n` as a number: its low 32 bits, signed. Five times as fast as {@linkcode argument}. */
   argumentNumber(n: number): number {
-    return n >= 0 && n < 8 ? this.#view.getInt32(this.#at + this.#layout.a0 + 8 * n, true) : 0;
+    return n >= 0 && n < 8 ? this.half(this.#layout.a0 + 8 * n) : 0;
   }
 
   /** a0 as a result: of the function at a return, of the override before one. */

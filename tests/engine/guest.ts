@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Engine, Stop, TracingRange } from "../../lib/engine/engine.ts";
+import type { Engine, Stop } from "../../lib/engine/engine.ts";
 import type { EngineMaker } from "../../lib/engine/engines.ts";
 import { Hart } from "../../lib/hart/hart.ts";
 import { EXECUTE, Memory, PAGE_SIZE, READ, WRITE } from "../../lib/memory/memory.ts";
@@ -19,9 +19,6 @@ export const CONSTANTS = 0x22000;
 export const NOTHING = 0x30000;
 /** One page of the tracing range. */
 export const TRACING = 0x7ff00000;
-
-/** The tracing range of test guests. */
-export const TRACING_RANGE: TracingRange = { start: TRACING, end: TRACING + 0x100000 };
 
 const REGIONS = [
   { start: CODE, pages: 2, permissions: READ | WRITE | EXECUTE },
@@ -54,9 +51,9 @@ export interface Guest {
  */
 export function createGuest(make: EngineMaker, mode: "U" | "M" | "translated" = "U"): Guest {
   const memory = new Memory();
+  memory.placeTracing(TRACING, TRACING + 0x100000);
   const hart = new Hart(0, memory, mode === "U" ? "U" : "M");
   if (mode === "translated") {
-    memory.reserve(TRACING_RANGE.start, TRACING_RANGE.end);
     const system = hart.system!;
     system.pmp.writeAddress(0, -1n);
     system.pmp.writeConfig(0, 0x1fn);
@@ -66,7 +63,7 @@ export function createGuest(make: EngineMaker, mode: "U" | "M" | "translated" = 
     hart.mode = "U";
     system.changed();
   }
-  return { memory, hart, engine: make(memory, TRACING_RANGE) };
+  return { memory, hart, engine: make(memory) };
 }
 
 /** Makes memory and registers as they are before a program, and the hart forget what it fetched. */

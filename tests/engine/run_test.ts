@@ -256,6 +256,16 @@ const CASES: readonly Case[] = [
       assertEquals(guest.memory.view.getBigUint64(DATA, true), 42n);
     },
   },
+  {
+    name: "stores nothing conditionally where another value has been stored since",
+    check(guest) {
+      load(guest, "lr.d a0, (a1)\nsd a5, 0(a1)\nsc.d a2, a3, (a1)\nebreak");
+      setRegisters(guest, { a1: BigInt(DATA), a3: 42n, a5: 7n });
+      guest.engine.run(guest.hart, 10n);
+      assertEquals([guest.hart.x[10], guest.hart.x[12]], [0n, 1n]);
+      assertEquals(guest.memory.view.getBigUint64(DATA, true), 7n);
+    },
+  },
 ];
 
 const KINDS = ENGINES.flatMap(({ name, make }) => [

@@ -1,3 +1,4 @@
+import { FlatSpace } from "../../lib/memory/space.ts";
 import { assertEquals } from "@std/assert";
 import type { GraphEntry, GraphReturn } from "../../lib/ftrace/returns/fgraph.ts";
 import { createGraphTrace } from "../../lib/ftrace/trace/graph_trace.ts";
@@ -10,7 +11,7 @@ import { Memory } from "../../lib/memory/memory.ts";
 
 const memory = new Memory();
 const { returnFrame: layout } = buildTrampolines("call-ops", 0x1000n, 0x2000n);
-const fregs = new FtraceRegs(memory, returnFrame(layout));
+const fregs = new FtraceRegs(memory, returnFrame(layout), new FlatSpace(memory));
 
 function entryAt(
   site: number,

@@ -14,6 +14,8 @@ export interface MadeFunction {
   readonly name: string;
   /** Its instructions; it returns at once unless given. */
   readonly body?: string;
+  /** Whether it has a call site (the default); its nops are there in any case. */
+  readonly site?: boolean;
 }
 
 /** Firmware under ftrace. */
@@ -69,7 +71,9 @@ export function makeFirmware(
       {
         name: "__patchable_function_entries",
         address: 0x1000n,
-        data: words64(...functions.map((_, k) => at(`p${k}`))),
+        data: words64(
+          ...functions.flatMap(({ site = true }, k) => site ? [at(`p${k}`)] : []),
+        ),
       },
     ],
     symbols: [

@@ -4,6 +4,7 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
+import { ENGINE_NAMES } from "../../lib/engine/engines.ts";
 import { createMachine, type Machine } from "../../lib/machine/machine.ts";
 import { readProgram } from "../fixtures/expected.ts";
 import { BARE, buildBare, la, words64 } from "../program/elf_builder.ts";
@@ -186,3 +187,33 @@ Deno.test("Machine.run() ends with the first trap when mtvec points at what cann
   assert(outcome.kind === "trap");
   assertEquals(outcome.trap, { cause: CAUSE.ecallM, value: 0n, pc: START + 8n });
 });
+
+for (const engine of ENGINE_NAMES) {
+  Deno.test(`a trap whose supervisor handler cannot be fetched ends the run, ${engine}`, async () => {
+    const source = `
+    _start:
+      li t0, -1
+      csrrw zero, 0x3b0, t0
+      li t0, 0x1f
+      csrrw zero, 0x3a0, t0
+      li t0, -1
+      csrrw zero, 0x302, t0
+      li t0, 0x40000000
+      csrrw zero, 0x105, t0
+      li t0, 0x1000
+      csrrc zero, 0x300, t0
+      ${la("t0", "supervisor")}
+      csrrw zero, 0x341, t0
+      mret
+    supervisor:
+      .word 0xffffffff`;
+    const machine = createMachine(buildBare(source), { engine });
+    const outcome = await machine.run({ limit: 10_000n });
+    // The handler's own fetch faults, to the same handler, for ever: nobody can go on.
+    assertEquals(outcome.kind, "trap");
+    if (outcome.kind !== "trap") return;
+    assertEquals([outcome.trap.cause, outcome.trap.pc], [1, 0x40000000n]);
+    const { system } = machine.harts[0]!;
+    assertEquals([system!.scause, system!.sepc & ~3n], [2n, START + 4n * 14n & ~3n]);
+  });
+}

@@ -34,3 +34,25 @@ Deno.test("writeConfig() keeps locked entries, and takes W from what has no R", 
   pmp.writeAddress(0, 5n);
   assertEquals([pmp.readConfig(0), pmp.readAddress(0)], [BigInt(LOCKED | NAPOT | READ), 0n]);
 });
+
+Deno.test("permissions() gives nothing, to machine mode neither, when an entry covers an access in part", () => {
+  const pmp = new Pmp();
+  pmp.writeAddress(0, BigInt(BASE) >> 2n);
+  pmp.writeConfig(0, BigInt(NAPOT | READ | WRITE));
+  // The entry covers 8 bytes; an access may reach over either of its ends, or around it.
+  for (const [at, bytes] of [[BASE - 4, 8], [BASE + 4, 8], [BASE - 4, 16]] as const) {
+    assertEquals(pmp.permissions(at, bytes, false), 0);
+    assertEquals(pmp.permissions(at, bytes, true), 0);
+  }
+  assertEquals(pmp.permissions(BASE + 4, 4, false), READ | WRITE);
+});
+
+Deno.test("permissions() are those of the first entry that an access touches, though a later one has more", () => {
+  const pmp = new Pmp();
+  pmp.writeAddress(0, BigInt(BASE) >> 2n);
+  pmp.writeAddress(1, (1n << 54n) - 1n);
+  pmp.writeConfig(0, BigInt(NAPOT | READ) | BigInt(NAPOT | READ | WRITE | EXECUTE) << 8n);
+  assertEquals(pmp.permissions(BASE, 8, false), READ);
+  assertEquals(pmp.permissions(BASE + 4, 8, false), 0);
+  assertEquals(pmp.permissions(BASE + 8, 8, false), ALL);
+});

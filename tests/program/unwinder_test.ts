@@ -16,12 +16,15 @@ const RA = 1;
 const SP = 2;
 const S0 = 8;
 
+/** What a hart sees. */
+const memoryOf = ({ space }: Hart) => ({
+  read: (address: bigint, length: number) => space.read(address, length),
+  fetchable: (address: bigint) => space.allows(address, 2, EXECUTE),
+});
+
 /** A hart's frames as a program without symbols has them. */
 const backtrace = (hart: Hart): readonly bigint[] =>
-  createUnwinder({
-    read: (address, length) => hart.space.read(address, length),
-    fetchable: (address) => hart.space.allows(address, 2, EXECUTE),
-  }, new SymbolTable([])).backtrace(hart);
+  createUnwinder(memoryOf(hart), new SymbolTable([]), memoryOf).backtrace(hart);
 
 /** A hart at the start of text, its stack empty, with frame records `[at, fp, ra]`. */
 function hartWith(...records: readonly (readonly [bigint, bigint, bigint])[]): Hart {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { FlatSpace } from "../../lib/memory/space.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Memory } from "../../lib/memory/memory.ts";
 import {
@@ -19,6 +20,7 @@ import { FtraceRegs, returnFrame } from "../../lib/trampoline/ftrace_regs.ts";
 
 const AT = 0x80001000;
 const memory = new Memory();
+const space = new FlatSpace(memory);
 
 /** Where a kernel's layout has what; undefined where it saves nothing. */
 interface Slots {
@@ -51,13 +53,16 @@ function filling(offset: number): bigint {
   return 0xc0de_0000_8000_0000n + BigInt(offset);
 }
 
+/** A frame at an address that is its offset in memory. */
+const placeAt = (at: number) => ({ offset: at, address: at, space });
+
 /** A view on a frame of which every slot differs. */
 function frameOf(layout: FrameLayout): FtraceRegs {
   for (let offset = -64; offset < 352; offset += 8) {
     memory.view.setBigUint64(AT + offset, filling(offset), true);
   }
-  const regs = new FtraceRegs(memory, ARGS_FRAME);
-  regs.point(AT, layout);
+  const regs = new FtraceRegs(memory, ARGS_FRAME, space);
+  regs.point(placeAt(AT), layout);
   return regs;
 }
 
@@ -163,7 +168,7 @@ Deno.test("FtraceRegs.getRegs() reads and writes every register when the frame i
 
 Deno.test("FtraceRegs.point() aims one view at another frame when the next call comes", () => {
   const regs = frameOf(ARGS_FRAME);
-  regs.point(AT + 16, CALL_OPS_FRAME);
+  regs.point(placeAt(AT + 16), CALL_OPS_FRAME);
   assertEquals(regs.instructionPointer, filling(16));
   assertEquals(regs.argument(1), filling(16 + 56));
 });

@@ -78,8 +78,9 @@ export function createRig(way: Way): Rig {
   const target = way === "regs-full" ? symbols.ftrace_regs_caller! : symbols.ftrace_caller;
   poke(AT.entry, wordBytes(...callPair("t0", AT.entry, target)));
 
+  memory.placeTracing(Number(AT.text), 0x80000000);
   const hart = new Hart(0, memory, "U");
-  const engine = createReference(memory, { start: Number(AT.text), end: 0x80000000 });
+  const engine = createReference(memory);
   for (const place of [AT.body, AT.caller, AT.elsewhere]) {
     engine.hook(Number(place), { host: () => "stop" });
   }

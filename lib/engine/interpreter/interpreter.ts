@@ -18,7 +18,7 @@ import { EXIT_REASON, INSTRET, OVERHEAD, PC, SINK, X } from "../../hart/state.ts
 import { type Instruction, SHIFT } from "../../isa/encoding.ts";
 import { EXECUTE, type Memory, PAGE_SIZE } from "../../memory/memory.ts";
 import { FETCH_ENTRY } from "../../memory/tlb.ts";
-import type { Engine, Hook, Stop, TracingRange } from "../engine.ts";
+import type { Engine, Hook, Stop } from "../engine.ts";
 import { Hooks } from "../hooks.ts";
 import { Exit, Handler, HandlerTable, interpreterModule, MICRO_OP } from "./interpreter_code.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -93,7 +93,6 @@ interface Spaces {
 /** Runs harts of one memory. */
 class Interpreter {
   readonly #memory: Memory;
-  readonly #tracing: TracingRange;
   readonly #reference: Engine;
   readonly #run: Run;
   #translatingRun: TranslatingRun | undefined;
@@ -104,10 +103,9 @@ class Interpreter {
   /** Numbers of compiled thunks, by hook. */
   readonly #thunkOf = new Map<Hook, number>();
 
-  constructor(memory: Memory, tracing: TracingRange) {
+  constructor(memory: Memory) {
     this.#memory = memory;
-    this.#tracing = tracing;
-    this.#reference = createReference(memory, tracing);
+    this.#reference = createReference(memory);
     this.#view = memory.hostView;
     this.#run = instantiate(memory, this.#thunks, false) as Run;
     this.#hooks = new Hooks((pc) => this.#hookChanged(pc));
@@ -144,7 +142,7 @@ class Interpreter {
   /** As {@linkcode Engine.finish}. */
   finish(hart: Hart): Stop | undefined {
     const spaces = this.#spacesOf(hart);
-    while (this.#isTracing(hart.pcNumber)) {
+    while (hart.isTracing) {
       const stop = this.#advance(hart, spaces, FUEL);
       if (stop) return stop;
     }
@@ -167,7 +165,7 @@ class Interpreter {
   }
 
   #isTracing(pc: number): boolean {
-    return pc >= this.#tracing.start && pc < this.#tracing.end;
+    return this.#memory.isTracing(pc);
   }
 
   /** Runs from `pc` on until the function comes back. */
@@ -185,7 +183,7 @@ class Interpreter {
     const { translation } = hart.system!;
     const { tlb, fetchBank } = translation;
     const pc = BigInt.asIntN(64, hart.pc);
-    const isTracing = this.#isTracing(hart.pcNumber);
+    const { isTracing } = hart;
     const space = isTracing ? translated.overhead : translated.guest;
     const physical = isTracing ? Number(pc) : this.#executable(hart, pc);
     if (physical < 0) return this.#reference.step(hart);
@@ -218,6 +216,8 @@ class Interpreter {
   #link(entry: number, pc: bigint, block: number, space: Space): void {
     if (this.#view.getUint32(entry + FETCH_ENTRY.own, true) === block) return;
     this.#view.setUint32(entry + FETCH_ENTRY.own, block, true);
+    // Hooks of the tracing range are not for a page of the guest's there.
+    if (this.#memory.isTracing(pc)) return;
     // Hooks are at virtual addresses.
     for (const hooked of this.#hooks.pages.get(Number(pc >> 12n)) ?? []) {
       this.#writeHook(hooked, block + (hooked % PAGE_SIZE) * 8, space);
@@ -230,7 +230,7 @@ class Interpreter {
     switch (view.getUint32(EXIT_REASON, true)) {
       case Exit.undecoded: {
         // The other space's page was there for its hooks only.
-        if (this.#isTracing(hart.pcNumber) !== space.tracing) return undefined;
+        if (hart.isTracing !== space.tracing) return undefined;
         return this.#decode(hart, space) ? undefined : this.#reference.step(hart);
       }
       case Exit.reference:
@@ -424,8 +424,8 @@ class Interpreter {
 }
 
 /** Makes a WASM interpreter for harts on `memory`. */
-export function createInterpreter(memory: Memory, tracing: TracingRange): Engine {
-  const interpreter = new Interpreter(memory, tracing);
+export function createInterpreter(memory: Memory): Engine {
+  const interpreter = new Interpreter(memory);
   return {
     name: "interp",
     finish: (hart) => interpreter.finish(hart),

@@ -15,14 +15,13 @@ import { collect } from "../../isa/collect.ts";
 import { Cause } from "../../isa/sem.ts";
 import { FETCH_FAULT } from "../../memory/fetch_cache.ts";
 import { EXECUTE, type Memory, PAGE_SIZE } from "../../memory/memory.ts";
-import type { Engine, Hook, Stop, TracingRange } from "../engine.ts";
+import type { Engine, Hook, Stop } from "../engine.ts";
 import { Evaluator, FAR, type Placed, TRAPPED } from "./evaluator.ts";
 import { Hooks } from "../hooks.ts";
 
 /** One hart's decoded instructions, and what executes them. */
 class Executor {
   readonly #hart: Hart;
-  readonly #tracing: TracingRange;
   readonly #evaluator: Evaluator;
   /** By page, then by halfword in the page. */
   readonly #pages = new Map<number, (Placed | undefined)[]>();
@@ -32,9 +31,8 @@ class Executor {
   #page = -1;
   #halves: (Placed | undefined)[] = [];
 
-  constructor(hart: Hart, tracing: TracingRange) {
+  constructor(hart: Hart) {
     this.#hart = hart;
-    this.#tracing = tracing;
     this.#evaluator = new Evaluator(hart);
     hart.fetched.onDrop((pc) => {
       const page = Math.floor(pc / PAGE_SIZE), half = (pc % PAGE_SIZE) / 2;
@@ -62,7 +60,7 @@ class Executor {
   /** As {@linkcode Engine.finish}. */
   finish(hooks: Hooks): Stop | undefined {
     const hart = this.#hart;
-    while (this.#isTracing(hart.pcNumber)) {
+    while (hart.isTracing) {
       const answer = hooks.ask(hart);
       if (answer === "stop") return { kind: "stopped" };
       const stop = answer === "moved" ? undefined : this.step();
@@ -80,7 +78,7 @@ class Executor {
   /** As {@linkcode Engine.simulate}. */
   simulate(bits: number): Stop | undefined {
     const hart = this.#hart;
-    const placed = this.#place(hart.pc, bits);
+    const placed = this.#place(hart.pc, bits, hart.isTracing);
     const next = this.#evaluator.execute(placed);
     if (next === TRAPPED) return { kind: "trap", trap: this.#evaluator.trapped! };
     hart.retire(placed.tracing);
@@ -89,7 +87,7 @@ class Executor {
   }
 
   #isTracing(pc: number): boolean {
-    return pc >= this.#tracing.start && pc < this.#tracing.end;
+    return this.#hart.memory.isTracing(pc);
   }
 
   #execute(budget: number, hooks?: Hooks): Trap | undefined {
@@ -175,11 +173,11 @@ class Executor {
       const value = bits === FETCH_FAULT ? pc : pc + 2n;
       return { cause: Cause.FetchFault, value, pc };
     }
-    return this.#place(pc, bits);
+    return this.#place(pc, bits, this.#isTracing(at));
   }
 
   #translatedAt(pc: bigint): Placed | Trap {
-    if (this.#isTracing(Number(pc))) return this.#at(Number(pc));
+    if (this.#hart.isTracing) return this.#at(Number(pc));
     const { fetched, system, memory } = this.#hart;
     const { translation } = system!;
     const physical = this.#translate(pc);
@@ -194,9 +192,9 @@ class Executor {
       // The second half may be elsewhere, or not to be executed.
       const second = this.#translate(BigInt.asUintN(64, pc + 2n), pc);
       if (typeof second !== "number") return second;
-      return this.#place(pc, fetched.fetchSplit(physical, second));
+      return this.#place(pc, fetched.fetchSplit(physical, second), false);
     }
-    const placed = this.#place(pc, fetched.fetch(physical));
+    const placed = this.#place(pc, fetched.fetch(physical), false);
     return translation.tlb.fetch(translation.fetchBank, pc) < 0 ? placed : halves[half] = placed;
   }
 
@@ -211,7 +209,7 @@ class Executor {
     return physical;
   }
 
-  #place(pc: bigint, bits: number): Placed {
+  #place(pc: bigint, bits: number, tracing: boolean): Placed {
     const instruction = this.#hart.isa.decode(bits);
     const { definition, word, length, imm } = instruction;
     const rounds = definition.pattern.runs.some(({ field }) => field === "rm");
@@ -226,7 +224,7 @@ class Executor {
       raw: BigInt(length === 4 ? bits : bits & 0xffff),
       rounding: rounds ? (word >>> 12) & 7 : -1,
       floats: readsF.size + writesF.size > 0,
-      tracing: this.#isTracing(Number(pc)),
+      tracing,
     };
   }
 }
@@ -241,12 +239,12 @@ function halvesOf(
 }
 
 /** Makes a reference engine for harts on `memory`. */
-export function createReference(_memory: Memory, tracing: TracingRange): Engine {
+export function createReference(_memory: Memory): Engine {
   const executors = new Map<Hart, Executor>();
   const hooks = new Hooks();
   const executorOf = (hart: Hart): Executor => {
     let executor = executors.get(hart);
-    if (!executor) executors.set(hart, executor = new Executor(hart, tracing));
+    if (!executor) executors.set(hart, executor = new Executor(hart));
     return executor;
   };
   return {

@@ -265,7 +265,7 @@ export function createWhy(context: WhyContext): (what: string | bigint) => reado
   };
 
   const kprobeAnswer = (address: bigint): WhyAnswer => {
-    if (!machine.memory.allows(address, 2, EXECUTE)) {
+    if (!machine.space.allows(address, 2, EXECUTE)) {
       return answer("kprobe", {
         code: "EINVAL",
         reason: "not-text",
@@ -487,7 +487,7 @@ export function createWhy(context: WhyContext): (what: string | bigint) => reado
     );
     const found = symbols.at(covering?.entry ?? address);
     const owner = found?.symbol;
-    if (!machine.memory.allows(address, 2, EXECUTE)) {
+    if (!machine.space.allows(address, 2, EXECUTE)) {
       return allRefused(asked, address, "no code", {
         code: "EINVAL",
         reason: "not-text",

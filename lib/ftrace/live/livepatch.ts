@@ -182,7 +182,7 @@ export function createLivepatch(context: LivepatchContext): Livepatch {
   };
 
   const link = (patch: KlpPatch): LinkedObject => {
-    const { memory, tracing } = machine;
+    const { tracing } = machine;
     const permissions = { code: READ | EXECUTE, constants: READ, data: READ | WRITE };
     const linked = linkObject(parseObject(patch.object), {
       allocate: (bytes, kind) => BigInt(tracing.allocateCode(bytes, permissions[kind])),
@@ -199,7 +199,7 @@ export function createLivepatch(context: LivepatchContext): Livepatch {
           : refusal("ENOENT", "no-symbol", `Cannot link ${patch.name}: nobody defines ${name}`);
       },
     });
-    for (const { address, bytes } of linked.regions) memory.poke(Number(address), bytes);
+    for (const { address, bytes } of linked.regions) machine.space.poke(address, bytes);
     machine.fenceI();
     return linked;
   };

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { A0, A1, A2, RA, S0, SP, T0, T1, T4 } from "../../isa/abi.ts";
+import { A0, A1, A2, A3, RA, S0, SP, T0, T1, T4 } from "../../isa/abi.ts";
 import type { ThunkWriter } from "../../engine/thunk.ts";
 import type { Hart } from "../../hart/hart.ts";
 import type { Machine } from "../../machine/machine.ts";
@@ -20,7 +20,7 @@ import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import { NOP4 } from "../../patcher/scheme.ts";
 import type { PathCost } from "../../trampoline/caller.ts";
 import type { FrameLayout } from "../../trampoline/frame.ts";
-import { FtraceRegs, returnFrame } from "../../trampoline/ftrace_regs.ts";
+import { type FramePlace, FtraceRegs, returnFrame } from "../../trampoline/ftrace_regs.ts";
 import { LIST_FRAME, LIST_FRAME_RA } from "../../trampoline/list_func.ts";
 import { applyPoison } from "../../trampoline/poison.ts";
 import { type RecordingState, writeRecordingThunk } from "./recording_thunk.ts";
@@ -37,7 +37,7 @@ export interface TracedCall {
   ip: bigint;
   /** The return address of the traced function at its entry. */
   parentIp: bigint;
-  /** The hart's stack pointer at the site. */
+  /** The hart's stack pointer at the site: a signed address, as a number. */
   sp: number;
   /** The saved registers. */
   fregs: FtraceRegs;
@@ -45,20 +45,27 @@ export interface TracedCall {
 
 /** What a hart at a trampoline is led to. */
 export interface CallHandlers {
-  /** A traced entry on the fast path; the frame lies at `at`. Charges what lies behind the trampoline. */
+  /** A traced entry on the fast path, with its frame. Charges what lies behind the trampoline. */
   enter(
     hart: Hart,
     ip: number,
     sp: number,
-    at: number,
+    place: FramePlace,
     layout: FrameLayout,
     slot: number,
     by: Dispatch,
   ): void;
   /** A traced entry that has reached the stub of `slot`. */
-  stub(hart: Hart, ip: number, sp: number, at: number, layout: FrameLayout, slot: number): void;
-  /** The same at a virtual site. */
-  virtual(hart: Hart, record: DynFtrace, sp: number, at: number, layout: FrameLayout): void;
+  stub(
+    hart: Hart,
+    ip: number,
+    sp: number,
+    place: FramePlace,
+    layout: FrameLayout,
+    slot: number,
+  ): void;
+  /** An entry of a virtual site, with a frame made for it. */
+  virtual(hart: Hart, record: DynFtrace, sp: number, place: FramePlace, layout: FrameLayout): void;
   /** The locks that the list and assist functions take. */
   readonly recursion: Recursion;
   /** A traced return; gives where the hart goes on. */
@@ -73,8 +80,6 @@ export interface CallPaths {
   enterVirtual(hart: Hart, record: DynFtrace): void;
 }
 
-const A3 = 13;
-
 /** Connects trampolines and stubs to the handlers; `guest` leaves it to the real trampolines. */
 export function createCallPaths(
   machine: Machine,
@@ -83,14 +88,14 @@ export function createCallPaths(
   recording: RecordingState,
   guest: boolean,
 ): CallPaths {
-  const { memory, engine } = machine;
+  const { memory, engine, space } = machine;
   const { view } = memory;
   const { trampolines } = area;
   const { symbols, frame, regsFrame, cost } = trampolines;
   const { poison } = trampolines;
   const isPoisoned = poison.x.length + poison.f.length > 0;
   const back = returnFrame(trampolines.returnFrame);
-  const returned = new FtraceRegs(memory, back);
+  const returned = new FtraceRegs(memory, back, machine.space);
 
   // Frames are aligned, so words of a typed array reach them: V8 is slow at DataView beyond 2 GiB.
   const words = new Int32Array(memory.guest.buffer);
@@ -130,6 +135,8 @@ export function createCallPaths(
       (permissions[Math.floor((at + size - 1) / PAGE_SIZE)]! & WRITE) !== 0;
   };
 
+  /** Frames of flat harts are found where their address says. */
+  const flatPlace = (at: number): FramePlace => ({ offset: at, address: at, space });
   /** Both entries: what the trampoline does, without executing it. */
   const enterFast = (hart: Hart, layout: FrameLayout, price: PathCost) => {
     const sp = low(hart, SP);
@@ -146,7 +153,7 @@ export function createCallPaths(
     if (layout.full) view.setBigInt64(at + 40, hart.x[T0]!, true);
     // The callee's first instruction is in the price; the list and the assist function have their own.
     hart.charge(by === "direct" ? price.before : price.before - 1);
-    if (slot !== OPS_SLOT.nop) handlers.enter(hart, ip, sp, at, layout, slot, by);
+    if (slot !== OPS_SLOT.nop) handlers.enter(hart, ip, sp, flatPlace(at), layout, slot, by);
     hart.charge(price.after);
     restore(hart, at, layout);
     if (layout.full) hart.x[SP] = view.getBigInt64(at + 16, true) + BigInt(layout.size);
@@ -169,7 +176,7 @@ export function createCallPaths(
     put(at, a0, x32, A0);
     put(at, a1, x32, A1);
     hart.charge(cost.returnToHandler.before);
-    returned.point(at, back);
+    returned.point(flatPlace(at), back);
     const target = handlers.leave(hart, sp, returned);
     hart.charge(cost.returnToHandler.after);
     take(at, s0, x32, S0);
@@ -210,18 +217,17 @@ export function createCallPaths(
   /** Where the trampoline goes on: behind its call, also when a list function lies between. */
   const trampolineBack = (hart: Hart): bigint => {
     const ra = hart.x[RA]!;
-    return ra === ftrace_ops_list_back || ra === ftrace_ops_assist_back
-      ? view.getBigInt64(low(hart, SP) + LIST_FRAME_RA, true)
-      : ra;
+    if (ra !== ftrace_ops_list_back && ra !== ftrace_ops_assist_back) return ra;
+    return hart.space.readWord(hart.x[SP]! + BigInt(LIST_FRAME_RA), 8) ?? 0n;
   };
   const goBack = (hart: Hart) => {
     hart.pc = BigInt.asUintN(64, hart.x[RA]!);
   };
   const serve = (slot: number) => {
     machine.hostCall(Number(area.stub(slot)), (hart) => {
-      const at = low(hart, A3);
       const layout = regsFrame && trampolineBack(hart) === regsBack ? regsFrame : frame;
-      handlers.stub(hart, low(hart, A0), at + layout.size, at, layout, slot);
+      const place = placeOf(hart, hart.addressIn(A3), layout.size);
+      handlers.stub(hart, low(hart, A0), place.address + layout.size, place, layout, slot);
       goBack(hart);
     });
   };
@@ -236,9 +242,9 @@ export function createCallPaths(
     goBack(hart);
   });
   machine.hostCall(Number(symbols.ftrace_return_to_handler), (hart) => {
-    const at = low(hart, A0);
-    returned.point(at, back);
-    hart.x[A0] = BigInt.asIntN(64, handlers.leave(hart, at + back.size, returned));
+    const place = placeOf(hart, hart.addressIn(A0), back.size);
+    returned.point(place, back);
+    hart.x[A0] = BigInt.asIntN(64, handlers.leave(hart, place.address + back.size, returned));
     hart.pc = BigInt.asUintN(64, hart.x[RA]!);
   });
 
@@ -253,12 +259,19 @@ export function createCallPaths(
       if (skip > 0) hart.instret += 2n;
       const epc = Number(record.entry) + skip;
       save(hart, at, layout, epc);
-      handlers.virtual(hart, record, low(hart, SP), at, layout);
+      const place = { offset: at, address: at, space: hart.space };
+      handlers.virtual(hart, record, hart.addressIn(SP), place, layout);
       restore(hart, at, layout);
       hart.pc = view.getBigUint64(at + layout.epc, true);
       if (isPoisoned) applyPoison(poison, hart.x, hart.f);
     },
   };
+}
+
+/** Where the frame of `size` bytes is that a hart has saved at an address. */
+function placeOf({ flat, space }: Hart, address: number, size: number): FramePlace {
+  const offset = flat ? address : space.offset(BigInt(address), size);
+  return { offset, address, space };
 }
 
 function regsCallBack(pair: bigint | undefined): bigint | undefined {

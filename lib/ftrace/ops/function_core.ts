@@ -192,8 +192,8 @@ export function createFunctionCore(
   const hooks = createHookTable(machine.engine);
   const patcher = new Patcher(
     {
-      read: (address, length) => memory.bytes.slice(Number(address), Number(address) + length),
-      write: (address, bytes) => memory.poke(Number(address), bytes),
+      read: (address, length) => machine.space.peek(address, length)!,
+      write: (address, bytes) => void machine.space.poke(address, bytes),
       park: (inside) => machine.park(inside),
       localFenceI: () => machine.fenceI(),
       remoteFenceI: () => machine.fenceI(),

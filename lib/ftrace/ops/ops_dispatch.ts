@@ -11,10 +11,11 @@
  * @module
  */
 import type { Hart } from "../../hart/hart.ts";
+import { A1 } from "../../isa/abi.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { FrameLayout } from "../../trampoline/frame.ts";
-import { FtraceRegs } from "../../trampoline/ftrace_regs.ts";
+import { type FramePlace, FtraceRegs } from "../../trampoline/ftrace_regs.ts";
 import { type IpTable, LIST_PRICE, lookUp } from "../../trampoline/list_func.ts";
 import { describe } from "../callbacks.ts";
 import type { CallHandlers, TracedCall } from "./call_paths.ts";
@@ -68,9 +69,6 @@ export interface OpsDispatch extends Omit<CallHandlers, "leave"> {
   readonly current: TracedCall | undefined;
 }
 
-/** The second argument of a callback: parent_ip. */
-const A1 = 11;
-
 /** Starts with an empty list. */
 export function createOpsDispatch(
   machine: Machine,
@@ -79,9 +77,6 @@ export function createOpsDispatch(
   host: OpsDispatchHost,
 ): OpsDispatch {
   const { memory } = machine;
-  const words = new Int32Array(memory.guest.buffer);
-  /** A word of a frame; V8 is slow at DataView beyond 2 GiB, and frames are nearly always aligned. */
-  const word = (at: number) => (at & 3) === 0 ? words[at >>> 2]! : memory.view.getInt32(at, true);
   const recursion = createRecursion();
   const call: TracedCall = {
     hart: machine.harts[0]!,
@@ -89,28 +84,28 @@ export function createOpsDispatch(
     ip: 0n,
     parentIp: 0n,
     sp: 0,
-    fregs: new FtraceRegs(memory, frame),
+    fregs: new FtraceRegs(memory, frame, machine.space),
   };
   let calls = 0;
   /** Whether a call is being served: a callback that runs guest code nests. */
   let depth = 0;
-  let frameAt = 0;
+  let framePlace: FramePlace = { offset: 0, address: 0, space: machine.space };
   let frameLayout = frame;
 
   const begin = (
     hart: Hart,
     record: DynFtrace,
     sp: number,
-    at: number,
+    place: FramePlace,
     layout: FrameLayout,
   ) => {
     call.hart = hart;
     call.record = record;
     call.ip = record.ip;
     call.sp = sp;
-    frameAt = at;
+    framePlace = place;
     frameLayout = layout;
-    call.fregs.point(at, layout);
+    call.fregs.point(place, layout);
     call.parentIp = call.fregs.returnAddress;
   };
   /** Runs `body` on one call; the one that it interrupts finds everything as it was. */
@@ -118,13 +113,13 @@ export function createOpsDispatch(
     hart: Hart,
     record: DynFtrace,
     sp: number,
-    at: number,
+    place: FramePlace,
     layout: FrameLayout,
     body: () => void,
   ) => {
     if (dispatch.dead) return;
     if (depth === 0) {
-      begin(hart, record, sp, at, layout);
+      begin(hart, record, sp, place, layout);
       depth++;
       try {
         body();
@@ -133,12 +128,12 @@ export function createOpsDispatch(
       }
       return;
     }
-    const outer = { ...call, at: frameAt, layout: frameLayout };
-    begin(hart, record, sp, at, layout);
+    const outer = { ...call, place: framePlace, layout: frameLayout };
+    begin(hart, record, sp, place, layout);
     try {
       body();
     } finally {
-      begin(outer.hart, outer.record, outer.sp, outer.at, outer.layout);
+      begin(outer.hart, outer.record, outer.sp, outer.place, outer.layout);
       call.parentIp = outer.parentIp;
     }
   };
@@ -147,15 +142,16 @@ export function createOpsDispatch(
     if (entry.flags & FTRACE_OPS_FL_PID && !host.isTraced()) return;
     entry.calls++;
     calls++;
-    const epcAt = frameAt + frameLayout.epc;
-    const raAt = frameAt + frameLayout.ra;
-    const epc = word(epcAt);
-    const returnsTo = word(raAt);
+    const { fregs } = call;
+    const { epc: epcAt, ra: raAt } = frameLayout;
+    const epc = fregs.half(epcAt);
+    const epcHigh = fregs.half(epcAt + 4);
+    const returnsTo = fregs.half(raAt);
     try {
       entry.call(call);
-      if ((entry.flags & FTRACE_OPS_FL_IPMODIFY) === 0 && word(epcAt) !== epc) {
-        memory.view.setUint32(epcAt, epc >>> 0, true);
-        memory.view.setUint32(epcAt + 4, 0, true);
+      const isIpChanged = fregs.half(epcAt) !== epc || fregs.half(epcAt + 4) !== epcHigh;
+      if ((entry.flags & FTRACE_OPS_FL_IPMODIFY) === 0 && isIpChanged) {
+        fregs.instructionPointer = BigInt(epcHigh) << 32n | BigInt(epc >>> 0);
         throw new FtraceError(
           "EINVAL",
           "no-ipmodify",
@@ -164,8 +160,8 @@ export function createOpsDispatch(
         );
       }
       // An ops made the function return at once, and this one hooked the return: through there.
-      if (word(epcAt) === returnsTo && word(raAt) !== returnsTo) {
-        memory.view.setUint32(epcAt, word(raAt) >>> 0, true);
+      if (fregs.half(epcAt) === returnsTo && fregs.half(raAt) !== returnsTo) {
+        fregs.instructionPointer = fregs.returnAddress;
       }
     } catch (error) {
       const where = `${call.record.name}, call ${entry.calls}`;
@@ -224,20 +220,20 @@ export function createOpsDispatch(
       return depth > 0 ? call : undefined;
     },
     recursion,
-    enter(hart, ip, sp, at, layout, slot, by) {
+    enter(hart, ip, sp, place, layout, slot, by) {
       const record = host.recordAt(ip);
       if (!record) return;
       const entry = dispatch.bySlot[slot];
       // The way of nearly every call, without a closure.
       if (by === "direct" && depth === 0) {
         if (!entry || dispatch.dead) return;
-        begin(hart, record, sp, at, layout);
+        begin(hart, record, sp, place, layout);
         depth = 1;
         serve(entry);
         depth = 0;
         return;
       }
-      within(hart, record, sp, at, layout, () => {
+      within(hart, record, sp, place, layout, () => {
         if (by === "list") locked("list", call, ip, () => walk(hart, ip));
         else if (by === "direct") { if (entry) serve(entry); }
         else {
@@ -248,18 +244,18 @@ export function createOpsDispatch(
         }
       });
     },
-    stub(hart, ip, sp, at, layout, slot) {
+    stub(hart, ip, sp, place, layout, slot) {
       const record = host.recordAt(ip);
       const entry = dispatch.bySlot[slot];
       if (!record || !entry) return;
-      within(hart, record, sp, at, layout, () => {
+      within(hart, record, sp, place, layout, () => {
         // An ops before it in the list may have hooked the return; the argument is what it was.
         call.parentIp = BigInt.asUintN(64, hart.x[A1]!);
         serve(entry);
       });
     },
-    virtual(hart, record, sp, at, layout) {
-      within(hart, record, sp, at, layout, () => {
+    virtual(hart, record, sp, place, layout) {
+      within(hart, record, sp, place, layout, () => {
         const bit = recursion.trylock(hart.id, "list", Number(record.ip));
         if (bit < 0) return;
         for (let entry = dispatch.head; entry; entry = entry.next) {

@@ -100,7 +100,7 @@ export function createTracingArea(
   literals: boolean,
   poison: Poison,
 ): TracingArea {
-  const { memory, tracing } = machine;
+  const { memory, space, tracing } = machine;
   const text = tracing.allocate(PAGE_SIZE, READ | EXECUTE);
   const stubs = tracing.allocate(MAX_OPS * 4, READ | EXECUTE);
   const data = tracing.allocate(PAGE_SIZE, READ);
@@ -110,11 +110,11 @@ export function createTracingArea(
   if (trampolines.bytes.length > PAGE_SIZE) {
     throw new RangeError("Cannot place the trampolines: more than a page");
   }
-  memory.poke(text, trampolines.bytes);
+  space.poke(BigInt(text), trampolines.bytes);
   const writeWord = (address: bigint, value: bigint) => {
     const word = new Uint8Array(8);
     new DataView(word.buffer).setBigUint64(0, value, true);
-    memory.poke(Number(address), word);
+    space.poke(address, word);
   };
   const stub = (slot: number) => BigInt(stubs + slot * 4);
   const ops = (slot: number) => BigInt(structs + slot * OPS_SIZE);
@@ -126,8 +126,8 @@ export function createTracingArea(
   const fill = (slot: number, func: bigint, flags: number, directCall = 0n) => {
     const word = new Uint8Array(4);
     new DataView(word.buffer).setUint32(0, HOST_CALL, true);
-    memory.poke(stubs + slot * 4, word);
-    memory.poke(Number(ops(slot)), new Uint8Array(OPS_SIZE));
+    space.poke(BigInt(stubs + slot * 4), word);
+    space.poke(ops(slot), new Uint8Array(OPS_SIZE));
     writeWord(ops(slot) + BigInt(OPS_FUNC), func);
     writeWord(ops(slot) + BigInt(OPS_FLAGS), BigInt(flags));
     writeWord(ops(slot) + BigInt(OPS_DIRECT_CALL), directCall);
@@ -213,7 +213,7 @@ export function createTracingArea(
           "one hash for several ops, or smaller filters",
         );
       }
-      memory.poke(address, bytes);
+      space.poke(BigInt(address), bytes);
       return address;
     },
     freeTable: (address) => rooms.free(address),
@@ -225,7 +225,7 @@ export function createTracingArea(
       const size = assemble(source, { origin: BigInt(text), symbols: labels }).bytes.length;
       const address = BigInt(tracing.allocate(size, READ | EXECUTE));
       const made = assemble(source, { origin: address, symbols: labels });
-      memory.poke(Number(address), made.bytes);
+      space.poke(address, made.bytes);
       machine.fenceI();
       return { address, symbols: made.symbols };
     },

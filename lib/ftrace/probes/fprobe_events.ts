@@ -96,7 +96,7 @@ export function createFprobeEvents(context: FprobeEventsContext): FprobeEvents {
     const args = words.map(({ text, at }, k) => {
       const atReturn = isReturn && text.includes("$retval");
       const where: ProbeArgContext = {
-        memory: machine.memory,
+        space: () => machine.runningHart.space,
         comm: () => machine.comm,
         lookup: (name) => machine.symbols.named(name)[0]?.address,
         symbol,

@@ -94,12 +94,13 @@ export function createKprobeCheck(
   era: string,
   records: readonly DynFtrace[],
 ): KprobeCheck {
-  const { memory, symbols } = machine;
-  const { view } = memory;
+  const { space, symbols } = machine;
   const isBlacklisted = createBlacklist(machine);
   const bitsAt = (address: number): number => {
-    const half = view.getUint16(address, true);
-    return (half & 3) === 3 ? view.getUint32(address, true) : half;
+    // Text need not be readable.
+    const bytes = space.peek(BigInt(address), 4)!;
+    const word = bytes.reduceRight((bits, byte) => (bits << 8) | byte, 0) >>> 0;
+    return (word & 3) === 3 ? word : word & 0xffff;
   };
   const siteOf = (address: bigint) =>
     records.find(({ entry, kind }) =>
@@ -130,7 +131,7 @@ export function createKprobeCheck(
       );
     }
     const executable = address < 2n ** 32n - 4n &&
-      memory.allows(address, 1, EXECUTE);
+      space.allows(address, 1, EXECUTE);
     const isOurs = address >= BigInt(machine.tracing.start) &&
       address < BigInt(machine.tracing.end);
     if (!covering || !executable || isOurs) {
@@ -147,7 +148,7 @@ export function createKprobeCheck(
       );
     }
     let at = Number(covering.symbol.address);
-    while (at < Number(address)) at += (view.getUint16(at, true) & 3) === 3 ? 4 : 2;
+    while (at < Number(address)) at += (bitsAt(at) & 3) === 3 ? 4 : 2;
     if (at !== Number(address)) {
       throw refuse(
         "EILSEQ",
@@ -183,7 +184,7 @@ export function createKprobeCheck(
 }
 
 /** Functions that the program itself asks not to probe, as Linux marks them. */
-function createBlacklist({ symbols, memory }: Machine): (address: bigint) => boolean {
+function createBlacklist({ symbols, space }: Machine): (address: bigint) => boolean {
   const addressOf = (name: string) => symbols.named(name)[0]?.address;
   const ranges = BLACKLISTED_SECTIONS.flatMap(([from, to]) => {
     const start = addressOf(from), end = addressOf(to);
@@ -193,7 +194,8 @@ function createBlacklist({ symbols, memory }: Machine): (address: bigint) => boo
   const last = addressOf("__stop_kprobe_blacklist");
   if (first !== undefined && last !== undefined) {
     for (let at = first; at + 8n <= last; at += 8n) {
-      const start = memory.view.getBigUint64(Number(at), true);
+      const start = space.readWord(at, 8);
+      if (start === undefined) break;
       const size = symbols.at(start)?.symbol.size ?? 1n;
       ranges.push({ start, end: start + size });
     }

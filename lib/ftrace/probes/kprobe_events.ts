@@ -152,7 +152,7 @@ export function createKprobeEvents(context: KprobeEventsContext): KprobeEvents {
       throw new ProbeFault("Retprobe address must be an function entry", command.placeAt);
     }
     const argContext: ProbeArgContext = {
-      memory: machine.memory,
+      space: () => machine.runningHart.space,
       comm: () => machine.comm,
       lookup,
       symbol,

@@ -112,7 +112,7 @@ export function kprobeBucket(address: bigint): number {
 
 /** Makes the kprobes of one machine, none of them placed. */
 export function createKprobes({ machine, core, check, report }: KprobesContext): Kprobes {
-  const { memory, engine, symbols } = machine;
+  const { space, engine, symbols } = machine;
   const { patcher } = core;
   /** In the order of `kprobe_table`'s chains: newest first. */
   let points: readonly ProbePoint[] = [];
@@ -147,8 +147,8 @@ export function createKprobes({ machine, core, check, report }: KprobesContext):
       for (let at = PAGE_SIZE - SLOT_SIZE; at >= 0; at -= SLOT_SIZE) freeSlots.push(page + at);
     }
     const slot = freeSlots.pop()!;
-    memory.poke(slot, point.original);
-    memory.poke(slot + point.place.length, EBREAK);
+    space.poke(BigInt(slot), point.original);
+    space.poke(BigInt(slot + point.place.length), EBREAK);
     machine.fenceI();
     return slot;
   };
@@ -162,7 +162,8 @@ export function createKprobes({ machine, core, check, report }: KprobesContext):
     point.armed = false;
     if (point.place.record) return updateFtrace();
     const breakpoint = point.place.length === 2 ? C_EBREAK : EBREAK;
-    const isThere = breakpoint.every((byte, k) => memory.bytes[point.address + k] === byte);
+    const there = space.peek(BigInt(point.address), breakpoint.length);
+    const isThere = breakpoint.every((byte, k) => there?.[k] === byte);
     patcher.removeBreakpoint(point.address, point.original);
     if (isThere) return;
     report(
@@ -375,7 +376,7 @@ export function createKprobes({ machine, core, check, report }: KprobesContext):
           place,
           address: at,
           probes: [],
-          original: memory.bytes.slice(at, at + place.length),
+          original: space.peek(BigInt(at), place.length)!,
           armed: false,
           slot: undefined,
         };

@@ -171,7 +171,7 @@ export function createKretprobes(context: KretprobesContext): Kretprobes {
       }
       // On ftrace, sp is saved as it is below the frame.
       const frame = kprobes.isOnFtrace(kp) ? REGS_FRAME.size : 0;
-      const sp = Number(BigInt.asUintN(32, regs.x(SP))) + frame;
+      const sp = Number(BigInt.asIntN(64, regs.x(SP))) + frame;
       const ri: KretprobeInstance = {
         kretprobe: rp,
         returnAddress: regs.x(RA),

@@ -11,7 +11,7 @@
 import { A0, SP } from "../../isa/abi.ts";
 import type { EventValue } from "../../events/event_fields.ts";
 import type { FindSymbol } from "../../events/event_format.ts";
-import type { Memory } from "../../memory/memory.ts";
+import type { AddressSpace } from "../../memory/space.ts";
 import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
 
 /** What is wrong with a command, and after how many of its characters. */
@@ -74,8 +74,8 @@ export interface ProbeArg {
 
 /** What arguments may refer to. */
 export interface ProbeArgContext {
-  /** Guest memory. */
-  readonly memory: Memory;
+  /** What the hart that hit the probe sees. */
+  readonly space: () => AddressSpace;
   /** Name of the task that runs. */
   readonly comm: () => string;
   /** Address of a symbol. */
@@ -281,7 +281,7 @@ function parseInteger(text: string): bigint | undefined {
 }
 
 /** A raw 64-bit value, or undefined where memory faults. */
-function rawValue(source: Source, regs: PtRegs, memory: Memory): bigint | undefined {
+function rawValue(source: Source, regs: PtRegs, space: AddressSpace): bigint | undefined {
   switch (source.kind) {
     case "register":
       return regs.x(source.number);
@@ -292,9 +292,8 @@ function rawValue(source: Source, regs: PtRegs, memory: Memory): bigint | undefi
     case "comm":
       return 0n;
     case "memory": {
-      const address = addressOf(source, regs, memory);
-      const bytes = address === undefined ? undefined : memory.read(address, 8);
-      return bytes && new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+      const address = addressOf(source, regs, space);
+      return address === undefined ? undefined : space.readWord(address, 8);
     }
   }
 }
@@ -302,9 +301,9 @@ function rawValue(source: Source, regs: PtRegs, memory: Memory): bigint | undefi
 function addressOf(
   { base, offset }: Extract<Source, { kind: "memory" }>,
   regs: PtRegs,
-  memory: Memory,
+  space: AddressSpace,
 ): bigint | undefined {
-  const start = rawValue(base, regs, memory);
+  const start = rawValue(base, regs, space);
   return start === undefined ? undefined : BigInt.asUintN(64, start + offset);
 }
 
@@ -312,31 +311,26 @@ function fetchOne(
   source: Source,
   { size, signed, isString, bits }: FetchType,
   regs: PtRegs,
-  { memory, comm }: ProbeArgContext,
+  { space: seen, comm }: ProbeArgContext,
 ): EventValue {
   if (source.kind === "comm") return comm();
+  const space = seen();
   let raw: bigint;
   if (source.kind === "memory") {
-    const address = addressOf(source, regs, memory);
-    if (isString) return address === undefined ? FAULT : stringAt(memory, address) ?? FAULT;
-    const bytes = address === undefined ? undefined : memory.read(address, size);
+    const address = addressOf(source, regs, space);
+    if (isString) return address === undefined ? FAULT : stringAt(space, address) ?? FAULT;
+    const bytes = address === undefined ? undefined : space.read(address, size);
     // The kernel records what could not be read as 0.
     raw = [...bytes ?? []].reduceRight((value, byte) => value << 8n | BigInt(byte), 0n);
-  } else raw = rawValue(source, regs, memory)!;
+  } else raw = rawValue(source, regs, space)!;
   if (bits) raw = (raw >> BigInt(bits.shift)) & ((1n << BigInt(bits.width)) - 1n);
   const value = signed ? BigInt.asIntN(8 * size, raw) : BigInt.asUintN(8 * size, raw);
   return size === 8 ? value : Number(value);
 }
 
-function stringAt(memory: Memory, address: bigint): string | undefined {
-  const bytes: number[] = [];
-  while (bytes.length < MAX_STRING_SIZE) {
-    const byte = memory.read(address + BigInt(bytes.length), 1)?.[0];
-    if (byte === undefined) return undefined;
-    if (byte === 0) break;
-    bytes.push(byte);
-  }
-  return new TextDecoder().decode(Uint8Array.from(bytes));
+function stringAt(space: AddressSpace, address: bigint): string | undefined {
+  const bytes = space.readString(address, MAX_STRING_SIZE);
+  return bytes && new TextDecoder().decode(bytes);
 }
 
 function printOne({ format }: FetchType, value: EventValue, symbol: FindSymbol): string {

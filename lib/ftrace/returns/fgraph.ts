@@ -26,8 +26,8 @@ import {
   restoreReturns,
   type ShadowStack,
   stackPointer,
-  type StackWords,
   type Unwinding,
+  wordsOf,
 } from "./shadow_stack.ts";
 import type { TracedEntry } from "../trace/stack_trace.ts";
 
@@ -96,8 +96,6 @@ export interface FgraphOps {
 export interface FgraphHost {
   /** Address of `return_to_handler`. */
   readonly returnToHandler: bigint;
-  /** The guest's stacks as memory. */
-  readonly words: StackWords;
   /** Which guest stack an sp lies on. */
   stackIdentity(hart: Hart, sp: number): number;
   /** Whether the record's return can be caught at all (not where functions return twice). */
@@ -460,7 +458,8 @@ export class Fgraph {
     const sp = stackPointer(hart);
     const stack = this.#stackOf(hart, sp);
     this.#endUnwinding(hart, stack, sp, false);
-    const { returnToHandler, words } = this.#host;
+    const { returnToHandler } = this.#host;
+    const words = wordsOf(hart);
     const outer = this.#unwinding;
     this.#unwinding = outer?.stack === stack
       ? restoreNewer(outer, sp, returnToHandler, words)
@@ -486,6 +485,6 @@ export class Fgraph {
     if (!unwinding || stack !== unwinding.stack || sp < unwinding.sp) return;
     this.#unwinding = undefined;
     this.#unwound(hart, stack, popDeadAtEntry(stack, sp, tailCall));
-    hideReturns(stack, unwinding.restored, this.#host.returnToHandler, this.#host.words);
+    hideReturns(stack, unwinding.restored, this.#host.returnToHandler, wordsOf(hart));
   }
 }

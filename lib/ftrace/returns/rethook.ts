@@ -25,8 +25,8 @@ import {
   restoreReturns,
   type ShadowStack,
   stackPointer,
-  type StackWords,
   type Unwinding,
+  wordsOf,
 } from "./shadow_stack.ts";
 
 /** One return that is waited for (`struct rethook_node`). */
@@ -61,8 +61,6 @@ export interface Rethook {
 export interface RethookHost {
   /** The machine. */
   readonly machine: Machine;
-  /** The guest's stacks as memory. */
-  readonly words: StackWords;
   /** Whether a return address at an entry leads to the trampoline through the graph tracer's hook. */
   leadsTo(hart: Hart, value: bigint, sp: number, target: bigint): boolean;
   /** The real return address behind hooks of both kinds. */
@@ -70,14 +68,14 @@ export interface RethookHost {
 }
 
 /** Puts the trampoline into the tracing range. */
-export function createRethook({ machine, words, leadsTo, realReturn }: RethookHost): Rethook {
+export function createRethook({ machine, leadsTo, realReturn }: RethookHost): Rethook {
   const { memory } = machine;
   const text = machine.tracing.allocate(PAGE_SIZE, READ | EXECUTE);
   const built = buildRethookTrampoline(BigInt(text));
   memory.poke(text, built.bytes);
   const trampoline = built.arch_rethook_trampoline;
   const stacks: ShadowStack<RethookNode>[][] = [];
-  const fregs = new FtraceRegs(memory, REGS_FRAME);
+  const fregs = new FtraceRegs(memory, REGS_FRAME, machine.space);
   let unwinding: Unwinding<RethookNode> | undefined;
 
   const stackOf = (hart: Hart, sp: number): ShadowStack<RethookNode> => {
@@ -88,16 +86,21 @@ export function createRethook({ machine, words, leadsTo, realReturn }: RethookHo
     return stack;
   };
   const release = (nodes: readonly RethookNode[]) => nodes.forEach((node) => node.release());
-  const finishUnwinding = (stack: ShadowStack<RethookNode>, sp: number, tailCall: boolean) => {
+  const finishUnwinding = (
+    hart: Hart,
+    stack: ShadowStack<RethookNode>,
+    sp: number,
+    tailCall: boolean,
+  ) => {
     if (!unwinding || stack !== unwinding.stack || sp < unwinding.sp) return;
     release(popDeadAtEntry(stack, sp, tailCall));
-    hideReturns(stack, unwinding.restored, trampoline, words);
+    hideReturns(stack, unwinding.restored, trampoline, wordsOf(hart));
     unwinding = undefined;
   };
 
   /** A hooked function has returned; the frame of the trampoline lies at a0. */
   const comeBack = (hart: Hart): bigint => {
-    const at = Number(BigInt.asUintN(32, hart.x[A0]!));
+    const at = hart.addressIn(A0);
     const sp = at + REGS_FRAME.size;
     const stack = stackOf(hart, sp);
     release(popDeadAtReturn(stack, sp));
@@ -115,7 +118,8 @@ export function createRethook({ machine, words, leadsTo, realReturn }: RethookHo
     } while (nodes.at(-1)!.returnAddress === trampoline);
     const { returnAddress } = nodes.at(-1)!;
     const real = realReturn(hart, returnAddress, sp);
-    fregs.point(at, REGS_FRAME);
+    const offset = hart.flat ? at : hart.space.offset(BigInt(at), REGS_FRAME.size);
+    fregs.point({ offset, address: at, space: hart.space }, REGS_FRAME);
     const regs = fregs.getRegs()!;
     regs.epc = real;
     regs.setX(SP, BigInt(sp));
@@ -148,7 +152,7 @@ export function createRethook({ machine, words, leadsTo, realReturn }: RethookHo
       const stack = stackOf(hart, sp);
       const returnAddress = regs.x(RA);
       const tailCall = leadsTo(hart, returnAddress, sp, trampoline);
-      finishUnwinding(stack, sp, tailCall);
+      finishUnwinding(hart, stack, sp, tailCall);
       release(popDeadAtEntry(stack, sp, tailCall));
       stack.frames.push({ returnAddress, sp, onReturn, release: released });
       regs.setX(RA, trampoline);
@@ -156,7 +160,8 @@ export function createRethook({ machine, words, leadsTo, realReturn }: RethookHo
     beginUnwinding(hart) {
       const sp = stackPointer(hart);
       const stack = stackOf(hart, sp);
-      finishUnwinding(stack, sp, false);
+      finishUnwinding(hart, stack, sp, false);
+      const words = wordsOf(hart);
       const outer = unwinding;
       unwinding = outer?.stack === stack
         ? restoreNewer(outer, sp, trampoline, words)
@@ -174,7 +179,7 @@ export function createRethook({ machine, words, leadsTo, realReturn }: RethookHo
     },
     endUnwinding(hart) {
       const sp = stackPointer(hart);
-      finishUnwinding(stackOf(hart, sp), sp, false);
+      finishUnwinding(hart, stackOf(hart, sp), sp, false);
     },
   };
 }

@@ -12,9 +12,17 @@
 import { SP } from "../../isa/abi.ts";
 import type { Hart } from "../../hart/hart.ts";
 
-/** A hart's stack pointer, by which frames are known. */
+/** A hart's stack pointer, by which frames are known: a signed address, as a number. */
 export function stackPointer(hart: Hart): number {
-  return Number(BigInt.asUintN(32, hart.x[SP]!));
+  return hart.addressIn(SP);
+}
+
+/** The words of a stack, by address as the hart has it. */
+export function wordsOf({ space }: Hart): StackWords {
+  return {
+    read: (address) => space.readWord(BigInt(address), 8),
+    write: (address, value) => void space.writeWord(BigInt(address), 8, value),
+  };
 }
 
 /** A return that is hooked. */

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { RA, SP } from "../../isa/abi.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { Hart } from "../../hart/hart.ts";
 import type { HookTable } from "../ops/hook_table.ts";
@@ -43,9 +44,9 @@ export function hookUnwinders(
   at(COME_BACK, (hart) => {
     begin(hart);
     // beginUnwinding has made ra real, so this is where the unwinder returns to.
-    const sp = hart.x[2]!;
-    const back = hooks.add(Number(BigInt.asUintN(32, hart.x[1]!)), (returned) => {
-      if (returned !== hart || returned.x[2]! < sp) return;
+    const sp = hart.x[SP]!;
+    const back = hooks.add(Number(BigInt.asUintN(64, hart.x[RA]!)), (returned) => {
+      if (returned !== hart || returned.x[SP]! < sp) return;
       back[Symbol.dispose]();
       end(returned);
     });
