@@ -12,7 +12,7 @@
  * @module
  */
 import { compressWord } from "./compress.ts";
-import { RV64 } from "./decode.ts";
+import { type Isa, RV64 } from "./decode.ts";
 import { type Compressed, type Entry, extract, has, insert } from "./encoding.ts";
 import { evaluate } from "./expression.ts";
 import {
@@ -47,6 +47,8 @@ export interface AssembleOptions {
   readonly symbols?: Readonly<Record<string, bigint>>;
   /** Whether to use compressed instructions until an `.option` says otherwise; no unless given. */
   readonly compress?: boolean;
+  /** Whose instructions it knows; {@linkcode RV64} unless given. */
+  readonly isa?: Isa;
 }
 
 /**
@@ -115,6 +117,7 @@ const NOP = 0x00000013;
 const COMPRESSED_NOP = 0x0001;
 
 class Assembler {
+  readonly #isa: Isa;
   readonly #origin: bigint;
   readonly #given: Readonly<Record<string, bigint>>;
   readonly #items: Item[] = [];
@@ -127,7 +130,8 @@ class Assembler {
   readonly #saved: boolean[] = [];
   #compress: boolean;
 
-  constructor({ origin = 0n, symbols = {}, compress = false }: AssembleOptions) {
+  constructor({ isa = RV64, origin = 0n, symbols = {}, compress = false }: AssembleOptions) {
+    this.#isa = isa;
     this.#origin = origin;
     this.#given = symbols;
     this.#compress = compress;
@@ -321,7 +325,7 @@ class Assembler {
 
   #plain(line: number, name: string, operands: readonly string[]): void {
     const index = this.#items.length;
-    const short = RV64.compressed.find((compressed) => compressed.name === name);
+    const short = this.#isa.compressed.find((compressed) => compressed.name === name);
     if (short) {
       const encode = ({ address }: Item) =>
         little(BigInt(this.#encodeShort(short, operands, index, address)), 2);
@@ -331,7 +335,9 @@ class Assembler {
     const word = this.#wordOf(name, operands, index);
     const encode = (item: Item) => {
       const long = word(item);
-      return item.length === 4 ? little(BigInt(long), 4) : little(BigInt(compressWord(long)!), 2);
+      return item.length === 4
+        ? little(BigInt(long), 4)
+        : little(BigInt(compressWord(this.#isa, long)!), 2);
     };
     const item = { line, kind: "instruction" as const, address: 0n, encode };
     const mayShrink = this.#compress && operands.every((text) => this.#isConstant(name, text));
@@ -340,7 +346,7 @@ class Assembler {
 
   /** Whether an operand does not depend on addresses, or is the target of a jump. */
   #isConstant(name: string, operand: string): boolean {
-    if (RV64.has(name) && wordsOf(RV64.named(name).text).includes("target")) return true;
+    if (this.#isa.has(name) && wordsOf(this.#isa.named(name).text).includes("target")) return true;
     const expression = operand.replace(/\(\w+\)$/, "").trim();
     if (expression === "" || isName(expression)) return true;
     try {
@@ -356,12 +362,12 @@ class Assembler {
     const spelled = operands.length === 0 ? SPELLED_WORDS[name] : undefined;
     if (spelled !== undefined) return () => spelled;
     const [, plain = name, aq, rl] = /^(.*?)(?:\.(aq)?(rl)?)?$/.exec(name) ?? [];
-    const mnemonic = RV64.has(name) ? name : plain;
+    const mnemonic = this.#isa.has(name) ? name : plain;
     const ordered = mnemonic !== name;
-    if (!RV64.has(mnemonic) || (ordered && !has(RV64.named(mnemonic).pattern, "aq"))) {
+    if (!this.#isa.has(mnemonic) || (ordered && !has(this.#isa.named(mnemonic).pattern, "aq"))) {
       throw new SyntaxError(`no instruction is called ${name}`);
     }
-    const definition = RV64.named(mnemonic);
+    const definition = this.#isa.named(mnemonic);
     const order = ordered ? { aq: aq ? 1 : 0, rl: rl ? 1 : 0 } : {};
     return ({ address }) => {
       const fields = this.#fields(definition, operands, index, address);
@@ -507,7 +513,7 @@ class Assembler {
     for (const item of this.#items) {
       const { word } = item;
       if (!word || item.length === 4) continue;
-      if (onLine(item.line, () => compressWord(word(item))) !== undefined) continue;
+      if (onLine(item.line, () => compressWord(this.#isa, word(item))) !== undefined) continue;
       item.length = 4;
       grown = true;
     }

@@ -7,11 +7,10 @@
  *
  * @module
  */
-import { RV64 } from "./decode.ts";
+import type { Isa } from "./decode.ts";
 import { type Compressed, extract, has, insert, type Instruction, SHIFT } from "./encoding.ts";
 import { fNumber, xNumber } from "./names.ts";
 import { OPERANDS, wordsOf } from "./operands.ts";
-import { RV64C } from "./rv64c.ts";
 
 const NOP = 0x00000013;
 const COMPRESSED_NOP = 0x0001;
@@ -19,11 +18,12 @@ const COMMUTATIVE = ["add", "addw", "and", "or", "xor"];
 
 const field = (word: number, name: keyof typeof SHIFT) => (word >>> SHIFT[name]) & 31;
 
-/** The 16 bits that mean the same as `word`, if there are any. */
-export function compressWord(word: number): number | undefined {
+/** The 16 bits that mean the same as `word` in an instruction set, if there are any. */
+export function compressWord(isa: Isa, word: number): number | undefined {
   if (word === NOP) return COMPRESSED_NOP;
-  const instruction = RV64.decode(preferred(word));
-  for (const compressed of RV64C) {
+  const instruction = isa.decode(preferred(isa, word));
+  for (const compressed of isa.compressed) {
+    if (!compressed.extensions.includes("c")) continue;
     const half = solve(compressed, instruction);
     if (half !== undefined) return half;
   }
@@ -31,13 +31,13 @@ export function compressWord(word: number): number | undefined {
 }
 
 /** The same instruction as compressed ones have it. */
-function preferred(word: number): number {
-  const { definition: { name }, imm } = RV64.decode(word);
+function preferred(isa: Isa, word: number): number {
+  const { definition: { name }, imm } = isa.decode(word);
   const rd = field(word, "rd");
   const rs1 = field(word, "rs1");
-  if (name === "addi" && imm === 0 && rs1 !== 0) return RV64.assemble(`add x${rd},x0,x${rs1}`);
+  if (name === "addi" && imm === 0 && rs1 !== 0) return isa.assemble(`add x${rd},x0,x${rs1}`);
   if (COMMUTATIVE.includes(name) && rd === field(word, "rs2") && rs1 !== 0) {
-    return RV64.assemble(`${name} x${rd},x${rd},x${rs1}`);
+    return isa.assemble(`${name} x${rd},x${rd},x${rs1}`);
   }
   return word;
 }

@@ -5,14 +5,13 @@
  * through short lists, by opcode and funct3, and makes nothing but its answer. Compressed
  * instructions are decoded once for all places.
  *
- * The definitions are in `rv64i.ts` and its neighbours; text is for `asm.ts` and `disasm.ts`.
+ * Which definitions there are is `rv64.ts`; text is for `asm.ts` and `disasm.ts`.
  *
  * @module
  */
 import {
   type Compressed,
   type Definition,
-  type Entry,
   extract,
   has,
   insert,
@@ -21,26 +20,18 @@ import {
   type Run,
   signExtend,
 } from "./encoding.ts";
+import type { Extension } from "./extension.ts";
 import { fNumber, xNumber } from "./names.ts";
 import { OPERANDS, wordsOf } from "./operands.ts";
 import { PRIVILEGED } from "./privileged.ts";
-import { RV64A } from "./rv64a.ts";
-import { RV64C } from "./rv64c.ts";
-import { RV64FD } from "./rv64fd.ts";
-import { RV64I } from "./rv64i.ts";
-import { RV64M } from "./rv64m.ts";
-import { ZB } from "./zb.ts";
-import { ZBC_ZBKB } from "./zbc.ts";
-import { ZCB } from "./zcb.ts";
-import { ZFH } from "./zfh.ts";
-import { ZICBO } from "./zicbo.ts";
-import { ZIMOP } from "./zimop.ts";
-import { ZICSR } from "./zicsr.ts";
+import { EXTENSIONS } from "./rv64.ts";
 
 const IMMEDIATES = ["imm", "uimm", "shamt", "shamtw"];
 
-/** An instruction set: a decoder over tables of instructions. */
+/** An instruction set: a decoder over the instructions of some extensions. */
 export class Isa {
+  /** Its extensions, in the order of their instructions. */
+  readonly extensions: readonly Extension[];
   /** Every 32-bit instruction. */
   readonly definitions: readonly Definition[];
   /** Every compressed instruction. */
@@ -54,10 +45,12 @@ export class Isa {
   /** By halfword; filled when first asked for. */
   readonly #halves: (Instruction | undefined)[] = new Array(65536).fill(undefined);
 
-  /** A set of these; one of them is called `illegal`, and is what all other words are. */
-  constructor(entries: readonly Entry[], compressed: readonly Compressed[]) {
-    this.definitions = entries.map((entry, index) => ({ ...entry, index }));
-    this.compressed = compressed;
+  /** What these extensions have, and what every hart has (`privileged.ts`). */
+  constructor(extensions: readonly Extension[]) {
+    this.extensions = extensions;
+    this.definitions = [...extensions.flatMap(({ entries }) => entries), ...PRIVILEGED]
+      .map((entry, index) => ({ ...entry, index }));
+    this.compressed = extensions.flatMap(({ compressed }) => compressed);
     this.#byName = new Map(this.definitions.map((definition) => [definition.name, definition]));
     this.#illegal = this.named("illegal");
     this.#buckets = Array.from({ length: 256 }, (_, key) => {
@@ -170,20 +163,5 @@ function constant(word: string): number | undefined {
   return /^(-?\d+|0x[\da-f]+)$/i.test(word) ? Number(word) : undefined;
 }
 
-/** RV64GC with what `rv64i.ts` and its neighbours define beyond it, and what modes and the host need. */
-export const RV64: Isa = new Isa(
-  [
-    ...RV64I,
-    ...RV64M,
-    ...RV64A,
-    ...RV64FD,
-    ...ZFH,
-    ...ZICSR,
-    ...ZB,
-    ...ZBC_ZBKB,
-    ...ZICBO,
-    ...ZIMOP,
-    ...PRIVILEGED,
-  ],
-  [...RV64C, ...ZCB],
-);
+/** RV64GC and what `rv64.ts` lists beyond it. */
+export const RV64: Isa = new Isa(EXTENSIONS);

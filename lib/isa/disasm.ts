@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { RV64 } from "./decode.ts";
+import { type Isa, RV64 } from "./decode.ts";
 import { type Compressed, type Entry, extract, has } from "./encoding.ts";
 import { csrName, F_NAMES, orderName, ROUNDING_NAMES, SPELLED_WORDS, X_NAMES } from "./names.ts";
 import { type Operand, OPERANDS } from "./operands.ts";
@@ -15,6 +15,8 @@ import { type Operand, OPERANDS } from "./operands.ts";
 export interface DisassembleOptions {
   /** What stands in angle brackets behind the address of a jump's target. */
   readonly symbol?: (address: bigint) => string | undefined;
+  /** Whose instructions it knows; {@linkcode RV64} unless given. */
+  readonly isa?: Isa;
 }
 
 const SPELLED = new Map(Object.entries(SPELLED_WORDS).map(([name, word]) => [word, name]));
@@ -34,10 +36,11 @@ const SPELLED = new Map(Object.entries(SPELLED_WORDS).map(([name, word]) => [wor
  * ```
  */
 export function disassemble(bits: number, pc: bigint, options: DisassembleOptions = {}): string {
-  const instruction = RV64.decode(bits);
+  const isa = options.isa ?? RV64;
+  const instruction = isa.decode(bits);
   if (instruction.length === 2) {
     const half = bits & 0xffff;
-    const compressed = RV64.compressedOf(half);
+    const compressed = isa.compressedOf(half);
     if (!compressed) return `.2byte\t0x${half.toString(16)}`;
     return textOf(compressed, half, pc, options);
   }

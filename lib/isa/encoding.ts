@@ -6,8 +6,8 @@
  * ranges behind it say which of the field's bits lie there. `imm` is sign-extended, every other
  * field is not; a name with an apostrophe is a three-bit register, x8 to x15.
  *
- * `define` and `compress` make the entries of the tables (`rv64i.ts` and so on); `decode.ts` puts
- * the tables together.
+ * `define` and `compress` make the entries of extensions (`rv64i.ts` and so on), which `rv64.ts`
+ * lists and `decode.ts` collects.
  *
  * @module
  */
@@ -49,6 +49,8 @@ export interface Entry {
   readonly text: string;
   /** What it does. */
   readonly meaning: Meaning;
+  /** Names of the extensions of which one is enough to have it; none if every hart has it. */
+  readonly extensions: readonly string[];
 }
 
 /** An instruction of an instruction set. */
@@ -69,6 +71,8 @@ export interface Compressed {
   readonly expansion: string;
   /** Whether fields have values that are not reserved, nor another instruction's. */
   readonly when: (field: (name: string) => number) => boolean;
+  /** Names of the extensions of which one is enough to have it. */
+  readonly extensions: readonly string[];
 }
 
 /** A decoded instruction. */
@@ -102,12 +106,12 @@ const WIDTHS: Readonly<Record<string, number>> = {
   "rs2'": 3,
 };
 
-/** An entry of a table of instructions. */
+/** An entry of a table of instructions; the extension that lists it adds its name. */
 export function define(name: string, encoding: string, text: string, meaning: Meaning): Entry {
-  return { name, pattern: parsePattern(encoding, 32), text, meaning };
+  return { name, pattern: parsePattern(encoding, 32), text, meaning, extensions: [] };
 }
 
-/** An entry of the table of compressed instructions. */
+/** An entry of a table of compressed instructions; the extension that lists it adds its name. */
 export function compress(
   name: string,
   encoding: string,
@@ -115,7 +119,7 @@ export function compress(
   expansion: string,
   when: Compressed["when"] = () => true,
 ): Compressed {
-  return { name, pattern: parsePattern(encoding, 16), text, expansion, when };
+  return { name, pattern: parsePattern(encoding, 16), text, expansion, when, extensions: [] };
 }
 
 /**

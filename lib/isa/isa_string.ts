@@ -2,109 +2,67 @@
  * ISA strings: which extensions a hart is to have, and a decoder that knows no others.
  *
  * The string is written as the ISA manual has it: `rv64`, single letters, then longer names behind
- * underscores. Zicsr, the counters and the privileged modes are always there.
+ * underscores. Which there are, and what each brings along, is `rv64.ts`.
  *
  * @module
  */
-import type { Isa } from "./decode.ts";
-import { RV64A } from "./rv64a.ts";
-import { RV64FD } from "./rv64fd.ts";
-import { RV64M } from "./rv64m.ts";
-import { ZB } from "./zb.ts";
-import { ZBC_ZBKB } from "./zbc.ts";
-import { ZCB } from "./zcb.ts";
-import { ZFH } from "./zfh.ts";
-import { ZICBO } from "./zicbo.ts";
-import { ZIMOP } from "./zimop.ts";
+import { type Isa, RV64 } from "./decode.ts";
 import type { Instruction } from "./encoding.ts";
+import type { Extension } from "./extension.ts";
 
-/** What decodes: all of an {@linkcode Isa}, or a part. */
+/** What decodes: an {@linkcode Isa}, or a part of one. */
 export interface Decoder {
-  /** As {@linkcode Isa.decode}. */
+  /** Decodes the instruction whose first 32 bits are `bits`; `illegal` is what is none. */
   decode(bits: number): Instruction;
 }
 
-/** What each extension brings along. */
-const IMPLIED: Readonly<Record<string, readonly string[]>> = {
-  g: ["i", "m", "a", "f", "d", "zicsr", "zifencei"],
-  b: ["zba", "zbb", "zbs"],
-  d: ["f"],
-  zfh: ["zfhmin", "f"],
-  zfhmin: ["f"],
-  zcb: ["c"],
-};
+const namesOf = (extensions: readonly Extension[]) => extensions.map(({ name }) => name);
 
-const ALWAYS = ["i", "zicsr", "zicntr", "zihpm", "s", "u", "svadu"];
-const SINGLE = ["i", "m", "a", "f", "d", "c", "b", "g", "s", "u"];
-const LONG = [
-  ...["zicsr", "zifencei", "zicntr", "zihpm", "zicond", "zicbom", "zicboz", "zimop", "zawrs"],
-  ...["zfh", "zfhmin", "zba", "zbb", "zbs", "zbc", "zbkb", "zbkc", "zcb", "svade", "svadu"],
-];
-
-/** Extensions of which one has the instructions of a table, by name. */
-const RULES:
-  readonly (readonly [names: readonly { readonly name: string }[], (name: string) => string[]])[] =
-    [
-      [RV64M, () => ["m"]],
-      [RV64A, () => ["a"]],
-      [RV64FD, (name) => [/\.d\b|^f[ls]d$/.test(name) ? "d" : "f"]],
-      [
-        ZFH,
-        (name) => [/^(f[ls]h|fmv\.|fcvt\.[sd]\.h|fcvt\.h\.[sd])/.test(name) ? "zfhmin" : "zfh"],
-      ],
-      [ZB, (name) => {
-        if (/^(sh\dadd|add\.uw|slli\.uw)/.test(name)) return ["zba"];
-        if (/^b(clr|ext|inv|set)/.test(name)) return ["zbs"];
-        if (name.startsWith("czero")) return ["zicond"];
-        return /^(andn|orn|xnor|ro[lr]|rev8)/.test(name) ? ["zbb", "zbkb"] : ["zbb"];
-      }],
-      [ZBC_ZBKB, (name) => {
-        if (name === "clmulr") return ["zbc"];
-        return name.startsWith("clmul") ? ["zbc", "zbkc"] : ["zbkb"];
-      }],
-      [ZICBO, (name) => [name === "cbo.zero" ? "zicboz" : "zicbom"]],
-      [ZIMOP, (name) => [name.startsWith("wrs") ? "zawrs" : "zimop"]],
-    ];
-
-const NEEDED: ReadonlyMap<string, readonly string[]> = new Map([
-  ["fence.i", ["zifencei"]],
-  ...RULES.flatMap(([table, rule]) => table.map(({ name }) => [name, rule(name)] as const)),
-]);
-const COMPRESSED_NEEDED: ReadonlySet<string> = new Set(ZCB.map(({ name }) => name));
-
-/** The extensions of a hart without an ISA string: all but those that take something away. */
+/** The extensions of a hart without an ISA string: all but those that have to be named. */
 export const ALL_EXTENSIONS: ReadonlySet<string> = new Set(
-  [...SINGLE, ...LONG].filter((name) => name !== "svade" && name !== "g"),
+  namesOf(
+    RV64.extensions.filter(({ present }) => present === "always" || present === "by-default"),
+  ),
 );
 
 /**
  * The extensions that an ISA string names, with those that they bring along.
  *
+ * @param isa Whose extensions may be named.
  * @throws {SyntaxError} If it names one that is not there; the message says which are.
  */
-export function parseIsaString(text: string): ReadonlySet<string> {
+export function parseIsaString(text: string, isa: Isa = RV64): ReadonlySet<string> {
   const parts = /^rv64([a-z\d]*)((?:_[a-z]\w*)*)$/.exec(text.toLowerCase());
+  const known = namesOf(isa.extensions);
   const refuse = (why: string): never => {
-    throw new SyntaxError(
-      `Cannot be ${text}: ${why}; known are rv64 with ${SINGLE.join("")} and ${LONG.join(", ")}`,
-    );
+    const letters = known.filter((name) => name.length === 1).join("");
+    const long = known.filter((name) => name.length > 1).join(", ");
+    throw new SyntaxError(`Cannot be ${text}: ${why}; known are rv64 with ${letters} and ${long}`);
   };
   if (!parts) return refuse("an ISA string is rv64, letters, and names behind underscores");
   // Versions say nothing here: i2p1 is i.
   const letters = parts[1]!.replaceAll(/\d+p\d+/g, "");
   const names = [...letters, ...parts[2]!.split("_").filter((name) => name !== "")];
   if (!/^[ig]/.test(letters)) refuse("it has neither i nor g");
-  const found = new Set(ALWAYS);
-  const add = (name: string) => {
-    if (!SINGLE.includes(name) && !LONG.includes(name)) refuse(`there is no ${name}`);
-    found.add(name);
-    for (const implied of IMPLIED[name] ?? []) add(implied);
-  };
-  for (const name of names) add(name.replace(/\d+p\d+$/, ""));
-  found.delete("g");
-  if (names.includes("svade")) found.delete("svadu");
-  if (IMPLIED["b"]!.every((name) => found.has(name))) found.add("b");
+  const found = new Set(namesOf(isa.extensions.filter(({ present }) => present === "always")));
+  for (const name of names.map((each) => each.replace(/\d+p\d+$/, ""))) {
+    const named = isa.extensions.find((each) => each.name === name);
+    if (!named) return refuse(`there is no ${name}`);
+    for (const each of [name, ...named.implies]) found.add(each);
+    if (named.replaces !== undefined) found.delete(named.replaces);
+  }
+  for (const each of isa.extensions) if (standsForOthers(each, found)) found.add(each.name);
+  for (const { name, present } of isa.extensions) if (present === "shorthand") found.delete(name);
   return found;
+}
+
+/** Whether an extension is but a name for several, all of which are in `found`. */
+function standsForOthers(
+  { implies, entries, compressed }: Extension,
+  found: ReadonlySet<string>,
+): boolean {
+  return entries.length + compressed.length === 0 && implies.length > 0 &&
+    implies.every((name) => found.has(name));
 }
 
 /** A decoder to which the instructions of other extensions are no instructions. */
@@ -117,10 +75,7 @@ export function restrictIsa(isa: Isa, extensions: ReadonlySet<string>): Decoder 
     const instruction = isa.decode(bits);
     const { definition, length } = instruction;
     const compressed = length === 2 ? isa.compressedOf(bits & 0xffff) : undefined;
-    const short = length === 4 ||
-      (extensions.has("c") &&
-        (!COMPRESSED_NEEDED.has(compressed?.name ?? "") || extensions.has("zcb")));
-    if (short && allows(NEEDED.get(definition.name))) return instruction;
+    if (allows(compressed?.extensions) && allows(definition.extensions)) return instruction;
     return { definition: illegal, word: length === 2 ? bits & 0xffff : bits >>> 0, length, imm: 0 };
   };
   return {
@@ -136,8 +91,25 @@ export function restrictIsa(isa: Isa, extensions: ReadonlySet<string>): Decoder 
 
 /** misa: 64 bits, and a letter for each single-letter extension. */
 export function misaOf(extensions: ReadonlySet<string>): bigint {
-  return SINGLE.filter((name) => name !== "g" && extensions.has(name)).reduce(
+  return lettersOf(extensions, /^[a-z]$/) | (2n << 62n);
+}
+
+/** AT_HWCAP as Linux has it: a bit for each single letter of those that a program may use. */
+export function hwcapOf(extensions: ReadonlySet<string>): bigint {
+  return lettersOf(extensions, /^[imafdcv]$/);
+}
+
+/** Bit 0 for a, bit 1 for b, of those names that match. */
+function lettersOf(extensions: ReadonlySet<string>, which: RegExp): bigint {
+  return [...extensions].filter((name) => which.test(name)).reduce(
     (bits, letter) => bits | (1n << BigInt(letter.charCodeAt(0) - 97)),
-    2n << 62n,
+    0n,
   );
+}
+
+/** What `riscv_hwprobe` answers for `RISCV_HWPROBE_KEY_IMA_EXT_0`. */
+export function hwprobeOf(extensions: ReadonlySet<string>, isa: Isa = RV64): bigint {
+  return isa.extensions.filter(({ name }) => extensions.has(name))
+    .flatMap(({ hwprobe }) => hwprobe)
+    .reduce((bits, bit) => bits | (1n << BigInt(bit)), 0n);
 }

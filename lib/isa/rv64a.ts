@@ -7,6 +7,7 @@
  * @module
  */
 import { define, type Entry } from "./encoding.ts";
+import { type Extension, extension } from "./extension.ts";
 import { type Access, type AmoOperation, LONG, WORD } from "./sem.ts";
 
 const OPERATIONS: readonly (readonly [AmoOperation, funct5: string])[] = [
@@ -47,7 +48,6 @@ function atomics(suffix: "w" | "d", funct3: string, access: Access): readonly En
 }
 
 /** The A extension. */
-export const RV64A: readonly Entry[] = [
-  ...atomics("w", "010", WORD),
-  ...atomics("d", "011", LONG),
-];
+export const RV64A: Extension = extension("a", {
+  entries: [...atomics("w", "010", WORD), ...atomics("d", "011", LONG)],
+});

@@ -8,6 +8,7 @@
  * @module
  */
 import { compress, type Compressed } from "./encoding.ts";
+import { type Extension, extension } from "./extension.ts";
 
 type Field = Parameters<Compressed["when"]>[0];
 
@@ -130,4 +131,8 @@ const REGISTER: readonly Compressed[] = [
 ];
 
 /** The C extension. */
-export const RV64C: readonly Compressed[] = [...MEMORY, ...IMMEDIATE, ...REGISTER];
+export const RV64C: Extension = extension("c", {
+  // C, and what it is made of: Zca and Zcd.
+  hwprobe: [1, 43, 45],
+  compressed: [...MEMORY, ...IMMEDIATE, ...REGISTER],
+});

@@ -7,6 +7,7 @@
  * @module
  */
 import { define, type Entry } from "./encoding.ts";
+import { type Extension, extension } from "./extension.ts";
 import { DOUBLE, type Format, type IntegerType, type Meaning, SINGLE, WORD } from "./sem.ts";
 
 type Binary = "add" | "sub" | "mul" | "div" | "min" | "max" | "copySign" | "xorSign";
@@ -145,69 +146,79 @@ export function arithmetic(format: Format, bits: string): readonly Entry[] {
   ];
 }
 
-/** The F and D extensions. */
-export const RV64FD: readonly Entry[] = [
-  define(
-    "flw",
-    "imm[11:0] rs1 010 rd 0000111",
-    "frd,imm(rs1)",
-    (s) => s.setF("s", "rd", s.load(SINGLE, s.x("rs1"), s.imm())),
-  ),
-  define(
-    "fld",
-    "imm[11:0] rs1 011 rd 0000111",
-    "frd,imm(rs1)",
-    (s) => s.setF("d", "rd", s.load(DOUBLE, s.x("rs1"), s.imm())),
-  ),
-  // A word of the register as it is, not the single-precision number that it may not hold.
-  define(
-    "fsw",
-    "imm[11:5] rs2 rs1 010 imm[4:0] 0100111",
-    "frs2,imm(rs1)",
-    (s) => s.store(WORD, s.x("rs1"), s.imm(), s.fbits("rs2")),
-  ),
-  define(
-    "fsd",
-    "imm[11:5] rs2 rs1 011 imm[4:0] 0100111",
-    "frs2,imm(rs1)",
-    (s) => s.store(DOUBLE, s.x("rs1"), s.imm(), s.f("d", "rs2")),
-  ),
-  define(
-    "fmv.x.w",
-    "1110000 00000 rs1 000 rd 1010011",
-    "rd,frs1",
-    (s) => s.setX("rd", s.signed(s.low(s.fbits("rs1")))),
-  ),
-  define(
-    "fmv.x.d",
-    "1110001 00000 rs1 000 rd 1010011",
-    "rd,frs1",
-    (s) => s.setX("rd", s.fbits("rs1")),
-  ),
-  define(
-    "fmv.w.x",
-    "1111000 00000 rs1 000 rd 1010011",
-    "frd,rs1",
-    (s) => s.setF("s", "rd", s.float.s.fromBits(s.low(s.x("rs1")))),
-  ),
-  define(
-    "fmv.d.x",
-    "1111001 00000 rs1 000 rd 1010011",
-    "frd,rs1",
-    (s) => s.setF("d", "rd", s.float.d.fromBits(s.x("rs1"))),
-  ),
-  define(
-    "fcvt.s.d",
-    "0100000 00001 rs1 rm rd 1010011",
-    "frd,frs1,rm",
-    (s) => s.setF("s", "rd", s.float.s.convert("d", s.f("d", "rs1"))),
-  ),
-  define(
-    "fcvt.d.s",
-    "0100001 00000 rs1 rm rd 1010011",
-    "frd,frs1,exact",
-    (s) => s.setF("d", "rd", s.float.d.convert("s", s.f("s", "rs1"))),
-  ),
-  ...arithmetic("s", "00"),
-  ...arithmetic("d", "01"),
-];
+/** The F extension: single precision. */
+export const RV64F: Extension = extension("f", {
+  entries: [
+    define(
+      "flw",
+      "imm[11:0] rs1 010 rd 0000111",
+      "frd,imm(rs1)",
+      (s) => s.setF("s", "rd", s.load(SINGLE, s.x("rs1"), s.imm())),
+    ),
+    // A word of the register as it is, not the single-precision number that it may not hold.
+    define(
+      "fsw",
+      "imm[11:5] rs2 rs1 010 imm[4:0] 0100111",
+      "frs2,imm(rs1)",
+      (s) => s.store(WORD, s.x("rs1"), s.imm(), s.fbits("rs2")),
+    ),
+    define(
+      "fmv.x.w",
+      "1110000 00000 rs1 000 rd 1010011",
+      "rd,frs1",
+      (s) => s.setX("rd", s.signed(s.low(s.fbits("rs1")))),
+    ),
+    define(
+      "fmv.w.x",
+      "1111000 00000 rs1 000 rd 1010011",
+      "frd,rs1",
+      (s) => s.setF("s", "rd", s.float.s.fromBits(s.low(s.x("rs1")))),
+    ),
+    ...arithmetic("s", "00"),
+  ],
+});
+
+/** The D extension: double precision. */
+export const RV64D: Extension = extension("d", {
+  implies: ["f"],
+  hwprobe: [0],
+  entries: [
+    define(
+      "fld",
+      "imm[11:0] rs1 011 rd 0000111",
+      "frd,imm(rs1)",
+      (s) => s.setF("d", "rd", s.load(DOUBLE, s.x("rs1"), s.imm())),
+    ),
+    define(
+      "fsd",
+      "imm[11:5] rs2 rs1 011 imm[4:0] 0100111",
+      "frs2,imm(rs1)",
+      (s) => s.store(DOUBLE, s.x("rs1"), s.imm(), s.f("d", "rs2")),
+    ),
+    define(
+      "fmv.x.d",
+      "1110001 00000 rs1 000 rd 1010011",
+      "rd,frs1",
+      (s) => s.setX("rd", s.fbits("rs1")),
+    ),
+    define(
+      "fmv.d.x",
+      "1111001 00000 rs1 000 rd 1010011",
+      "frd,rs1",
+      (s) => s.setF("d", "rd", s.float.d.fromBits(s.x("rs1"))),
+    ),
+    define(
+      "fcvt.s.d",
+      "0100000 00001 rs1 rm rd 1010011",
+      "frd,frs1,rm",
+      (s) => s.setF("s", "rd", s.float.s.convert("d", s.f("d", "rs1"))),
+    ),
+    define(
+      "fcvt.d.s",
+      "0100001 00000 rs1 rm rd 1010011",
+      "frd,frs1,exact",
+      (s) => s.setF("d", "rd", s.float.d.convert("s", s.f("s", "rs1"))),
+    ),
+    ...arithmetic("d", "01"),
+  ],
+});

@@ -8,7 +8,8 @@
  *
  * @module
  */
-import { define, type Entry } from "./encoding.ts";
+import { define } from "./encoding.ts";
+import { type Extension, extension } from "./extension.ts";
 import {
   type Access,
   type AluOperation,
@@ -102,95 +103,104 @@ const BRANCHES: Named<AluOperation> = [
   ["bgeu", "111", "geu"],
 ];
 
-/** RV64I and Zifencei. */
-export const RV64I: readonly Entry[] = [
-  define("lui", "imm[31:12] rd 0110111", "rd,upper", (s) => s.setX("rd", s.imm())),
-  define("auipc", "imm[31:12] rd 0010111", "rd,upper", (s) => s.setX("rd", s.target())),
-  ...IMMEDIATE.map(([name, funct3, operation]) =>
-    define(name, `imm[11:0] rs1 ${funct3} rd 0010011`, "rd,rs1,imm", onImmediate(operation))
-  ),
-  define(
-    "slti",
-    "imm[11:0] rs1 010 rd 0010011",
-    "rd,rs1,imm",
-    (s) => s.setX("rd", s.unsigned(s.i64.lt(s.x("rs1"), s.imm()))),
-  ),
-  define(
-    "sltiu",
-    "imm[11:0] rs1 011 rd 0010011",
-    "rd,rs1,imm",
-    (s) => s.setX("rd", s.unsigned(s.i64.ltu(s.x("rs1"), s.imm()))),
-  ),
-  ...SHIFTS.map(([name, code, operation]) =>
-    define(name, `${code} rd 0010011`, "rd,rs1,shamt", onImmediate(operation))
-  ),
-  define("addiw", "imm[11:0] rs1 000 rd 0011011", "rd,rs1,imm", onWordImmediate("add")),
-  ...WORD_SHIFTS.map(([name, code, operation]) =>
-    define(name, `${code} rd 0011011`, "rd,rs1,shamtw", onWordImmediate(operation))
-  ),
-  ...REGISTERS.map(([name, code, operation]) =>
-    define(name, `${code} rd 0110011`, "rd,rs1,rs2", onRegisters(operation))
-  ),
-  ...WORDS.map(([name, code, operation]) =>
-    define(name, `${code} rd 0111011`, "rd,rs1,rs2", onWords(operation))
-  ),
-  define(
-    "slt",
-    "0000000 rs2 rs1 010 rd 0110011",
-    "rd,rs1,rs2",
-    (s) => s.setX("rd", s.unsigned(s.i64.lt(s.x("rs1"), s.x("rs2")))),
-  ),
-  define(
-    "sltu",
-    "0000000 rs2 rs1 011 rd 0110011",
-    "rd,rs1,rs2",
-    (s) => s.setX("rd", s.unsigned(s.i64.ltu(s.x("rs1"), s.x("rs2")))),
-  ),
-  ...LOADS.map(([name, funct3, access]) =>
+/** RV64I. */
+export const RV64I: Extension = extension("i", {
+  present: "always",
+  entries: [
+    define("lui", "imm[31:12] rd 0110111", "rd,upper", (s) => s.setX("rd", s.imm())),
+    define("auipc", "imm[31:12] rd 0010111", "rd,upper", (s) => s.setX("rd", s.target())),
+    ...IMMEDIATE.map(([name, funct3, operation]) =>
+      define(name, `imm[11:0] rs1 ${funct3} rd 0010011`, "rd,rs1,imm", onImmediate(operation))
+    ),
     define(
-      name,
-      `imm[11:0] rs1 ${funct3} rd 0000011`,
-      "rd,imm(rs1)",
-      (s) => s.setX("rd", s.load(access, s.x("rs1"), s.imm())),
-    )
-  ),
-  ...STORES.map(([name, funct3, access]) =>
+      "slti",
+      "imm[11:0] rs1 010 rd 0010011",
+      "rd,rs1,imm",
+      (s) => s.setX("rd", s.unsigned(s.i64.lt(s.x("rs1"), s.imm()))),
+    ),
     define(
-      name,
-      `imm[11:5] rs2 rs1 ${funct3} imm[4:0] 0100011`,
-      "rs2,imm(rs1)",
-      (s) => s.store(access, s.x("rs1"), s.imm(), s.x("rs2")),
-    )
-  ),
-  ...BRANCHES.map(([name, funct3, operation]) =>
+      "sltiu",
+      "imm[11:0] rs1 011 rd 0010011",
+      "rd,rs1,imm",
+      (s) => s.setX("rd", s.unsigned(s.i64.ltu(s.x("rs1"), s.imm()))),
+    ),
+    ...SHIFTS.map(([name, code, operation]) =>
+      define(name, `${code} rd 0010011`, "rd,rs1,shamt", onImmediate(operation))
+    ),
+    define("addiw", "imm[11:0] rs1 000 rd 0011011", "rd,rs1,imm", onWordImmediate("add")),
+    ...WORD_SHIFTS.map(([name, code, operation]) =>
+      define(name, `${code} rd 0011011`, "rd,rs1,shamtw", onWordImmediate(operation))
+    ),
+    ...REGISTERS.map(([name, code, operation]) =>
+      define(name, `${code} rd 0110011`, "rd,rs1,rs2", onRegisters(operation))
+    ),
+    ...WORDS.map(([name, code, operation]) =>
+      define(name, `${code} rd 0111011`, "rd,rs1,rs2", onWords(operation))
+    ),
     define(
-      name,
-      `imm[12|10:5] rs2 rs1 ${funct3} imm[4:1|11] 1100011`,
-      "rs1,rs2,target",
-      (s) => s.branch(s.i64[operation](s.x("rs1"), s.x("rs2"))),
-    )
-  ),
-  define("jal", "imm[20|10:1|11|19:12] rd 1101111", "rd,target", (s) => {
-    s.setX("rd", s.next());
-    s.jump(s.target());
-  }),
-  define("jalr", "imm[11:0] rs1 000 rd 1100111", "rd,imm(rs1)", (s) => {
-    const target = s.keep(s.i64.and(s.i64.add(s.x("rs1"), s.imm()), s.constant(-2n)));
-    s.setX("rd", s.next());
-    s.jump(target);
-  }),
-  define("fence", "fm pred succ rs1 000 rd 0001111", "pred,succ", (s) => s.synchronize("memory")),
-  define("fence.i", "imm[11:0] rs1 001 rd 0001111", "", (s) => s.synchronize("fetch")),
-  define(
-    "ecall",
-    "000000000000 00000 000 00000 1110011",
-    "",
-    (s) => s.trap(Cause.EcallU),
-  ),
-  define(
-    "ebreak",
-    "000000000001 00000 000 00000 1110011",
-    "",
-    (s) => s.trap(Cause.Breakpoint),
-  ),
-];
+      "slt",
+      "0000000 rs2 rs1 010 rd 0110011",
+      "rd,rs1,rs2",
+      (s) => s.setX("rd", s.unsigned(s.i64.lt(s.x("rs1"), s.x("rs2")))),
+    ),
+    define(
+      "sltu",
+      "0000000 rs2 rs1 011 rd 0110011",
+      "rd,rs1,rs2",
+      (s) => s.setX("rd", s.unsigned(s.i64.ltu(s.x("rs1"), s.x("rs2")))),
+    ),
+    ...LOADS.map(([name, funct3, access]) =>
+      define(
+        name,
+        `imm[11:0] rs1 ${funct3} rd 0000011`,
+        "rd,imm(rs1)",
+        (s) => s.setX("rd", s.load(access, s.x("rs1"), s.imm())),
+      )
+    ),
+    ...STORES.map(([name, funct3, access]) =>
+      define(
+        name,
+        `imm[11:5] rs2 rs1 ${funct3} imm[4:0] 0100011`,
+        "rs2,imm(rs1)",
+        (s) => s.store(access, s.x("rs1"), s.imm(), s.x("rs2")),
+      )
+    ),
+    ...BRANCHES.map(([name, funct3, operation]) =>
+      define(
+        name,
+        `imm[12|10:5] rs2 rs1 ${funct3} imm[4:1|11] 1100011`,
+        "rs1,rs2,target",
+        (s) => s.branch(s.i64[operation](s.x("rs1"), s.x("rs2"))),
+      )
+    ),
+    define("jal", "imm[20|10:1|11|19:12] rd 1101111", "rd,target", (s) => {
+      s.setX("rd", s.next());
+      s.jump(s.target());
+    }),
+    define("jalr", "imm[11:0] rs1 000 rd 1100111", "rd,imm(rs1)", (s) => {
+      const target = s.keep(s.i64.and(s.i64.add(s.x("rs1"), s.imm()), s.constant(-2n)));
+      s.setX("rd", s.next());
+      s.jump(target);
+    }),
+    define("fence", "fm pred succ rs1 000 rd 0001111", "pred,succ", (s) => s.synchronize("memory")),
+    define(
+      "ecall",
+      "000000000000 00000 000 00000 1110011",
+      "",
+      (s) => s.trap(Cause.EcallU),
+    ),
+    define(
+      "ebreak",
+      "000000000001 00000 000 00000 1110011",
+      "",
+      (s) => s.trap(Cause.Breakpoint),
+    ),
+  ],
+});
+
+/** Zifencei. */
+export const ZIFENCEI: Extension = extension("zifencei", {
+  entries: [
+    define("fence.i", "imm[11:0] rs1 001 rd 0001111", "", (s) => s.synchronize("fetch")),
+  ],
+});

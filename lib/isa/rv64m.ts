@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { define, type Entry } from "./encoding.ts";
+import { define } from "./encoding.ts";
+import { type Extension, extension } from "./extension.ts";
 import { onRegisters, onWords } from "./rv64i.ts";
 import type { AluOperation, Meaning } from "./sem.ts";
 
@@ -27,14 +28,16 @@ function upperHalf(operation: "mulh" | "mulhsu" | "mulhu"): Meaning {
 }
 
 /** The M extension. */
-export const RV64M: readonly Entry[] = [
-  ...SAME_WIDTH.map(([name, funct3]) =>
-    define(name, `0000001 rs2 rs1 ${funct3} rd 0110011`, "rd,rs1,rs2", onRegisters(name))
-  ),
-  ...SAME_WIDTH.map(([name, funct3]) =>
-    define(`${name}w`, `0000001 rs2 rs1 ${funct3} rd 0111011`, "rd,rs1,rs2", onWords(name))
-  ),
-  ...UPPER_HALF.map(([name, funct3]) =>
-    define(name, `0000001 rs2 rs1 ${funct3} rd 0110011`, "rd,rs1,rs2", upperHalf(name))
-  ),
-];
+export const RV64M: Extension = extension("m", {
+  entries: [
+    ...SAME_WIDTH.map(([name, funct3]) =>
+      define(name, `0000001 rs2 rs1 ${funct3} rd 0110011`, "rd,rs1,rs2", onRegisters(name))
+    ),
+    ...SAME_WIDTH.map(([name, funct3]) =>
+      define(`${name}w`, `0000001 rs2 rs1 ${funct3} rd 0111011`, "rd,rs1,rs2", onWords(name))
+    ),
+    ...UPPER_HALF.map(([name, funct3]) =>
+      define(name, `0000001 rs2 rs1 ${funct3} rd 0110011`, "rd,rs1,rs2", upperHalf(name))
+    ),
+  ],
+});

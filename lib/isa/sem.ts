@@ -64,7 +64,7 @@ export const Cause = {
   StorePageFault: 15,
   HostCall: 24,
 } as const;
-/** One of them. */
+/** The number of a trap's cause. */
 export type Cause = typeof Cause[keyof typeof Cause];
 
 /**
@@ -72,32 +72,53 @@ export type Cause = typeof Cause[keyof typeof Cause];
  * MIN/-1 = MIN. Shifts use the low log2(width) bits.
  */
 export interface Alu<V> {
+  /** a + b. */
   add(a: V, b: V): V;
+  /** a − b. */
   sub(a: V, b: V): V;
+  /** The low half of a × b. */
   mul(a: V, b: V): V;
+  /** Bitwise and. */
   and(a: V, b: V): V;
+  /** Bitwise or. */
   or(a: V, b: V): V;
+  /** Bitwise exclusive or. */
   xor(a: V, b: V): V;
+  /** a shifted left by b. */
   shl(a: V, b: V): V;
+  /** a shifted right by b, zeros coming in. */
   shr(a: V, b: V): V;
+  /** a shifted right by b, the sign coming in. */
   sar(a: V, b: V): V;
-  /** Rotations use the low log2(width) bits, too. */
+  /** a rotated left by b. */
   rotl(a: V, b: V): V;
+  /** a rotated right by b. */
   rotr(a: V, b: V): V;
-  /** Leading and trailing zeros (the width for 0), and ones. */
+  /** How many zeros lead; the width for 0. */
   clz(a: V): V;
+  /** How many zeros trail; the width for 0. */
   ctz(a: V): V;
+  /** How many bits are set. */
   cpop(a: V): V;
+  /** a ÷ b, signed, towards zero. */
   div(a: V, b: V): V;
+  /** a ÷ b, unsigned. */
   divu(a: V, b: V): V;
+  /** The remainder of `div`. */
   rem(a: V, b: V): V;
+  /** The remainder of `divu`. */
   remu(a: V, b: V): V;
-  /** Comparisons give a 32-bit 0 or 1. */
+  /** Whether a = b: a 32-bit 0 or 1, as of all comparisons. */
   eq(a: V, b: V): V;
+  /** Whether a ≠ b. */
   ne(a: V, b: V): V;
+  /** Whether a < b, signed. */
   lt(a: V, b: V): V;
+  /** Whether a ≥ b, signed. */
   ge(a: V, b: V): V;
+  /** Whether a < b, unsigned. */
   ltu(a: V, b: V): V;
+  /** Whether a ≥ b, unsigned. */
   geu(a: V, b: V): V;
 }
 /** The name of an integer operation. */
@@ -108,24 +129,37 @@ export type AluOperation = keyof Alu<unknown>;
  * says dynamic), accrues its exceptions in fflags, and gives the canonical NaN where the result is a NaN.
  */
 export interface Fpu<V> {
+  /** a + b. */
   add(a: V, b: V): V;
+  /** a − b. */
   sub(a: V, b: V): V;
+  /** a × b. */
   mul(a: V, b: V): V;
+  /** a ÷ b. */
   div(a: V, b: V): V;
+  /** The square root. */
   sqrt(a: V): V;
   /** a × b + c, rounded once. */
   fma(a: V, b: V, c: V): V;
+  /** The smaller number; −0 is smaller than +0, and a NaN loses. */
   min(a: V, b: V): V;
+  /** The greater number; +0 is greater than −0, and a NaN loses. */
   max(a: V, b: V): V;
+  /** Whether a = b, a 32-bit 0 or 1; quiet NaNs raise nothing. */
   eq(a: V, b: V): V;
+  /** Whether a < b; every NaN raises invalid. */
   lt(a: V, b: V): V;
+  /** Whether a ≤ b; every NaN raises invalid. */
   le(a: V, b: V): V;
-  /** Sign manipulation touches bits only: no rounding, no flags, NaNs kept. */
+  /** a with its sign inverted: bits only, without rounding or flags, NaNs kept, as all three of these. */
   neg(a: V): V;
+  /** a with the sign of `sign`. */
   copySign(a: V, sign: V): V;
+  /** a with its sign inverted where `sign` is negative. */
   xorSign(a: V, sign: V): V;
   /** `a` as a register value; out of range and NaN saturate as the ISA says. */
   toInteger(type: IntegerType, a: V): V;
+  /** The integer register value `x`, read as `type`, in this format. */
   fromInteger(type: IntegerType, x: V): V;
   /** `a`, a value of the format `from`, in this one. */
   convert(from: Format, a: V): V;
@@ -135,9 +169,10 @@ export interface Fpu<V> {
   fromBits(bits: V): V;
 }
 
-/** The words. */
+/** The words that a definition is written in, on values of a reading's own kind. */
 export interface Sem<V> {
   // ---- operands: fields of the instruction
+  /** Reads an integer register; x0 is 0. */
   x(field: Field): V;
   /** Writes a 64-bit value; a write to x0 has no effect. */
   setX(field: Field, value: V): void;
@@ -153,29 +188,41 @@ export interface Sem<V> {
   target(): V;
   /** Address of the following instruction: pc + 4, or + 2 where this one was compressed. */
   next(): V;
+  /** A 64-bit constant. */
   constant(value: bigint): V;
 
   // ---- values
   /** A value that is used more than once, or read before and used after a write, is kept. All others are used once. */
   keep(value: V): V;
+  /** Arithmetic on 64 bits. */
   readonly i64: Alu<V>;
+  /** Arithmetic on 32 bits. */
   readonly i32: Alu<V>;
+  /** The low 32 bits of 64. */
   low(value: V): V;
+  /** 32 bits, sign-extended to 64. */
   signed(word: V): V;
+  /** 32 bits, zero-extended to 64. */
   unsigned(word: V): V;
   /** `a` if the 32-bit condition is not 0, else `b`; both are evaluated. */
   select(condition: V, a: V, b: V): V;
-  /** Upper 64 bits of the product: signed×signed, unsigned×unsigned, signed×unsigned. */
+  /** The upper 64 bits of signed × signed. */
   mulh(a: V, b: V): V;
+  /** The upper 64 bits of unsigned × unsigned. */
   mulhu(a: V, b: V): V;
+  /** The upper 64 bits of signed × unsigned. */
   mulhsu(a: V, b: V): V;
+  /** Floating-point arithmetic by format. */
   readonly float: Readonly<Record<Format, Fpu<V>>>;
 
   // ---- memory: base and offset stay apart, so a reading can fold, check or translate the address
+  /** What is at base + offset, extended as the access says. */
   load(access: Access, base: V, offset?: V): V;
+  /** Writes the low bytes of a value to base + offset. */
   store(access: Access, base: V, offset: V, value: V): void;
   /** Reads the old value and writes old ∘ value, as one access. */
   amo(operation: AmoOperation, access: Access, address: V, value: V): V;
+  /** What is at an address, which is reserved from then on. */
   loadReserved(access: Access, address: V): V;
   /** 0 if it stored, 1 if not. */
   storeConditional(access: Access, address: V, value: V): V;
@@ -188,8 +235,11 @@ export interface Sem<V> {
   csr(update: CsrUpdate, source: V): V;
   /** To `target()` if the condition, a 32-bit 0 or 1, holds. */
   branch(condition: V): void;
+  /** Ends a definition: goes on at `target`. */
   jump(target: V): void;
+  /** Ends a definition: a trap of this cause; `value` is what mtval gets. */
   trap(cause: Cause, value?: V): void;
+  /** Orders memory accesses (`memory`), or makes stores visible to this hart's fetches (`fetch`). */
   synchronize(what: "memory" | "fetch"): void;
   /** Ends a definition: back to where the trap of this level came from. */
   returnFromTrap(level: "M" | "S"): void;

@@ -7,6 +7,7 @@
  * @module
  */
 import { define, type Entry } from "./encoding.ts";
+import { alsoIn, type Extension, extension } from "./extension.ts";
 import { onImmediate, onRegisters, onWordImmediate, onWords } from "./rv64i.ts";
 import type { AluOperation, Meaning, Sem } from "./sem.ts";
 
@@ -137,60 +138,48 @@ const BITS: readonly (readonly [string, code: string, funct3: string, BitOperati
   ["bset", "001010", "001", "set"],
 ];
 
-const ZBA: readonly Entry[] = [
-  ...SHIFTS.map(([shift, funct3]) =>
+/** Zba: addresses. */
+export const ZBA: Extension = extension("zba", {
+  hwprobe: [3],
+  entries: [
+    ...SHIFTS.map(([shift, funct3]) =>
+      define(
+        `sh${shift}add`,
+        `0010000 rs2 rs1 ${funct3} rd 0110011`,
+        "rd,rs1,rs2",
+        shiftAndAdd(shift),
+      )
+    ),
+    ...SHIFTS.map(([shift, funct3]) =>
+      define(
+        `sh${shift}add.uw`,
+        `0010000 rs2 rs1 ${funct3} rd 0111011`,
+        "rd,rs1,rs2",
+        shiftWordAndAdd(shift),
+      )
+    ),
     define(
-      `sh${shift}add`,
-      `0010000 rs2 rs1 ${funct3} rd 0110011`,
+      "add.uw",
+      "0000100 rs2 rs1 000 rd 0111011",
       "rd,rs1,rs2",
-      shiftAndAdd(shift),
-    )
-  ),
-  ...SHIFTS.map(([shift, funct3]) =>
+      (s) => s.setX("rd", s.i64.add(unsignedWord(s), s.x("rs2"))),
+    ),
     define(
-      `sh${shift}add.uw`,
-      `0010000 rs2 rs1 ${funct3} rd 0111011`,
-      "rd,rs1,rs2",
-      shiftWordAndAdd(shift),
-    )
-  ),
-  define(
-    "add.uw",
-    "0000100 rs2 rs1 000 rd 0111011",
-    "rd,rs1,rs2",
-    (s) => s.setX("rd", s.i64.add(unsignedWord(s), s.x("rs2"))),
-  ),
-  define(
-    "slli.uw",
-    "000010 shamt rs1 001 rd 0011011",
-    "rd,rs1,shamt",
-    (s) => s.setX("rd", s.i64.shl(unsignedWord(s), s.imm())),
-  ),
-];
+      "slli.uw",
+      "000010 shamt rs1 001 rd 0011011",
+      "rd,rs1,shamt",
+      (s) => s.setX("rd", s.i64.shl(unsignedWord(s), s.imm())),
+    ),
+  ],
+});
 
-const ZBB: readonly Entry[] = [
+/** What Zbkb, bit manipulation for cryptography, has of Zbb. */
+const ROTATING: readonly Entry[] = [
   define("andn", "0100000 rs2 rs1 111 rd 0110011", "rd,rs1,rs2", withInverted("and")),
   define("orn", "0100000 rs2 rs1 110 rd 0110011", "rd,rs1,rs2", withInverted("or")),
   define("xnor", "0100000 rs2 rs1 100 rd 0110011", "rd,rs1,rs2", (s) => {
     s.setX("rd", s.i64.xor(s.i64.xor(s.x("rs1"), s.x("rs2")), s.constant(-1n)));
   }),
-  ...COUNTS.map(([name, code]) =>
-    define(name, `0110000 ${code} rs1 001 rd 0010011`, "rd,rs1", count(name))
-  ),
-  ...COUNTS.map(([name, code]) =>
-    define(`${name}w`, `0110000 ${code} rs1 001 rd 0011011`, "rd,rs1", countInWord(name))
-  ),
-  ...EXTREMES.map(([name, funct3, comparison]) =>
-    define(name, `0000101 rs2 rs1 ${funct3} rd 0110011`, "rd,rs1,rs2", extreme(comparison))
-  ),
-  define("sext.b", "0110000 00100 rs1 001 rd 0010011", "rd,rs1", signExtend(56n)),
-  define("sext.h", "0110000 00101 rs1 001 rd 0010011", "rd,rs1", signExtend(48n)),
-  define(
-    "zext.h",
-    "0000100 00000 rs1 100 rd 0111011",
-    "rd,rs1",
-    (s) => s.setX("rd", s.i64.and(s.x("rs1"), s.constant(0xffffn))),
-  ),
   ...ROTATIONS.map(([name, funct3, operation]) =>
     define(name, `0110000 rs2 rs1 ${funct3} rd 0110011`, "rd,rs1,rs2", onRegisters(operation))
   ),
@@ -199,28 +188,58 @@ const ZBB: readonly Entry[] = [
   ),
   define("rori", "011000 shamt rs1 101 rd 0010011", "rd,rs1,shamt", onImmediate("rotr")),
   define("roriw", "0110000 shamtw rs1 101 rd 0011011", "rd,rs1,shamtw", onWordImmediate("rotr")),
-  define("orc.b", "001010000111 rs1 101 rd 0010011", "rd,rs1", orCombine),
   define("rev8", "011010111000 rs1 101 rd 0010011", "rd,rs1", reverseBytes),
 ];
 
-const ZBS: readonly Entry[] = [
-  ...BITS.map(([name, code, funct3, operation]) =>
-    define(name, `${code}0 rs2 rs1 ${funct3} rd 0110011`, "rd,rs1,rs2", onBit(operation, "rs2"))
-  ),
-  ...BITS.map(([name, code, funct3, operation]) =>
+/** Zbb: basic bit manipulation. */
+export const ZBB: Extension = extension("zbb", {
+  hwprobe: [4],
+  entries: [
+    ...ROTATING.map((entry) => alsoIn("zbkb", entry)),
+    ...COUNTS.map(([name, code]) =>
+      define(name, `0110000 ${code} rs1 001 rd 0010011`, "rd,rs1", count(name))
+    ),
+    ...COUNTS.map(([name, code]) =>
+      define(`${name}w`, `0110000 ${code} rs1 001 rd 0011011`, "rd,rs1", countInWord(name))
+    ),
+    ...EXTREMES.map(([name, funct3, comparison]) =>
+      define(name, `0000101 rs2 rs1 ${funct3} rd 0110011`, "rd,rs1,rs2", extreme(comparison))
+    ),
+    define("sext.b", "0110000 00100 rs1 001 rd 0010011", "rd,rs1", signExtend(56n)),
+    define("sext.h", "0110000 00101 rs1 001 rd 0010011", "rd,rs1", signExtend(48n)),
     define(
-      `${name}i`,
-      `${code} shamt rs1 ${funct3} rd 0010011`,
-      "rd,rs1,shamt",
-      onBit(operation, "imm"),
-    )
-  ),
-];
+      "zext.h",
+      "0000100 00000 rs1 100 rd 0111011",
+      "rd,rs1",
+      (s) => s.setX("rd", s.i64.and(s.x("rs1"), s.constant(0xffffn))),
+    ),
+    define("orc.b", "001010000111 rs1 101 rd 0010011", "rd,rs1", orCombine),
+  ],
+});
 
-const ZICOND: readonly Entry[] = [
-  define("czero.eqz", "0000111 rs2 rs1 101 rd 0110011", "rd,rs1,rs2", zeroIf("eq")),
-  define("czero.nez", "0000111 rs2 rs1 111 rd 0110011", "rd,rs1,rs2", zeroIf("ne")),
-];
+/** Zbs: single bits. */
+export const ZBS: Extension = extension("zbs", {
+  hwprobe: [5],
+  entries: [
+    ...BITS.map(([name, code, funct3, operation]) =>
+      define(name, `${code}0 rs2 rs1 ${funct3} rd 0110011`, "rd,rs1,rs2", onBit(operation, "rs2"))
+    ),
+    ...BITS.map(([name, code, funct3, operation]) =>
+      define(
+        `${name}i`,
+        `${code} shamt rs1 ${funct3} rd 0010011`,
+        "rd,rs1,shamt",
+        onBit(operation, "imm"),
+      )
+    ),
+  ],
+});
 
-/** Zba, Zbb, Zbs and Zicond. */
-export const ZB: readonly Entry[] = [...ZBA, ...ZBB, ...ZBS, ...ZICOND];
+/** Zicond: conditional zeroing. */
+export const ZICOND: Extension = extension("zicond", {
+  hwprobe: [35],
+  entries: [
+    define("czero.eqz", "0000111 rs2 rs1 101 rd 0110011", "rd,rs1,rs2", zeroIf("eq")),
+    define("czero.nez", "0000111 rs2 rs1 111 rd 0110011", "rd,rs1,rs2", zeroIf("ne")),
+  ],
+});

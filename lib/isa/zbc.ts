@@ -1,9 +1,10 @@
 /**
- * Zbc, carry-less multiplication, and what Zbkb has beyond Zbb: packing and reversing bits.
+ * Zbc and Zbkc, carry-less multiplication, and what Zbkb has beyond Zbb: packing and reversing bits.
  *
  * @module
  */
-import { define, type Entry } from "./encoding.ts";
+import { define } from "./encoding.ts";
+import { alsoIn, type Extension, extension } from "./extension.ts";
 import type { Meaning, Sem } from "./sem.ts";
 
 /** The bits of a carry-less product from bit `first` on, 64 of them. */
@@ -50,18 +51,41 @@ function reverseBitsInBytes<V>(s: Sem<V>): void {
   s.setX("rd", value);
 }
 
-/** Zbc and Zbkb. */
-export const ZBC_ZBKB: readonly Entry[] = [
-  define("clmul", "0000101 rs2 rs1 001 rd 0110011", "rd,rs1,rs2", carryless(0)),
-  define("clmulr", "0000101 rs2 rs1 010 rd 0110011", "rd,rs1,rs2", carryless(63)),
-  define("clmulh", "0000101 rs2 rs1 011 rd 0110011", "rd,rs1,rs2", carryless(64)),
-  define("pack", "0000100 rs2 rs1 100 rd 0110011", "rd,rs1,rs2", (s) => s.setX("rd", pack(s, 32))),
-  define("packh", "0000100 rs2 rs1 111 rd 0110011", "rd,rs1,rs2", (s) => s.setX("rd", pack(s, 8))),
-  define(
-    "packw",
-    "0000100 rs2 rs1 100 rd 0111011",
-    "rd,rs1,rs2",
-    (s) => s.setX("rd", s.signed(s.low(pack(s, 16)))),
-  ),
-  define("brev8", "011010000111 rs1 101 rd 0010011", "rd,rs1", reverseBitsInBytes),
-];
+/** Zbc: carry-less multiplication; all but clmulr is Zbkc's too. */
+export const ZBC: Extension = extension("zbc", {
+  hwprobe: [7],
+  entries: [
+    alsoIn("zbkc", define("clmul", "0000101 rs2 rs1 001 rd 0110011", "rd,rs1,rs2", carryless(0))),
+    define("clmulr", "0000101 rs2 rs1 010 rd 0110011", "rd,rs1,rs2", carryless(63)),
+    alsoIn("zbkc", define("clmulh", "0000101 rs2 rs1 011 rd 0110011", "rd,rs1,rs2", carryless(64))),
+  ],
+});
+
+/** Zbkc, whose instructions are among those of Zbc. */
+export const ZBKC: Extension = extension("zbkc");
+
+/** Zbkb: bit manipulation for cryptography; what it shares with Zbb is in `zb.ts`. */
+export const ZBKB: Extension = extension("zbkb", {
+  hwprobe: [8],
+  entries: [
+    define(
+      "pack",
+      "0000100 rs2 rs1 100 rd 0110011",
+      "rd,rs1,rs2",
+      (s) => s.setX("rd", pack(s, 32)),
+    ),
+    define(
+      "packh",
+      "0000100 rs2 rs1 111 rd 0110011",
+      "rd,rs1,rs2",
+      (s) => s.setX("rd", pack(s, 8)),
+    ),
+    define(
+      "packw",
+      "0000100 rs2 rs1 100 rd 0111011",
+      "rd,rs1,rs2",
+      (s) => s.setX("rd", s.signed(s.low(pack(s, 16)))),
+    ),
+    define("brev8", "011010000111 rs1 101 rd 0010011", "rd,rs1", reverseBitsInBytes),
+  ],
+});

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { compress, type Compressed } from "./encoding.ts";
+import { compress } from "./encoding.ts";
+import { type Extension, extension } from "./extension.ts";
 
 const EXTENSIONS: readonly (readonly [name: string, code: string, expansion: string])[] = [
   ["zext.b", "000", "andi rd',rd',255"],
@@ -15,14 +16,18 @@ const EXTENSIONS: readonly (readonly [name: string, code: string, expansion: str
 ];
 
 /** The Zcb extension. */
-export const ZCB: readonly Compressed[] = [
-  compress("c.lbu", "100000 rs1' uimm[0|1] rd' 00", "rd',uimm(rs1')", "lbu rd',uimm(rs1')"),
-  compress("c.lhu", "100001 rs1' 0 uimm[1] rd' 00", "rd',uimm(rs1')", "lhu rd',uimm(rs1')"),
-  compress("c.lh", "100001 rs1' 1 uimm[1] rd' 00", "rd',uimm(rs1')", "lh rd',uimm(rs1')"),
-  compress("c.sb", "100010 rs1' uimm[0|1] rs2' 00", "rs2',uimm(rs1')", "sb rs2',uimm(rs1')"),
-  compress("c.sh", "100011 rs1' 0 uimm[1] rs2' 00", "rs2',uimm(rs1')", "sh rs2',uimm(rs1')"),
-  ...EXTENSIONS.map(([name, code, expansion]) =>
-    compress(`c.${name}`, `100111 rd' 11${code} 01`, "rd'", expansion)
-  ),
-  compress("c.mul", "100111 rd' 10 rs2' 01", "rd',rs2'", "mul rd',rd',rs2'"),
-];
+export const ZCB: Extension = extension("zcb", {
+  implies: ["c"],
+  hwprobe: [44],
+  compressed: [
+    compress("c.lbu", "100000 rs1' uimm[0|1] rd' 00", "rd',uimm(rs1')", "lbu rd',uimm(rs1')"),
+    compress("c.lhu", "100001 rs1' 0 uimm[1] rd' 00", "rd',uimm(rs1')", "lhu rd',uimm(rs1')"),
+    compress("c.lh", "100001 rs1' 1 uimm[1] rd' 00", "rd',uimm(rs1')", "lh rd',uimm(rs1')"),
+    compress("c.sb", "100010 rs1' uimm[0|1] rs2' 00", "rs2',uimm(rs1')", "sb rs2',uimm(rs1')"),
+    compress("c.sh", "100011 rs1' 0 uimm[1] rs2' 00", "rs2',uimm(rs1')", "sh rs2',uimm(rs1')"),
+    ...EXTENSIONS.map(([name, code, expansion]) =>
+      compress(`c.${name}`, `100111 rd' 11${code} 01`, "rd'", expansion)
+    ),
+    compress("c.mul", "100111 rd' 10 rs2' 01", "rd',rs2'", "mul rd',rd',rs2'"),
+  ],
+});

@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { define, type Entry } from "./encoding.ts";
+import { define } from "./encoding.ts";
+import { type Extension, extension } from "./extension.ts";
 
 const MANAGED: readonly (readonly [name: string, code: string])[] = [
   ["cbo.inval", "000000000000"],
@@ -13,20 +14,29 @@ const MANAGED: readonly (readonly [name: string, code: string])[] = [
   ["cbo.flush", "000000000010"],
 ];
 
-/** The Zicbom and Zicboz extensions. */
-export const ZICBO: readonly Entry[] = [
-  ...MANAGED.map(([name, code]) =>
+/** Zicbom: cache blocks are managed. */
+export const ZICBOM: Extension = extension("zicbom", {
+  entries: [
+    ...MANAGED.map(([name, code]) =>
+      define(
+        name,
+        `${code} rs1 010 00000 0001111`,
+        "(rs1)",
+        (s) => s.cacheBlock("manage", s.x("rs1")),
+      )
+    ),
+  ],
+});
+
+/** Zicboz: cache blocks are zeroed. */
+export const ZICBOZ: Extension = extension("zicboz", {
+  hwprobe: [6],
+  entries: [
     define(
-      name,
-      `${code} rs1 010 00000 0001111`,
+      "cbo.zero",
+      "000000000100 rs1 010 00000 0001111",
       "(rs1)",
-      (s) => s.cacheBlock("manage", s.x("rs1")),
-    )
-  ),
-  define(
-    "cbo.zero",
-    "000000000100 rs1 010 00000 0001111",
-    "(rs1)",
-    (s) => s.cacheBlock("zero", s.x("rs1")),
-  ),
-];
+      (s) => s.cacheBlock("zero", s.x("rs1")),
+    ),
+  ],
+});

@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { define, type Entry } from "./encoding.ts";
+import { define } from "./encoding.ts";
+import { type Extension, extension } from "./extension.ts";
 import type { CsrUpdate } from "./sem.ts";
 
 const UPDATES: readonly (readonly [letter: string, code: string, CsrUpdate])[] = [
@@ -15,17 +16,20 @@ const UPDATES: readonly (readonly [letter: string, code: string, CsrUpdate])[] =
 ];
 
 /** Zicsr. */
-export const ZICSR: readonly Entry[] = UPDATES.flatMap(([letter, code, update]) => [
-  define(
-    `csrr${letter}`,
-    `csr rs1 0${code} rd 1110011`,
-    "rd,csr,rs1",
-    (s) => s.setX("rd", s.csr(update, s.x("rs1"))),
-  ),
-  define(
-    `csrr${letter}i`,
-    `csr uimm[4:0] 1${code} rd 1110011`,
-    "rd,csr,uimm",
-    (s) => s.setX("rd", s.csr(update, s.imm())),
-  ),
-]);
+export const ZICSR: Extension = extension("zicsr", {
+  present: "always",
+  entries: UPDATES.flatMap(([letter, code, update]) => [
+    define(
+      `csrr${letter}`,
+      `csr rs1 0${code} rd 1110011`,
+      "rd,csr,rs1",
+      (s) => s.setX("rd", s.csr(update, s.x("rs1"))),
+    ),
+    define(
+      `csrr${letter}i`,
+      `csr uimm[4:0] 1${code} rd 1110011`,
+      "rd,csr,uimm",
+      (s) => s.setX("rd", s.csr(update, s.imm())),
+    ),
+  ]),
+});

@@ -114,7 +114,7 @@ const word = (bits: number): Coded => ({ bits: bits >>> 0, bytes: 4 });
 const coded = (line: string): Coded => word(RV64.assemble(line));
 /** An instruction that has a compressed form, as that. */
 const compressed = (line: string): Coded => ({
-  bits: compressWord(RV64.assemble(line))!,
+  bits: compressWord(RV64, RV64.assemble(line))!,
   bytes: 2,
 });
 
@@ -215,7 +215,7 @@ export function randomPiece(kind: FuzzClass, random: Random): Piece {
   }
 }
 
-const ZCB_NAMES = new Set(ZCB.map(({ name }) => name));
+const ZCB_NAMES = new Set(ZCB.compressed.map(({ name }) => name));
 function isZcb(half: number): boolean {
   return ZCB_NAMES.has(RV64.compressedOf(half)?.name ?? "");
 }

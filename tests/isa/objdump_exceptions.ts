@@ -39,7 +39,7 @@ export const OBJDUMP_EXCEPTIONS: readonly ObjdumpException[] = [
   },
   {
     reason: "Zcb is younger than binutils 2.40",
-    mnemonics: ZCB.map(({ name }) => name),
+    mnemonics: ZCB.compressed.map(({ name }) => name),
     theirs: /^\.2byte/,
   },
   {

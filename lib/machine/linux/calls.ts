@@ -9,6 +9,7 @@
  * @module
  */
 import { SP } from "../../isa/abi.ts";
+import { ALL_EXTENSIONS, hwprobeOf } from "../../isa/isa_string.ts";
 import type { Hart } from "../../hart/hart.ts";
 import { EAGAIN, EBADF, EFAULT, EINVAL, ENODEV, ENOSYS, ESRCH, ETIMEDOUT } from "./errno.ts";
 import { answerWords, FILE_CALLS } from "./file_calls.ts";
@@ -39,11 +40,8 @@ const HWPROBE: Readonly<Record<string, bigint>> = {
   "2": 0n,
   /** Base behaviour: IMA. */
   "3": 1n,
-  /** F and D, C, Zba, Zbb, Zbs, Zicboz, Zbc, Zbkb, Zfh, Zfhmin, Zicond, Zimop, Zca, Zcb, Zcd, Zawrs; no V. */
-  "4": [0, 1, 3, 4, 5, 6, 7, 8, 27, 28, 35, 42, 43, 44, 45, 48].reduce(
-    (mask, bit) => mask | (1n << BigInt(bit)),
-    0n,
-  ),
+  /** Extensions; every hart of a Linux program has all of them. */
+  "4": hwprobeOf(ALL_EXTENSIONS),
   /** Misaligned accesses are slow, but work. */
   "5": 2n,
   /** Bytes that cbo.zero zeroes. */

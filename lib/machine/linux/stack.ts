@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { ALL_EXTENSIONS, hwcapOf } from "../../isa/isa_string.ts";
 import type { Memory } from "../../memory/memory.ts";
 import type { Elf } from "../../program/elf.ts";
 
@@ -28,11 +29,6 @@ const AT = {
   random: 25n,
   execfn: 31n,
 } as const;
-/** One bit a letter of the ISA: no V. */
-const HWCAP = [..."IMAFDC"].reduce(
-  (bits, letter) => bits | (1n << BigInt(letter.charCodeAt(0) - 65)),
-  0n,
-);
 const PROGRAM_HEADER_SIZE = 56n;
 
 /** What the stack is made from. */
@@ -79,7 +75,7 @@ export function buildStack(
   at = Math.floor(at / 16) * 16;
   const randomAt = put(random);
   const vector: readonly (readonly [bigint, bigint])[] = [
-    [AT.hwcap, HWCAP],
+    [AT.hwcap, hwcapOf(ALL_EXTENSIONS)],
     [AT.pagesz, 4096n],
     [AT.clktck, 100n],
     [AT.phdr, elf.programHeaders.address + bias],
