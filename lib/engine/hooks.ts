@@ -4,7 +4,7 @@
  * @module
  */
 import type { Hart } from "../hart/hart.ts";
-import { PAGE_SIZE } from "../memory/memory.ts";
+import { PAGE_SIZE } from "../memory/page.ts";
 import type { Hook } from "./engine.ts";
 
 /** Where a hook asked to stop: the next run goes on behind the question. */

@@ -5,7 +5,8 @@
  *
  * @module
  */
-export { type Device, Memory } from "../memory/memory.ts";
+export type { Device } from "../memory/bus.ts";
+export { Memory } from "../memory/memory.ts";
 export type { WordSize } from "../memory/space.ts";
 export type { Pmp } from "../memory/pmp.ts";
 export type { Tlb, Translated } from "../memory/tlb.ts";
@@ -34,3 +35,6 @@ export {
   type PlainName,
   type ValueType,
 } from "../wasm/code.ts";
+export type { Bus } from "../memory/bus.ts";
+export type { HostHeap } from "../memory/host_heap.ts";
+export type { StoreWatch } from "../memory/store_watch.ts";

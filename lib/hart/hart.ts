@@ -76,7 +76,7 @@ export class Hart {
   trapsMisaligned = false;
   /** Added to its time by whoever sets mtime. */
   timeDelta = 0n;
-  #told = false;
+  #serviceRequested = false;
   #flat = true;
   #floatGuard = false;
   #idle = 0n;
@@ -101,7 +101,7 @@ export class Hart {
     this.mode = mode;
     this.fetched = new FetchCache(memory);
     this.#state = memory.hostView;
-    this.#home = home === "running" ? X : memory.allocateHost(STATE_SIZE, 64);
+    this.#home = home === "running" ? X : memory.heap.allocate(STATE_SIZE, 64);
     this.#view(this.#home);
     this.x.fill(0n);
     this.f.fill(0n);
@@ -267,12 +267,12 @@ export class Hart {
     return this.#extensions.has("c");
   }
 
-  /** Whether a device was told something that the surroundings have not looked at yet. */
-  get told(): boolean {
-    return this.#told;
+  /** Whether something, such as a store to a device, waits for the platform to look at it. */
+  get serviceRequested(): boolean {
+    return this.#serviceRequested;
   }
-  set told(value: boolean) {
-    this.#told = value;
+  set serviceRequested(value: boolean) {
+    this.#serviceRequested = value;
     if (value) this.attention = true;
     else this.system?.changed();
   }

@@ -8,7 +8,8 @@
  *
  * @module
  */
-import { type Memory, PAGE_SIZE, READ, WRITE } from "../memory/memory.ts";
+import type { Memory } from "../memory/memory.ts";
+import { PAGE_SIZE, READ, WRITE } from "../memory/page.ts";
 import { type AddressSpace, FlatSpace, type WordSize } from "../memory/space.ts";
 
 /** What tells where the bytes of a hart lie. */

@@ -171,7 +171,7 @@ export class System {
       this.floats === "dirty";
     hart.floatGuard = this.floats !== "dirty";
     if (hart.waiting && this.wakes) hart.waiting = false;
-    hart.attention = hart.waiting || hart.told || this.pendingInterrupt() !== undefined;
+    hart.attention = hart.waiting || hart.serviceRequested || this.pendingInterrupt() !== undefined;
   }
 
   /**

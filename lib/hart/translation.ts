@@ -8,7 +8,8 @@
  *
  * @module
  */
-import { EXECUTE, type Memory, PAGE_SIZE, READ, WRITE } from "../memory/memory.ts";
+import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../memory/page.ts";
+import type { Memory } from "../memory/memory.ts";
 import { LEVELS, walk, type WalkRequest } from "../memory/page_table.ts";
 import { Tlb } from "../memory/tlb.ts";
 import type { Hart, Mode } from "./hart.ts";
@@ -221,7 +222,7 @@ export class Translation {
         if (!writes) return true;
         if (!allowed(at, WRITE)) return false;
         memory.view.setBigUint64(Number(at), value, true);
-        memory.stored(Number(at));
+        memory.watch.stored(Number(at));
         return true;
       },
     });

@@ -11,7 +11,8 @@ import type { Engine } from "../engine/engine.ts";
 import { DEFAULT_ENGINE, type EngineName, ENGINES } from "../engine/engines.ts";
 import type { Hart } from "../hart/hart.ts";
 import type { Trap } from "../hart/trap.ts";
-import { EXECUTE, Memory } from "../memory/memory.ts";
+import { EXECUTE } from "../memory/page.ts";
+import { Memory } from "../memory/memory.ts";
 import { type AddressSpace, FlatSpace } from "../memory/space.ts";
 import { type Elf, parseElf } from "../program/elf.ts";
 import { readSites, type SiteSource } from "../program/sites.ts";
@@ -189,7 +190,7 @@ function placeProgram(elf: Elf, options: MachineOptions) {
     options,
     schedule,
     events: new EventQueue(harts.length),
-    requestService: () => void (schedule.running.told = true),
+    requestService: () => void (schedule.running.serviceRequested = true),
   };
 }
 

@@ -8,7 +8,8 @@
  *
  * @module
  */
-import { EXECUTE, type Memory, PAGE_SIZE, READ, WRITE } from "../memory/memory.ts";
+import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../memory/page.ts";
+import type { Memory } from "../memory/memory.ts";
 import type { AddressSpace } from "../memory/space.ts";
 import type { Elf, Segment } from "../program/elf.ts";
 import type { SymbolTable } from "../program/symbols.ts";

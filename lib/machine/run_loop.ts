@@ -200,11 +200,11 @@ export class RunLoop {
   /** Lets devices answer a hart, or an interrupt in, unless the hart only waits. */
   #attend(hart: Hart): Pause {
     const { platform, events, calls } = this.#parts;
-    if (!hart.told && !hart.waiting && !calls.leaveTracing(hart)) return undefined;
-    if (hart.waiting && !hart.told) return undefined;
+    if (!hart.serviceRequested && !hart.waiting && !calls.leaveTracing(hart)) return undefined;
+    if (hart.waiting && !hart.serviceRequested) return undefined;
     events.advance(hart);
-    if (!hart.told) return platform.interrupt?.(hart);
-    hart.told = false;
+    if (!hart.serviceRequested) return platform.interrupt?.(hart);
+    hart.serviceRequested = false;
     return platform.serveDevices?.();
   }
 

@@ -14,7 +14,8 @@
  *
  * @module
  */
-import { type Memory, PAGE_SIZE } from "../memory/memory.ts";
+import type { Memory } from "../memory/memory.ts";
+import { PAGE_SIZE } from "../memory/page.ts";
 
 /** A stretch of guest addresses that tracing owns. */
 export interface MachineTracingRange {

@@ -11,7 +11,8 @@
  *
  * @module
  */
-import { EXECUTE, type Memory, PAGE_SIZE } from "./memory.ts";
+import { EXECUTE, PAGE_SIZE } from "./page.ts";
+import type { Memory } from "./memory.ts";
 
 /** {@linkcode FetchCache.fetch}: nothing can be fetched at pc. */
 export const FETCH_FAULT = -1;
@@ -41,7 +42,7 @@ export class FetchCache {
   /** An empty cache. */
   constructor(memory: Memory) {
     this.#memory = memory;
-    memory.onTextChange((page) => {
+    memory.watch.onTextChange((page) => {
       if (this.#pages.has(page) || this.#pages.has(page - 1)) this.#suspects.add(page);
     });
   }
@@ -85,8 +86,8 @@ export class FetchCache {
   /** Asks to be told when the text of an instruction changes. */
   #watch(pc: number, word: number): void {
     const page = Math.floor(pc / PAGE_SIZE);
-    this.#memory.watchText(page);
-    if ((word & 3) === 3 && (pc + 2) % PAGE_SIZE === 0) this.#memory.watchText(page + 1);
+    this.#memory.watch.watchText(page);
+    if ((word & 3) === 3 && (pc + 2) % PAGE_SIZE === 0) this.#memory.watch.watchText(page + 1);
   }
 
   /** What memory holds at `pc` now, as {@linkcode FetchCache.fetch} gives it. */
@@ -113,9 +114,9 @@ export class FetchCache {
       const base = page * PAGE_SIZE;
       this.#dropPages(base - 2, base + PAGE_SIZE);
       const here = this.#pages.get(page);
-      if (here) this.#memory.watchText(page);
+      if (here) this.#memory.watch.watchText(page);
       const before = this.#pages.get(page - 1);
-      if (before?.held[HALVES - 1]) this.#memory.watchText(page);
+      if (before?.held[HALVES - 1]) this.#memory.watch.watchText(page);
     }
     this.#suspects.clear();
   }

@@ -1,57 +1,30 @@
 /**
- * Guest memory: one flat 4 GiB space with page permissions, and the host's memory beside it.
+ * The two memories of a machine: the guest's 4 GiB with a permission for each page, and the host's.
  *
  * Both are WebAssembly memories that the system commits page by page, so their size costs nothing
  * until a page is touched; nothing here touches one without need. What the host keeps (registers,
  * permissions, micro-ops, rings) lies in the second memory, where no guest address can reach it.
  * It never grows, so views on it stay valid.
  *
- * What a hart has fetched is `fetch_cache.ts`; where its registers lie is `lib/hart/state.ts`.
+ * Bytes by 64-bit address are `space.ts`; the heap in host memory `host_heap.ts`; stores that
+ * somebody watches `store_watch.ts`; devices `bus.ts`; what a hart has fetched `fetch_cache.ts`;
+ * where its registers lie `lib/hart/state.ts`.
  *
  * @module
  */
-
-/** Bytes of a page. */
-export const PAGE_SIZE = 4096;
-/** Page permission: loads. */
-export const READ = 1;
-/** Page permission: stores; an atomic needs both. */
-export const WRITE = 2;
-/** Page permission: fetches. */
-export const EXECUTE = 4;
+import { Bus } from "./bus.ts";
+import { HostHeap } from "./host_heap.ts";
+import { GUEST_PAGES, PAGE_SIZE, READ, WRITE } from "./page.ts";
+import { StoreWatch } from "./store_watch.ts";
 
 /** Host memory: the running hart's state (`lib/hart/state.ts`). */
 export const HART = 0x1000;
 /** Host memory: one byte of permissions for each guest page, 1 MiB. */
 export const PERMISSIONS = 0x100000;
 
-/**
- * Host memory: the same for stores that nobody has to be told of, 1 MiB. It differs from
- * {@linkcode PERMISSIONS} where a page is watched: there it is 0.
- */
-export const QUIET: number = PERMISSIONS + 0x100000;
-
-/** Host memory: what {@linkcode Memory.allocateHost} gives out begins here. */
+/** Host memory: the heap begins here, behind {@linkcode PERMISSIONS} and what `store_watch.ts` has. */
 const HEAP = 0x300000;
 const GUEST_SIZE = 2 ** 32;
-const GUEST_PAGES = GUEST_SIZE / PAGE_SIZE;
-
-/** Why a page is watched: a hart has fetched from it. */
-const CODE = 1;
-/** Why a page is watched: the surroundings asked to be told of stores. */
-const TOLD = 2;
-
-/** What answers loads and stores where there is no memory. Offsets are from its start. */
-export interface Device {
-  /** First address. */
-  readonly start: number;
-  /** Address behind the last. */
-  readonly end: number;
-  /** The value of `bytes` at an aligned offset, unsigned; undefined is an access fault. */
-  read(offset: number, bytes: number, hart: number): bigint | undefined;
-  /** Takes a value, unsigned; false is an access fault. */
-  write(offset: number, bytes: number, value: bigint, hart: number): boolean;
-}
 
 /** The two memories of a machine. */
 export class Memory {
@@ -71,34 +44,18 @@ export class Memory {
   readonly permissions: Uint8Array = new Uint8Array(this.host.buffer, PERMISSIONS, GUEST_PAGES);
   /** 1 for each page that was writable or poked since it was last zeroed. */
   readonly #dirty: Uint8Array = new Uint8Array(GUEST_PAGES);
-  /** Permissions for stores that nobody has to be told of. */
-  readonly #quiet: Uint8Array = new Uint8Array(this.host.buffer, QUIET, GUEST_PAGES);
-  /** Why each page is watched. */
-  readonly #watched: Uint8Array = new Uint8Array(GUEST_PAGES);
-  readonly #textListeners: ((page: number) => void)[] = [];
-  #told: (address: number) => void = () => {};
-  readonly #devices: Device[] = [];
   #tracing = { start: 0, end: 0 };
-  #heap = HEAP;
-
-  /**
-   * Takes zeroed host memory that nobody gives back.
-   *
-   * @throws {RangeError} When 1 GiB is full.
-   */
-  allocateHost(bytes: number, align = 8): number {
-    const start = Math.ceil(this.#heap / align) * align;
-    if (start + bytes > this.host.buffer.byteLength) {
-      throw new RangeError(`Cannot allocate ${bytes} bytes of host memory: 1 GiB is in use`);
-    }
-    this.#heap = start + bytes;
-    return start;
-  }
+  /** Host memory that is taken and given back. */
+  readonly heap: HostHeap = new HostHeap(this.hostBytes, HEAP);
+  /** What answers where there is no memory. */
+  readonly bus: Bus = new Bus();
+  /** Who wants to know of stores. */
+  readonly watch: StoreWatch = new StoreWatch(this.permissions, this.host.buffer);
 
   /**
    * Makes the pages of `length` bytes from `address` on pages of zeros with these permissions.
    *
-   * @throws {RangeError} Beyond 4 GiB, here and in the two that follow.
+   * @throws {RangeError} Beyond 4 GiB.
    */
   map(address: number, length: number, permissions: number): void {
     const [first, last] = pagesOf(address, length);
@@ -113,16 +70,15 @@ export class Memory {
     this.protect(address, length, permissions);
   }
 
-  /** Changes the permissions of pages and nothing else. */
+  /** Changes the permissions of pages and nothing else. @throws {RangeError} Beyond 4 GiB. */
   protect(address: number, length: number, permissions: number): void {
     const [first, last] = pagesOf(address, length);
     this.permissions.fill(permissions, first, last);
-    this.#quiet.fill(permissions, first, last);
     if (permissions & WRITE) this.#dirty.fill(1, first, last);
-    this.#changed(first, last);
+    this.watch.changed(first, last);
   }
 
-  /** Takes pages away: every access to them faults until they are mapped again. */
+  /** Takes pages away: every access faults until they are mapped again. @throws {RangeError} Beyond 4 GiB. */
   unmap(address: number, length: number): void {
     this.protect(address, length, 0);
   }
@@ -155,7 +111,7 @@ export class Memory {
     if (!this.allows(address, data.length, WRITE)) return false;
     const start = Number(BigInt.asUintN(32, address));
     this.bytes.set(data, start);
-    this.#changed(...pagesOf(start, data.length));
+    this.watch.changed(...pagesOf(start, data.length));
     return true;
   }
 
@@ -168,17 +124,7 @@ export class Memory {
     const [first, last] = pagesOf(address, data.length);
     this.bytes.set(data, address);
     this.#dirty.fill(1, first, last);
-    this.#changed(first, last);
-  }
-
-  /** Puts a device where there is no memory. */
-  attach(device: Device): void {
-    this.#devices.push(device);
-  }
-
-  /** The device at an address. */
-  deviceAt(address: number): Device | undefined {
-    return this.#devices.find(({ start, end }) => address >= start && address < end);
+    this.watch.changed(first, last);
   }
 
   /** Says where the tracing range lies, which harts reach at its own addresses whatever they map. */
@@ -189,53 +135,6 @@ export class Memory {
   /** Whether an address is one of the tracing range's. */
   isTracing(address: bigint | number): boolean {
     return address >= this.#tracing.start && address < this.#tracing.end;
-  }
-
-  /** From now on a store to the page is told to the listeners of {@linkcode Memory.onTextChange}, once. */
-  watchText(page: number): void {
-    this.#watched[page]! |= CODE;
-    this.#quiet[page] = 0;
-  }
-
-  /** Calls `listener` with the number of a page of text that may have changed. */
-  onTextChange(listener: (page: number) => void): void {
-    this.#textListeners.push(listener);
-  }
-
-  /** Calls `told` with the address of each store of the guest's to a page, from now on. */
-  tellStores(page: number, told: (address: number) => void): void {
-    this.#watched[page]! |= TOLD;
-    this.#quiet[page] = 0;
-    this.#told = told;
-  }
-
-  /** To be called after each store to an address whose page is not quiet. */
-  stored(address: number): void {
-    const page = Math.floor(address / PAGE_SIZE);
-    const why = this.#watched[page]!;
-    if (why & CODE) this.#textChanged(page);
-    if (why & TOLD) this.#told(address);
-  }
-
-  /** Whether nobody has to be told of stores to the page. */
-  isQuiet(page: number): boolean {
-    return this.#watched[page] === 0;
-  }
-
-  #textChanged(page: number): void {
-    const why = this.#watched[page]! & ~CODE;
-    this.#watched[page] = why;
-    if (why === 0) this.#quiet[page] = this.permissions[page]!;
-    for (const listener of this.#textListeners) listener(page);
-  }
-
-  /** The bytes or permissions of pages are others than before. */
-  #changed(first: number, last: number): void {
-    for (let page = first; page < last; page++) {
-      const why = this.#watched[page]!;
-      if (why & CODE) this.#textChanged(page);
-      if (why & TOLD) this.#quiet[page] = 0;
-    }
   }
 }
 

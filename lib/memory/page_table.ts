@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { EXECUTE, READ, WRITE } from "./memory.ts";
+import { EXECUTE, READ, WRITE } from "./page.ts";
 
 /** Bits of an entry; the three permissions stand one bit left of where pages have them. */
 const V = 1n, U = 1n << 4n, A = 1n << 6n, D = 1n << 7n;

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { EXECUTE, PAGE_SIZE, READ, WRITE } from "./memory.ts";
+import { EXECUTE, PAGE_SIZE, READ, WRITE } from "./page.ts";
 
 /** Entries, as many as QEMU's harts have. */
 export const PMP_ENTRIES = 16;

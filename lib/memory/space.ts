@@ -11,7 +11,8 @@
  *
  * @module
  */
-import { type Memory, READ, WRITE } from "./memory.ts";
+import type { Memory } from "./memory.ts";
+import { READ, WRITE } from "./page.ts";
 
 /** Bytes of a word that {@linkcode AddressSpace.readWord} takes. */
 export type WordSize = 1 | 2 | 4 | 8;

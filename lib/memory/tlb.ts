@@ -10,7 +10,8 @@
  *
  * @module
  */
-import { EXECUTE, type Memory, PAGE_SIZE, READ, WRITE } from "./memory.ts";
+import { EXECUTE, PAGE_SIZE, READ, WRITE } from "./page.ts";
+import type { Memory } from "./memory.ts";
 
 /** Banks of one hart. */
 export const TLB_BANKS = 5;
@@ -76,7 +77,7 @@ export class Tlb {
   constructor(memory: Memory) {
     this.#memory = memory;
     this.#view = memory.hostView;
-    this.#start = memory.allocateHost(BANK_SIZE * TLB_BANKS, PAGE_SIZE);
+    this.#start = memory.heap.allocate(BANK_SIZE * TLB_BANKS, PAGE_SIZE);
     this.flush();
   }
 

@@ -7,7 +7,8 @@
 import type { Engine, Stop } from "../../lib/engine/engine.ts";
 import type { EngineMaker } from "../../lib/engine/engines.ts";
 import { Hart } from "../../lib/hart/hart.ts";
-import { EXECUTE, Memory, PAGE_SIZE, READ, WRITE } from "../../lib/memory/memory.ts";
+import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../lib/memory/page.ts";
+import { Memory } from "../../lib/memory/memory.ts";
 
 /** Two pages of code, which the guest may also write. Nothing is mapped around them. */
 export const CODE = 0x10000;

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { Hook } from "../../lib/engine/engine.ts";
 import { INSTRET, OVERHEAD, PC } from "../../lib/hart/state.ts";
 import { assemble } from "../../lib/isa/asm.ts";
-import { READ } from "../../lib/memory/memory.ts";
+import { READ } from "../../lib/memory/page.ts";
 import { ENGINES } from "./engines.ts";
 import {
   CODE,

@@ -9,7 +9,8 @@ import {
   RESERVED_VALUE,
   X,
 } from "../../lib/hart/state.ts";
-import { EXECUTE, HART, Memory, PAGE_SIZE, READ } from "../../lib/memory/memory.ts";
+import { EXECUTE, PAGE_SIZE, READ } from "../../lib/memory/page.ts";
+import { HART, Memory } from "../../lib/memory/memory.ts";
 
 Deno.test("Hart and host memory are one state, laid out as emitted code expects", () => {
   const memory = new Memory();

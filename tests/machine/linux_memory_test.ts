@@ -8,7 +8,8 @@ import { Hart } from "../../lib/hart/hart.ts";
 import { AddressSpace } from "../../lib/machine/linux/mappings.ts";
 import { createMachine } from "../../lib/machine/machine.ts";
 import { createTracingRange } from "../../lib/machine/tracing_range.ts";
-import { EXECUTE, Memory, READ, WRITE } from "../../lib/memory/memory.ts";
+import { EXECUTE, READ, WRITE } from "../../lib/memory/page.ts";
+import { Memory } from "../../lib/memory/memory.ts";
 import { readProgram } from "../fixtures/expected.ts";
 import { askQemu, buildGuest, type GuestText, hasQemu, runGuest } from "./linux_guest.ts";
 

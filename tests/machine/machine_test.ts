@@ -5,7 +5,7 @@
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { createMachine, type Machine, type MachineOptions } from "../../lib/machine/machine.ts";
-import { EXECUTE, READ } from "../../lib/memory/memory.ts";
+import { EXECUTE, READ } from "../../lib/memory/page.ts";
 import { readProgram } from "../fixtures/expected.ts";
 import { buildBare, buildElf, la, words16, words32, words64 } from "../program/elf_builder.ts";
 

@@ -5,7 +5,8 @@
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { createTracingRange } from "../../lib/machine/tracing_range.ts";
-import { EXECUTE, Memory, PAGE_SIZE, READ, WRITE } from "../../lib/memory/memory.ts";
+import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../lib/memory/page.ts";
+import { Memory } from "../../lib/memory/memory.ts";
 import { callPair, pairReaches } from "../../lib/patcher/scheme.ts";
 
 const memory = new Memory();

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { FETCH_FAULT, FETCH_FAULT_SECOND, FetchCache } from "../../lib/memory/fetch_cache.ts";
-import { EXECUTE, Memory, PAGE_SIZE, READ } from "../../lib/memory/memory.ts";
+import { EXECUTE, PAGE_SIZE, READ } from "../../lib/memory/page.ts";
+import { Memory } from "../../lib/memory/memory.ts";
 
 const BASE = 0x10000;
 /** addi a0, a0, 1 */

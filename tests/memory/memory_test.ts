@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { EXECUTE, Memory, PAGE_SIZE, READ, WRITE } from "../../lib/memory/memory.ts";
+import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../lib/memory/page.ts";
+import { Memory } from "../../lib/memory/memory.ts";
 
 const MIB = 2 ** 20;
 
@@ -95,13 +96,4 @@ Deno.test("read() and write() answer EFAULT, having done nothing, when a page re
   const copy = memory.read(0x10000n, 2)!;
   copy[0] = 99;
   assertEquals(memory.bytes[0x10000], 1);
-});
-
-Deno.test("allocateHost() gives disjoint zeroed aligned pieces and refuses more than there is", () => {
-  const memory = new Memory();
-  const first = memory.allocateHost(10);
-  const second = memory.allocateHost(16, 4096);
-  assert(second >= first + 10 && second % 4096 === 0);
-  assertEquals(memory.hostBytes[second], 0);
-  assertThrows(() => memory.allocateHost(2 ** 30), RangeError, "Cannot allocate");
 });

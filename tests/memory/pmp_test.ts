@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../lib/memory/memory.ts";
+import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../lib/memory/page.ts";
 import { Pmp } from "../../lib/memory/pmp.ts";
 
 const ALL = READ | WRITE | EXECUTE;

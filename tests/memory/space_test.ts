@@ -5,7 +5,8 @@
  */
 import { assertEquals } from "@std/assert";
 import { Hart } from "../../lib/hart/hart.ts";
-import { EXECUTE, Memory, PAGE_SIZE, READ, WRITE } from "../../lib/memory/memory.ts";
+import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../lib/memory/page.ts";
+import { Memory } from "../../lib/memory/memory.ts";
 import { type AddressSpace, FlatSpace } from "../../lib/memory/space.ts";
 
 const BASE = 0x80000000;

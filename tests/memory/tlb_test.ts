@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { EXECUTE, Memory, READ, WRITE } from "../../lib/memory/memory.ts";
+import { EXECUTE, READ, WRITE } from "../../lib/memory/page.ts";
+import { Memory } from "../../lib/memory/memory.ts";
 import { DATA_ENTRY, FETCH_ENTRY, Tlb, TLB_BANKS } from "../../lib/memory/tlb.ts";
 
 const V = -0x80000000n;

@@ -8,7 +8,8 @@ import { Hart } from "../../lib/hart/hart.ts";
 import { createUnwinder } from "../../lib/program/unwinder.ts";
 import { SymbolTable } from "../../lib/program/symbols.ts";
 import { traced } from "../ftrace/guest.ts";
-import { EXECUTE, Memory, READ, WRITE } from "../../lib/memory/memory.ts";
+import { EXECUTE, READ, WRITE } from "../../lib/memory/page.ts";
+import { Memory } from "../../lib/memory/memory.ts";
 
 const TEXT = 0x80000000n;
 const STACK = 0x80010000n;

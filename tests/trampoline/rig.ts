@@ -9,7 +9,8 @@
 import { createReference } from "../../lib/engine/reference/reference.ts";
 import { Hart } from "../../lib/hart/hart.ts";
 import { Cause } from "../../lib/isa/sem.ts";
-import { EXECUTE, Memory, READ, WRITE } from "../../lib/memory/memory.ts";
+import { EXECUTE, READ, WRITE } from "../../lib/memory/page.ts";
+import { Memory } from "../../lib/memory/memory.ts";
 import { callPair, wordBytes } from "../../lib/patcher/scheme.ts";
 import {
   buildTrampolines,

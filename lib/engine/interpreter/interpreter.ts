@@ -16,7 +16,8 @@
 import type { Hart } from "../../hart/hart.ts";
 import { EXIT_REASON, INSTRET, OVERHEAD, PC, SINK, X } from "../../hart/state.ts";
 import { type Instruction, SHIFT } from "../../isa/encoding.ts";
-import { EXECUTE, type Memory, PAGE_SIZE } from "../../memory/memory.ts";
+import { EXECUTE, PAGE_SIZE } from "../../memory/page.ts";
+import type { Memory } from "../../memory/memory.ts";
 import { FETCH_ENTRY } from "../../memory/tlb.ts";
 import type { Engine, Hook, Stop } from "../engine.ts";
 import { Hooks } from "../hooks.ts";
@@ -262,7 +263,7 @@ class Interpreter {
   }
 
   #makeBlock(page: number, space: Space): number {
-    const block = this.#memory.allocateHost(BLOCK_SIZE, MICRO_OP.size);
+    const block = this.#memory.heap.allocate(BLOCK_SIZE, MICRO_OP.size);
     this.#view.setUint32(space.table + page * 4, block, true);
     for (let guard = PAGE_SIZE / 2; guard < ENTRIES; guard++) {
       this.#view.setUint16(block + guard * MICRO_OP.size, Handler.cross, true);
@@ -279,7 +280,7 @@ class Interpreter {
 
   #adopt(hart: Hart): Spaces {
     const space = (tracing: boolean, translated: boolean): Space => ({
-      table: this.#memory.allocateHost(TABLE_SIZE, PAGE_SIZE),
+      table: this.#memory.heap.allocate(TABLE_SIZE, PAGE_SIZE),
       counter: tracing ? OVERHEAD : INSTRET,
       tracing,
       translated,
@@ -288,7 +289,7 @@ class Interpreter {
     let translated: Spaces["translated"];
     if (hart.system) {
       const bytes = FETCH_ENTRY.size * FETCH_ENTRY.count;
-      const fetches = this.#memory.allocateHost(bytes, PAGE_SIZE);
+      const fetches = this.#memory.heap.allocate(bytes, PAGE_SIZE);
       this.#memory.hostBytes.fill(0xff, fetches, fetches + bytes);
       translated = { guest: space(false, true), overhead: space(true, true), fetches };
     }

@@ -28,7 +28,8 @@ import {
   LONG,
   type Sem,
 } from "../../isa/sem.ts";
-import { type Memory, PAGE_SIZE, READ, WRITE } from "../../memory/memory.ts";
+import type { Memory } from "../../memory/memory.ts";
+import { PAGE_SIZE, READ, WRITE } from "../../memory/page.ts";
 import { CANONICAL_NAN, Rounding, SoftFloat } from "./softfloat.ts";
 
 /** A decoded instruction at an address, with what the evaluator would work out each time. */
@@ -345,7 +346,7 @@ export class Evaluator implements Sem<bigint> {
 
   /** No memory: a device, or nothing. */
   #outside(address: bigint, physical: number, cause: Cause): number {
-    if (this.#memory.deviceAt(physical)) {
+    if (this.#memory.bus.at(physical)) {
       this.#elsewhere = physical;
       return ELSEWHERE;
     }
@@ -397,7 +398,7 @@ export class Evaluator implements Sem<bigint> {
 
   #readDevice({ bytes, as }: Access, address: bigint): bigint {
     const physical = this.#elsewhere;
-    const device = this.#memory.deviceAt(physical)!;
+    const device = this.#memory.bus.at(physical)!;
     const value = physical % bytes === 0
       ? device.read(physical - device.start, bytes, this.#hart.id)
       : undefined;
@@ -444,7 +445,7 @@ export class Evaluator implements Sem<bigint> {
 
   #writeDevice({ bytes }: Access, address: bigint, value: bigint): void {
     const physical = this.#elsewhere;
-    const device = this.#memory.deviceAt(physical)!;
+    const device = this.#memory.bus.at(physical)!;
     const bits = BigInt.asUintN(bytes * 8, value);
     const taken = physical % bytes === 0 &&
       device.write(physical - device.start, bytes, bits, this.#hart.id);
@@ -458,8 +459,10 @@ export class Evaluator implements Sem<bigint> {
     else if (bytes === 2) view.setUint16(at, Number(value & 0xffffn), true);
     else view.setUint8(at, Number(value & 0xffn));
     const last = at + bytes - 1;
-    if (!this.#memory.isQuiet(at >>> 12)) this.#memory.stored(at);
-    if (last >>> 12 !== at >>> 12 && !this.#memory.isQuiet(last >>> 12)) this.#memory.stored(last);
+    if (!this.#memory.watch.isQuiet(at >>> 12)) this.#memory.watch.stored(at);
+    if (last >>> 12 !== at >>> 12 && !this.#memory.watch.isQuiet(last >>> 12)) {
+      this.#memory.watch.stored(last);
+    }
   }
 
   /** Reads and updates memory as one access, of which every fault is a store's. */

@@ -15,7 +15,7 @@ import { collect } from "../../isa/collect.ts";
 import { RV64 } from "../../isa/decode.ts";
 import type { ElfSymbol } from "../../program/elf.ts";
 import type { Machine } from "../../machine/machine.ts";
-import { EXECUTE } from "../../memory/memory.ts";
+import { EXECUTE } from "../../memory/page.ts";
 
 /** More instructions than lie before a function's first use of its chain, on any path. */
 const MOST = 400;

@@ -14,7 +14,7 @@
 import { type InlinedPlace, type Inlines, readInlines } from "../../program/dwarf_inlines.ts";
 import type { ElfSymbol } from "../../program/elf.ts";
 import type { Machine } from "../../machine/machine.ts";
-import { EXECUTE } from "../../memory/memory.ts";
+import { EXECUTE } from "../../memory/page.ts";
 import { type DynFtrace, FTRACE_FL_DIRECT } from "../../patcher/dyn_ftrace.ts";
 import type { Era } from "../era.ts";
 import { type FtraceHash, nearestName } from "../ops/filter.ts";

@@ -18,7 +18,7 @@ import { siteAt, type SiteSource } from "../../program/sites.ts";
 import { SymbolTable } from "../../program/symbols.ts";
 import type { Machine } from "../../machine/machine.ts";
 import { parseObject } from "../../program/object_file.ts";
-import { EXECUTE, READ, WRITE } from "../../memory/memory.ts";
+import { EXECUTE, READ, WRITE } from "../../memory/page.ts";
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { Era } from "../era.ts";
 import { createHash } from "../ops/filter.ts";

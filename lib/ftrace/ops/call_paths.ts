@@ -15,7 +15,7 @@ import { A0, A1, A2, A3, RA, S0, SP, T0, T1, T4 } from "../../isa/abi.ts";
 import type { ThunkWriter } from "../../engine/thunk.ts";
 import type { Hart } from "../../hart/hart.ts";
 import type { Machine } from "../../machine/machine.ts";
-import { PAGE_SIZE, WRITE } from "../../memory/memory.ts";
+import { PAGE_SIZE, WRITE } from "../../memory/page.ts";
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import { NOP4 } from "../../patcher/scheme.ts";
 import type { PathCost } from "../../trampoline/caller.ts";

@@ -204,7 +204,7 @@ export function createFunctionCore(
   /** Newest first, as the kernel's list is. */
   let registered: readonly RegisteredOps[] = [];
   let enabled = true;
-  const cells = memory.allocateHost(16 + 4 * machine.harts.length);
+  const cells = memory.heap.allocate(16 + 4 * machine.harts.length);
   const recording: RecordingState = {
     recorder: cells,
     shared: cells + 4,

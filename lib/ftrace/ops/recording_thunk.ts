@@ -23,7 +23,8 @@ import {
   TRANSLATED,
   X,
 } from "../../hart/state.ts";
-import { QUIET, WRITE } from "../../memory/memory.ts";
+import { QUIET } from "../../memory/store_watch.ts";
+import { WRITE } from "../../memory/page.ts";
 import type { PathCost } from "../../trampoline/caller.ts";
 import type { FrameLayout } from "../../trampoline/frame.ts";
 import { I32, I64 } from "../../wasm/code.ts";

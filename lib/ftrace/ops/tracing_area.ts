@@ -12,7 +12,7 @@
  */
 import { assemble } from "../../isa/asm.ts";
 import type { Machine } from "../../machine/machine.ts";
-import { EXECUTE, PAGE_SIZE, READ } from "../../memory/memory.ts";
+import { EXECUTE, PAGE_SIZE, READ } from "../../memory/page.ts";
 import { buildTrampolines, type Trampolines } from "../../trampoline/caller.ts";
 import { type IpTable, ipTableBytes } from "../../trampoline/list_func.ts";
 import {

@@ -15,7 +15,7 @@ import type { Hart } from "../../hart/hart.ts";
 import { collect } from "../../isa/collect.ts";
 import { RV64 } from "../../isa/decode.ts";
 import type { Machine } from "../../machine/machine.ts";
-import { EXECUTE } from "../../memory/memory.ts";
+import { EXECUTE } from "../../memory/page.ts";
 import { type DynFtrace, FTRACE_FL_ENABLED } from "../../patcher/dyn_ftrace.ts";
 import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
 import { FtraceError } from "../ftrace_error.ts";

@@ -19,7 +19,7 @@ import type { Stop } from "../../engine/engine.ts";
 import type { Hart } from "../../hart/hart.ts";
 import type { Trap } from "../../hart/trap.ts";
 import type { Machine } from "../../machine/machine.ts";
-import { EXECUTE, PAGE_SIZE, READ } from "../../memory/memory.ts";
+import { EXECUTE, PAGE_SIZE, READ } from "../../memory/page.ts";
 import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
 import type { TracedCall } from "../ops/call_paths.ts";
 import { describe, refusePromise } from "../callbacks.ts";

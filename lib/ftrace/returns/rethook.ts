@@ -13,7 +13,7 @@
 import { A0, RA, SP } from "../../isa/abi.ts";
 import type { Hart } from "../../hart/hart.ts";
 import type { Machine } from "../../machine/machine.ts";
-import { EXECUTE, PAGE_SIZE, READ } from "../../memory/memory.ts";
+import { EXECUTE, PAGE_SIZE, READ } from "../../memory/page.ts";
 import { REGS_FRAME } from "../../trampoline/frame.ts";
 import { FtraceRegs, type PtRegs } from "../../trampoline/ftrace_regs.ts";
 import { buildRethookTrampoline } from "../../trampoline/rethook.ts";

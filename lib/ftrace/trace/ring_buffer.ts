@@ -103,8 +103,8 @@ export class RingBuffer {
     const capacity = Math.max(2, Math.ceil(options.kib * 1024 / RECORD_SIZE));
     for (let hart = 0; hart < options.harts; hart++) {
       const ring: Ring = {
-        control: memory.allocateHost(CONTROL_SIZE, 64),
-        base: memory.allocateHost(capacity * RECORD_SIZE, 64),
+        control: memory.heap.allocate(CONTROL_SIZE, 64),
+        base: memory.heap.allocate(capacity * RECORD_SIZE, 64),
         capacity,
         room: capacity,
         kib: Math.floor(capacity * RECORD_SIZE / 1024),
@@ -443,7 +443,7 @@ export class RingBuffer {
         })
       );
       if (capacity > ring.room) {
-        ring.base = this.#memory.allocateHost(capacity * RECORD_SIZE, 64);
+        ring.base = this.#memory.heap.allocate(capacity * RECORD_SIZE, 64);
         ring.room = capacity;
       }
       ring.capacity = capacity;
@@ -490,7 +490,7 @@ export class RingBuffer {
     });
     this.#rings.forEach((ring, hart) => {
       const other = spare.#rings[hart]!;
-      other.base = this.#memory.allocateHost(ring.capacity * RECORD_SIZE, 64);
+      other.base = this.#memory.heap.allocate(ring.capacity * RECORD_SIZE, 64);
       other.capacity = other.room = ring.capacity;
       other.kib = ring.kib;
       spare.#place(other);

@@ -13,7 +13,7 @@
 import type { Hart } from "../../hart/hart.ts";
 import type { Trap } from "../../hart/trap.ts";
 import { A0 } from "../../isa/abi.ts";
-import { EXECUTE, READ, WRITE } from "../../memory/memory.ts";
+import { EXECUTE, READ, WRITE } from "../../memory/page.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Platform, PlatformContext } from "../platform.ts";
 import { Board } from "./board.ts";

@@ -7,17 +7,11 @@
  * @module
  */
 import type { Hart } from "../../hart/hart.ts";
-import { PAGE_SIZE } from "../../memory/memory.ts";
+import { PAGE_SIZE } from "../../memory/page.ts";
 import type { Outcome } from "../outcome.ts";
 import type { PlatformContext } from "../platform.ts";
 import type { BoardDevice, BoardMap, DeviceContext, DeviceRow, Region } from "./device.ts";
 import { InterruptInputs } from "./interrupt_inputs.ts";
-
-/** Eight bytes of RAM, and who is called behind a store to any of them. */
-interface WatchedWord {
-  readonly address: number;
-  readonly stored: () => void;
-}
 
 /** The devices of one machine. */
 export class Board {
@@ -27,7 +21,7 @@ export class Board {
   readonly #devices: readonly BoardDevice[];
   readonly #wired: Disposable[] = [];
   /** Words of RAM whose stores a device looks at. */
-  readonly #watched: WatchedWord[] = [];
+  readonly #watched: Disposable[] = [];
 
   /**
    * Makes and resets the devices of `map` beside `ram`.
@@ -56,14 +50,14 @@ export class Board {
   /** Takes the devices off the event queue and off memory's stores. */
   [Symbol.dispose](): void {
     for (const wire of this.#wired.splice(0)) wire[Symbol.dispose]();
-    this.#watched.length = 0;
+    for (const watched of this.#watched.splice(0)) watched[Symbol.dispose]();
   }
 
   #wire(row: DeviceRow): BoardDevice {
     const { memory, events, requestService } = this.#context;
     const device = row.create(this.#contextOf(row));
     row.regions.forEach(({ start, size }, region) => {
-      memory.attach({
+      memory.bus.attach({
         start,
         end: start + size,
         read: (offset, bytes, hart) => device.read ? device.read(offset, bytes, hart, region) : 0n,
@@ -93,19 +87,14 @@ export class Board {
       stderr: (data) => options.stderr?.(data),
       warn: (line) => options.warn?.(line),
       watchStores: (address, stored) => {
-        this.#watched.push({ address, stored });
-        memory.tellStores(Math.floor(address / PAGE_SIZE), (at) => this.#onStore(at));
+        const near = (at: number) => at > address - 8 && at < address + 8;
+        // A store has at most 8 bytes.
+        const listen = (at: number) => near(at) ? stored() : undefined;
+        this.#watched.push(memory.watch.watchStores(Math.floor(address / PAGE_SIZE), listen));
       },
       requestService,
       reschedule: () => events.reschedule(),
     };
-  }
-
-  /** A store of at most 8 bytes has been made at an address of a page with a watched word. */
-  #onStore(at: number): void {
-    for (const { address, stored } of this.#watched) {
-      if (at > address - 8 && at < address + 8) stored();
-    }
   }
 
   #eventsOf(row: DeviceRow, device: BoardDevice) {

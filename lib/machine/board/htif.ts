@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { READ, WRITE } from "../../memory/memory.ts";
+import { READ, WRITE } from "../../memory/page.ts";
 import type { AddressSpace } from "../../memory/space.ts";
 import type { Outcome } from "../outcome.ts";
 import type { BoardDevice, DeviceContext, DeviceRow } from "./device.ts";

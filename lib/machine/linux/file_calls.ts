@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { PAGE_SIZE, WRITE } from "../../memory/memory.ts";
+import { PAGE_SIZE, WRITE } from "../../memory/page.ts";
 import { EBADF, EFAULT, EINVAL, ENOENT, ENOTDIR, ENOTTY, EPIPE, ERANGE, ESPIPE } from "./errno.ts";
 import type { OpenFile } from "./files.ts";
 import {

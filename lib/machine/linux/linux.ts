@@ -12,7 +12,7 @@
 import { A0, A7, SP } from "../../isa/abi.ts";
 import type { Hart } from "../../hart/hart.ts";
 import { Cause } from "../../isa/sem.ts";
-import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../memory/memory.ts";
+import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../memory/page.ts";
 import { EPOCH, systemCall } from "./calls.ts";
 import { Files } from "./files.ts";
 import { AddressSpace, STACK_SIZE, STACK_TOP } from "./mappings.ts";

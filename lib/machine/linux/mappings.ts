@@ -8,7 +8,8 @@
  * @module
  */
 import type { Hart } from "../../hart/hart.ts";
-import { EXECUTE, type Memory, PAGE_SIZE, READ, WRITE } from "../../memory/memory.ts";
+import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../memory/page.ts";
+import type { Memory } from "../../memory/memory.ts";
 import { EEXIST, EFAULT, EINVAL, ENOMEM, EPERM } from "./errno.ts";
 import type { MachineTracingRange } from "../tracing_range.ts";
 
