@@ -51,14 +51,14 @@ export interface Engine {
   /** Executes instructions until `hart.instret === until`, a trap, or a hook that asks to stop. */
   run(hart: Hart, until: bigint): Stop;
   /** Executes instructions of the tracing range until pc is outside, a trap, or a hook that asks to stop. */
-  finish(hart: Hart): Stop | undefined;
+  leaveTracingRange(hart: Hart): Stop | undefined;
   /** Executes exactly one instruction, without asking hooks; undefined if it retired. */
   step(hart: Hart): Stop | undefined;
   /**
    * Executes the instruction `bits` (16 of them if compressed) as if it stood at `hart.pc`, where
    * memory may hold another one; otherwise as {@linkcode Engine.step}.
    */
-  simulate(hart: Hart, bits: number): Stop | undefined;
+  executeBits(hart: Hart, bits: number): Stop | undefined;
   /** Calls `hook` at `pc` from now on. @throws {RangeError} If there is one already. */
   hook(pc: number, hook: Hook): Disposable;
 }

@@ -123,7 +123,7 @@ export class HostCalls {
   leaveTracing(hart: Hart): boolean {
     this.#stepOut(hart, (pc) => this.#siteBytes.has(pc));
     for (;;) {
-      const stop = this.#parts.engine.finish(hart);
+      const stop = this.#parts.engine.leaveTracingRange(hart);
       if (!stop) return true;
       if (stop.kind !== "trap" || stop.trap.cause !== Cause.HostCall) return false;
       this.serveHostCall(hart, stop.trap);

@@ -217,7 +217,7 @@ Deno.test("kprobes and ftrace record the same events at the same times on both e
   }
 });
 
-Deno.test("engine.simulate() has the effect of executing the instruction in place", async () => {
+Deno.test("engine.executeBits() has the effect of executing the instruction in place", async () => {
   for (const engine of ENGINES) {
     const { machine } = await traced("sample_p84", {}, { engine });
     const [hart] = machine.harts as [typeof machine.harts[0]];
@@ -234,7 +234,7 @@ Deno.test("engine.simulate() has the effect of executing the instruction in plac
         assertEquals(execute(), undefined);
         return [hart!.pc, hart!.x[10], hart!.x[1], hart!.x[5]];
       };
-      const simulated = run(() => machine.engine.simulate(hart!, bits));
+      const simulated = run(() => machine.engine.executeBits(hart!, bits));
       machine.memory.poke(Number(at), bytes);
       machine.fenceI();
       assertEquals(run(() => machine.engine.step(hart!)), simulated, text);

@@ -21,9 +21,11 @@ import type { Memory } from "../../memory/memory.ts";
 import { FETCH_ENTRY } from "../../memory/tlb.ts";
 import type { Engine, Hook, Stop } from "../engine.ts";
 import { Hooks } from "../hooks.ts";
-import { Exit, Handler, HandlerTable, interpreterModule, MICRO_OP } from "./interpreter_code.ts";
+import { interpreterModule } from "./emitted_loop.ts";
+import { HandlerTable } from "./handler_table.ts";
+import { Exit, Handler, MICRO_OP } from "./micro_op.ts";
 import type { Plan } from "../plan/plan.ts";
-import { Plans } from "../plan/recorder.ts";
+import { Plans } from "../plan/plans.ts";
 import { createReference } from "../reference/reference.ts";
 import { compileThunk } from "../thunk.ts";
 
@@ -122,9 +124,9 @@ class Interpreter {
     return this.#reference.step(hart);
   }
 
-  /** As {@linkcode Engine.simulate}. */
-  simulate(hart: Hart, bits: number): Stop | undefined {
-    return this.#reference.simulate(hart, bits);
+  /** As {@linkcode Engine.executeBits}. */
+  executeBits(hart: Hart, bits: number): Stop | undefined {
+    return this.#reference.executeBits(hart, bits);
   }
 
   /** As {@linkcode Engine.run}. */
@@ -140,8 +142,8 @@ class Interpreter {
     }
   }
 
-  /** As {@linkcode Engine.finish}. */
-  finish(hart: Hart): Stop | undefined {
+  /** As {@linkcode Engine.leaveTracingRange}. */
+  leaveTracingRange(hart: Hart): Stop | undefined {
     const spaces = this.#spacesOf(hart);
     while (hart.isTracing) {
       const stop = this.#advance(hart, spaces, FUEL);
@@ -429,10 +431,10 @@ export function createInterpreter(memory: Memory): Engine {
   const interpreter = new Interpreter(memory);
   return {
     name: "interp",
-    finish: (hart) => interpreter.finish(hart),
+    leaveTracingRange: (hart) => interpreter.leaveTracingRange(hart),
     run: (hart, until) => interpreter.run(hart, until),
     step: (hart) => interpreter.step(hart),
-    simulate: (hart, bits) => interpreter.simulate(hart, bits),
+    executeBits: (hart, bits) => interpreter.executeBits(hart, bits),
     hook: (pc, hook) => interpreter.hook(pc, hook),
   };
 }

@@ -5,16 +5,35 @@
  * instruction. It is recorded once; to translate an instance is to copy the code and to fill the
  * holes, from a micro-op or with constants. The holes are also the list of what it reads and writes.
  *
- * `recorder.ts` makes plans, `interpreter_code.ts` copies them.
+ * `recorder.ts` makes plans; whoever copies one does so through `piece_sink.ts`.
  *
  * @module
  */
 import type { Access, Field } from "../../isa/sem.ts";
 import { F32, F64, I32, I64, type ValueType } from "../../wasm/code.ts";
 
-/** A stretch of recorded code, or a hole. What each one pushes or pops stands behind it. */
+/** Where the bytes of one guest access lie: a register, or a register + the immediate. */
+export interface AddressHole {
+  /** The register. */
+  readonly field: Field;
+  /** Whether the immediate is added to it. */
+  readonly offset: boolean;
+  /** What is accessed there. */
+  readonly access: Access;
+  /** Whether the access writes; an atomic reads and writes. */
+  readonly writes: boolean;
+  /** Whether the access reads. */
+  readonly reads: boolean;
+}
+
+/**
+ * A stretch of recorded code, or a hole. What each one pushes or pops stands behind it.
+ *
+ * `address` and `declineIf` can leave the instruction before anything of it has happened: none of
+ * them comes behind a write.
+ */
 export type Piece =
-  /** WASM bytes as they are. */
+  /** WASM bytes as they are. They open and close no blocks. */
   | { readonly kind: "code"; readonly bytes: Uint8Array }
   /** An integer register: pushes i64, or i32 if only its low half is wanted. */
   | { readonly kind: "x"; readonly field: Field; readonly low: boolean }
@@ -26,17 +45,16 @@ export type Piece =
   | { readonly kind: "target" }
   /** Address of the following instruction: pushes i64. */
   | { readonly kind: "next" }
-  /** A register, or register + immediate, checked for the access: pushes an i32 guest address. */
-  | {
-    readonly kind: "address";
-    readonly field: Field;
-    readonly offset: boolean;
-    readonly access: Access;
-    readonly writes: boolean;
-    readonly reads: boolean;
-  }
+  /** A guest address that was checked for its access: pushes it as i32. */
+  | { readonly kind: "address" } & AddressHole
   /** Around the value written to rd: the emitter may push where it goes before. */
   | { readonly kind: "begin" | "end"; readonly file: "x" | "f"; readonly as: "i64" | "f64" }
+  /** Pops i32 and opens a conditional that gives a value of `type`. */
+  | { readonly kind: "if"; readonly type: ValueType }
+  /** Goes on with what the innermost conditional gives otherwise. */
+  | { readonly kind: "else" }
+  /** Closes the innermost conditional. */
+  | { readonly kind: "endIf" }
   /** Pops i32: not 0 leaves the instruction to the reference, before anything of it has happened. */
   | { readonly kind: "declineIf" };
 
@@ -61,7 +79,41 @@ export interface Plan {
   readonly outcome: readonly Piece[];
   /** Whether it reads or writes float registers, or their flags. */
   readonly floats: boolean;
+  /** What it asks for besides registers and constants, by what an emitter has to provide. */
+  readonly asks: Asks;
 }
+
+/** What the holes of a plan's body ask for. */
+export interface Asks {
+  /** Whether a `next` hole is among them. */
+  readonly next: boolean;
+  /** Whether a `target` hole is among them. */
+  readonly target: boolean;
+  /** Whether a third source register is read. */
+  readonly rs3: boolean;
+  /** Whether an integer register is written. */
+  readonly writesX: boolean;
+}
+
+/** What the holes among `pieces` ask for. */
+export function asksOf(pieces: readonly Piece[]): Asks {
+  const some = (test: (piece: Piece) => boolean): boolean => pieces.some(test);
+  return {
+    next: some(({ kind }) => kind === "next"),
+    target: some(({ kind }) => kind === "target"),
+    rs3: some((piece) => piece.kind === "f" && piece.field === "rs3"),
+    writesX: some((piece) => piece.kind === "begin" && piece.file === "x"),
+  };
+}
+
+/** The plan of an instruction that is the reference's. */
+export const LEAVE: Plan = {
+  body: [],
+  flow: "leave",
+  outcome: [],
+  floats: false,
+  asks: asksOf([]),
+};
 
 /** Scratch locals that every function with recorded code has, from {@linkcode SCRATCH_BASE} on. */
 export const SCRATCH: readonly ValueType[] = [
@@ -73,10 +125,12 @@ export const SCRATCH: readonly ValueType[] = [
 /** Number of the first scratch local; parameters and the emitter's own locals come before. */
 export const SCRATCH_BASE = 10;
 
-/** Memory numbers in emitted code. */
-export const GUEST = 0, HOST = 1;
+/** Number of guest memory in emitted code. */
+export const GUEST = 0;
+/** Number of host memory in emitted code. */
+export const HOST = 1;
 
-/** Neighbouring stretches of code become one. */
+/** Joins neighbouring stretches of code. */
 export function mergePieces(pieces: readonly Piece[]): Piece[] {
   const merged: Piece[] = [];
   for (const piece of pieces) {

@@ -58,8 +58,8 @@ class Executor {
     return { kind: "limit" };
   }
 
-  /** As {@linkcode Engine.finish}. */
-  finish(hooks: Hooks): Stop | undefined {
+  /** As {@linkcode Engine.leaveTracingRange}. */
+  leaveTracingRange(hooks: Hooks): Stop | undefined {
     const hart = this.#hart;
     while (hart.isTracing) {
       const answer = hooks.ask(hart);
@@ -76,8 +76,8 @@ class Executor {
     return trap && { kind: "trap", trap };
   }
 
-  /** As {@linkcode Engine.simulate}. */
-  simulate(bits: number): Stop | undefined {
+  /** As {@linkcode Engine.executeBits}. */
+  executeBits(bits: number): Stop | undefined {
     const hart = this.#hart;
     const placed = this.#place(hart.pc, bits, hart.isTracing);
     const next = this.#evaluator.execute(placed);
@@ -251,9 +251,9 @@ export function createReference(_memory: Memory): Engine {
   return {
     name: "ref",
     run: (hart: Hart, until: bigint): Stop => executorOf(hart).run(until, hooks),
-    finish: (hart: Hart): Stop | undefined => executorOf(hart).finish(hooks),
+    leaveTracingRange: (hart: Hart): Stop | undefined => executorOf(hart).leaveTracingRange(hooks),
     step: (hart: Hart): Stop | undefined => executorOf(hart).step(),
-    simulate: (hart: Hart, bits: number): Stop | undefined => executorOf(hart).simulate(bits),
+    executeBits: (hart: Hart, bits: number): Stop | undefined => executorOf(hart).executeBits(bits),
     hook: (pc: number, hook: Hook): Disposable => hooks.add(pc, hook),
   };
 }

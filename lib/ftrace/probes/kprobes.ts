@@ -222,7 +222,7 @@ export function createKprobes({ machine, core, check, report }: KprobesContext):
     hart.pc = place.address;
     // A handler may have taken the probe out: then the instruction is where it belongs.
     if (!armed) return trapOf(engine.step(hart));
-    if (slot === undefined) return trapOf(engine.simulate(hart, place.bits));
+    if (slot === undefined) return trapOf(engine.executeBits(hart, place.bits));
     hart.pc = BigInt(slot);
     const trap = trapOf(engine.step(hart));
     if (trap) {

@@ -1,0 +1,276 @@
+/**
+ * Writes what the handlers of the interpreter's function do: the fixed ones, and a plan's, whose
+ * holes it fills from the micro-op at the pointer.
+ *
+ * Which handlers there are is `handler_table.ts`; the loop around them is `emitted_loop.ts`.
+ *
+ * @module
+ */
+import { F, FLOAT_GUARD, PC, X } from "../../hart/state.ts";
+import type { Field } from "../../isa/sem.ts";
+import { PERMISSIONS } from "../../memory/memory.ts";
+import { READ, WRITE } from "../../memory/page.ts";
+import { QUIET } from "../../memory/store_watch.ts";
+import { DATA_ENTRY } from "../../memory/tlb.ts";
+import type { Code, ValueType } from "../../wasm/code.ts";
+import { copyPlan, type PieceSink } from "../plan/piece_sink.ts";
+import { type AddressHole, HOST } from "../plan/plan.ts";
+import type { Handlers, PlannedHandler } from "./handler_table.ts";
+import { type Frame, Label, Local, writeCount, writePc } from "./loop_frame.ts";
+import { Exit, FIRST_PLAN, Handler, MICRO_OP } from "./micro_op.ts";
+
+/** Where a handler is written. */
+export interface HandlerPlace {
+  readonly code: Code;
+  readonly frame: Frame;
+  /** Number of the type of thunks. */
+  readonly thunk: number;
+  /** Blocks of other handlers around it. */
+  readonly open: number;
+}
+
+/** Writes one handler. */
+export class HandlerWriter {
+  readonly #place: HandlerPlace;
+
+  /** To be written at `place`. */
+  constructor(place: HandlerPlace) {
+    this.#place = place;
+  }
+
+  /** Writes the handler with this number, which ends by going to one of the labels. */
+  write(number: number, table: Handlers): void {
+    const { code, frame } = this.#place;
+    switch (number) {
+      case Handler.undecoded:
+        return this.#refund(Exit.undecoded);
+      case Handler.leave:
+        return this.#br(Label.byReference);
+      case Handler.hook:
+        return this.#refund(Exit.hook);
+      case Handler.cross:
+        this.#unspend();
+        writePc(code, frame);
+        code.set(Local.target);
+        return this.#br(Label.goTo);
+      case Handler.thunk:
+        return this.#callThunk();
+    }
+    const handler = table.planned[number - FIRST_PLAN]!;
+    const { floats } = handler.plan;
+    if (frame.translating && floats) {
+      code.i32(0).access("i32.load", HOST, FLOAT_GUARD);
+      code.brIf(this.#place.open + Label.byReference);
+    }
+    copyPlan(handler.plan, new MicroOpSink(this.#place, handler));
+  }
+
+  #callThunk(): void {
+    const { code, frame, thunk } = this.#place;
+    this.#unspend();
+    writeCount(code, frame);
+    code.get(Local.fuel).set(frame.start);
+    code.get(Local.pointer).access("i32.load", HOST, MICRO_OP.imm).callIndirect(thunk).if();
+    code.i32(0).access("i64.load", HOST, PC).set(Local.target);
+    this.#br(Label.goTo, 1);
+    code.op("end");
+    code.get(Local.fuel).i32(1).op("i32.sub").set(Local.fuel);
+    this.#refund(Exit.hook);
+  }
+
+  #br(label: number, nested = 0): void {
+    this.#place.code.br(this.#place.open + label + nested);
+  }
+
+  /** Takes back the fuel of what turned out to be no instruction. */
+  #unspend(): void {
+    this.#place.code.get(Local.fuel).i32(1).op("i32.add").set(Local.fuel);
+  }
+
+  #refund(reason: number): void {
+    this.#place.code.i32(reason).set(Local.reason);
+    this.#br(Label.refund);
+  }
+}
+
+/** Takes a plan's pieces, with operands from the micro-op at the pointer. */
+class MicroOpSink implements PieceSink {
+  readonly #code: Code;
+  readonly #frame: Frame;
+  readonly #open: number;
+  readonly #length: number;
+  readonly #near: boolean;
+  /** Whether the micro-op's last word is the following instruction's address. */
+  readonly #saysNext: boolean;
+  /** Blocks that are open inside the handler. */
+  #nested = 0;
+
+  constructor({ code, frame, open }: HandlerPlace, { plan, length, near }: PlannedHandler) {
+    this.#code = code;
+    this.#frame = frame;
+    this.#open = open;
+    this.#length = length;
+    this.#near = near;
+    this.#saysNext = !frame.translating && plan.asks.next;
+  }
+
+  code(bytes: Uint8Array): void {
+    this.#code.append(bytes);
+  }
+
+  integer(field: Field, low: boolean): void {
+    this.#offset(field).access(low ? "i32.load" : "i64.load", HOST, X);
+  }
+
+  float(field: Field, as: "bits" | "double"): void {
+    this.#offset(field).access(as === "bits" ? "i64.load" : "f64.load", HOST, F);
+  }
+
+  immediate(low: boolean): void {
+    const name = low ? "i32.load" : this.#saysNext ? "i64.load32_s" : "i64.load";
+    this.#code.get(Local.pointer).access(name, HOST, MICRO_OP.imm);
+  }
+
+  target(): void {
+    const code = this.#code;
+    if (this.#frame.translating) {
+      writePc(code, this.#frame);
+      code.get(Local.pointer).access("i64.load", HOST, MICRO_OP.imm).op("i64.add");
+    } else code.get(Local.pointer).access("i64.load", HOST, MICRO_OP.imm);
+  }
+
+  next(): void {
+    const code = this.#code;
+    if (this.#frame.translating) {
+      writePc(code, this.#frame);
+      code.i64(BigInt(this.#length)).op("i64.add");
+    } else code.get(Local.pointer).access("i64.load32_u", HOST, MICRO_OP.next);
+  }
+
+  address(hole: AddressHole): void {
+    if (this.#frame.translating) this.#translatedAddress(hole);
+    else this.#plainAddress(hole);
+  }
+
+  beginWrite(): void {
+    this.#offset("rd");
+  }
+
+  endWrite(file: "x" | "f", as: "i64" | "f64"): void {
+    this.#code.access(as === "i64" ? "i64.store" : "f64.store", HOST, file === "x" ? X : F);
+  }
+
+  openIf(type: ValueType): void {
+    this.#code.if(type);
+    this.#nested++;
+  }
+
+  otherwise(): void {
+    this.#code.op("else");
+  }
+
+  closeIf(): void {
+    this.#code.op("end");
+    this.#nested--;
+  }
+
+  declineIf(): void {
+    this.#code.brIf(this.#depth(Label.byReference));
+  }
+
+  goOn(): void {
+    this.#code.get(Local.pointer).i32(this.#length * 8).op("i32.add").set(Local.pointer);
+    this.#code.br(this.#depth(Label.dispatch));
+  }
+
+  branch(): void {
+    this.#code.if();
+    this.#nested++;
+    this.jump();
+    this.closeIf();
+    this.goOn();
+  }
+
+  jump(): void {
+    const code = this.#code;
+    if (this.#near) {
+      code.get(Local.pointer).get(Local.pointer).access("i32.load", HOST, MICRO_OP.imm);
+      code.op("i32.add").set(Local.pointer);
+      code.br(this.#depth(Label.dispatch));
+      return;
+    }
+    if (this.#frame.translating) this.target();
+    else code.get(Local.pointer).access("i64.load32_u", HOST, MICRO_OP.imm);
+    this.jumpIndirect();
+  }
+
+  jumpIndirect(): void {
+    this.#code.set(Local.target);
+    this.#code.br(this.#depth(Label.goTo));
+  }
+
+  leave(): void {
+    this.#code.br(this.#depth(Label.byReference));
+  }
+
+  /** How far out a label is from here. */
+  #depth(label: number): number {
+    return this.#open + this.#nested + label;
+  }
+
+  /** Pushes the offset of a register in its file. */
+  #offset(field: Field): Code {
+    return this.#code.get(Local.pointer).access("i32.load16_u", HOST, MICRO_OP[field]);
+  }
+
+  /** Pushes the address of an access, as i64, and keeps it. */
+  #accessed({ field, offset }: AddressHole): Code {
+    const code = this.#code;
+    this.#offset(field).access("i64.load", HOST, X);
+    if (offset) {
+      code.get(Local.pointer).access("i64.load", HOST, MICRO_OP.imm).op("i64.add");
+    }
+    return code.tee(Local.address);
+  }
+
+  /**
+   * One comparison finds both an address of more than 32 bits and a misaligned one: rotated right by
+   * the access's log2, either has high bits. An aligned access lies in one page.
+   */
+  #plainAddress(hole: AddressHole): void {
+    const { access, reads, writes } = hole;
+    const code = this.#accessed(hole);
+    const log2 = Math.log2(access.bytes);
+    if (log2 > 0) code.i64(BigInt(log2)).op("i64.rotr");
+    code.i64(1n << BigInt(32 - log2)).op("i64.ge_u");
+    const wanted = (reads ? READ : 0) | (writes ? WRITE : 0);
+    code.get(Local.address).op("i32.wrap_i64").i32(12).op("i32.shr_u");
+    code.access("i32.load8_u", HOST, writes ? QUIET : PERMISSIONS).i32(wanted).op("i32.and");
+    if (reads && writes) code.i32(wanted).op("i32.ne");
+    else code.op("i32.eqz");
+    code.op("i32.or").brIf(this.#depth(Label.byReference));
+    code.get(Local.address).op("i32.wrap_i64");
+  }
+
+  /** One comparison finds a page that is not in the TLB and a misaligned address, which has low bits. */
+  #translatedAddress(hole: AddressHole): void {
+    const { access, writes } = hole;
+    const entry = Local.reason;
+    const code = this.#accessed(hole);
+    code.i64(12n).op("i64.shr_u", "i32.wrap_i64").i32(DATA_ENTRY.count - 1);
+    code.op("i32.and").i32(Math.log2(DATA_ENTRY.size)).op("i32.shl");
+    code.get(Local.data).op("i32.add").tee(entry);
+    // What may be written may be read.
+    code.access("i64.load", HOST, writes ? DATA_ENTRY.write : DATA_ENTRY.read);
+    code.get(Local.address).i64(BigInt(-4096 | (access.bytes - 1))).op("i64.and", "i64.ne");
+    code.brIf(this.#depth(Label.byReference));
+    const physical = () =>
+      code.get(Local.address).op("i32.wrap_i64").get(entry)
+        .access("i32.load", HOST, DATA_ENTRY.addend).op("i32.add");
+    if (writes) {
+      physical().i32(12).op("i32.shr_u").access("i32.load8_u", HOST, QUIET);
+      code.op("i32.eqz").brIf(this.#depth(Label.byReference));
+    }
+    physical();
+  }
+}

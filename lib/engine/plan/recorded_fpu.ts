@@ -1,0 +1,338 @@
+/**
+ * Floating-point arithmetic as the recorder writes it.
+ *
+ * WASM computes what IEEE 754 says for round-to-nearest, but raises no flags. So recorded code gives
+ * its result only where it is known to be right in value and flags: a normal result that is exact,
+ * or any normal one once the inexact flag is up anyway. All else (NaN, infinity, subnormals, other
+ * rounding modes, the first inexact result) is left to the reference, which computes in software.
+ *
+ * The tests for that are `float_tests.ts`; how values are written down is `scribe.ts`.
+ *
+ * @module
+ */
+import type { Format, Fpu, IntegerType } from "../../isa/sem.ts";
+import { F32, F64, I32, I64, type PlainName, type ValueType } from "../../wasm/code.ts";
+import { FloatTests } from "./float_tests.ts";
+import type { Value } from "./plan.ts";
+import { hostFusesMultiplyAdd } from "./relaxed_madd.ts";
+import type { Scribe } from "./scribe.ts";
+
+/** Rounding modes of conversions to integers, and WASM's instructions for them. */
+const ROUNDED = ["nearest", "trunc", "floor", "ceil"] as const;
+
+/** Arithmetic that WASM has not, half precision: all of it is the reference's. */
+export function declinedFpu(scribe: Scribe): Fpu<Value> {
+  const decline = (): never => scribe.decline();
+  return {
+    add: decline,
+    sub: decline,
+    mul: decline,
+    div: decline,
+    sqrt: decline,
+    fma: decline,
+    min: decline,
+    max: decline,
+    eq: decline,
+    lt: decline,
+    le: decline,
+    neg: decline,
+    copySign: decline,
+    xorSign: decline,
+    toInteger: decline,
+    fromInteger: decline,
+    convert: decline,
+    classify: decline,
+    fromBits: decline,
+  };
+}
+
+/** Arithmetic in one format and rounding mode (numbered as `rm` does), written through `scribe`. */
+export function recordedFpu(format: "s" | "d", scribe: Scribe, rounding: number): Fpu<Value> {
+  return new RecordedFpu(format, scribe, rounding);
+}
+
+class RecordedFpu implements Fpu<Value> {
+  readonly #scribe: Scribe;
+  readonly #tests: FloatTests;
+  readonly #rounding: number;
+  readonly #isDouble: boolean;
+  readonly #type: ValueType;
+
+  constructor(format: "s" | "d", scribe: Scribe, rounding: number) {
+    this.#scribe = scribe;
+    this.#tests = new FloatTests(format, scribe);
+    this.#rounding = rounding;
+    this.#isDouble = format === "d";
+    this.#type = this.#isDouble ? F64 : F32;
+  }
+
+  add(a: Value, b: Value): Value {
+    return this.#sum("add", a, b);
+  }
+
+  sub(a: Value, b: Value): Value {
+    return this.#sum("sub", a, b);
+  }
+
+  mul(first: Value, second: Value): Value {
+    this.#requireNearest();
+    const tests = this.#tests;
+    const a = this.#scribe.keep(first), b = this.#scribe.keep(second);
+    const result = this.#scribe.keep(this.#native("mul", a, b));
+    const isSafe = tests.either(tests.isNormal(result), tests.isZeroFrom(result, a, b));
+    return this.#checked(
+      result,
+      isSafe,
+      () =>
+        this.#isDouble
+          ? tests.either(tests.isZero(result), tests.hasExactProduct(a, b))
+          : tests.sameDouble(
+            this.#inDouble("mul", this.#double(a), this.#double(b)),
+            this.#double(result),
+          ),
+    );
+  }
+
+  div(first: Value, second: Value): Value {
+    this.#requireNearest();
+    const tests = this.#tests;
+    const a = this.#scribe.keep(first), b = this.#scribe.keep(second);
+    const result = this.#scribe.keep(this.#native("div", a, b));
+    const isSafe = tests.either(tests.isNormal(result), tests.isZeroFrom(result, a));
+    return this.#checked(result, isSafe, () => {
+      const product = this.#inDouble("mul", this.#double(result), this.#double(b));
+      const undone = tests.sameDouble(product, this.#double(a));
+      if (!this.#isDouble) return undone;
+      const exact = tests.both(tests.isNormal(a), tests.hasExactProduct(result, b));
+      return tests.both(undone, tests.either(tests.isZero(a), exact));
+    });
+  }
+
+  sqrt(operand: Value): Value {
+    this.#requireNearest();
+    const tests = this.#tests;
+    const a = this.#scribe.keep(operand);
+    const result = this.#scribe.keep(this.#native("sqrt", a));
+    const isSafe = tests.either(tests.isNormal(result), tests.isZeroFrom(result, a));
+    return this.#checked(result, isSafe, () => {
+      const squared = this.#inDouble("mul", this.#double(result), this.#double(result));
+      const undone = tests.sameDouble(squared, this.#double(a));
+      if (!this.#isDouble) return undone;
+      const exact = tests.both(tests.isNormal(a), tests.hasExactProduct(result, result));
+      return tests.both(undone, tests.either(tests.isZero(a), exact));
+    });
+  }
+
+  fma(first: Value, second: Value, third: Value): Value {
+    this.#requireNearest();
+    const scribe = this.#scribe, tests = this.#tests;
+    const a = scribe.keep(first), b = scribe.keep(second), c = scribe.keep(third);
+    const multiplied = scribe.keep(this.#inDouble("mul", this.#double(a), this.#double(b)));
+    const added = scribe.keep(this.#inDouble("add", multiplied, this.#double(c)));
+    // Two roundings are one if the first product is exact, as every product of singles is in double.
+    const isExact = () => {
+      const exactSum = tests.isExactSum(multiplied, this.#double(c), added, true);
+      if (!this.#isDouble) {
+        return tests.both(exactSum, tests.sameDouble(this.#double(this.#demoted(added)), added));
+      }
+      // A product that is tiny by itself could have lost bits that its significand has room for.
+      const exactProduct = tests.both(tests.isNormal(multiplied), tests.hasExactProduct(a, b));
+      return tests.both(exactProduct, exactSum);
+    };
+    if (hostFusesMultiplyAdd()) {
+      const result = scribe.keep(this.#relaxedMadd(a, b, c));
+      return this.#checked(result, tests.isNormal(result), isExact);
+    }
+    const result = scribe.keep(this.#isDouble ? added : this.#demoted(added));
+    scribe.declineIf(tests.not(tests.both(tests.isNormal(result), isExact())));
+    return result;
+  }
+
+  min(a: Value, b: Value): Value {
+    return this.#native("min", ...this.#ordered(a, b));
+  }
+
+  max(a: Value, b: Value): Value {
+    return this.#native("max", ...this.#ordered(a, b));
+  }
+
+  eq(a: Value, b: Value): Value {
+    return this.#tests.compare("eq", ...this.#ordered(a, b));
+  }
+
+  lt(a: Value, b: Value): Value {
+    return this.#tests.compare("lt", ...this.#ordered(a, b));
+  }
+
+  le(a: Value, b: Value): Value {
+    return this.#tests.compare("le", ...this.#ordered(a, b));
+  }
+
+  neg(a: Value): Value {
+    return this.#native("neg", a);
+  }
+
+  copySign(a: Value, b: Value): Value {
+    return this.#native("copysign", a, b);
+  }
+
+  xorSign(a: Value, b: Value): Value {
+    const scribe = this.#scribe;
+    const [type, prefix] = this.#isDouble ? [I64, "i64"] as const : [I32, "i32"] as const;
+    const sign = this.#isDouble ? scribe.long(-(1n << 63n)) : scribe.word(-(2 ** 31));
+    const bits = (value: Value) =>
+      scribe.op(type, [value], this.#isDouble ? "i64.reinterpret_f64" : "i32.reinterpret_f32");
+    const flipped = scribe.op(type, [bits(b), sign], `${prefix}.and`);
+    return this.fromBits(scribe.op(type, [bits(a), flipped], `${prefix}.xor`));
+  }
+
+  toInteger(kind: IntegerType, operand: Value): Value {
+    const scribe = this.#scribe, tests = this.#tests;
+    const how = ROUNDED[this.#rounding];
+    if (how === undefined) return scribe.decline();
+    const value = scribe.keep(operand);
+    const rounded = scribe.keep(this.#native(how, value));
+    const narrow = kind.startsWith("w");
+    const sign = kind.endsWith("u") ? "u" : "s";
+    const quiet = tests.either(tests.compare("eq", rounded, value), tests.inexactIsUp());
+    const inRange = this.#isInRange(rounded, narrow ? 32 : 64, sign);
+    scribe.declineIf(tests.not(tests.both(inRange, quiet)));
+    const [type, prefix] = narrow ? [I32, "i32"] as const : [I64, "i64"] as const;
+    const convert: PlainName = `${prefix}.trunc_sat_${this.#isDouble ? "f64" : "f32"}_${sign}`;
+    const result = scribe.op(type, [rounded], convert);
+    return narrow ? scribe.op(I64, [result], "i64.extend_i32_s") : result;
+  }
+
+  /** A value at the edge is left to the reference with those beyond it; so is a NaN. */
+  #isInRange(rounded: Value, width: number, sign: "s" | "u"): Value {
+    const tests = this.#tests;
+    if (sign === "s") {
+      return tests.compare("lt", this.#native("abs", rounded), this.#constant(2 ** (width - 1)));
+    }
+    const atLeast = tests.compare("ge", rounded, this.#constant(0));
+    return tests.both(atLeast, tests.compare("lt", rounded, this.#constant(2 ** width)));
+  }
+
+  fromInteger(kind: IntegerType, x: Value): Value {
+    const scribe = this.#scribe;
+    const narrow = kind.startsWith("w");
+    const sign = kind.endsWith("u") ? "u" : "s";
+    const low = scribe.keep(narrow ? scribe.op(I32, [x], "i32.wrap_i64") : x);
+    if (!(narrow && this.#isDouble)) {
+      // Small integers convert exactly; larger ones do so or raise inexact.
+      const wide = narrow ? scribe.op(I64, [low], `i64.extend_i32_${sign}`) : low;
+      const isSmall = this.#isSmall(wide, sign);
+      const harmless = this.#rounding === 0
+        ? this.#tests.either(isSmall, this.#tests.inexactIsUp())
+        : isSmall;
+      scribe.declineIf(this.#tests.not(harmless));
+    }
+    const convert = `convert_${narrow ? "i32" : "i64"}_${sign}`;
+    return this.#native(convert, low);
+  }
+
+  /** Whether the significand has room for an integer. */
+  #isSmall(wide: Value, sign: "s" | "u"): Value {
+    const scribe = this.#scribe;
+    const most = 1n << (this.#isDouble ? 53n : 24n);
+    const below = (value: Value, limit: bigint) =>
+      scribe.op(I32, [value, scribe.long(limit)], "i64.le_u");
+    if (sign === "u") return below(wide, most);
+    return below(scribe.op(I64, [wide, scribe.long(most)], "i64.add"), 2n * most);
+  }
+
+  convert(from: Format, operand: Value): Value {
+    const scribe = this.#scribe, tests = this.#tests;
+    if (from === "h") return scribe.decline();
+    const value = scribe.keep(operand);
+    if (this.#isDouble) {
+      scribe.declineIf(scribe.op(I32, [value, value], "f32.ne"));
+      return scribe.op(F64, [value], "f64.promote_f32");
+    }
+    const result = scribe.keep(this.#demoted(value));
+    const exact = tests.sameDouble(this.#double(result), value);
+    const harmless = this.#rounding === 0
+      ? tests.either(exact, tests.both(tests.inexactIsUp(), tests.isNormal(result)))
+      : exact;
+    scribe.declineIf(tests.not(harmless));
+    return result;
+  }
+
+  classify(): Value {
+    return this.#scribe.decline();
+  }
+
+  fromBits(bits: Value): Value {
+    const name = this.#isDouble ? "f64.reinterpret_i64" : "f32.reinterpret_i32";
+    return this.#scribe.op(this.#type, [bits], name);
+  }
+
+  #sum(operation: "add" | "sub", first: Value, second: Value): Value {
+    this.#requireNearest();
+    const tests = this.#tests;
+    const a = this.#scribe.keep(first);
+    const b = this.#scribe.keep(operation === "sub" ? this.#native("neg", second) : second);
+    const result = this.#scribe.keep(this.#native("add", a, b));
+    const isSafe = tests.either(tests.isNormal(result), tests.isZero(result));
+    return this.#checked(result, isSafe, () => tests.isExactSum(a, b, result));
+  }
+
+  #requireNearest(): void {
+    if (this.#rounding !== 0) this.#scribe.decline();
+  }
+
+  /** Gives `result` if it raises nothing new; `isExact` is asked only if the inexact flag is down. */
+  #checked(result: Value, isSafe: Value, isExact: () => Value): Value {
+    const tests = this.#tests;
+    const inexact = this.#scribe.when(
+      tests.not(tests.inexactIsUp()),
+      () => tests.not(isExact()),
+    );
+    this.#scribe.declineIf(tests.either(inexact, tests.not(isSafe)));
+    return result;
+  }
+
+  /** Both operands, of which neither is a NaN: declines otherwise. */
+  #ordered(first: Value, second: Value): readonly [Value, Value] {
+    const tests = this.#tests;
+    const a = this.#scribe.keep(first), b = this.#scribe.keep(second);
+    this.#scribe.declineIf(tests.either(tests.compare("ne", a, a), tests.compare("ne", b, b)));
+    return [a, b];
+  }
+
+  #native(operation: string, ...operands: readonly Value[]): Value {
+    const name = `${this.#isDouble ? "f64" : "f32"}.${operation}` as PlainName;
+    return this.#scribe.op(this.#type, operands, name);
+  }
+
+  #inDouble(operation: "add" | "mul", a: Value, b: Value): Value {
+    return this.#scribe.op(F64, [a, b], `f64.${operation}`);
+  }
+
+  #double(value: Value): Value {
+    return this.#isDouble ? value : this.#scribe.op(F64, [value], "f64.promote_f32");
+  }
+
+  #demoted(value: Value): Value {
+    return this.#scribe.op(F32, [value], "f32.demote_f64");
+  }
+
+  #constant(value: number): Value {
+    const view = new DataView(new ArrayBuffer(8));
+    view.setFloat64(0, value);
+    const bits = this.#scribe.long(view.getBigInt64(0));
+    const exact = this.#scribe.op(F64, [bits], "f64.reinterpret_i64");
+    return this.#isDouble ? exact : this.#demoted(exact);
+  }
+
+  #relaxedMadd(a: Value, b: Value, c: Value): Value {
+    const splat: PlainName = this.#isDouble ? "f64x2.splat" : "f32x4.splat";
+    const lanes = [a, b, c].flatMap((operand) =>
+      this.#scribe.op(this.#type, [operand], splat).pieces
+    );
+    const madd: PlainName = this.#isDouble ? "f64x2.relaxed_madd" : "f32x4.relaxed_madd";
+    const lane = this.#isDouble ? "f64x2.extract_lane" : "f32x4.extract_lane";
+    const code = this.#scribe.code(this.#type, (out) => out.op(madd).lane(lane));
+    return { type: this.#type, pieces: [...lanes, ...code.pieces] };
+  }
+}
