@@ -1,0 +1,63 @@
+/**
+ * What still breaks a rule of `lint_structure.ts`, to be mended.
+ *
+ * @module
+ */
+
+/** By rule and file: the functions that are too long, `Deno` or `node:`, `circle`, or a file's name. */
+export type Allowed = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
+
+/** The list. A line that is no longer needed is reported, so it only gets shorter. */
+export const ALLOWED: Allowed = {
+  "host-door": {
+    "lib/machine/linux/directory.ts": ["Deno"],
+    "lib/machine/linux/file_calls.ts": ["Deno"],
+    "lib/machine/linux/files.ts": ["Deno"],
+  },
+  "no-circle": {
+    "lib/ftrace/ftrace.ts": ["circle"],
+    "lib/ftrace/prototype.ts": ["circle"],
+    "lib/ftrace/trace/function_args.ts": ["circle"],
+    "lib/ftrace/trace/function_trace.ts": ["circle"],
+    "lib/ftrace/trace/graph_trace.ts": ["circle"],
+    "lib/hart/counters.ts": ["circle"],
+    "lib/hart/csr.ts": ["circle"],
+    "lib/hart/hart.ts": ["circle"],
+    "lib/hart/system.ts": ["circle"],
+    "lib/hart/translation.ts": ["circle"],
+  },
+  "short-body": {
+    "lib/cli/run.ts": ["run"],
+    "lib/events/event_filter.ts": ["parsePredicate"],
+    "lib/events/histogram.ts": ["build", "makeColumn"],
+    "lib/ftrace/explain/why.ts": ["createWhy"],
+    "lib/ftrace/ftrace.ts": ["createFtrace"],
+    "lib/ftrace/live/livepatch.ts": ["createLivepatch"],
+    "lib/ftrace/ops/call_paths.ts": ["createCallPaths"],
+    "lib/ftrace/ops/direct.ts": ["createDirectCalls"],
+    "lib/ftrace/ops/filter_files.ts": ["createFilterFiles"],
+    "lib/ftrace/ops/function_core.ts": ["createFunctionCore"],
+    "lib/ftrace/ops/ops_dispatch.ts": ["createOpsDispatch"],
+    "lib/ftrace/ops/recording_thunk.ts": ["writeRecordingThunk"],
+    "lib/ftrace/ops/tracing_area.ts": ["createTracingArea"],
+    "lib/ftrace/probes/fprobe_events.ts": ["createFprobeEvents", "define"],
+    "lib/ftrace/probes/kprobe_events.ts": ["createKprobeEvents", "define"],
+    "lib/ftrace/probes/kprobes.ts": ["createKprobes"],
+    "lib/ftrace/probes/kretprobe.ts": ["createKretprobes"],
+    "lib/ftrace/prototype.ts": ["createParser"],
+    "lib/ftrace/returns/fprobe.ts": ["createFprobes"],
+    "lib/ftrace/returns/fprobe_register.ts": ["createFprobeRegister"],
+    "lib/ftrace/returns/rethook.ts": ["createRethook"],
+    "lib/ftrace/trace/event_file.ts": ["createEventFile"],
+    "lib/ftrace/trace/function_probes.ts": ["registerFunctionProbes"],
+    "lib/ftrace/trace/graph_trace.ts": ["createGraphTrace"],
+    "lib/ftrace/trace/trace_events.ts": ["createTraceEvents"],
+    "lib/ftrace/trace/triggers.ts": ["createTriggers"],
+    "lib/machine/linux/linux.ts": ["createLinux"],
+    "lib/output/parse/graph_lines.ts": ["createGraphReader"],
+    "lib/program/dwarf_inlines.ts": ["readForm"],
+    "lib/program/link_object.ts": ["linkObject"],
+    "lib/tracefs/buffer_files.ts": ["bufferFiles"],
+    "lib/tracefs/tracefs.ts": ["createTracefs"],
+  },
+};

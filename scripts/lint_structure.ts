@@ -1,0 +1,275 @@
+/**
+ * Lint plugin: keeps files and functions small enough to read one by one.
+ *
+ * In `lib` and `plugins` no file imports itself by way of others (types count: a reader follows them
+ * too), no body of a function is longer than 80 lines, and no file has a name that says nothing. In
+ * `lib` only `host` and `cli` know what program they run in.
+ *
+ * What still breaks a rule is listed in `lint_allowed.ts`; a line there that is no longer needed is
+ * reported as well, so that the list only shrinks. Which room may import which is `lint_rooms.ts`.
+ *
+ * @module
+ */
+import { ALLOWED, type Allowed } from "./lint_allowed.ts";
+
+/** Most lines between the braces of a function; lines of a literal of data count as one. */
+const MOST_LINES = 80;
+/** File names that tell nobody what is inside. */
+const EMPTY_NAMES = /^(utils?|types|helpers?|common|misc|index)\.ts$/;
+
+const root = new URL("..", import.meta.url);
+
+/** The path of a linted file from the project's folder on. */
+function pathOf(filename: string): string {
+  return new URL(`file://${filename}`).href.slice(root.href.length);
+}
+
+/** Whether the rules are for the file at `path`. */
+function isOurs(path: string): boolean {
+  return /^(lib|plugins)\//.test(path);
+}
+
+/** The rule's only way to report: it leaves out what is allowed, and tells what need not be. */
+class Reports {
+  readonly #context: Deno.lint.RuleContext;
+  readonly #rule: string;
+  readonly #allowed: ReadonlySet<string>;
+  readonly #needed = new Set<string>();
+
+  constructor(context: Deno.lint.RuleContext, rule: string, path: string, allowed: Allowed) {
+    this.#context = context;
+    this.#rule = rule;
+    this.#allowed = new Set(allowed[rule]?.[path] ?? []);
+  }
+
+  /** Reports `message` at a node unless `what` is allowed in this file. */
+  report(node: Deno.lint.Node, what: string, message: string): void {
+    if (this.#allowed.has(what)) this.#needed.add(what);
+    else this.#context.report({ node, message });
+  }
+
+  /** Reports what was allowed and did not occur. */
+  finish(node: Deno.lint.Node): void {
+    for (const what of this.#allowed) {
+      if (this.#needed.has(what)) continue;
+      const message = `${what} is mended: take it from ${this.#rule} in scripts/lint_allowed.ts`;
+      this.#context.report({ node, message });
+    }
+  }
+}
+
+// ---- circles
+
+/** How long what was read of another file is believed, for an editor that lints again and again. */
+const FRESH_MS = 2000;
+const read = new Map<string, { readonly at: number; readonly imports: readonly string[] }>();
+const IMPORT =
+  /^\s*(?:import|export)\b[^;"'`]*?["']([^"'\n]+)["']|\bimport\(\s*["']([^"'\n]+)["']/gm;
+
+/** The file of `lib` or `plugins` that a specifier in `path` names, if it names one. */
+function resolve(path: string, specifier: string): string[] {
+  if (!specifier.startsWith(".")) return [];
+  const target = new URL(specifier, new URL(path, root)).href.slice(root.href.length);
+  return isOurs(target) && target.endsWith(".ts") ? [target] : [];
+}
+
+/** What the file at `path` imports, as it is on the disk; nothing if it is not there. */
+function importsOf(path: string): readonly string[] {
+  const known = read.get(path);
+  if (known && Date.now() - known.at < FRESH_MS) return known.imports;
+  let text = "";
+  try {
+    text = Deno.readTextFileSync(new URL(path, root));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const imports = [...text.matchAll(IMPORT)].flatMap((match) =>
+    resolve(path, match[1] ?? match[2]!)
+  );
+  read.set(path, { at: Date.now(), imports });
+  return imports;
+}
+
+/** The shortest way by imports from one file to another, both included. */
+function wayBetween(from: string, to: string): readonly string[] | undefined {
+  const before = new Map<string, string | undefined>([[from, undefined]]);
+  for (const path of before.keys()) {
+    if (path === to) {
+      const way: string[] = [];
+      for (let at: string | undefined = to; at !== undefined; at = before.get(at)) way.unshift(at);
+      return way;
+    }
+    for (const next of importsOf(path)) if (!before.has(next)) before.set(next, path);
+  }
+  return undefined;
+}
+
+function noCircle(reports: Reports, path: string): Deno.lint.LintVisitor {
+  const check = (node: Deno.lint.Node, specifier: unknown) => {
+    if (typeof specifier !== "string") return;
+    for (const target of resolve(path, specifier)) {
+      const way = wayBetween(target, path);
+      if (way) {
+        reports.report(node, "circle", `imports form a circle: ${[path, ...way].join(" → ")}`);
+      }
+    }
+  };
+  return {
+    ImportDeclaration: (node) => check(node, node.source.value),
+    ExportAllDeclaration: (node) => check(node, node.source.value),
+    ExportNamedDeclaration: (node) => check(node, node.source?.value),
+    ImportExpression(node) {
+      if (node.source.type === "Literal") check(node, node.source.value);
+    },
+    "Program:exit": (node: Deno.lint.Program) => reports.finish(node),
+  };
+}
+
+// ---- bodies
+
+type Body =
+  | Deno.lint.FunctionDeclaration
+  | Deno.lint.FunctionExpression
+  | Deno.lint.ArrowFunctionExpression;
+
+/** What a function is called where it stands, or what it is assigned to. */
+function nameOf(node: Body): string {
+  if (node.type !== "ArrowFunctionExpression" && node.id) return node.id.name;
+  const { parent } = node;
+  switch (parent.type) {
+    case "VariableDeclarator":
+      return parent.id.type === "Identifier" ? parent.id.name : "anonymous";
+    case "MethodDefinition":
+    case "PropertyDefinition":
+    case "Property":
+      if (parent.key.type === "Identifier") return parent.key.name;
+      return parent.key.type === "PrivateIdentifier" ? `#${parent.key.name}` : "anonymous";
+    default:
+      return "anonymous";
+  }
+}
+
+/** A literal or a function that the one being read is in. */
+interface Open {
+  readonly node: Deno.lint.Node;
+  /** Lines of literals of data, less one each. */
+  saved: number;
+  hasFunction: boolean;
+}
+
+function shortBody(
+  reports: Reports,
+  _path: string,
+  context: Deno.lint.RuleContext,
+): Deno.lint.LintVisitor {
+  const { text } = context.sourceCode;
+  const linesBetween = ([start, end]: Deno.lint.Range) => {
+    let lines = 0;
+    for (let at = text.indexOf("\n", start); at >= 0 && at < end; at = text.indexOf("\n", at + 1)) {
+      lines++;
+    }
+    return lines;
+  };
+  const open: Open[] = [];
+  const enter = (node: Deno.lint.Node) => void open.push({ node, saved: 0, hasFunction: false });
+  const leaveLiteral = (node: Deno.lint.Node) => {
+    const { saved, hasFunction } = open.pop()!;
+    const outer = open.at(-1);
+    if (!outer) return;
+    if (hasFunction) outer.hasFunction = true;
+    outer.saved += hasFunction ? saved : linesBetween(node.range);
+  };
+  const leaveFunction = (node: Body) => {
+    const { saved } = open.pop()!;
+    const outer = open.at(-1);
+    if (outer) {
+      outer.hasFunction = true;
+      outer.saved += saved;
+    }
+    const lines = node.body ? linesBetween(node.body.range) - 1 - saved : 0;
+    if (lines <= MOST_LINES) return;
+    const name = nameOf(node);
+    reports.report(
+      node,
+      name,
+      `the body of ${name} has ${lines} lines; ${MOST_LINES} are the most`,
+    );
+  };
+  return {
+    ArrayExpression: enter,
+    ObjectExpression: enter,
+    FunctionDeclaration: enter,
+    FunctionExpression: enter,
+    ArrowFunctionExpression: enter,
+    "ArrayExpression:exit": leaveLiteral,
+    "ObjectExpression:exit": leaveLiteral,
+    "FunctionDeclaration:exit": leaveFunction,
+    "FunctionExpression:exit": leaveFunction,
+    "ArrowFunctionExpression:exit": leaveFunction,
+    "Program:exit": (node: Deno.lint.Program) => reports.finish(node),
+  };
+}
+
+// ---- what a program runs in
+
+function hostDoor(reports: Reports, path: string): Deno.lint.LintVisitor {
+  if (!/^lib\/(?!host\/|cli\/)/.test(path)) return {};
+  const report = (node: Deno.lint.Node, what: string) =>
+    reports.report(node, what, `${what} is for lib/host and lib/cli`);
+  const check = (node: Deno.lint.Node, specifier: unknown) => {
+    if (typeof specifier === "string" && specifier.startsWith("node:")) report(node, "node:");
+  };
+  return {
+    Identifier(node) {
+      if (node.name === "Deno") report(node, "Deno");
+    },
+    ImportDeclaration: (node) => check(node, node.source.value),
+    ExportAllDeclaration: (node) => check(node, node.source.value),
+    ExportNamedDeclaration: (node) => check(node, node.source?.value),
+    ImportExpression(node) {
+      if (node.source.type === "Literal") check(node, node.source.value);
+    },
+    "Program:exit": (node: Deno.lint.Program) => reports.finish(node),
+  };
+}
+
+// ---- names
+
+function tellingName(reports: Reports, path: string): Deno.lint.LintVisitor {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  return {
+    Program(node) {
+      if (EMPTY_NAMES.test(name)) {
+        reports.report(node, name, `${name} does not say what is in it; name the file for that`);
+      }
+      reports.finish(node);
+    },
+  };
+}
+
+type Check = (
+  reports: Reports,
+  path: string,
+  context: Deno.lint.RuleContext,
+) => Deno.lint.LintVisitor;
+
+const CHECKS: Readonly<Record<string, Check>> = {
+  "no-circle": noCircle,
+  "short-body": shortBody,
+  "host-door": hostDoor,
+  "telling-name": tellingName,
+};
+
+/** The plugin with a list of what it lets pass. */
+export function structurePlugin(allowed: Allowed): Deno.lint.Plugin {
+  const rules = Object.entries(CHECKS).map(([name, check]): [string, Deno.lint.Rule] => [name, {
+    create(context) {
+      const path = pathOf(context.filename);
+      return isOurs(path) ? check(new Reports(context, name, path, allowed), path, context) : {};
+    },
+  }]);
+  return { name: "structure", rules: Object.fromEntries(rules) };
+}
+
+const plugin: Deno.lint.Plugin = structurePlugin(ALLOWED);
+export default plugin;
