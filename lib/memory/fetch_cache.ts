@@ -35,15 +35,19 @@ export class FetchCache {
   readonly #pages = new Map<number, FetchedPage>();
   /** Pages whose text may have changed since it was fetched. */
   readonly #suspects = new Set<number>();
-  /** Instructions of two pages that lie apart, by both addresses. */
-  readonly #split = new Map<number, number>();
-  readonly #listeners: ((pc: number) => void)[] = [];
+  /** Instructions of two pages that lie apart, by the first half's address and the other's page. */
+  readonly #split = new Map<number, Map<number, number>>();
+  /** Pages that halves of such instructions lie in. */
+  readonly #splitPages = new Set<number>();
+  readonly #listeners = new Set<(pc: number) => void>();
 
   /** An empty cache. */
   constructor(memory: Memory) {
     this.#memory = memory;
     memory.watch.onTextChange((page) => {
-      if (this.#pages.has(page) || this.#pages.has(page - 1)) this.#suspects.add(page);
+      if (this.#pages.has(page) || this.#pages.has(page - 1) || this.#splitPages.has(page)) {
+        this.#suspects.add(page);
+      }
     });
   }
 
@@ -68,17 +72,37 @@ export class FetchCache {
     return word;
   }
 
+  /** The instruction at `pc` if it is held, as {@linkcode FetchCache.fetch} gives it; fetches nothing. */
+  peek(pc: number): number | undefined {
+    const page = this.#pages.get(Math.floor(pc / PAGE_SIZE));
+    const half = (pc % PAGE_SIZE) >>> 1;
+    return page?.held[half] ? page.words[half] : undefined;
+  }
+
   /**
-   * The instruction of four bytes whose halves lie at two places, as translation can make it.
-   * Both must be executable.
+   * The first two bytes of the instruction at the even address `pc`: as they were fetched, also where
+   * the other half lies apart, else as memory has them.
+   */
+  firstHalf(pc: number): number {
+    const [apart] = this.#split.get(pc)?.values() ?? [];
+    return (apart ?? this.peek(pc) ?? this.#memory.view.getUint16(pc, true)) & 0xffff;
+  }
+
+  /**
+   * The instruction of four bytes whose halves lie at two places, as translation can make it, as
+   * first fetched from there. Both must be executable.
    */
   fetchSplit(first: number, second: number): number {
-    const key = first * 2 ** 20 + Math.floor(second / PAGE_SIZE);
-    let word = this.#split.get(key);
-    if (word === undefined) {
-      const { view } = this.#memory;
-      word = (view.getUint16(first, true) | (view.getUint16(second, true) << 16)) >>> 0;
-      this.#split.set(key, word);
+    let words = this.#split.get(first);
+    const page = Math.floor(second / PAGE_SIZE);
+    let word = words?.get(page);
+    if (word !== undefined) return word;
+    word = (this.firstHalf(first) | this.#memory.view.getUint16(second, true) << 16) >>> 0;
+    if (!words) this.#split.set(first, words = new Map());
+    words.set(page, word);
+    for (const each of [Math.floor(first / PAGE_SIZE), page]) {
+      this.#splitPages.add(each);
+      this.#memory.watch.watchText(each);
     }
     return word;
   }
@@ -109,7 +133,8 @@ export class FetchCache {
    * whose permissions changed, since it last looked.
    */
   fence(): void {
-    this.#split.clear();
+    if (this.#suspects.size === 0) return;
+    this.#dropSplit();
     for (const page of this.#suspects) {
       const base = page * PAGE_SIZE;
       this.#dropPages(base - 2, base + PAGE_SIZE);
@@ -128,7 +153,7 @@ export class FetchCache {
    * changed ones, and those no longer executable, are dropped: nobody can tell the difference.
    */
   drop(start = 0, end: number = 2 ** 32): void {
-    this.#split.clear();
+    this.#dropSplit();
     // An instruction of four bytes that begins at start - 2 reaches into the range.
     const first = Math.max(0, start - 2);
     for (const number of this.#pages.keys()) {
@@ -143,7 +168,9 @@ export class FetchCache {
     const last = Math.floor((end - 1) / PAGE_SIZE);
     for (let number = Math.floor(start / PAGE_SIZE); number <= last; number++) {
       const page = this.#pages.get(number);
-      if (page) this.#dropChanged(page, number * PAGE_SIZE, start, end);
+      if (!page) continue;
+      this.#dropChanged(page, number * PAGE_SIZE, start, end);
+      if (!page.held.includes(1)) this.#pages.delete(number);
     }
   }
 
@@ -157,8 +184,32 @@ export class FetchCache {
     }
   }
 
-  /** Calls `listener` with the address of each instruction that is dropped. */
-  onDrop(listener: (pc: number) => void): void {
-    this.#listeners.push(listener);
+  /** Drops instructions of two pages where a half changed or can no longer be fetched. */
+  #dropSplit(): void {
+    const { view, watch } = this.#memory;
+    for (const [first, words] of this.#split) {
+      const start = Math.floor(first / PAGE_SIZE);
+      const held = words.size;
+      for (const [page, word] of words) {
+        const second = first % PAGE_SIZE === PAGE_SIZE - 2 ? page * PAGE_SIZE : first + 2;
+        const now = (view.getUint16(first, true) | view.getUint16(second, true) << 16) >>> 0;
+        if (now === word && this.#executable(first) && this.#executable(second)) {
+          watch.watchText(start);
+          watch.watchText(page);
+        } else words.delete(page);
+      }
+      if (words.size === held) continue;
+      if (words.size === 0) this.#split.delete(first);
+      for (const listener of this.#listeners) listener(first);
+    }
+  }
+
+  /**
+   * Calls `listener` with the address of each instruction that is dropped, until it is disposed of.
+   * Where halves lie apart, that is the first one's.
+   */
+  onDrop(listener: (pc: number) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
 }

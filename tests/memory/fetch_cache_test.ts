@@ -173,3 +173,57 @@ Deno.test("fetchSplit() joins halves that lie apart, and keeps them until the fe
   cache.fence();
   assertEquals(cache.fetchSplit(first, second), OTHER);
 });
+
+Deno.test("peek() gives what is held and fetches nothing", () => {
+  const memory = memoryWith(1);
+  put(memory, BASE, WIDE);
+  const { cache } = cacheOf(memory);
+  assertEquals(cache.peek(BASE), undefined);
+  cache.fetch(BASE);
+  put(memory, BASE, OTHER);
+  assertEquals([cache.peek(BASE), cache.peek(BASE + 4)], [WIDE, undefined]);
+});
+
+/** Where an instruction begins whose other half is two pages further on. */
+const FIRST = BASE + PAGE_SIZE - 2;
+const SECOND = BASE + 3 * PAGE_SIZE;
+
+function putHalf(memory: Memory, address: number, half: number): void {
+  memory.poke(address, new Uint8Array(new Uint16Array([half]).buffer));
+}
+
+for (const changed of [FIRST, SECOND]) {
+  const which = changed === FIRST ? "first" : "second";
+  Deno.test(`fetchSplit() keeps an instruction until fence() when its ${which} half changes`, () => {
+    const memory = memoryWith(4);
+    putHalf(memory, FIRST, WIDE & 0xffff);
+    putHalf(memory, SECOND, WIDE >>> 16);
+    const { cache, dropped } = cacheOf(memory);
+    assertEquals(cache.fetchSplit(FIRST, SECOND), WIDE);
+    cache.fence();
+    assertEquals(dropped, [], "nothing has changed");
+    for (const times of [1, 2]) {
+      const before = cache.fetchSplit(FIRST, SECOND);
+      putHalf(memory, changed, (changed === FIRST ? 0x0593 : 0x0035) + 0x80 * times);
+      assertEquals(cache.fetchSplit(FIRST, SECOND), before);
+      assertEquals(cache.firstHalf(FIRST), before & 0xffff);
+      cache.fence();
+      assertEquals(dropped.splice(0), [FIRST]);
+      const now = memory.view.getUint16(FIRST, true) | memory.view.getUint16(SECOND, true) << 16;
+      assertEquals(cache.fetchSplit(FIRST, SECOND), now >>> 0);
+    }
+  });
+}
+
+Deno.test("onDrop() tells nobody who was disposed of", () => {
+  const memory = memoryWith(1);
+  put(memory, BASE, WIDE);
+  const { cache, dropped } = cacheOf(memory);
+  const more: number[] = [];
+  const listener = cache.onDrop((pc) => more.push(pc));
+  listener[Symbol.dispose]();
+  cache.fetch(BASE);
+  put(memory, BASE, OTHER);
+  cache.drop();
+  assertEquals([dropped, more], [[BASE], []]);
+});

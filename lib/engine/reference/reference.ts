@@ -179,7 +179,7 @@ class Executor {
 
   #translatedAt(pc: bigint): Placed | Trap {
     if (this.#hart.isTracing) return this.#at(Number(pc));
-    const { fetched, system, memory } = this.#hart;
+    const { fetched, system } = this.#hart;
     const { translation } = system!;
     const physical = this.#translate(pc);
     if (typeof physical !== "number") return physical;
@@ -187,7 +187,7 @@ class Executor {
     const half = (physical % PAGE_SIZE) / 2;
     const known = halves[half];
     if (known?.pc === pc) return known;
-    const wide = (memory.view.getUint16(physical, true) & 3) === 3;
+    const wide = (fetched.firstHalf(physical) & 3) === 3;
     const last = half === PAGE_SIZE / 2 - 1;
     if (wide && (last || translation.tlb.fetch(translation.fetchBank, pc) < 0)) {
       // The second half may be elsewhere, or not to be executed.
