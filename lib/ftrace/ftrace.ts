@@ -36,7 +36,7 @@ import {
 } from "./ops/ftrace_ops.ts";
 import { type FunctionArgument, parseFunctionArguments } from "./trace/function_args.ts";
 import { createDirectCalls, type DirectCalls } from "./ops/direct.ts";
-import { createFunctionCore, type FunctionCore } from "./ops/function_core.ts";
+import { FunctionCore } from "./ops/function_core.ts";
 import { registerFunctionProbes } from "./trace/function_probes.ts";
 import { createFunctionLists, type FunctionLists } from "./ops/function_lists.ts";
 import { createFunctionTrace } from "./trace/function_trace.ts";
@@ -293,7 +293,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     enumNames,
     pid: () => machine.pid,
   });
-  const core = createFunctionCore(machine, era, {
+  const core: FunctionCore = new FunctionCore(machine, era, {
     strict,
     virtual: options.virtual ?? false,
     guestTrampoline: options.trampoline === "guest",
@@ -312,7 +312,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     );
   /** By index of the record: asked at each call. */
   const returnable: boolean[] = [];
-  const fgraph = new Fgraph({
+  const fgraph: Fgraph = new Fgraph({
     returnToHandler: core.returnToHandler,
     limit: graphStack,
     users: strict && era.graphStack === "records" ? 1 : FGRAPH_ARRAY_SIZE,
@@ -474,8 +474,8 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     caller: core.area.trampolines.symbols.ftrace_caller,
     checkKprobe: (address) => kprobes.check(address).warning,
     ipOwner: (record) => {
-      const owner = core.opsOf(record).find(({ flags = 0 }) => flags & FTRACE_OPS_FL_IPMODIFY);
-      return owner && (owner.name ?? "another ops");
+      const owner = core.usesOf(record).find(({ flags }) => flags & FTRACE_OPS_FL_IPMODIFY);
+      return owner && (owner.ops.name ?? "another ops");
     },
   });
 
@@ -546,8 +546,8 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
       era,
       strict,
       records,
-      register: core.register,
-      commitHash: core.commitHash,
+      register: (ops) => core.register(ops),
+      commitHash: (hash, which, next) => core.commitHash(hash, which, next),
       addModule(module, sites) {
         core.addModule(module, sites);
         updateGraph();

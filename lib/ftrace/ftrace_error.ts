@@ -79,3 +79,13 @@ export class FtraceError extends Error {
     this.instead = instead;
   }
 }
+
+/**
+ * Throws what a check gave, if it refused. A check returns its refusal, so that `why` can ask the
+ * very function that registering asks, without registering anything.
+ *
+ * @throws {FtraceError} The refusal.
+ */
+export function throwRefusal(refusal: FtraceError | undefined): void {
+  if (refusal) throw refusal;
+}

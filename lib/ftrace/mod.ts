@@ -133,7 +133,7 @@ export {
   traceClockText,
 } from "./trace/trace_clock.ts";
 export type { FunctionArgument, FunctionArguments } from "./trace/function_args.ts";
-export type { FunctionCore } from "./ops/function_core.ts";
+export type { FilterChange, FunctionCore } from "./ops/function_core.ts";
 export type { HookTable } from "./ops/hook_table.ts";
 export type { Dispatch, TracingArea } from "./ops/tracing_area.ts";
 export type { RegisteredOps } from "./ops/ops_dispatch.ts";

@@ -88,6 +88,29 @@ export function makeFirmware(
   }).bytes;
 }
 
+/**
+ * Firmware of so many functions named `fn_0`, `fn_1`, …, each with a call site of the newest shape
+ * and nothing but a return: for what is done to the sites of a whole kernel. It is not to be run.
+ */
+export function makeManyFunctions(count: number): Uint8Array {
+  const text = new Uint8Array(count * 32);
+  const view = new DataView(text.buffer);
+  for (let at = 0; at < text.length; at += 32) {
+    for (let nop = 0; nop < 16; nop += 2) view.setUint16(at + nop, 0x0001, true);
+    view.setUint16(at + 16, 0x8082, true);
+  }
+  const sites = Array.from({ length: count }, (_, k) => ORIGIN + BigInt(k * 32));
+  return buildElf({
+    entry: ORIGIN,
+    segments: [{ address: ORIGIN, data: text }],
+    sections: [
+      { name: ".text", address: ORIGIN, size: BigInt(text.length) },
+      { name: "__patchable_function_entries", address: 0x1000n, data: words64(...sites) },
+    ],
+    symbols: sites.map((site, k) => ({ name: `fn_${k}`, address: site + 8n, size: 16n })),
+  }).bytes;
+}
+
 /** Loads firmware under ftrace. */
 export function tracedFirmware(
   program: Uint8Array,

@@ -101,7 +101,8 @@ for (const era of ["regs", "args", "preset", "call-ops"] as const) {
           members.push({ ops, direct: false, seen });
         },
         () => {
-          const ops: FtraceOps = { filter: [NAMES[below(8)]!] };
+          const ops: FtraceOps = { hash: createHash() };
+          ops.hash!.filter.add(below(8));
           ftrace.registerFtraceDirect(ops, ftrace.lookup("direct")!);
           members.push({ ops, direct: true, seen: [] });
         },

@@ -283,7 +283,8 @@ Deno.test("a site that is not what its record says ends tracing, with the kernel
   const second: FtraceOps = { func() {}, filter: ["bill"] };
   const error = refusal(() => ftrace.registerFtraceFunction(second));
   assertEquals([error.code, error.reason], ["ENODEV", "ftrace-disabled"]);
-  assertEquals(second.flags, 0);
+  assertEquals(second.flags, undefined);
+  assertEquals(registration.flags & ftrace.flags.ENABLED, ftrace.flags.ENABLED);
   assertEquals(reports[0], "------------[ ftrace bug ]------------");
   assertMatch(reports.join("\n"), /failed to modify \n\[<[0-9a-f]{16}>\] bill\+0x4\/0x/);
   assertMatch(reports.join("\n"), / actual: {3}13:00:00:00\n expected: 97:/);
@@ -302,4 +303,64 @@ Deno.test("a site that is not what its record says ends tracing, with the kernel
   registration.unregister();
   await guest.run();
   assertEquals(calls, 0);
+});
+
+Deno.test("an ops is never written to: a frozen one serves two machines, and unregister() needs no this", async () => {
+  const seen: string[] = [];
+  const ops: FtraceOps = Object.freeze({
+    func: () => void seen.push("call"),
+    filter: Object.freeze(["bill"]),
+    flags: 0,
+  });
+  const before = JSON.stringify(ops);
+  const guests = [await traced("sample_p84"), await traced("sample_p84")];
+  const registrations = guests.map(({ ftrace }) => ftrace.registerFtraceFunction(ops));
+  for (const guest of guests) {
+    const before = seen.length;
+    await guest.run();
+    assert(seen.length > before);
+  }
+  assertEquals(guests.flatMap(({ reports }) => reports), []);
+  assertEquals(JSON.stringify(ops), before);
+  const [first, second] = registrations;
+  const { unregister } = first!;
+  unregister();
+  unregister();
+  const { ENABLED } = guests[0]!.ftrace.flags;
+  assertEquals([first!, second!].map(({ flags }) => flags & ENABLED), [0, ENABLED]);
+  guests[0]!.ftrace.registerFtraceFunction(ops);
+  assertEquals(code(() => guests[0]!.ftrace.registerFtraceFunction(ops)), "EBUSY");
+});
+
+Deno.test("a registration that fails, at whatever step, leaves its slot to others", async () => {
+  const { ftrace } = await traced("sample_p84");
+  const filter = ["bill"];
+  const func = () => {};
+  const owner = ftrace.registerFtraceFunction({ func, filter, flags: ftrace.flags.IPMODIFY });
+  const throwing: FtraceOps = {
+    func,
+    get filter(): readonly string[] {
+      throw new RangeError("no filter today");
+    },
+  };
+  const { space } = ftrace.machine;
+  const poke = space.poke.bind(space);
+  for (let k = 0; k < 500; k++) {
+    assertThrows(() => ftrace.registerFtraceFunction(throwing), RangeError, "no filter today");
+    const again = { func, filter, flags: ftrace.flags.IPMODIFY };
+    assertEquals(code(() => ftrace.registerFtraceFunction(again)), "EBUSY");
+    assertEquals(code(() => ftrace.registerFtraceFunction({ func, filter: ["nobody"] })), "EINVAL");
+    // The last step, an update of the sites, fails too.
+    let left = 5;
+    space.poke = (address, bytes) => {
+      if (left-- === 0) throw new TypeError("no room");
+      return poke(address, bytes);
+    };
+    assertThrows(() => ftrace.registerFtraceFunction({ func, filter }), TypeError, "no room");
+    space.poke = poke;
+  }
+  owner.unregister();
+  const all = Array.from({ length: 1022 }, () => ftrace.registerFtraceFunction({ func, filter }));
+  assertEquals(code(() => ftrace.registerFtraceFunction({ func, filter })), "ENOMEM");
+  for (const each of all) each.unregister();
 });

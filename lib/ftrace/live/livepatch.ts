@@ -126,6 +126,8 @@ export function createLivepatch(context: LivepatchContext): Livepatch {
   const hash = createHash();
   const ops: FtraceOps = {
     name: "livepatch",
+    flags: FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT |
+      (era.savesRegs ? FTRACE_OPS_FL_SAVE_REGS : 0),
     hash,
     hit(site, fregs) {
       const target = current.get(site);
@@ -145,9 +147,6 @@ export function createLivepatch(context: LivepatchContext): Livepatch {
       context.commitHash(hash, "filter", { records: new Set(next.keys()), waiting: [] });
     } else {
       for (const index of next.keys()) hash.filter.add(index);
-      // Flags are the core's to change while it is registered.
-      ops.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT |
-        (era.savesRegs ? FTRACE_OPS_FL_SAVE_REGS : 0);
       try {
         registration = context.register(ops);
       } catch (error) {

@@ -11,11 +11,11 @@
  *
  * @module
  */
-import { FTRACE_FL_DIRECT } from "../../patcher/dyn_ftrace.ts";
+import { type DynFtrace, FTRACE_FL_DIRECT } from "../../patcher/dyn_ftrace.ts";
 import { pairReaches } from "../../patcher/scheme.ts";
 import type { Era } from "../era.ts";
-import { createHash, hashAllows, isEmptyHash, updateSet } from "./filter.ts";
-import { FtraceError } from "../ftrace_error.ts";
+import { createHash, type FtraceHash, hashAllows, isEmptyHash, updateSet } from "./filter.ts";
+import { FtraceError, type FtraceReason, throwRefusal } from "../ftrace_error.ts";
 import { FTRACE_OPS_FL_DIRECT, FTRACE_OPS_FL_SAVE_REGS, type FtraceOps } from "./ftrace_ops.ts";
 import type { FunctionCore } from "./function_core.ts";
 
@@ -53,109 +53,138 @@ export interface DirectCalls {
   ): TracingCode;
 }
 
+/** A direct call in force. */
+interface DirectCall {
+  /** What the core knows it by: the caller's ops is not written to. */
+  readonly inner: FtraceOps;
+  /** What its sites trace. */
+  readonly hash: FtraceHash;
+  /** Where its sites lead. */
+  address: bigint;
+}
+
 /** Makes the interface of one machine. */
 export function createDirectCalls(core: FunctionCore, era: Era): DirectCalls {
-  const { records } = core;
-  const inForce = new Map<FtraceOps, { address: bigint; readonly given: number | undefined }>();
-  const refuse = (what: string, reason: ConstructorParameters<typeof FtraceError>[1], way = "") =>
-    new FtraceError("EINVAL", reason, `Cannot call directly: ${what}`, way);
-  const checkEra = () => {
-    if (era.hasDirectCalls) return;
-    throw new FtraceError(
-      "ENODEV",
-      "not-supported-by-era",
-      `Cannot call directly: in era ${era.name} a site reaches no further than ftrace_caller`,
-      "--era call-ops, where the ops in the literal names the target",
-    );
+  const calls = new RegisteredDirectCalls(core, era);
+  return {
+    registerFtraceDirect: (ops, address) => calls.register(ops, address),
+    unregisterFtraceDirect: (ops) => calls.unregister(ops),
+    modifyFtraceDirect: (ops, address) => calls.modify(ops, address),
+    assembleTracingCode: (source, symbols) => core.area.assemble(source, symbols),
   };
-  const find = (ops: FtraceOps) => {
-    checkEra();
-    const found = inForce.get(ops);
+}
+
+/** The direct calls of one machine. */
+class RegisteredDirectCalls {
+  readonly #core: FunctionCore;
+  readonly #era: Era;
+  readonly #inForce = new Map<FtraceOps, DirectCall>();
+
+  constructor(core: FunctionCore, era: Era) {
+    this.#core = core;
+    this.#era = era;
+  }
+
+  register(ops: FtraceOps, address: bigint): Disposable {
+    throwRefusal(checkDirectEra(this.#era));
+    if (ops.func || ops.hit) {
+      throw refuse("the ops has a callback of its own", "bad-syntax", "an ops with a filter only");
+    }
+    if (this.#inForce.has(ops)) throw refuse("the ops is registered", "already-enabled");
+    const hash = ops.hash ?? this.#hashOf(ops);
+    if (isEmptyHash(hash, "filter")) {
+      throw refuse("the ops names no functions", "empty-filter", "a filter that names them");
+    }
+    this.#checkNotTaken(hash);
+    this.#checkReach(hash, address);
+    // Only the trampoline that saves all registers has a slot for t1 in that era.
+    const flags = FTRACE_OPS_FL_DIRECT | (this.#era.savesRegs ? FTRACE_OPS_FL_SAVE_REGS : 0);
+    const { name } = ops;
+    const inner: FtraceOps = { ...(name === undefined ? {} : { name }), hash, flags };
+    const call: DirectCall = { inner, hash, address };
+    this.#core.registerInternal(inner, ({ fregs }) => fregs.directTramp = call.address, address);
+    this.#inForce.set(ops, call);
+    return {
+      [Symbol.dispose]: () => {
+        if (this.#inForce.get(ops) === call && !this.#core.disabled) this.#remove(ops, call);
+      },
+    };
+  }
+
+  unregister(ops: FtraceOps): void {
+    this.#remove(ops, this.#find(ops));
+  }
+
+  modify(ops: FtraceOps, address: bigint): void {
+    const call = this.#find(ops);
+    this.#checkReach(call.hash, address);
+    this.#core.redirect(call.inner, address);
+    call.address = address;
+  }
+
+  #remove(ops: FtraceOps, { inner }: DirectCall): void {
+    this.#core.unregister(inner);
+    this.#inForce.delete(ops);
+  }
+
+  #find(ops: FtraceOps): DirectCall {
+    throwRefusal(checkDirectEra(this.#era));
+    const found = this.#inForce.get(ops);
     if (!found) throw refuse(`${ops.name ?? "the ops"} is not registered`, "not-enabled");
     return found;
-  };
-  const checkReach = (ops: FtraceOps, address: bigint) => {
-    const hash = ops.hash!;
-    for (const record of records) {
-      if (!hashAllows(hash, record.index)) continue;
+  }
+
+  #hashOf({ filter, notrace }: FtraceOps): FtraceHash {
+    const hash = createHash();
+    if (filter) updateSet(hash.filter, filter, this.#core.records);
+    if (notrace) updateSet(hash.notrace, notrace, this.#core.records);
+    return hash;
+  }
+
+  /** The records that a hash with a filter lets through. */
+  #recordsOf(hash: FtraceHash): DynFtrace[] {
+    return [...hash.filter].sort((a, b) => a - b).filter((index) => hashAllows(hash, index))
+      .map((index) => this.#core.records[index]!);
+  }
+
+  #checkNotTaken(hash: FtraceHash): void {
+    const taken = this.#recordsOf(hash).find(({ flags }) => flags & FTRACE_FL_DIRECT);
+    if (taken) throwRefusal(checkNotDirect(taken));
+  }
+
+  #checkReach(hash: FtraceHash, address: bigint): void {
+    for (const record of this.#recordsOf(hash)) {
       const { name, kind, entry } = record;
       if (kind !== "patched") {
         throw refuse(`${name} has no site that could`, "no-site", "a function with a call site");
       }
-      if (!era.opsLiteral && !pairReaches(entry, address)) {
+      if (!this.#era.opsLiteral && !pairReaches(entry, address)) {
         throw refuse(`0x${address.toString(16)} is out of reach of ${name}`, "out-of-reach");
       }
     }
-  };
-  /** Takes the ops out; it gets back the flags it came with. */
-  const remove = (ops: FtraceOps) => {
-    const given = inForce.get(ops)?.given;
-    core.unregister(ops);
-    inForce.delete(ops);
-    if (given === undefined) delete ops.flags;
-    else ops.flags = given;
-  };
+  }
+}
 
-  return {
-    registerFtraceDirect(ops, address) {
-      checkEra();
-      if (ops.func || ops.hit) {
-        throw refuse(
-          "the ops has a callback of its own",
-          "bad-syntax",
-          "an ops with a filter only",
-        );
-      }
-      if (inForce.has(ops)) throw refuse("the ops is registered", "already-enabled");
-      if (!ops.hash) {
-        const hash = createHash();
-        if (ops.filter) updateSet(hash.filter, ops.filter, records);
-        if (ops.notrace) updateSet(hash.notrace, ops.notrace, records);
-        ops.hash = hash;
-      }
-      if (isEmptyHash(ops.hash, "filter")) {
-        throw refuse("the ops names no functions", "empty-filter", "a filter that names them");
-      }
-      const { hash } = ops;
-      const taken = records.find(({ flags, index }) =>
-        flags & FTRACE_FL_DIRECT && hashAllows(hash, index)
-      );
-      if (taken) {
-        throw new FtraceError(
-          "EBUSY",
-          "already-direct",
-          `Cannot call directly: ${taken.name} has a direct call`,
-          "modifyFtraceDirect of the ops that has it",
-        );
-      }
-      checkReach(ops, address);
-      const target = { address, given: ops.flags };
-      // Only the trampoline that saves all registers has a slot for t1 in that era.
-      ops.flags = FTRACE_OPS_FL_DIRECT | (era.savesRegs ? FTRACE_OPS_FL_SAVE_REGS : 0);
-      try {
-        core.registerInternal(ops, ({ fregs }) => fregs.directTramp = target.address, address);
-      } catch (error) {
-        if (target.given === undefined) delete ops.flags;
-        else ops.flags = target.given;
-        throw error;
-      }
-      inForce.set(ops, target);
-      return {
-        [Symbol.dispose]() {
-          if (inForce.get(ops) === target && !core.disabled) remove(ops);
-        },
-      };
-    },
-    unregisterFtraceDirect(ops) {
-      find(ops);
-      remove(ops);
-    },
-    modifyFtraceDirect(ops, address) {
-      const found = find(ops);
-      checkReach(ops, address);
-      core.redirect(ops, address);
-      found.address = address;
-    },
-    assembleTracingCode: (source, symbols) => core.area.assemble(source, symbols),
-  };
+/** That the era has direct calls at all: the refusal if it has none. */
+export function checkDirectEra(era: Era): FtraceError | undefined {
+  return era.hasDirectCalls ? undefined : new FtraceError(
+    "ENODEV",
+    "not-supported-by-era",
+    `Cannot call directly: in era ${era.name} a site reaches no further than ftrace_caller`,
+    "--era call-ops, where the ops in the literal names the target",
+  );
+}
+
+/** That nothing is called directly at a record: the refusal if something is. */
+export function checkNotDirect({ flags, name }: DynFtrace): FtraceError | undefined {
+  return (flags & FTRACE_FL_DIRECT) === 0 ? undefined : new FtraceError(
+    "EBUSY",
+    "already-direct",
+    `Cannot call directly: ${name} has a direct call`,
+    "modifyFtraceDirect of the ops that has it",
+  );
+}
+
+function refuse(what: string, reason: FtraceReason, instead = ""): FtraceError {
+  return new FtraceError("EINVAL", reason, `Cannot call directly: ${what}`, instead);
 }

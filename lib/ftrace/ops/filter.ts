@@ -22,6 +22,8 @@ export interface Pattern {
   readonly index: number | undefined;
   /** The module of `pattern:mod:module`, with its own leading `!` if it has one. */
   readonly module: string | undefined;
+  /** The only name that matches, if the pattern has no wildcard; found without a search. */
+  readonly exact: string | undefined;
   /** Whether `name` matches. */
   readonly matches: (name: string) => boolean;
   /** Whether a module's name (undefined is the main program) is one that the pattern asks for. */
@@ -97,7 +99,8 @@ export function parsePattern(text: string): Pattern {
   const search = colon >= 0 ? whole.slice(0, colon) || "*" : whole;
   const index = /^\d/.test(search) ? readNumber(search) : undefined;
   const inModule = module === undefined ? () => true : moduleMatcher(module);
-  return { text: whole, negated, index, module, matches: matcher(search), inModule };
+  const exact = index === undefined && !/[*?[\\]/.test(search) ? search : undefined;
+  return { text: whole, negated, index, module, exact, matches: matcher(search), inModule };
 }
 
 /** A number as `kstrtoul` with base 0 reads it: decimal, 0x or octal, all of the text; else NaN. */
@@ -143,9 +146,47 @@ export interface FtraceHash {
   readonly waiting: { readonly filter: string[]; readonly notrace: string[] };
 }
 
+/** A set of records' indices that counts its changes, so that nobody has to compare it to see one. */
+class RecordSet extends Set<number> {
+  /** How often it has changed. */
+  version = 0;
+
+  override add(index: number): this {
+    if (!this.has(index)) this.version++;
+    return super.add(index);
+  }
+
+  override delete(index: number): boolean {
+    const had = super.delete(index);
+    if (had) this.version++;
+    return had;
+  }
+
+  override clear(): void {
+    if (this.size > 0) this.version++;
+    super.clear();
+  }
+}
+
+/** How often a set of a hash has changed; undefined for a plain set, which has to be compared. */
+export function setVersion(set: ReadonlySet<number>): number | undefined {
+  return "version" in set && typeof set.version === "number" ? set.version : undefined;
+}
+
 /** An empty hash: traces everything. */
 export function createHash(): FtraceHash {
-  return { filter: new Set(), notrace: new Set(), waiting: { filter: [], notrace: [] } };
+  return {
+    filter: new RecordSet(),
+    notrace: new RecordSet(),
+    waiting: { filter: [], notrace: [] },
+  };
+}
+
+/** Makes `set` hold exactly `indices`; a set that holds them already is left alone. */
+export function replaceSet(set: Set<number>, indices: ReadonlySet<number>): void {
+  if (set.size === indices.size && set.isSubsetOf(indices)) return;
+  set.clear();
+  for (const index of indices) set.add(index);
 }
 
 /** Whether one half of a hash is empty (`ftrace_hash_empty`). */
@@ -188,7 +229,7 @@ export function updateSet(
 
 /** The refusal of a pattern that selects nothing, with the name that was probably meant. */
 export function noMatch(text: string, records: readonly DynFtrace[]): FtraceError {
-  const near = nearestName(text.replace(/^!/, ""), usable(records).map(({ name }) => name));
+  const near = nearestName(text.replace(/^!/, ""), indexOf(records).usable.map(({ name }) => name));
   const hint = near ? `; did you mean ${near}?` : "";
   return new FtraceError(
     "EINVAL",
@@ -202,14 +243,41 @@ export function matchRecords(
   pattern: Pattern,
   records: readonly DynFtrace[],
 ): readonly DynFtrace[] {
-  const candidates = usable(records);
-  const { index } = pattern;
-  if (index !== undefined) return index >= 1 ? candidates.slice(index - 1, index) : [];
-  return candidates.filter(({ name, module }) => pattern.matches(name) && pattern.inModule(module));
+  const { usable, byName } = indexOf(records);
+  const { index, exact } = pattern;
+  if (index !== undefined) return index >= 1 ? usable.slice(index - 1, index) : [];
+  if (exact !== undefined) {
+    const named = byName.get(exact) ?? [];
+    return pattern.module === undefined
+      ? named
+      : named.filter(({ module }) => pattern.inModule(module));
+  }
+  return usable.filter(({ name, module }) => pattern.matches(name) && pattern.inModule(module));
 }
 
-function usable(records: readonly DynFtrace[]): readonly DynFtrace[] {
-  return records.filter(({ kind }) => kind !== "disabled");
+/** What patterns are looked up in: the records that are not disabled, in order and by name. */
+interface RecordIndex {
+  readonly usable: DynFtrace[];
+  readonly byName: Map<string, DynFtrace[]>;
+  /** How many records it was made from: a list of records only grows. */
+  count: number;
+}
+
+const indices = new WeakMap<readonly DynFtrace[], RecordIndex>();
+
+/** The index of a list of records, made when it is first asked for and brought up to its length. */
+function indexOf(records: readonly DynFtrace[]): RecordIndex {
+  let index = indices.get(records);
+  if (!index) indices.set(records, index = { usable: [], byName: new Map(), count: 0 });
+  for (; index.count < records.length; index.count++) {
+    const record = records[index.count]!;
+    if (record.kind === "disabled") continue;
+    index.usable.push(record);
+    const named = index.byName.get(record.name);
+    if (named) named.push(record);
+    else index.byName.set(record.name, [record]);
+  }
+  return index;
 }
 
 /** The name that a mistyped one probably meant: the closest by edits, if it is close. */

@@ -133,7 +133,7 @@ export interface FtraceOps {
   func?: FtraceFunc;
   /** Instead of `func`, for those who count nanoseconds: the record's index as a number. */
   hit?: (site: number, fregs: FtraceRegs) => void;
-  /** `FTRACE_OPS_FL_*`, not to be changed while registered. */
+  /** `FTRACE_OPS_FL_*` that it asks for; what is in force is {@linkcode FtraceRegistration.flags}. */
   flags?: number;
   /** Patterns of functions to trace; none traces all. */
   filter?: readonly string[];
@@ -149,8 +149,10 @@ export interface FtraceOps {
 
 /** What {@linkcode FtraceOps} registration gives back. Disposing it unregisters. */
 export interface FtraceRegistration extends Disposable {
-  /** The ops as registered. */
+  /** The ops as registered; it is never written to, so it may be frozen, or registered elsewhere too. */
   readonly ops: FtraceOps;
-  /** Unregisters; a second call does nothing. */
-  unregister(): void;
+  /** `FTRACE_OPS_FL_*` in force: with ENABLED while it is registered, and what the core adds. */
+  readonly flags: number;
+  /** Unregisters; a second call does nothing. It needs no `this`. */
+  readonly unregister: () => void;
 }

@@ -29,6 +29,10 @@ import { createRecursion, type RecursionLayer } from "./recursion.ts";
 export interface RegisteredOps extends OpsUse {
   /** Place of its stub and struct. */
   readonly slot: number;
+  /** Counts up from one registration to the next. */
+  readonly order: number;
+  /** ADDING, REMOVING or MODIFYING while sites are switched for it; 0 at any other time. */
+  passing: number;
   /** What it does with a call. */
   readonly call: (call: TracedCall) => void;
   /** Where its sites lead without a trampoline, if it is a direct call; 0 if not. */

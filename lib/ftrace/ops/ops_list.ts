@@ -10,18 +10,23 @@
  */
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import { type IpTable, makeIpTable } from "../../trampoline/list_func.ts";
-import { type FtraceHash, isEmptyHash } from "./filter.ts";
+import { type FtraceHash, isEmptyHash, setVersion } from "./filter.ts";
 import type { RegisteredOps } from "./ops_dispatch.ts";
 import type { TracingArea } from "./tracing_area.ts";
 
-/** A hash as it lies in guest memory. */
+/** A hash as it lies in guest memory, and what it was made from. */
 interface PlacedHash {
   readonly filter: IpTable | undefined;
   readonly notrace: IpTable | undefined;
   readonly filterAt: number;
   readonly notraceAt: number;
-  /** What it was made from. */
-  readonly sets: { readonly filter: ReadonlySet<number>; readonly notrace: ReadonlySet<number> };
+  readonly from: { readonly filter: PlacedHalf; readonly notrace: PlacedHalf };
+}
+
+/** One half of a hash at the time its table was made. */
+interface PlacedHalf {
+  readonly version: number | undefined;
+  readonly records: ReadonlySet<number>;
 }
 
 /** Puts the list of `ops` into guest memory, in order, with tables if it is `walked`. */
@@ -45,6 +50,9 @@ export function createListPlacer(area: TracingArea, records: readonly DynFtrace[
     ops.forEach((entry, k) => {
       entry.next = ops[k + 1];
       const tables = placed.get(entry.hash);
+      const isSame = entry.tables.filter === tables?.filter &&
+        entry.tables.notrace === tables?.notrace;
+      if (isSame) return;
       area.setTables(entry.slot, tables?.filterAt ?? 0, tables?.notraceAt ?? 0);
       entry.tables = { filter: tables?.filter, notrace: tables?.notrace };
     });
@@ -64,17 +72,22 @@ function placeHash(
       : makeIpTable([...hash[which]].map((index) => Number(records[index]!.ip)));
   const filter = tableOf("filter");
   const notrace = tableOf("notrace");
+  const half = (set: ReadonlySet<number>) => ({ version: setVersion(set), records: new Set(set) });
   return {
     filter,
     notrace,
     filterAt: filter ? area.placeTable(filter) : 0,
     notraceAt: notrace ? area.placeTable(notrace) : 0,
-    sets: { filter: new Set(hash.filter), notrace: new Set(hash.notrace) },
+    from: { filter: half(hash.filter), notrace: half(hash.notrace) },
   };
 }
 
-function isPlaced({ sets, filter }: PlacedHash, hash: FtraceHash): boolean {
-  return sets.filter.size === hash.filter.size && sets.notrace.size === hash.notrace.size &&
-    (filter === undefined) === isEmptyHash(hash, "filter") &&
-    sets.filter.isSubsetOf(hash.filter) && sets.notrace.isSubsetOf(hash.notrace);
+function isPlaced({ from, filter }: PlacedHash, hash: FtraceHash): boolean {
+  return isSameHalf(from.filter, hash.filter) && isSameHalf(from.notrace, hash.notrace) &&
+    (filter === undefined) === isEmptyHash(hash, "filter");
+}
+
+function isSameHalf({ version, records }: PlacedHalf, set: ReadonlySet<number>): boolean {
+  if (version !== undefined && version === setVersion(set)) return true;
+  return records.size === set.size && records.isSubsetOf(set);
 }

@@ -45,16 +45,21 @@ export interface OpsState {
   readonly enabled: boolean;
   /** Whether the ops is one of the kernel's own; any other is DYNAMIC. */
   readonly isStatic: boolean;
+  /** Whether this very ops is registered already. */
+  readonly isRegistered: boolean;
 }
 
 /** The flags an ops is registered with. @throws {FtraceError} EINVAL or EBUSY. */
-export function checkFlags(ops: FtraceOps, { era, enabled, isStatic }: OpsState): number {
+export function checkFlags(
+  ops: FtraceOps,
+  { era, enabled, isStatic, isRegistered }: OpsState,
+): number {
   const who = ops.name ?? "the ops";
   let flags = (ops.flags ?? 0) | FTRACE_OPS_FL_INITIALIZED;
   if (flags & FTRACE_OPS_FL_DELETED) {
     throw new FtraceError("EINVAL", "deleted", `Cannot register ${who}: it is being deleted`);
   }
-  if (flags & FTRACE_OPS_FL_ENABLED) {
+  if (isRegistered || flags & FTRACE_OPS_FL_ENABLED) {
     throw new FtraceError("EBUSY", "already-enabled", `Cannot register ${who}: it is registered`);
   }
   if (flags & FTRACE_OPS_FL_SAVE_REGS_IF_SUPPORTED) flags |= FTRACE_OPS_FL_SAVE_REGS;
@@ -132,31 +137,4 @@ export function dispatchOf(flags: number, literals: boolean): Dispatch {
   if (literals) return assisted ? "list" : "direct";
   if (flags & (FTRACE_OPS_FL_DYNAMIC | FTRACE_OPS_FL_RCU)) return "list";
   return assisted ? "assist" : "direct";
-}
-
-/** Shows `flags` on an ops and refuses changes: they count when it is registered only. */
-export function freezeFlags(ops: FtraceOps, flags: number): void {
-  Object.defineProperty(ops, "flags", {
-    configurable: true,
-    enumerable: true,
-    get: () => flags,
-    set() {
-      throw new FtraceError(
-        "EBUSY",
-        "already-enabled",
-        `Cannot change the flags of ${ops.name ?? "the ops"}: it is registered`,
-        "unregistering it first",
-      );
-    },
-  });
-}
-
-/** Gives an ops that is not registered any more its flags back. */
-export function restoreFlags(ops: FtraceOps, flags: number | undefined): void {
-  Object.defineProperty(ops, "flags", {
-    configurable: true,
-    enumerable: true,
-    writable: true,
-    value: (flags ?? 0) & ~FTRACE_OPS_FL_ENABLED,
-  });
 }

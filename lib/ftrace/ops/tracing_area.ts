@@ -36,6 +36,9 @@ const MAX_OPS = 1024;
 /** Room for tables of ips: a filter of all functions of a kernel fits. */
 const TABLES = 0x90000;
 
+/** No slot, as the end of the list has it. */
+const NO_SLOT = -1;
+
 /** The slots that the core itself takes. */
 export const OPS_SLOT = { list: 0, nop: 1, first: 2 } as const;
 
@@ -121,6 +124,8 @@ export function createTracingArea(
   /** Which slots are in use, and which of those are called directly. */
   const taken = new Uint8Array(MAX_OPS);
   const direct = new Uint8Array(MAX_OPS);
+  /** The slot that a slot's struct names as the next. */
+  const next = new Int16Array(MAX_OPS).fill(NO_SLOT);
   let count = 0;
   let lastSlot: number = OPS_SLOT.nop;
   const fill = (slot: number, func: bigint, flags: number, directCall = 0n) => {
@@ -132,6 +137,7 @@ export function createTracingArea(
     writeWord(ops(slot) + BigInt(OPS_FLAGS), BigInt(flags));
     writeWord(ops(slot) + BigInt(OPS_DIRECT_CALL), directCall);
     direct[slot] = directCall === 0n ? 0 : 1;
+    next[slot] = NO_SLOT;
     taken[slot] = 1;
     count++;
   };
@@ -192,8 +198,11 @@ export function createTracingArea(
     link(slots) {
       writeWord(ftrace_ops_list, slots.length > 0 ? ops(slots[0]!) : 0n);
       slots.forEach((slot, k) => {
-        const next = slots[k + 1];
-        writeWord(ops(slot) + BigInt(OPS_NEXT), next === undefined ? 0n : ops(next));
+        const following = slots[k + 1] ?? NO_SLOT;
+        if (next[slot] === following) return;
+        next[slot] = following;
+        const address = following === NO_SLOT ? 0n : ops(following);
+        writeWord(ops(slot) + BigInt(OPS_NEXT), address);
       });
     },
     setTables(slot, filter, notrace) {

@@ -286,7 +286,6 @@ export function createKprobes({ machine, core, check, report }: KprobesContext):
       } else {
         hash.filter.clear();
         for (const index of next) hash.filter.add(index);
-        ops.flags = flags;
         registration = core.registerInternal(ops, (traced) => serveFtrace(traced, ipmodify));
       }
     };

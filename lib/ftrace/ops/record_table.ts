@@ -1,0 +1,67 @@
+/**
+ * The records of one program and its modules, and how they are found by address.
+ *
+ * What a record is, and why, is `records.ts`; who traces one is `record_users.ts`.
+ *
+ * @module
+ */
+import type { Machine } from "../../machine/machine.ts";
+import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
+import type { SiteSource } from "../../program/sites.ts";
+import type { Era } from "../era.ts";
+import { createModuleRecords, createRecords, type RecordOptions } from "./records.ts";
+
+/** Everything that can be traced on one machine. */
+export class RecordTable {
+  /** In order of address, modules' behind them; index = `DynFtrace.index`. */
+  readonly records: DynFtrace[];
+  readonly #era: Era;
+  readonly #options: RecordOptions;
+  readonly #byIp = new Map<number, DynFtrace>();
+
+  /** Makes the records of the program. @throws {RangeError} For a site beyond ±2^53. */
+  constructor(machine: Machine, era: Era, options: RecordOptions) {
+    this.#era = era;
+    this.#options = options;
+    this.records = createRecords(machine, era, options);
+    for (const record of this.records) this.#byIp.set(storedKey(record.ip), record);
+  }
+
+  /** The record whose ip is this number, as `Hart.addressIn` gives it; asked at each call. */
+  byIp(ip: number): DynFtrace | undefined {
+    return this.#byIp.get(ip);
+  }
+
+  /** The record of a site, by its ip or its function's entry. */
+  at(address: bigint): DynFtrace | undefined {
+    return this.#byIp.get(addressKey(address)) ??
+      this.#byIp.get(addressKey(this.#era.scheme.ip(address)));
+  }
+
+  /** Adds the records of a module, which it gives. @throws {RangeError} For a site beyond ±2^53. */
+  addModule(module: string, sites: readonly SiteSource[]): readonly DynFtrace[] {
+    const { length } = this.records;
+    const added = createModuleRecords(module, sites, length, this.#era, this.#options);
+    for (const record of added) {
+      this.#byIp.set(storedKey(record.ip), record);
+      this.records.push(record);
+    }
+    return added;
+  }
+}
+
+/**
+ * An address as the number that tables are keyed by: signed, as `Hart.addressIn` has it, so that
+ * the low and the high end of a space are exact. One in between is no safe integer, and equals none.
+ */
+export function addressKey(address: bigint): number {
+  return Number(BigInt.asIntN(64, address));
+}
+
+function storedKey(address: bigint): number {
+  const key = addressKey(address);
+  if (Number.isSafeInteger(key)) return key;
+  throw new RangeError(
+    `Cannot trace at 0x${address.toString(16)}: sites lie within 2^53 of either end of a space`,
+  );
+}
