@@ -44,12 +44,8 @@ export type {
 export type { CallArguments, CallResult } from "./lib/ftrace/attached_call.ts";
 export { createFtrace, type Ftrace, type FtraceOptions } from "./lib/ftrace/ftrace.ts";
 export { ERRNO, type GuestView } from "./lib/ftrace/guest_view.ts";
-export {
-  argumentsText,
-  parsePrototypes,
-  type Prototype,
-  returnText,
-} from "./lib/ftrace/prototype.ts";
+export { parsePrototypes, type Prototype } from "./lib/ftrace/prototype.ts";
+export { argumentsText, returnText } from "./lib/ftrace/prototype_text.ts";
 export {
   defineTracer,
   type Tracer,

@@ -1,15 +1,13 @@
 /**
- * C prototypes, and what they make of registers: `int add(int a, int b)` turns a0 and a1 into
- * `a=2, b=3`.
+ * C prototypes, with the enums and typedefs that they need, read from text.
  *
- * Types decide where a value is (integers and pointers in a0–a7 and then on the stack, floating
- * point in fa0–fa7 and then with the integers; RISC-V psABI, LP64D) and how it reads. The kernel's
- * frame holds no floating-point register; at a traced entry the hart's own still are the caller's.
+ * Only what matters for a register is kept of a type, so what is in a struct is skipped. Every step
+ * looks at each character a fixed number of times: people hand over whole preprocessed headers.
+ *
+ * What prototypes make of registers is `prototype_text.ts`.
  *
  * @module
  */
-import type { FtraceRegs } from "../trampoline/ftrace_regs.ts";
-import type { Ftrace } from "./ftrace.ts";
 
 /** A type, as far as it matters for reading a register. */
 export type CType =
@@ -80,15 +78,12 @@ const NOTHING = new Set(["extern", "static", "inline", "const", "volatile", "reg
  * @throws {SyntaxError} For anything else, naming the declaration.
  */
 export function parsePrototypes(text: string): readonly Prototype[] {
-  let code = text.replaceAll(/\/\*[^]*?\*\/|\/\/.*|^\s*#.*$/gm, " ");
-  // What is in a struct does not matter: it is only ever pointed at.
-  const body = /((?:struct|union)(?:\s+\w+)?)\s*\{[^{}]*\}/g;
-  while (body.test(code)) code = code.replaceAll(body, "$1");
+  const code = withoutBodies(withoutComments(text));
   const types = new Map(NAMED);
   const enums = new Map<string, CType>();
   const prototypes: Prototype[] = [];
   for (const declaration of code.split(";").map((part) => part.trim()).filter(Boolean)) {
-    const parser = createParser(declaration, types, enums);
+    const parser = new Parser(declaration, types, enums);
     if (parser.take("typedef")) {
       const { name, type } = parser.declarator(parser.type());
       if (name === "") parser.refuse("the typedef has no name");
@@ -103,117 +98,188 @@ export function parsePrototypes(text: string): readonly Prototype[] {
   return prototypes;
 }
 
-function createParser(
-  declaration: string,
-  types: ReadonlyMap<string, CType>,
-  enums: Map<string, CType>,
-) {
-  const tokens = declaration.match(/[A-Za-z_]\w*|0x[0-9a-fA-F]+|\d+|\.\.\.|\S/g)!
-    .filter((token) => !NOTHING.has(token));
-  let at = 0;
-  const refuse = (why: string): never => {
-    const text = declaration.replaceAll(/\s+/g, " ");
-    throw new SyntaxError(`Cannot read the prototype "${text}": ${why}`);
-  };
-  const take = (token: string) => tokens[at] === token && ++at > 0;
-  const expect = (token: string) => take(token) || refuse(`"${token}" is missing`);
-  const isName = () => /^[A-Za-z_]/.test(tokens[at] ?? "");
-
-  const enumeration = (): CType => {
-    const name = isName() ? tokens[at++]! : "";
-    if (!take("{")) return enums.get(name) ?? integer(4, true);
-    const names = new Map<bigint, string>();
-    for (let value = 0n; !take("}"); value++) {
-      if (!isName()) refuse("an enum holds names");
-      const member = tokens[at++]!;
-      if (take("=")) {
-        const sign = take("-") ? -1n : 1n;
-        if (!/^\d/.test(tokens[at] ?? "")) refuse(`${member} needs a number behind =`);
-        value = sign * BigInt(tokens[at++]!);
-      }
-      if (!names.has(value)) names.set(value, member);
-      if (!take(",") && tokens[at] !== "}") refuse("an enum's members stand between commas");
+/** The text with a blank for each comment and each line of the preprocessor. */
+function withoutComments(text: string): string {
+  return text.replaceAll(/\/\*[^]*?(?:\*\/|$(?![^]))|\/\/.*|^[^\S\n]*#.*$/gm, (found) => {
+    if (found.startsWith("/*") && (found.length < 4 || !found.endsWith("*/"))) {
+      throw new SyntaxError("Cannot read prototypes: a comment has no end");
     }
-    const type: CType = { kind: "enum", names };
-    if (name !== "") enums.set(name, type);
-    return type;
-  };
+    return " ";
+  });
+}
+
+/** The text without what is in structs and unions: they are only ever pointed at. */
+function withoutBodies(code: string): string {
+  const head = /\b(?:struct|union)(?:\s+\w+)?\s*\{/g;
+  const brace = /[{}]/g;
+  let kept = "";
+  let from = 0;
+  for (let found = head.exec(code); found; found = head.exec(code)) {
+    kept += `${code.slice(from, head.lastIndex - 1)} `;
+    brace.lastIndex = head.lastIndex;
+    for (let open = 1; open > 0;) {
+      const next = brace.exec(code);
+      // Without its end there is nothing to skip; the declaration is refused for what is in it.
+      if (!next) return kept + code.slice(head.lastIndex - 1);
+      open += next[0] === "{" ? 1 : -1;
+    }
+    from = head.lastIndex = brace.lastIndex;
+  }
+  return kept + code.slice(from);
+}
+
+/** Reads one declaration, word by word. */
+class Parser {
+  readonly #declaration: string;
+  readonly #types: ReadonlyMap<string, CType>;
+  /** Enums by tag; one that is met is added. */
+  readonly #enums: Map<string, CType>;
+  readonly #tokens: readonly string[];
+  #at = 0;
+
+  constructor(
+    declaration: string,
+    types: ReadonlyMap<string, CType>,
+    enums: Map<string, CType>,
+  ) {
+    this.#declaration = declaration;
+    this.#types = types;
+    this.#enums = enums;
+    this.#tokens = declaration.match(/[A-Za-z_]\w*|0x[0-9a-fA-F]+|\d+|\.\.\.|\S/g)!
+      .filter((token) => !NOTHING.has(token));
+  }
+
+  /** Whether nothing is left. */
+  get atEnd(): boolean {
+    return this.#at >= this.#tokens.length;
+  }
+
+  /** Ends the reading. @throws {SyntaxError} Always, naming the declaration. */
+  refuse(why: string): never {
+    const text = this.#declaration.replaceAll(/\s+/g, " ");
+    throw new SyntaxError(`Cannot read the prototype "${text}": ${why}`);
+  }
+
+  /** Whether `token` comes next; if so, it is taken. */
+  take(token: string): boolean {
+    return this.#tokens[this.#at] === token && ++this.#at > 0;
+  }
 
   /** A type without what belongs to the declarator. */
-  const type = (): CType => {
-    if (take("enum")) return stars(enumeration(), false);
-    if (take("struct") || take("union")) {
+  type(): CType {
+    if (this.take("enum")) return this.#stars(this.#enumeration(), false);
+    if (this.take("struct") || this.take("union")) {
       // The name; a struct without one is followed by that of its typedef.
-      if (isName() && /^[A-Za-z_*]/.test(tokens[at + 1] ?? "")) at++;
-      else if (isName() && tokens[at + 1] === undefined && tokens[0] !== "typedef") at++;
-      return stars({ kind: "struct" }, false);
+      const behind = this.#tokens[this.#at + 1];
+      if (this.#isName() && /^[A-Za-z_*]/.test(behind ?? "")) this.#at++;
+      else if (this.#isName() && behind === undefined && this.#tokens[0] !== "typedef") this.#at++;
+      return this.#stars({ kind: "struct" }, false);
     }
     const words: string[] = [];
-    while (BASIC.has(tokens[at] ?? "")) words.push(tokens[at++]!);
-    if (words.length > 0) return stars(basicType(words), words.includes("char"));
-    const named = types.get(tokens[at] ?? "");
-    if (!named) {
-      refuse(`${tokens[at] ?? "nothing"} is no type that is known; declare it with typedef`);
-    }
-    at++;
-    return stars(named!, false);
-  };
-  const stars = (base: CType, isChar: boolean): CType => {
-    let depth = 0;
-    while (take("*")) depth++;
-    return depth === 0 ? base : depth === 1 && isChar ? { kind: "string" } : POINTER;
-  };
-  const declarator = (base: CType): { readonly name: string; readonly type: CType } => {
-    if (take("(")) {
-      expect("*");
-      const name = isName() ? tokens[at++]! : "";
-      expect(")");
-      expect("(");
-      for (let open = 1; open > 0;) {
-        const token = tokens[at++] ?? refuse('")" is missing');
-        open += token === "(" ? 1 : token === ")" ? -1 : 0;
-      }
-      return { name, type: { kind: "function" } };
-    }
-    const name = isName() ? tokens[at++]! : "";
+    while (BASIC.has(this.#tokens[this.#at] ?? "")) words.push(this.#next());
+    if (words.length > 0) return this.#stars(basicType(words), words.includes("char"));
+    const word = this.#tokens[this.#at];
+    const named = this.#types.get(word ?? "") ??
+      this.refuse(`${word ?? "nothing"} is no type that is known; declare it with typedef`);
+    this.#at++;
+    return this.#stars(named, false);
+  }
+
+  /** A name with what it makes of the type `base`: an array, or a pointer to a function. */
+  declarator(base: CType): { readonly name: string; readonly type: CType } {
+    if (this.take("(")) return { name: this.#functionPointer(), type: { kind: "function" } };
+    const name = this.#isName() ? this.#next() : "";
     let decayed = base;
-    while (take("[")) {
+    while (this.take("[")) {
       const isChar = base.kind === "integer" && base.bytes === 1;
       decayed = decayed === base && isChar ? { kind: "string" } : POINTER;
-      while (!take("]")) if (tokens[at++] === undefined) refuse('"]" is missing');
+      while (!this.take("]")) {
+        if (this.atEnd) this.refuse('"]" is missing');
+        this.#at++;
+      }
     }
     return { name, type: decayed };
-  };
-  return {
-    refuse,
-    take,
-    type,
-    declarator,
-    get atEnd() {
-      return at >= tokens.length;
-    },
-    prototype(returns: CType): Prototype {
-      if (!isName()) refuse("the function's name is missing");
-      const name = tokens[at++]!;
-      if (returns.kind === "struct") refuse("it returns a struct by value");
-      expect("(");
-      const parameters: Prototype["parameters"][number][] = [];
-      let variadic = false;
-      while (!take(")")) {
-        if (take("...")) variadic = true;
-        else parameters.push(declarator(type()));
-        if (!take(",") && tokens[at] !== ")") refuse(`")" is missing`);
+  }
+
+  /** A function that returns `returns`: its name and parameters. */
+  prototype(returns: CType): Prototype {
+    if (!this.#isName()) this.refuse("the function's name is missing");
+    const name = this.#next();
+    if (returns.kind === "struct") this.refuse("it returns a struct by value");
+    this.#expect("(");
+    const parameters: Prototype["parameters"][number][] = [];
+    let variadic = false;
+    while (!this.take(")")) {
+      if (this.take("...")) variadic = true;
+      else parameters.push(this.declarator(this.type()));
+      if (!this.take(",") && this.#tokens[this.#at] !== ")") this.refuse(`")" is missing`);
+    }
+    const isVoid = parameters.length === 1 && parameters[0]!.type.kind === "void";
+    if (parameters.some((each) => each.type.kind === "struct")) {
+      this.refuse("a struct is passed by value, not by pointer");
+    }
+    if (!isVoid && parameters.some((each) => each.type.kind === "void")) {
+      this.refuse("void is no type of a parameter");
+    }
+    return { name, returns, parameters: isVoid ? [] : parameters, variadic };
+  }
+
+  /** What is behind the "(" of a pointer to a function: its name; its parameters do not matter. */
+  #functionPointer(): string {
+    this.#expect("*");
+    const name = this.#isName() ? this.#next() : "";
+    this.#expect(")");
+    this.#expect("(");
+    for (let open = 1; open > 0;) {
+      if (this.atEnd) this.refuse('")" is missing');
+      const token = this.#next();
+      open += token === "(" ? 1 : token === ")" ? -1 : 0;
+    }
+    return name;
+  }
+
+  #enumeration(): CType {
+    const name = this.#isName() ? this.#next() : "";
+    if (!this.take("{")) return this.#enums.get(name) ?? integer(4, true);
+    const names = new Map<bigint, string>();
+    for (let value = 0n; !this.take("}"); value++) {
+      if (!this.#isName()) this.refuse("an enum holds names");
+      const member = this.#next();
+      if (this.take("=")) {
+        const sign = this.take("-") ? -1n : 1n;
+        if (!/^\d/.test(this.#tokens[this.#at] ?? "")) {
+          this.refuse(`${member} needs a number behind =`);
+        }
+        value = sign * BigInt(this.#next());
       }
-      const isVoid = parameters.length === 1 && parameters[0]!.type.kind === "void";
-      if (parameters.some((each) => each.type.kind === "struct")) {
-        refuse("a struct is passed by value, not by pointer");
+      if (!names.has(value)) names.set(value, member);
+      if (!this.take(",") && this.#tokens[this.#at] !== "}") {
+        this.refuse("an enum's members stand between commas");
       }
-      if (!isVoid && parameters.some((each) => each.type.kind === "void")) {
-        refuse("void is no type of a parameter");
-      }
-      return { name, returns, parameters: isVoid ? [] : parameters, variadic };
-    },
-  };
+    }
+    const type: CType = { kind: "enum", names };
+    if (name !== "") this.#enums.set(name, type);
+    return type;
+  }
+
+  #stars(base: CType, isChar: boolean): CType {
+    let depth = 0;
+    while (this.take("*")) depth++;
+    return depth === 0 ? base : depth === 1 && isChar ? { kind: "string" } : POINTER;
+  }
+
+  /** The next token, which is there. */
+  #next(): string {
+    return this.#tokens[this.#at++]!;
+  }
+
+  #expect(token: string): void {
+    if (!this.take(token)) this.refuse(`"${token}" is missing`);
+  }
+
+  #isName(): boolean {
+    return /^[A-Za-z_]/.test(this.#tokens[this.#at] ?? "");
+  }
 }
 
 /** `unsigned long`, `char`, in whatever order. A plain char is unsigned on RISC-V. */
@@ -224,82 +290,4 @@ function basicType(words: readonly string[]): CType {
   if (has("double")) return { kind: "float", bytes: 8 };
   if (has("char")) return integer(1, has("signed"));
   return integer(has("short") ? 2 : has("long") ? 8 : 4, !has("unsigned"));
-}
-
-const FA0 = 10;
-
-/** The arguments of a call at its entry: `a=2, text="two"`. */
-export function argumentsText(
-  { parameters, variadic }: Prototype,
-  fregs: FtraceRegs,
-  ftrace: Ftrace,
-): string {
-  const { guest } = ftrace;
-  let integers = 0;
-  let floats = 0;
-  const word = (): bigint => {
-    const n = integers++;
-    if (n < 8) return fregs.argument(n);
-    return fregs.kernelStackNth(n - 8);
-  };
-  const texts = parameters.map(({ name, type }) => {
-    const value = type.kind === "float" && floats < 8
-      ? guest.currentHart.f[FA0 + floats++]!
-      : word();
-    return `${name}${name ? "=" : ""}${valueText(type, value, ftrace)}`;
-  });
-  return [...texts, ...variadic ? ["..."] : []].join(", ");
-}
-
-/** What a function returns, at its exit; undefined for void. */
-export function returnText(
-  { returns }: Prototype,
-  fregs: FtraceRegs,
-  ftrace: Ftrace,
-): string | undefined {
-  if (returns.kind === "void") return undefined;
-  const value = returns.kind === "float" ? ftrace.guest.currentHart.f[FA0]! : fregs.returnValue;
-  return valueText(returns, value, ftrace);
-}
-
-/** The longest string shown. */
-const MOST = 48;
-
-/** A register's value as its type has it. */
-export function valueText(type: CType, value: bigint, { guest, symbol }: Ftrace): string {
-  const hex = value === 0n ? "NULL" : `0x${value.toString(16)}`;
-  switch (type.kind) {
-    case "void":
-    case "struct":
-      return "";
-    case "bool":
-      return (value & 0xffn) === 0n ? "false" : "true";
-    case "pointer":
-      return hex;
-    case "function":
-      return symbol(value) ?? hex;
-    case "string": {
-      const text = value === 0n ? undefined : guest.readString(value, MOST + 1);
-      if (text === undefined) return hex;
-      return text.length > MOST
-        ? `${JSON.stringify(text.slice(0, MOST))}...`
-        : JSON.stringify(text);
-    }
-    case "enum": {
-      const number = BigInt.asIntN(32, value);
-      return type.names.get(number) ?? number.toString();
-    }
-    case "float": {
-      const bits = new DataView(new ArrayBuffer(8));
-      bits.setBigUint64(0, value);
-      // A float is boxed in the lower half.
-      return `${type.bytes === 4 ? Math.fround(bits.getFloat32(4)) : bits.getFloat64(0)}`;
-    }
-    case "integer": {
-      const { bytes, signed } = type;
-      const number = signed ? BigInt.asIntN(bytes * 8, value) : BigInt.asUintN(bytes * 8, value);
-      const printable = bytes === 1 && number >= 0x20n && number < 0x7fn;
-      return printable ? `'${String.fromCharCode(Number(number))}'` : number.toString();
-    }
-  }
 }

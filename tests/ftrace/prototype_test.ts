@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { parsePrototypes, type Prototype, valueText } from "../../lib/ftrace/prototype.ts";
+import { parsePrototypes, type Prototype } from "../../lib/ftrace/prototype.ts";
+import { valueText } from "../../lib/ftrace/prototype_text.ts";
 import { traced } from "./guest.ts";
 
 /** A prototype in short: `name returns(kind of each parameter)`. */
@@ -42,6 +43,26 @@ for (const [text, read] of READ) {
     assertEquals(parsePrototypes(text).map(short), [read]);
   });
 }
+
+Deno.test("parsePrototypes() skips structs of any size and depth, and what is between lines", () => {
+  // Each of these takes minutes where a part of the text is read again for each of its lines.
+  const count = 200_000;
+  const fields = Array.from({ length: count }, (_, k) => `int f${k};`).join(" ");
+  const nested = `${"struct { ".repeat(count)} int a; ${"} m; ".repeat(count)}`;
+  const texts = [
+    `struct s { ${fields} }; int f(struct s *)`,
+    `struct s { ${nested} }; int f(struct s *)`,
+    `struct s { enum { A, B } e; }; int f(struct s *)`,
+    `${"\n".repeat(count)}int f(void *)`,
+    `${"/**/ ".repeat(count)}int f(void *)`,
+  ];
+  for (const text of texts) assertEquals(parsePrototypes(text).map(short), ["f s4(:pointer)"]);
+  assertThrows(
+    () => parsePrototypes("/* ".repeat(count)),
+    SyntaxError,
+    "Cannot read prototypes: a comment has no end",
+  );
+});
 
 const REFUSED: readonly (readonly [text: string, why: RegExp])[] = [
   ["int", /"int": the function's name is missing/],
