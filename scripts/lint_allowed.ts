@@ -23,7 +23,6 @@ export const ALLOWED: Allowed = {
   },
   "short-body": {
     "lib/cli/run.ts": ["run"],
-    "lib/events/event_filter.ts": ["parsePredicate"],
     "lib/events/histogram.ts": ["build", "makeColumn"],
     "lib/ftrace/explain/why.ts": ["createWhy"],
     "lib/ftrace/ftrace.ts": ["createFtrace"],

@@ -11,7 +11,7 @@
  */
 import type { CommandFault } from "./error_log.ts";
 import type { EventField, EventValue } from "./event_fields.ts";
-import { type FilterSubject, findField, toInteger } from "./event_filter.ts";
+import { type FilterSubject, findField, toInteger } from "./event_subject.ts";
 import type { FindSymbol } from "./event_format.ts";
 
 /** An event as a histogram sees it. */

@@ -91,7 +91,9 @@ export {
   type FieldKind,
   type RecordHead,
 } from "../events/event_fields.ts";
-export type { EventFilter, FilterSubject, FilterWords } from "../events/event_filter.ts";
+export type { EventFilter } from "../events/event_filter.ts";
+export type { FilterSubject } from "../events/event_subject.ts";
+export type { FilterWords } from "../events/filter_predicate.ts";
 export type { CommandFault, ErrorLog } from "../events/error_log.ts";
 export { type EventDescription, eventFormat, type FindSymbol } from "../events/event_format.ts";
 export { updateSet } from "./ops/filter.ts";

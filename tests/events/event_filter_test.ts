@@ -1,7 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { createErrorLog } from "../../lib/events/error_log.ts";
 import { type EventValues, layoutFields } from "../../lib/events/event_fields.ts";
-import { compileFilter, FILTER_FAULTS, type FilterSubject } from "../../lib/events/event_filter.ts";
+import { compileFilter } from "../../lib/events/event_filter.ts";
+import type { FilterSubject } from "../../lib/events/event_subject.ts";
+import { FILTER_FAULTS } from "../../lib/events/filter_predicate.ts";
 import { globMatch } from "../../lib/ftrace/ops/filter.ts";
 import { createRandom } from "../engine/random.ts";
 
@@ -190,6 +192,21 @@ Deno.test("compileFilter() agrees with an evaluator that reads the tree it was m
     }
     const at = subject(values);
     assertEquals(compiled.filter.matches(at), tree.value(at), tree.text);
+  }
+});
+
+Deno.test("compileFilter() takes any number of !, and refuses parentheses nested too deep", () => {
+  const matches = (text: string) => {
+    const compiled = compileFilter(text, words);
+    return "filter" in compiled ? compiled.filter.matches(event) : compiled.fault;
+  };
+  assertEquals(matches(`${"!".repeat(20_000)}sig == 12`), true);
+  assertEquals(matches(`${"! ".repeat(20_001)}sig == 12`), false);
+  const nested = (count: number) => `${"!(".repeat(count)}sig == 12${")".repeat(count)}`;
+  assertEquals(matches(nested(256)), true);
+  assertEquals(matches(nested(255)), false);
+  for (const count of [257, 20_000]) {
+    assertEquals(matches(nested(count)), { text: FILTER_FAULTS.tooManyOpen, position: 513 });
   }
 });
 

@@ -12,14 +12,10 @@
  */
 import type { CommandFault, ErrorLog } from "../../events/error_log.ts";
 import type { EventField, EventValues } from "../../events/event_fields.ts";
-import {
-  compileFilter,
-  type EventFilter,
-  FILTER_FAULTS,
-  type FilterSubject,
-  type FilterWords,
-} from "../../events/event_filter.ts";
+import { compileFilter, type EventFilter } from "../../events/event_filter.ts";
 import type { EventDescription } from "../../events/event_format.ts";
+import type { FilterSubject } from "../../events/event_subject.ts";
+import { FILTER_FAULTS, type FilterWords } from "../../events/filter_predicate.ts";
 import type { Hart } from "../../hart/hart.ts";
 import type { TracedCall } from "../ops/call_paths.ts";
 import { FtraceError } from "../ftrace_error.ts";

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { toInteger } from "../../events/event_filter.ts";
+import { toInteger } from "../../events/event_subject.ts";
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { TracedCall } from "../ops/call_paths.ts";
 import type { TraceEventFile } from "./event_file.ts";

@@ -33,7 +33,7 @@ import {
   printFormatOf,
 } from "../../events/event_format.ts";
 import { createErrorLog, type ErrorLog } from "../../events/error_log.ts";
-import type { FilterWords } from "../../events/event_filter.ts";
+import type { FilterWords } from "../../events/filter_predicate.ts";
 import type { Hart } from "../../hart/hart.ts";
 import { type BuiltInEventName, builtInEvents, firstFreeId } from "./builtin_events.ts";
 import type { TracedCall } from "../ops/call_paths.ts";

@@ -11,7 +11,7 @@
  * @module
  */
 import type { ErrorLog } from "../../events/error_log.ts";
-import { toInteger } from "../../events/event_filter.ts";
+import { toInteger } from "../../events/event_subject.ts";
 import { createHistogram, type HistogramWords } from "../../events/histogram.ts";
 import type { Hart } from "../../hart/hart.ts";
 import {
