@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { createFtrace, createMachine, type Ftrace } from "../mod.ts";
+import { createFtrace, createMachine, type EraName, type Ftrace } from "../mod.ts";
+import { ERA_NAMES } from "../lib/ftrace/mod.ts";
 import { runHarts } from "../tests/ftrace/harts_guest.ts";
 import { inMode, program } from "../tests/machine/privileged_programs.ts";
 import {
@@ -116,7 +117,7 @@ async function dispatchTable(): Promise<void> {
 }
 
 /** What switching three sites under four harts costs in an era, for each switch. */
-async function switchingCost(era: "regs" | "args" | "preset" | "call-ops"): Promise<void> {
+async function switchingCost(era: EraName): Promise<void> {
   const switches = 4000;
   const { ftrace } = await runHarts(switches, { switching: true, seed: 1n, ftrace: { era } });
   const { parks, steps, writes, localFences, remoteFences } = ftrace.core.patcher.statistics;
@@ -226,7 +227,7 @@ if (import.meta.main) {
   out();
   await firmwareSpeed();
   out();
-  for (const era of ["regs", "args", "preset", "call-ops"] as const) await switchingCost(era);
+  for (const era of ERA_NAMES) await switchingCost(era);
   out();
   await startup();
 }

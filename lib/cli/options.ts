@@ -10,7 +10,7 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { DEFAULT_ENGINE, ENGINE_NAMES } from "../engine/mod.ts";
-import { TRACE_CLOCKS } from "../ftrace/mod.ts";
+import { ERA_NAMES, ERAS, TRACE_CLOCKS } from "../ftrace/mod.ts";
 import { PLATFORM_NAMES } from "../machine/mod.ts";
 
 /** One option, as `--help` and `list options` show it. */
@@ -109,9 +109,9 @@ export const CLI_OPTIONS: readonly CliOption[] = [
   {
     name: "era",
     value: "NAME",
-    choices: ["auto", "regs", "args", "preset", "call-ops"],
+    choices: ["auto", ...ERA_NAMES],
     group: "How",
-    help: "whose ftrace: regs (6.9), args (6.12), preset, call-ops (7.2), auto (what fits best)",
+    help: `whose ftrace: ${eraTexts()}, auto (what fits best)`,
   },
   {
     name: "strict",
@@ -393,4 +393,10 @@ export function numberOf(
     );
   }
   return value;
+}
+
+/** Eras for a help text, each with the kernel that it is. */
+function eraTexts(): string {
+  return Object.values(ERAS).map(({ name, kernel }) => kernel ? `${name} (${kernel})` : name)
+    .join(", ");
 }

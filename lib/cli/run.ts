@@ -19,7 +19,7 @@ import {
 import { createTracefs, type Tracefs } from "../tracefs/mod.ts";
 import { dumpText, symbolizerOf } from "../output/mod.ts";
 import type { EngineName } from "../engine/mod.ts";
-import { type TraceClockName, updateSet } from "../ftrace/mod.ts";
+import { type EraName, type TraceClockName, updateSet } from "../ftrace/mod.ts";
 import { type CliHost, say } from "./host.ts";
 import { enableLivepatches } from "./livepatch.ts";
 import { type LoadedTracer, type LoadedTracers, loadTracers, NOP } from "./load_tracer.ts";
@@ -227,7 +227,7 @@ export function machineOptions(
 
 /** The part of ftrace's options that a command line decides. */
 export function ftraceOptions({ values, switches, lists }: CliArguments): {
-  readonly era: "auto" | "regs" | "args" | "preset" | "call-ops";
+  readonly era: EraName | "auto";
   readonly strict: boolean;
   readonly virtual: boolean;
   readonly trampoline: "guest" | "fast";
@@ -238,7 +238,7 @@ export function ftraceOptions({ values, switches, lists }: CliArguments): {
 } {
   const overwrite = (lists["option"] ?? []).findLast((text) => /^(no)?overwrite$/.test(text));
   return {
-    era: (values["era"] ?? "auto") as "auto" | "regs" | "args" | "preset" | "call-ops",
+    era: (values["era"] ?? "auto") as EraName | "auto",
     strict: switches.has("strict"),
     virtual: switches.has("virtual"),
     trampoline: values["trampoline"] === "guest" ? "guest" : "fast",

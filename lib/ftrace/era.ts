@@ -8,10 +8,15 @@
  * @module
  */
 import { SCHEMES, type SiteScheme } from "../patcher/scheme.ts";
+import type { TrampolineName } from "../trampoline/caller.ts";
 import type { KprobeRules } from "./probes/kprobe.ts";
+import { formsOf, type ReleaseForms } from "./trace/release_forms.ts";
+
+/** The names of all eras, as `--era` takes them, the oldest first. */
+export const ERA_NAMES = ["regs", "args", "preset", "call-ops"] as const;
 
 /** The name of an era, as `--era` takes it. */
-export type EraName = "regs" | "args" | "preset" | "call-ops";
+export type EraName = (typeof ERA_NAMES)[number];
 
 /** One kernel's ways. */
 export interface Era {
@@ -21,8 +26,14 @@ export interface Era {
   readonly description: string;
   /** The release whose text and options it has. */
   readonly release: string;
+  /** The kernel that it is, in two numbers; undefined if no kernel ever was like that. */
+  readonly kernel: string | undefined;
+  /** What its release prints, counts and lays out in its own way. */
+  readonly forms: ReleaseForms;
   /** How a site looks and is switched. */
   readonly scheme: SiteScheme;
+  /** The code that sites call. */
+  readonly trampoline: TrampolineName;
   /** Whether an ops may have full `pt_regs` (DYNAMIC_FTRACE_WITH_REGS). */
   readonly savesRegs: boolean;
   /** Whether the ops comes from the literal before the function, not from one global word. */
@@ -56,14 +67,15 @@ const TWO_WORDS: KprobeRules = { 0: refused, 2: inside, 4: overwritten, 6: insid
 /** A site whose second word is ftrace's location. */
 const ONE_WORD: KprobeRules = { 0: {}, 2: inside, 4: refused, 6: inside };
 
-/** All eras, oldest first. */
-export const ERAS: Readonly<Record<EraName, Era>> = {
+/** One row an era. */
+const ROWS: Readonly<Record<EraName, Omit<Era, "name" | "forms">>> = {
   regs: {
-    name: "regs",
     description:
       "Linux 6.9: two trampolines, 288 bytes of pt_regs, two words switched with harts parked",
     release: "6.9.0",
+    kernel: "6.9",
     scheme: SCHEMES["regs"],
+    trampoline: "regs",
     savesRegs: true,
     opsLiteral: false,
     hasFprobe: false,
@@ -76,11 +88,12 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     kprobes: { ...TWO_WORDS, 0: { onFtrace: true } },
   },
   args: {
-    name: "args",
     description:
       "Linux 6.12: one trampoline, 112 bytes of ftrace_regs, two words switched with harts parked",
     release: "6.12.107+deb13-riscv64",
+    kernel: "6.12",
     scheme: SCHEMES["args"],
+    trampoline: "args",
     savesRegs: false,
     opsLiteral: false,
     hasFprobe: false,
@@ -93,10 +106,11 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     recordsInNmi: false,
   },
   preset: {
-    name: "preset",
     description: "the change as first proposed: auipc fixed, one word switched by one store",
     release: "7.2.13+deb14-riscv64",
+    kernel: undefined,
     scheme: SCHEMES["preset"],
+    trampoline: "preset",
     savesRegs: false,
     opsLiteral: false,
     hasFprobe: true,
@@ -109,10 +123,11 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     recordsInNmi: true,
   },
   "call-ops": {
-    name: "call-ops",
     description: "Linux 7.2: one word switched, the ops in a literal before the function",
     release: "7.2.13+deb14-riscv64",
+    kernel: "7.2",
     scheme: SCHEMES["call-ops"],
+    trampoline: "call-ops",
     savesRegs: false,
     opsLiteral: true,
     hasFprobe: true,
@@ -125,6 +140,11 @@ export const ERAS: Readonly<Record<EraName, Era>> = {
     recordsInNmi: true,
   },
 };
+
+/** All eras, oldest first. */
+export const ERAS: Readonly<Record<EraName, Era>> = Object.fromEntries(
+  ERA_NAMES.map((name) => [name, { name, forms: formsOf(ROWS[name].release), ...ROWS[name] }]),
+) as Record<EraName, Era>;
 
 /** The era that serves all the sites of a program, and why it was chosen. */
 export interface EraChoice {

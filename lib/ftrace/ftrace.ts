@@ -60,7 +60,6 @@ import {
   type TraceEvents,
 } from "./trace/trace_events.ts";
 import { createTraceArray, type TraceArray } from "./trace/trace_array.ts";
-import { isSince } from "./trace/trace_options.ts";
 import type { TracingActions } from "./trace/triggers.ts";
 import { hookUnwinders } from "./returns/unwinders.ts";
 import { createWhy, type WhyReport } from "./explain/why.ts";
@@ -230,7 +229,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
   const prototypes = new Map<string, readonly FunctionArgument[]>();
   const kernelStack = options.graphStack === undefined ? strict : options.graphStack === "kernel";
   const graphStack = kernelStack ? era.graphStack : "none";
-  const enumNames = isSince(era.release, [7, 0]);
+  const enumNames = era.forms.namesEnums;
   const array = createTraceArray({
     buffer,
     release: era.release,
@@ -419,8 +418,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     slept: () => machine.slept(),
     isTraced: () => core.isTraced(),
     events: traceEvents,
-    // From 6.13 on the tracer keeps its times on the shadow stack.
-    keepsTimes: kernelStack && isSince(era.release, [6, 13]),
+    keepsTimes: kernelStack && era.forms.keepsTimesOnStack,
   });
   const graphUserNames = ({ entryFunc, retFunc }: FgraphOps) => ({
     entry: entryFunc === graph.entryFunc

@@ -42,7 +42,17 @@ export type { CType } from "./prototype.ts";
 export { valueText } from "./prototype_text.ts";
 export { checkTracer } from "./tracer.ts";
 export { optionRange, optionValueText, resolveOptions } from "./tracer_options.ts";
-export { chooseEra, type Era, type EraChoice, type SiteShape } from "./era.ts";
+export {
+  chooseEra,
+  type Era,
+  ERA_NAMES,
+  type EraChoice,
+  type EraName,
+  ERAS,
+  type SiteShape,
+} from "./era.ts";
+export { formsOf, type ReleaseForms } from "./trace/release_forms.ts";
+export type { TrampolineName } from "../trampoline/caller.ts";
 export {
   FTRACE_OPS_FL_ADDING,
   FTRACE_OPS_FL_ALLOC_TRAMP,

@@ -22,7 +22,7 @@ import {
   toMicroseconds,
 } from "./columns.ts";
 import type { KernelTextSettings } from "./kernel_header.ts";
-import { isSince } from "../ftrace/trace/trace_options.ts";
+import { formsOf } from "../ftrace/trace/release_forms.ts";
 
 /** What precedes the event's own text, context-info on. `next` is the event after it on any CPU. */
 export function contextText(
@@ -143,11 +143,8 @@ function callText(
   return `${callee} <-${symbolText(symbolizer, parentIp, options)}`;
 }
 
-/** The release from which arguments of system calls are marked as hexadecimal. */
-const MARKS_HEX_ARGUMENTS = [6, 18] as const;
-
 function argumentText({ name, value }: SyscallEnterEvent["args"][number], release: string): string {
-  const prefix = value >= 10n && isSince(release, MARKS_HEX_ARGUMENTS) ? "0x" : "";
+  const prefix = value >= 10n && formsOf(release).marksHexArguments ? "0x" : "";
   return `${name}: ${prefix}${value.toString(16)}`;
 }
 
@@ -211,12 +208,12 @@ export const EVENT_TYPES: Readonly<Record<string, number>> = {
 
 /** The number of repeated functions, which moved when a type was added before it. */
 export function repeatsType(release: string): number {
-  return isSince(release, [6, 13]) ? 20 : 19;
+  return formsOf(release).hasRetaddrEntry ? 20 : 19;
 }
 
 /** The number of user stacks, which moved with it. */
 function userStackType(release: string): number {
-  return isSince(release, [6, 13]) ? 13 : 12;
+  return formsOf(release).hasRetaddrEntry ? 13 : 12;
 }
 
 /** What a type says that has no such form (`trace_nop_print`); a name stands for a type of no fixed number. */

@@ -27,7 +27,7 @@ import {
 } from "./columns.ts";
 import { eventText, printedText } from "./function_text.ts";
 import type { KernelTextSettings } from "./kernel_header.ts";
-import { isSince } from "../ftrace/trace/trace_options.ts";
+import { formsOf } from "../ftrace/trace/release_forms.ts";
 
 /** What the printer remembers of one CPU. */
 interface CpuState {
@@ -48,8 +48,6 @@ export const CHECKED_DEPTH = 50;
 const NO_DURATION = "              |  ";
 const PROCESS_WIDTH = 14;
 const RULE = ` ${"-".repeat(42)}\n`;
-/** From this release on returned values are written `ret=…`, before it `= …`. */
-const SPELLS_RET = [6, 13] as const;
 
 /** Whether `next`, the following event of the same CPU, makes `entry` a leaf. */
 export function isLeaf(
@@ -199,7 +197,7 @@ function returnAddress(
 function returnedText(exit: GraphExitEvent, { options, release }: KernelTextSettings): string {
   const value = exit.returnValue;
   if (!options["funcgraph-retval"] || value === undefined) return "";
-  const name = isSince(release, SPELLS_RET) ? " ret=" : " = ";
+  const name = formsOf(release).spellsRet ? " ret=" : " = ";
   // A negative int is as often zero-extended as sign-extended.
   const error = BigInt.asIntN(value >> 32n === 0n ? 32 : 64, value);
   const isError = error < 0n && error >= -4095n && !options["funcgraph-retval-hex"];

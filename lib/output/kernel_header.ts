@@ -8,7 +8,8 @@
  * @module
  */
 import type { Symbolizer } from "../ftrace/trace/events.ts";
-import { isSince, type TraceOptions } from "../ftrace/trace/trace_options.ts";
+import { formsOf } from "../ftrace/trace/release_forms.ts";
+import type { TraceOptions } from "../ftrace/trace/trace_options.ts";
 
 /** The task and the figures that the latency banner names. */
 export interface LatencyBanner {
@@ -72,7 +73,7 @@ function idleBanner(release: string): LatencyBanner {
   return {
     latency: 0,
     cpu: 0,
-    preemption: isSince(release, [7, 0]) ? "PREEMPTLAZY" : "desktop",
+    preemption: formsOf(release).isLazilyPreemptible ? "PREEMPTLAZY" : "desktop",
     task: { comm: "", pid: 0, uid: 0, nice: 0, policy: 0, rtPriority: 0 },
   };
 }

@@ -13,7 +13,7 @@
  */
 import type { EventCommon, LostEvents, TraceEvent } from "../ftrace/trace/events.ts";
 import { EVENT_TYPES, repeatsType } from "./function_text.ts";
-import { isSince } from "../ftrace/trace/trace_options.ts";
+import { formsOf } from "../ftrace/trace/release_forms.ts";
 
 /** Settings of {@linkcode decodeRingPage}. */
 export interface RingPageOptions {
@@ -51,9 +51,8 @@ const WordType = { longData: 0, lastShortData: 28, padding: 29, timeExtend: 30, 
 /** Bits of a time delta that the event word holds. */
 const DELTA_BITS = 27n;
 
-/** Number of the graph entry with a return address, a user's stack before {@linkcode RETADDR_ENTRY_SINCE}. */
+/** Number of the graph entry with a return address, a user's stack before releases that have it. */
 const RETADDR_ENTRY_TYPE = 12;
-const RETADDR_ENTRY_SINCE = [6, 13] as const;
 
 /** Bytes of `struct trace_entry`, which every payload starts with. */
 const COMMON_SIZE = 8;
@@ -169,7 +168,7 @@ function decodeBuiltIn(
       return { ...common, type: "funcgraph_entry", func: address(8), depth };
     }
     case RETADDR_ENTRY_TYPE: {
-      if (!isSince(release, RETADDR_ENTRY_SINCE)) return undefined;
+      if (!formsOf(release).hasRetaddrEntry) return undefined;
       const depth = payload.getInt32(16, true);
       return { ...common, type: "funcgraph_entry", func: address(8), depth, retaddr: address(24) };
     }

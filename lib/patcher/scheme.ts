@@ -12,7 +12,7 @@
  */
 import { RV64 } from "../isa/decode.ts";
 
-/** The name of a scheme. */
+/** The name of a scheme; an era says which is its own. */
 export type SchemeName = "regs" | "args" | "preset" | "call-ops";
 
 /** What a switched site leads to. */
@@ -116,7 +116,7 @@ type Fence = Write["fence"];
 
 /** Two words that change together; harts are parked. */
 function twoWords(
-  name: "regs" | "args",
+  name: SchemeName,
   fence: Fence,
   fencesAtEnd: SiteScheme["fencesAtEnd"],
 ): SiteScheme {
@@ -147,8 +147,7 @@ function twoWords(
 }
 
 /** One word that changes by one aligned store, the auipc before it fixed. */
-function oneWord(name: "preset" | "call-ops"): SiteScheme {
-  const literal = name === "call-ops";
+function oneWord(name: SchemeName, literal: boolean): SiteScheme {
   /** Every change of a literal is fenced remotely, before the word that makes use of it. */
   const nameOps = (entry: bigint, ops: bigint): readonly Write[] =>
     literal ? [{ address: entry - 8n, bytes: longBytes(ops), fence: "remote" }] : [];
@@ -192,6 +191,6 @@ export const SCHEMES: Readonly<Record<SchemeName, SiteScheme>> = {
   // 6.9 asks for a remote fence.i at every site; 6.12 has each hart run one when all are done.
   regs: twoWords("regs", "remote", "none"),
   args: twoWords("args", "local", "each-hart"),
-  preset: oneWord("preset"),
-  "call-ops": oneWord("call-ops"),
+  preset: oneWord("preset", false),
+  "call-ops": oneWord("call-ops", true),
 };

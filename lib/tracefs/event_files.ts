@@ -12,7 +12,6 @@
 import { eventFormat } from "../events/event_format.ts";
 import type { TraceEventFile } from "../ftrace/trace/event_file.ts";
 import { createPidFile } from "../ftrace/ops/filter_files.ts";
-import { isSince } from "../ftrace/trace/trace_options.ts";
 import {
   type ControlFile,
   type ControlFiles,
@@ -44,7 +43,7 @@ export function eventFiles(state: TraceState): ControlFiles {
     set_event_notrace_pid: createPidFile(traceEvents.pids.notracePids, "", () => {}),
     "events/enable": enableFile(switchable, state),
     "events/header_page": textFile(() =>
-      headerPage(isSince(era.release, [7, 0]), state.subBufferKib * 1024)
+      headerPage(era.forms.hasCharOverwrite, state.subBufferKib * 1024)
     ),
     "events/header_event": textFile(() => HEADER_EVENT),
     error_log: {
@@ -192,12 +191,12 @@ function systemFilter(files: () => readonly TraceEventFile[]): ControlFile {
 }
 
 /** `header_page`: the head of a page of the binary buffer. */
-function headerPage(since7: boolean, size: number): string {
+function headerPage(hasCharOverwrite: boolean, size: number): string {
   const field = (type: string, name: string, offset: number, size: number, signed: number) =>
     `\tfield: ${type} ${name};\toffset:${offset};\tsize:${size};\tsigned:${signed};\n`;
   return field("u64", "timestamp", 0, 8, 0) +
     field("local_t", "commit", 8, 8, 1) +
-    field(since7 ? "char" : "int", "overwrite", 8, 1, since7 ? 0 : 1) +
+    field(hasCharOverwrite ? "char" : "int", "overwrite", 8, 1, hasCharOverwrite ? 0 : 1) +
     field("char", "data", 16, size - 16, 0);
 }
 

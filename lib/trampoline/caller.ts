@@ -25,7 +25,7 @@ import { LIST_FUNC_SOURCE } from "./list_func.ts";
 import { OPS_DIRECT_CALL, OPS_FUNC } from "./ops_struct.ts";
 import { type Poison, poisonedExit } from "./poison.ts";
 
-/** The name of a set of trampolines. */
+/** The name of a set of trampolines; an era says which is its own. */
 export type TrampolineName = "regs" | "args" | "preset" | "call-ops";
 
 /** Addresses of labels. */
@@ -272,6 +272,8 @@ interface Form {
   readonly words: readonly ("function_trace_op" | "ftrace_call_dest")[];
   readonly clobbersT4: boolean;
   readonly usesT1: boolean;
+  /** Jumps to a direct trampoline in `ftrace_caller` that an ordinary call does not take. */
+  readonly untaken: number;
 }
 
 const ARGS_FORM: Form = {
@@ -283,6 +285,7 @@ const ARGS_FORM: Form = {
   words: ["function_trace_op"],
   clobbersT4: true,
   usesT1: true,
+  untaken: 1,
 };
 
 const FORMS: Readonly<Record<TrampolineName, Form>> = {
@@ -294,6 +297,7 @@ const FORMS: Readonly<Record<TrampolineName, Form>> = {
     returnFrame: SHORT_RETURN,
     clobbersT4: false,
     usesT1: false,
+    untaken: 0,
   },
   args: ARGS_FORM,
   preset: {
@@ -310,6 +314,7 @@ const FORMS: Readonly<Record<TrampolineName, Form>> = {
     ipOffset: 4,
     words: [],
     clobbersT4: false,
+    untaken: 2,
   },
 };
 
@@ -355,7 +360,6 @@ export function buildTrampolines(
   });
   const regsCaller = at("ftrace_regs_caller");
   const stub = must("ftrace_stub");
-  const untaken = name === "call-ops" ? 2 : form.usesT1 ? 1 : 0;
   return {
     origin,
     bytes,
@@ -390,7 +394,7 @@ export function buildTrampolines(
     usesT1: form.usesT1,
     poison,
     cost: {
-      caller: path("ftrace_caller", "ftrace_caller_back", regsCaller ?? stub, untaken),
+      caller: path("ftrace_caller", "ftrace_caller_back", regsCaller ?? stub, form.untaken),
       regsCaller: regsCaller === undefined
         ? undefined
         : path("ftrace_regs_caller", "ftrace_regs_caller_back", stub, 1),

@@ -114,7 +114,7 @@ export class FunctionCore {
     this.#machine = machine;
     this.#era = era;
     this.#report = options.report;
-    this.area = createTracingArea(machine, era.name, era.opsLiteral, options.poison);
+    this.area = createTracingArea(machine, era, options.poison);
     const { symbols, frame } = this.area.trampolines;
     const { strict, virtual } = options;
     this.#table = new RecordTable(machine, era, {

@@ -9,19 +9,17 @@
  * @module
  */
 
-/** The two lists, and whether children are taken in. */
+/** The two lists of tasks. */
 export interface PidFilter {
   /** Tasks that are traced; none set traces all. */
   readonly pids: Set<number>;
   /** Tasks that are not. */
   readonly notracePids: Set<number>;
-  /** The option `function-fork`: a child is listed where its parent is. */
-  fork: boolean;
 }
 
 /** Starts with every task traced. */
 export function createPidFilter(): PidFilter {
-  return { pids: new Set(), notracePids: new Set(), fork: false };
+  return { pids: new Set(), notracePids: new Set() };
 }
 
 /** Whether there is anything to ask (`ftrace_pids_enabled`). */
@@ -32,16 +30,4 @@ export function hasPidFilter({ pids, notracePids }: PidFilter): boolean {
 /** Whether a task's calls are traced. */
 export function pidAllows({ pids, notracePids }: PidFilter, pid: number): boolean {
   return (pids.size === 0 || pids.has(pid)) && !notracePids.has(pid);
-}
-
-/** A task made another one: with `function-fork` the child is listed where its parent is. */
-export function pidForked(filter: PidFilter, parent: number, child: number): void {
-  if (!filter.fork) return;
-  for (const list of [filter.pids, filter.notracePids]) if (list.has(parent)) list.add(child);
-}
-
-/** A task ended: its number is taken out, so that a new task of that number is not meant. */
-export function pidExited(filter: PidFilter, pid: number): void {
-  if (!filter.fork) return;
-  for (const list of [filter.pids, filter.notracePids]) list.delete(pid);
 }

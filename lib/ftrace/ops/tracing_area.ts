@@ -25,7 +25,7 @@ import {
   OPS_SIZE,
 } from "../../trampoline/ops_struct.ts";
 import type { Poison } from "../../trampoline/poison.ts";
-import type { EraName } from "../era.ts";
+import type { Era } from "../era.ts";
 import { FtraceError } from "../ftrace_error.ts";
 import { FTRACE_OPS_FL_STUB } from "./ftrace_ops.ts";
 
@@ -99,17 +99,17 @@ export interface TracingArea {
 /** Lays out and fills the tracing range. */
 export function createTracingArea(
   machine: Machine,
-  era: EraName,
-  literals: boolean,
+  era: Era,
   poison: Poison,
 ): TracingArea {
+  const literals = era.opsLiteral;
   const { memory, space, tracing } = machine;
   const text = tracing.allocate(PAGE_SIZE, READ | EXECUTE);
   const stubs = tracing.allocate(MAX_OPS * 4, READ | EXECUTE);
   const data = tracing.allocate(PAGE_SIZE, READ);
   const structs = tracing.allocate(MAX_OPS * OPS_SIZE, READ);
   const tables = tracing.allocate(TABLES, READ);
-  const trampolines = buildTrampolines(era, BigInt(text), BigInt(data), poison);
+  const trampolines = buildTrampolines(era.trampoline, BigInt(text), BigInt(data), poison);
   if (trampolines.bytes.length > PAGE_SIZE) {
     throw new RangeError("Cannot place the trampolines: more than a page");
   }

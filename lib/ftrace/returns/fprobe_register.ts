@@ -16,7 +16,6 @@ import { type FtraceHash, matchRecords, parsePattern } from "../ops/filter.ts";
 import { createFprobes, type Fprobe, type FprobeGuard, type Fprobes } from "./fprobe.ts";
 import { FtraceError } from "../ftrace_error.ts";
 import type { FtraceOps, FtraceRegistration } from "../ops/ftrace_ops.ts";
-import { isSince } from "../trace/trace_options.ts";
 
 /** See the module. */
 export interface FprobeRegister {
@@ -59,9 +58,6 @@ export interface FprobeHost {
   report(line: string): void;
 }
 
-/** The release from which entry probes have an ftrace_ops of their own. */
-const SPLITS = [7, 0] as const;
-
 /** Starts without probes. */
 export function createFprobeRegister(host: FprobeHost): FprobeRegister & Pick<Fprobes, "at"> {
   const { records, era, strict } = host;
@@ -74,7 +70,7 @@ export function createFprobeRegister(host: FprobeHost): FprobeRegister & Pick<Fp
       return 1;
     }
   };
-  const fprobes = createFprobes(guard, isSince(era.release, SPLITS));
+  const fprobes = createFprobes(guard, era.forms.hasEntryFprobes);
   const entryOps: FtraceOps = { name: "fprobe_ftrace_ops", hash: fprobes.entryHash };
   let entryRegistration: FtraceRegistration | undefined;
   let hasGraph = false;
