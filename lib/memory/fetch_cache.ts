@@ -21,12 +21,51 @@ export const FETCH_FAULT_SECOND = -2;
 
 const HALVES = PAGE_SIZE / 2;
 
+/** Halfwords of a line: a page has room for as many instructions as it needs, a line at a time. */
+const LINE = 128;
+/**
+ * What a line says of an instruction is its bits with these ones the other way round. So 0 says that
+ * none is held: no instruction of 16 bits has an upper half.
+ */
+const MARK = 0xffff0000;
+
 /** Instructions fetched that begin in one page. */
-interface FetchedPage {
-  /** By halfword of the page: the bits, 16 where they are a compressed instruction. */
-  readonly words: Uint32Array;
-  /** 1 where an instruction is held. */
-  readonly held: Uint8Array;
+class FetchedPage {
+  readonly #lines: (Uint32Array | undefined)[] = new Array(HALVES / LINE).fill(undefined);
+  #count = 0;
+
+  /** Whether none is held. */
+  get isEmpty(): boolean {
+    return this.#count === 0;
+  }
+
+  /** The bits of the instruction at a halfword of the page, or undefined. */
+  at(half: number): number | undefined {
+    const marked = this.#lines[Math.floor(half / LINE)]?.[half % LINE];
+    return marked ? (marked ^ MARK) >>> 0 : undefined;
+  }
+
+  /** Holds an instruction where none is. */
+  hold(half: number, word: number): void {
+    const line = this.#lines[Math.floor(half / LINE)] ??= new Uint32Array(LINE);
+    line[half % LINE] = word ^ MARK;
+    this.#count++;
+  }
+
+  /** Holds the instruction at a halfword no more. */
+  drop(half: number): void {
+    this.#lines[Math.floor(half / LINE)]![half % LINE] = 0;
+    this.#count--;
+  }
+
+  /** The halfwords from `start` up to `end` where one is held. */
+  *held(start: number, end: number): Iterable<number> {
+    for (let half = start; half < end; half++) {
+      const line = this.#lines[Math.floor(half / LINE)];
+      if (!line) half += LINE - half % LINE - 1;
+      else if (line[half % LINE] !== 0) yield half;
+    }
+  }
 }
 
 /** One hart's fetched instructions, by halfword address. */
@@ -59,24 +98,19 @@ export class FetchCache {
     const number = Math.floor(pc / PAGE_SIZE);
     const half = (pc % PAGE_SIZE) >>> 1;
     let page = this.#pages.get(number);
-    if (page?.held[half]) return page.words[half]!;
+    const held = page?.at(half);
+    if (held !== undefined) return held;
     const word = this.#read(pc);
     if (word < 0) return word;
-    if (!page) {
-      page = { words: new Uint32Array(HALVES), held: new Uint8Array(HALVES) };
-      this.#pages.set(number, page);
-    }
-    page.words[half] = word;
-    page.held[half] = 1;
+    if (!page) this.#pages.set(number, page = new FetchedPage());
+    page.hold(half, word);
     this.#watch(pc, word);
     return word;
   }
 
   /** The instruction at `pc` if it is held, as {@linkcode FetchCache.fetch} gives it; fetches nothing. */
   peek(pc: number): number | undefined {
-    const page = this.#pages.get(Math.floor(pc / PAGE_SIZE));
-    const half = (pc % PAGE_SIZE) >>> 1;
-    return page?.held[half] ? page.words[half] : undefined;
+    return this.#pages.get(Math.floor(pc / PAGE_SIZE))?.at((pc % PAGE_SIZE) >>> 1);
   }
 
   /**
@@ -141,7 +175,7 @@ export class FetchCache {
       const here = this.#pages.get(page);
       if (here) this.#memory.watch.watchText(page);
       const before = this.#pages.get(page - 1);
-      if (before?.held[HALVES - 1]) this.#memory.watch.watchText(page);
+      if (before?.at(HALVES - 1) !== undefined) this.#memory.watch.watchText(page);
     }
     this.#suspects.clear();
   }
@@ -170,16 +204,15 @@ export class FetchCache {
       const page = this.#pages.get(number);
       if (!page) continue;
       this.#dropChanged(page, number * PAGE_SIZE, start, end);
-      if (!page.held.includes(1)) this.#pages.delete(number);
+      if (page.isEmpty) this.#pages.delete(number);
     }
   }
 
-  #dropChanged({ words, held }: FetchedPage, base: number, start: number, end: number): void {
+  #dropChanged(page: FetchedPage, base: number, start: number, end: number): void {
     const last = Math.min(HALVES, Math.ceil((end - base) / 2));
-    let half = held.indexOf(1, Math.max(0, start - base) >>> 1);
-    for (; half >= 0 && half < last; half = held.indexOf(1, half + 1)) {
-      if (this.#read(base + half * 2) === words[half]) continue;
-      held[half] = 0;
+    for (const half of page.held(Math.max(0, start - base) >>> 1, last)) {
+      if (this.#read(base + half * 2) === page.at(half)) continue;
+      page.drop(half);
       for (const listener of this.#listeners) listener(base + half * 2);
     }
   }

@@ -155,6 +155,17 @@ export class Tlb {
     }
   }
 
+  /** Takes away what an engine added where it is one of these, in all entries for fetches. */
+  forgetOwns(owns: ReadonlySet<number>): void {
+    for (let bank = 0; bank < TLB_BANKS; bank++) {
+      if (!this.#used[bank]) continue;
+      for (let k = 0; k < FETCH_ENTRY.count; k++) {
+        const at = this.fetchesOf(bank) + k * FETCH_ENTRY.size + FETCH_ENTRY.own;
+        if (owns.has(this.#view.getUint32(at, true))) this.#view.setUint32(at, 0, true);
+      }
+    }
+  }
+
   /** Forgets all. */
   flush(): void {
     for (let bank = 0; bank < TLB_BANKS; bank++) this.flushBank(bank);

@@ -11,13 +11,13 @@ import type { Field } from "../../isa/sem.ts";
 import { PERMISSIONS } from "../../memory/memory.ts";
 import { READ, WRITE } from "../../memory/page.ts";
 import { QUIET } from "../../memory/store_watch.ts";
-import { DATA_ENTRY } from "../../memory/tlb.ts";
+import { DATA_ENTRY, FETCH_ENTRY } from "../../memory/tlb.ts";
 import type { Code, ValueType } from "../../wasm/code.ts";
 import { copyPlan, type PieceSink } from "../plan/piece_sink.ts";
 import { type AddressHole, HOST } from "../plan/plan.ts";
 import type { Handlers, PlannedHandler } from "./handler_table.ts";
 import { type Frame, Label, Local, writeCount, writePc } from "./loop_frame.ts";
-import { Exit, FIRST_PLAN, Handler, MICRO_OP } from "./micro_op.ts";
+import { BLOCK, Exit, FIRST_PLAN, Handler, MICRO_OP } from "./micro_op.ts";
 
 /** Where a handler is written. */
 export interface HandlerPlace {
@@ -55,6 +55,8 @@ export class HandlerWriter {
         return this.#br(Label.goTo);
       case Handler.thunk:
         return this.#callThunk();
+      case Handler.split:
+        return frame.translating ? this.#goToSplit() : this.#refund(Exit.undecoded);
     }
     const handler = table.planned[number - FIRST_PLAN]!;
     const { floats } = handler.plan;
@@ -76,6 +78,29 @@ export class HandlerWriter {
     code.op("end");
     code.get(Local.fuel).i32(1).op("i32.sub").set(Local.fuel);
     this.#refund(Exit.hook);
+  }
+
+  /** Goes on at the micro-op of the whole instruction if its second half is where it was. */
+  #goToSplit(): void {
+    const { code, frame } = this.#place;
+    const { pointer, target, bias } = Local;
+    const entry = Local.reason;
+    writePc(code, frame);
+    code.i64(2n).op("i64.add").tee(target).i64(12n).op("i64.shr_u", "i32.wrap_i64");
+    code.i32(FETCH_ENTRY.count - 1).op("i32.and").i32(Math.log2(FETCH_ENTRY.size)).op("i32.shl");
+    code.get(Local.table).op("i32.add").tee(entry).access("i64.load", HOST, FETCH_ENTRY.page);
+    code.get(target).op("i64.ne");
+    code.get(entry).access("i32.load", HOST, FETCH_ENTRY.physical).i32(0x7fffffff).op("i32.and");
+    code.get(pointer).access("i32.load", HOST, MICRO_OP.imm).op("i32.ne", "i32.or").if();
+    code.i32(Exit.undecoded).set(Local.reason);
+    this.#br(Label.refund, 1);
+    code.op("end");
+    this.#unspend();
+    const behind = (BLOCK.split - (BLOCK.halves - 1)) * MICRO_OP.size;
+    code.get(pointer).i32(behind).op("i32.add").set(pointer);
+    // pc is still where the instruction begins.
+    code.get(bias).i64(BigInt(behind / 8)).op("i64.sub").set(bias);
+    this.#br(Label.dispatch);
   }
 
   #br(label: number, nested = 0): void {

@@ -6,16 +6,20 @@
  *
  * @module
  */
+import { PAGE_SIZE } from "../../memory/page.ts";
+
 /** Layout of a micro-op. */
 export const MICRO_OP = {
   size: 16,
   /** u16: number of its handler. */
   handler: 0,
-  /** u16: offset of the register in its file; rd is {@linkcode SINK} where nothing is to be written. */
+  /** u16: offset of the register in its file; for rd that of SINK where nothing is to be written. */
   rd: 2,
+  /** u16: offset of the first source register in its file. */
   rs1: 4,
+  /** u16: offset of the second source register in its file. */
   rs2: 6,
-  /** u16. */
+  /** u16: offset of the third source register in its file. */
   rs3: 8,
   /**
    * i64 immediate or pc + immediate; or i32 immediate, or distance to a near target, or far target.
@@ -26,10 +30,38 @@ export const MICRO_OP = {
   next: 12,
 } as const;
 
-/** Handlers that stand for no plan; 0 is what memory holds where nothing was decoded. */
-export const Handler = { undecoded: 0, leave: 1, cross: 2, hook: 3, thunk: 4 } as const;
+/** Layout of a block, in micro-ops. */
+export const BLOCK = {
+  /** The halfwords of the page. */
+  halves: PAGE_SIZE / 2,
+  /** Behind them, where straight-line code ends up: it goes on in another page. */
+  guards: PAGE_SIZE / 2,
+  /** The instruction that begins in the page's last halfword and ends in another page. */
+  split: PAGE_SIZE / 2 + 2,
+  /** Where straight-line code ends up behind that instruction. */
+  splitGuard: PAGE_SIZE / 2 + 4,
+  /** Micro-ops of a block. */
+  count: PAGE_SIZE / 2 + 5,
+} as const;
+
+/** Bytes of a block. */
+export const BLOCK_SIZE: number = BLOCK.count * MICRO_OP.size;
+
+/**
+ * Handlers that stand for no plan; 0 is what memory holds where nothing was decoded. From `leave` on
+ * they stand for an instruction.
+ */
+export const Handler = {
+  undecoded: 0,
+  cross: 1,
+  hook: 2,
+  thunk: 3,
+  leave: 4,
+  /** Goes on at {@linkcode BLOCK}.split if the page behind is the one whose number `imm` is. */
+  split: 5,
+} as const;
 /** Number of the first handler that stands for a plan. */
-export const FIRST_PLAN = 5;
+export const FIRST_PLAN = 6;
 
 /** Why the function came back, in EXIT_REASON. */
 export const Exit = { fuel: 0, undecoded: 1, reference: 2, hook: 3, noPage: 4 } as const;

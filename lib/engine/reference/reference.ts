@@ -20,6 +20,9 @@ import type { Engine, Hook, Stop } from "../engine.ts";
 import { Evaluator, FAR, type Placed, TRAPPED } from "./evaluator.ts";
 import { Hooks } from "../hooks.ts";
 
+/** Pages of decoded instructions that one hart keeps, of 16 KiB and more each. */
+const MOST_PAGES = 2048;
+
 /** One hart's decoded instructions, and what executes them. */
 class Executor {
   readonly #hart: Hart;
@@ -235,7 +238,11 @@ function halvesOf(
   page: number,
 ): (Placed | undefined)[] {
   let halves = pages.get(page);
-  if (!halves) pages.set(page, halves = new Array(PAGE_SIZE / 2).fill(undefined));
+  if (!halves) {
+    // What was decoded can be decoded again: the words are in the fetch cache.
+    if (pages.size >= MOST_PAGES) pages.clear();
+    pages.set(page, halves = new Array(PAGE_SIZE / 2).fill(undefined));
+  }
   return halves;
 }
 

@@ -1,0 +1,220 @@
+/**
+ * Who owns what was translated: units of decoded or emitted code by physical page, in host memory.
+ *
+ * A unit is what an engine made of instructions that one hart has fetched: the micro-ops of a page,
+ * or a region that was compiled. The cache knows where each lies and what it was made from, lets the
+ * oldest go when a budget is spent, and drops what is no longer true. That is never a loss, because
+ * the words themselves are kept by the hart's `FetchCache`: whoever comes by again translates the
+ * same words anew.
+ *
+ * A unit goes only while no emitted code runs, and never by itself: whoever leads jumps to units
+ * listens, and takes its pointers back before the memory is anybody else's.
+ *
+ * @module
+ */
+import type { Hart } from "../hart/hart.ts";
+import type { HostHeap } from "../memory/host_heap.ts";
+import { PAGE_SIZE } from "../memory/page.ts";
+
+/** Bytes of units that are kept unless another budget is given: 256 MiB. */
+export const DEFAULT_BUDGET: number = 256 * 2 ** 20;
+/** How much of the budget becomes free at once when it is spent. */
+const EVICTED = 1 / 16;
+
+/** An instruction that a unit was made from. */
+export interface SourceWord {
+  /** Its physical address. */
+  readonly address: number;
+  /** The bits as fetched: 16 of them if compressed. */
+  readonly bits: number;
+}
+
+/** Whose units they are: one hart's, in one way in which it executes. */
+export interface CodeOwner {
+  /** The hart that fetched what they were made from. */
+  readonly hart: Hart;
+  /**
+   * Takes out of a unit what was made from the bytes from `start` up to `end`.
+   *
+   * @returns Whether anything is left for which the unit is to be kept.
+   */
+  forget(unit: CodeUnit, start: number, end: number): boolean;
+  /** Physical addresses at which a unit can be entered. */
+  entries(unit: CodeUnit): Iterable<number>;
+  /** What a unit was made from. */
+  words(unit: CodeUnit): Iterable<SourceWord>;
+}
+
+/** A piece of translated code. */
+export interface CodeUnit {
+  /** Who made it. */
+  readonly owner: CodeOwner;
+  /** Numbers of the physical pages that its instructions begin in. */
+  readonly pages: readonly number[];
+  /** Where it lies in host memory. */
+  readonly address: number;
+  /** Bytes there. */
+  readonly size: number;
+  /** How many instructions it stands for now; the owner counts them. */
+  instructions: number;
+}
+
+/** What a unit is to be. */
+export interface UnitRequest {
+  /** Who makes it. */
+  readonly owner: CodeOwner;
+  /** Numbers of the physical pages that its instructions begin in. */
+  readonly pages: readonly number[];
+  /** Bytes of host memory; 0 if all of it lies elsewhere. */
+  readonly bytes: number;
+  /** What its address is a multiple of; 16 unless given. */
+  readonly align?: number;
+  /** Bytes that count: more than `bytes` where some lie elsewhere, as a compiled module does. */
+  readonly cost?: number;
+}
+
+/** A unit, what it costs, and when it was last used. */
+interface AgedUnit extends CodeUnit {
+  readonly cost: number;
+  age: number;
+}
+
+/** All translated code of one memory. */
+export class CodeCache {
+  readonly #heap: HostHeap;
+  readonly #budget: number;
+  readonly #units = new Set<AgedUnit>();
+  readonly #byPage = new Map<number, AgedUnit[]>();
+  readonly #listeners = new Set<(units: ReadonlySet<CodeUnit>) => void>();
+  #used = 0;
+  #clock = 0;
+
+  /** An empty cache on a heap, of `budget` bytes at most. */
+  constructor(heap: HostHeap, budget: number = DEFAULT_BUDGET) {
+    this.#heap = heap;
+    this.#budget = budget;
+  }
+
+  /** Bytes that all units cost. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** How many units there are. */
+  get size(): number {
+    return this.#units.size;
+  }
+
+  /**
+   * Makes a unit of zeroed bytes. The oldest others go where the budget, or the heap, has no room.
+   *
+   * @throws {RangeError} If the heap has no room even without any other unit.
+   */
+  allocate({ owner, pages, bytes, align = 16, cost = bytes }: UnitRequest): CodeUnit {
+    const missing = this.#used + cost - this.#budget;
+    if (missing > 0) this.evict(missing + this.#budget * EVICTED);
+    const unit: AgedUnit = {
+      owner,
+      pages,
+      cost,
+      size: bytes,
+      address: bytes > 0 ? this.#take(bytes, align) : 0,
+      instructions: 0,
+      age: ++this.#clock,
+    };
+    this.#units.add(unit);
+    this.#used += cost;
+    for (const page of pages) {
+      const here = this.#byPage.get(page);
+      if (here) here.push(unit);
+      else this.#byPage.set(page, [unit]);
+    }
+    return unit;
+  }
+
+  /** Room on the heap, which rings and whatever else take from, too. */
+  #take(bytes: number, align: number): number {
+    try {
+      return this.#heap.allocate(bytes, align);
+    } catch (reason) {
+      if (!(reason instanceof RangeError) || this.#units.size === 0) throw reason;
+      this.evict(this.#used);
+      return this.#heap.allocate(bytes, align);
+    }
+  }
+
+  /** Says that a unit is in use: of all, it is now the youngest. */
+  touch(unit: CodeUnit): void {
+    (unit as AgedUnit).age = ++this.#clock;
+  }
+
+  /** Units with instructions that begin in a physical page. */
+  at(page: number): readonly CodeUnit[] {
+    return this.#byPage.get(page) ?? [];
+  }
+
+  /** Lets the oldest units go, as many as cost `bytes`, or all of them. */
+  evict(bytes: number): void {
+    const going = new Set<AgedUnit>();
+    let left = bytes;
+    for (const unit of [...this.#units].sort((a, b) => a.age - b.age)) {
+      if (left <= 0) break;
+      going.add(unit);
+      left -= unit.cost;
+    }
+    this.#release(going);
+  }
+
+  /** Drops what was made from a physical page: all of it, or one hart's. */
+  invalidatePage(page: number, hart?: Hart): void {
+    this.invalidate(page * PAGE_SIZE, (page + 1) * PAGE_SIZE, hart);
+  }
+
+  /** Drops what was made from the instruction that begins at a physical address. */
+  invalidateAddress(address: number, hart?: Hart): void {
+    const page = Math.floor(address / PAGE_SIZE);
+    this.#forget(this.#byPage.get(page), address, address + 2, hart);
+  }
+
+  /** Drops what was made from instructions that begin from `start` up to `end`. */
+  invalidate(start: number, end: number, hart?: Hart): void {
+    const first = Math.floor(start / PAGE_SIZE), last = Math.ceil(end / PAGE_SIZE);
+    for (let page = first; page < last; page++) {
+      this.#forget(this.#byPage.get(page), start, end, hart);
+    }
+  }
+
+  #forget(units: readonly AgedUnit[] | undefined, start: number, end: number, hart?: Hart): void {
+    if (!units) return;
+    const going = new Set<AgedUnit>();
+    for (const unit of units) {
+      if (hart !== undefined && unit.owner.hart !== hart) continue;
+      if (!unit.owner.forget(unit, start, end)) going.add(unit);
+    }
+    if (going.size > 0) this.#release(going);
+  }
+
+  /** Calls `listener` with units that are about to go, until it is disposed of. */
+  onRelease(listener: (units: ReadonlySet<CodeUnit>) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  /** Gives units back: first nothing leads there any more, then the memory is free. */
+  #release(units: ReadonlySet<AgedUnit>): void {
+    if (units.size === 0) return;
+    for (const listener of this.#listeners) listener(units);
+    for (const unit of units) {
+      this.#units.delete(unit);
+      this.#used -= unit.cost;
+      for (const page of unit.pages) this.#removeFrom(page, unit);
+      if (unit.size > 0) this.#heap.free(unit.address);
+    }
+  }
+
+  #removeFrom(page: number, unit: AgedUnit): void {
+    const rest = this.#byPage.get(page)!.filter((each) => each !== unit);
+    if (rest.length > 0) this.#byPage.set(page, rest);
+    else this.#byPage.delete(page);
+  }
+}
