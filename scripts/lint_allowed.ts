@@ -45,7 +45,6 @@ export const ALLOWED: Allowed = {
     "lib/ftrace/trace/trace_events.ts": ["createTraceEvents"],
     "lib/ftrace/trace/triggers.ts": ["createTriggers"],
     "lib/machine/linux/linux.ts": ["createLinux"],
-    "lib/output/parse/graph_lines.ts": ["createGraphReader"],
     "lib/program/dwarf_inlines.ts": ["readForm"],
     "lib/program/link_object.ts": ["linkObject"],
     "lib/tracefs/buffer_files.ts": ["bufferFiles"],

@@ -181,3 +181,26 @@ Deno.test("parseKernelText() refuses what no kernel prints, saying where", () =>
     assertThrows(() => parseKernelText(text), SyntaxError, message);
   }
 });
+
+Deno.test("parseKernelText() reads or refuses hostile lines of any length", () => {
+  // Each takes minutes where a part of the line is looked at once for each other part.
+  const many = (text: string) => text.repeat(200_000);
+  const graph = parseCapture("graph.opt.funcgraph-proc=1.trace").text.match(/^(?:#.*\n)+/)![0];
+  const rule = ` ${"-".repeat(42)}\n`;
+  const refused = [
+    `${graph}${rule} 0) ${many("a-1 => ")}x\n`,
+    `${graph} 0) ${many("a-1 | ")}\r\n`,
+    `${graph} 0)   1.0 us    |  ${many("f(); /* <-x")}\n`,
+    `${many(" ")}x\n`,
+    `a-1 (${many("-1 (")}\n`,
+    `# tracer: nop\n#${many(" task: ")}\n`,
+    `${many("a+0x1")}\n`,
+  ];
+  for (const text of refused) assertThrows(() => parseKernelText(text), SyntaxError);
+  const marked = " sh-1 [000] ..... 1.000000: tracing_mark_write: a\n";
+  const print = parseKernelText(`${marked}${many("-1 ")}\n`).events[0]!;
+  assert(print.type === "print" && print.text.length === 600_002);
+  const deep = parseKernelText(` sh-1 [000] ..... 1.000000: <stack trace>\n${many(" => f\n")}`);
+  const stack = deep.events[0]!;
+  assert(stack.type === "kernel_stack" && stack.callers.length === 200_000);
+});

@@ -16,16 +16,6 @@ import { type LineReader, MARKER, parseEventText, parseSeconds, parseSymbol } fr
 import { CHECKED_DEPTH } from "../graph_text.ts";
 import type { TraceOptions } from "../../ftrace/trace/trace_options.ts";
 
-/** Reads lines of the graph form, one after another. */
-export interface GraphReader {
-  /** The events of a line, or undefined if it has not this form. */
-  parse(line: string): readonly TraceEvent[] | undefined;
-  /** Ends the body. @throws {SyntaxError} If it ends inside a switch block. */
-  end(): void;
-  /** Options that the lines show. */
-  readonly shown: GraphShown;
-}
-
 /** What the lines show of the options. */
 export interface GraphShown {
   /** A brace was named though the name was not needed. */
@@ -53,20 +43,19 @@ const ENTRY = new RegExp(`^(?<name>${NAME})\\((?<args>.*)\\) \\{(?: /\\*${TARGET
 const EXIT = new RegExp(`^\\}(?: /\\* (?<name>${NAME})${RETURNED} \\*/)?${UNWOUND}$`);
 const RULE = ` ${"-".repeat(42)}`;
 const COMMENT = /^\/\* (.*) \*\/$/;
-const SWITCH_TASKS = /^ *(\d+)\) +(\S.*?)-(\d+) +=> +(\S.*?)-(\d+) *$/;
+// A task's name has 15 bytes; with no end to it, a line of arrows would be looked at once for each.
+const COMM = String.raw`\S.{0,63}?`;
+const SWITCH_TASKS = new RegExp(
+  String.raw`^ *(\d+)\) +(${COMM})-(\d+) +=> +(${COMM})-(\d+) *$`,
+);
 const SWITCHES = new RegExp(SWITCH_TASKS.source, "gm");
 
-/** Starts reading a body whose header showed `options`. */
-export function createGraphReader(
-  body: string,
-  options: TraceOptions,
-  reader: LineReader,
-): GraphReader {
-  const { symbols } = reader;
-  const line = linePattern(options);
-  const pids = firstTasks(body);
-  const entered = new Map<number, Map<number, bigint>>();
-  const shown: GraphShown = {
+type Groups = Readonly<Record<string, string | undefined>>;
+
+/** Reads lines of the graph form, one after another. */
+export class GraphReader {
+  /** Options that the lines show. */
+  readonly shown: GraphShown = {
     named: false,
     unmarked: false,
     retval: false,
@@ -74,146 +63,165 @@ export function createGraphReader(
     retaddr: false,
     cpuWidth: 1,
   };
+  readonly #reader: LineReader;
+  readonly #line: RegExp;
+  /** The task of each CPU. */
+  readonly #pids: Map<number, number>;
+  /** The function that is open at each depth, by CPU. */
+  readonly #entered = new Map<number, Map<number, bigint>>();
   /** The last event of each CPU. */
-  const previous = new Map<number, TraceEvent>();
-  let clock = 0n;
-  let expected: "outline" | "tasks" | "rule" | "blank" = "outline";
+  readonly #previous = new Map<number, TraceEvent>();
+  #clock = 0n;
+  #expected: "outline" | "tasks" | "rule" | "blank" = "outline";
+
+  /** Starts reading a body whose header showed `options`. */
+  constructor(body: string, options: TraceOptions, reader: LineReader) {
+    this.#reader = reader;
+    this.#line = linePattern(options);
+    this.#pids = firstTasks(body);
+  }
+
+  /** The events of a line, or undefined if it has not this form. */
+  parse(text: string): readonly TraceEvent[] | undefined {
+    if (this.#readSwitch(text)) return [];
+    const groups = this.#line.exec(text)?.groups;
+    if (!groups) return undefined;
+    const { mark = " ", duration, indent = "", rest } = groups;
+    const nanoseconds = duration === undefined ? 0n : parseDuration(duration, mark);
+    if (mark === " " && findMark(nanoseconds) !== " ") this.shown.unmarked = true;
+    const common = this.#readCommon(groups);
+    const events = this.#readOutline(rest!, indent.length >> 1, common, nanoseconds);
+    const last = events?.at(-1);
+    if (last) this.#previous.set(common.cpu, last);
+    return events;
+  }
+
+  /** Ends the body. @throws {SyntaxError} If it ends inside a switch block. */
+  end(): void {
+    if (this.#expected === "outline") return;
+    throw new SyntaxError("Cannot read trace: its last task switch is cut off");
+  }
 
   /** Takes the lines of a switch block, in their order. */
-  const readSwitch = (text: string): boolean => {
-    switch (expected) {
+  #readSwitch(text: string): boolean {
+    switch (this.#expected) {
       case "outline":
         if (text !== RULE) return false;
-        expected = "tasks";
+        this.#expected = "tasks";
         return true;
       case "tasks": {
         const tasks = SWITCH_TASKS.exec(text);
         if (!tasks) return false;
+        const { symbols } = this.#reader;
         symbols.nameTask(Number(tasks[3]), tasks[2]!);
         symbols.nameTask(Number(tasks[5]), tasks[4]!);
-        pids.set(Number(tasks[1]), Number(tasks[5]));
-        expected = "rule";
+        this.#pids.set(Number(tasks[1]), Number(tasks[5]));
+        this.#expected = "rule";
         return true;
       }
       case "rule":
-        expected = "blank";
+        this.#expected = "blank";
         return text === RULE;
       case "blank":
-        expected = "outline";
+        this.#expected = "outline";
         return text === "";
     }
-  };
+  }
 
-  const readCommon = (groups: Readonly<Record<string, string | undefined>>): EventCommon => {
-    const { time, cpu: number = "0", comm, pid, flags } = groups;
-    if (time !== undefined) clock = parseSeconds(time);
+  #readCommon({ time, cpu: number = "0", comm, pid, flags }: Groups): EventCommon {
+    if (time !== undefined) this.#clock = parseSeconds(time);
     const cpu = Number(number);
-    shown.cpuWidth = Math.max(shown.cpuWidth, number.length);
+    this.shown.cpuWidth = Math.max(this.shown.cpuWidth, number.length);
     if (pid !== undefined) {
-      symbols.nameTask(Number(pid), comm!);
-      pids.set(cpu, Number(pid));
+      this.#reader.symbols.nameTask(Number(pid), comm!);
+      this.#pids.set(cpu, Number(pid));
     }
     const state = flags === undefined ? { flags: 0, preemptCount: 0 } : parseLatencyFlags(flags);
-    return { time: clock, cpu, pid: pids.get(cpu) ?? -1, ...state };
-  };
+    return { time: this.#clock, cpu, pid: this.#pids.get(cpu) ?? -1, ...state };
+  }
 
-  const readExit = (
-    func: bigint,
-    depth: number,
-    common: EventCommon,
-    groups: Readonly<Record<string, string | undefined>>,
-    duration: bigint,
-  ): TraceEvent => {
-    const { returned, unwound } = groups;
-    if (returned !== undefined) shown.retval = true;
-    const returnValue = returned === undefined ? {} : { returnValue: parseReturned(returned) };
-    if (returned?.startsWith("0x") && isErrorNumber(BigInt(returned))) shown.retvalHex = true;
-    clock = clock + duration;
-    const times = { callTime: clock - duration, returnTime: clock };
-    return {
-      ...common,
-      type: "funcgraph_exit",
-      func,
-      depth,
-      ...times,
-      overrun: 0,
-      ...returnValue,
-      ...(unwound === undefined ? {} : { unwound: true }),
-    };
-  };
-
-  /** A return address, which has its offset whatever sym-offset says. */
-  const readTarget = (text: string): bigint => {
-    const { offset } = reader.seen;
-    const address = parseSymbol(text, reader);
-    reader.seen.offset = offset;
-    return address;
-  };
-
-  const readOutline = (
+  #readOutline(
     text: string,
     depth: number,
     common: EventCommon,
     duration: bigint,
-  ): readonly TraceEvent[] | undefined => {
-    const open = entered.get(common.cpu) ?? new Map<number, bigint>();
-    entered.set(common.cpu, open);
+  ): readonly TraceEvent[] | undefined {
+    const open = this.#entered.get(common.cpu) ?? new Map<number, bigint>();
+    this.#entered.set(common.cpu, open);
     const comment = COMMENT.exec(text)?.[1];
-    if (comment !== undefined) return [{ ...common, ...parseComment(comment, reader) }];
+    if (comment !== undefined) return [{ ...common, ...parseComment(comment, this.#reader) }];
     const closing = EXIT.exec(text)?.groups;
     if (closing) {
-      // Where the kernel names no brace, one right behind another function's entry closes neither.
-      const before = previous.get(common.cpu);
-      const other = depth >= CHECKED_DEPTH && before?.type === "funcgraph_entry" &&
-        before.depth === depth;
-      const last = other ? undefined : open.get(depth);
-      const func = closing["name"] === undefined ? last : parseSymbol(closing["name"], reader);
-      if (closing["name"] !== undefined && func === last) shown.named = true;
-      open.delete(depth);
-      return [readExit(func ?? 0n, depth, common, closing, duration)];
+      const func = this.#closed(closing, depth, common.cpu, open);
+      return [this.#readExit(func, depth, common, closing, duration)];
     }
     const opening = (ENTRY.exec(text) ?? LEAF.exec(text))?.groups;
     if (!opening) return undefined;
     const { name, args, target } = opening;
-    const func = parseSymbol(name!, reader);
-    if (target !== undefined) shown.retaddr = true;
+    const func = parseSymbol(name!, this.#reader);
+    if (target !== undefined) this.shown.retaddr = true;
     const entry: TraceEvent = {
       ...common,
       type: "funcgraph_entry",
       func,
       depth,
       ...(args === "" ? {} : { args }),
-      ...(target === undefined ? {} : { retaddr: readTarget(target) }),
+      ...(target === undefined ? {} : { retaddr: this.#readTarget(target) }),
     };
     if (text.includes(") {")) {
       open.set(depth, func);
       return [entry];
     }
     open.delete(depth);
-    return [entry, readExit(func, depth, common, opening, duration)];
-  };
+    return [entry, this.#readExit(func, depth, common, opening, duration)];
+  }
 
-  return {
-    shown,
-    end: () => {
-      if (expected === "outline") return;
-      throw new SyntaxError("Cannot read trace: its last task switch is cut off");
-    },
-    parse: (text) => {
-      if (readSwitch(text)) return [];
-      const groups = line.exec(text)?.groups;
-      if (!groups) return undefined;
-      const { mark = " ", duration, indent = "", rest } = groups;
-      const nanoseconds = duration === undefined ? 0n : parseDuration(duration, mark);
-      if (mark === " " && findMark(nanoseconds) !== " ") shown.unmarked = true;
-      const depth = indent.length >> 1;
-      const common = readCommon(groups);
-      const events = readOutline(rest!, depth, common, nanoseconds);
-      const last = events?.at(-1);
-      if (last) previous.set(common.cpu, last);
-      return events;
-    },
-  };
+  /** The function that a brace closes; 0 if nothing tells. */
+  #closed({ name }: Groups, depth: number, cpu: number, open: Map<number, bigint>): bigint {
+    // Where the kernel names no brace, one right behind another function's entry closes neither.
+    const before = this.#previous.get(cpu);
+    const other = depth >= CHECKED_DEPTH && before?.type === "funcgraph_entry" &&
+      before.depth === depth;
+    const last = other ? undefined : open.get(depth);
+    open.delete(depth);
+    if (name === undefined) return last ?? 0n;
+    const func = parseSymbol(name, this.#reader);
+    if (func === last) this.shown.named = true;
+    return func;
+  }
+
+  #readExit(
+    func: bigint,
+    depth: number,
+    common: EventCommon,
+    { returned, unwound }: Groups,
+    duration: bigint,
+  ): TraceEvent {
+    if (returned !== undefined) this.shown.retval = true;
+    if (returned?.startsWith("0x") && isErrorNumber(BigInt(returned))) this.shown.retvalHex = true;
+    const callTime = this.#clock;
+    this.#clock = callTime + duration;
+    return {
+      ...common,
+      type: "funcgraph_exit",
+      func,
+      depth,
+      callTime,
+      returnTime: this.#clock,
+      overrun: 0,
+      ...(returned === undefined ? {} : { returnValue: parseReturned(returned) }),
+      ...(unwound === undefined ? {} : { unwound: true }),
+    };
+  }
+
+  /** A return address, which has its offset whatever sym-offset says. */
+  #readTarget(text: string): bigint {
+    const { seen } = this.#reader;
+    const { offset } = seen;
+    const address = parseSymbol(text, this.#reader);
+    seen.offset = offset;
+    return address;
+  }
 }
 
 /** What a line is made of, by the columns its header shows. */
@@ -222,7 +230,7 @@ function linePattern(options: TraceOptions): RegExp {
     ? [
       options["funcgraph-abstime"] ? String.raw` *(?<time>\d+\.\d{6}) \|  ` : "",
       options["funcgraph-cpu"] ? String.raw` (?<cpu> *\d+)\) ` : "",
-      options["funcgraph-proc"] ? String.raw` *(?<comm>\S.*?)-(?<pid>\d+) * \| ` : "",
+      options["funcgraph-proc"] ? String.raw` *(?<comm>${COMM})-(?<pid>\d+) * \| ` : "",
       options["latency-format"] ? String.raw` (?<flags>\S{5}) \| ` : "",
       options["funcgraph-duration"]
         ? String.raw`(?:(?<mark>[ +!#*@$]) (?<duration>\d+(?:\.\d+)?) us +\|| {14}\|)  `

@@ -81,7 +81,7 @@ function headerOptions(header: string, body: string, tracer: string): TraceOptio
   }
   // Two lines and nothing more: either there are no columns to name, or nobody wants the names.
   const contextless = bare && (tracer === "function_graph" ||
-    body !== "" && !/^ *.+-\d+ +(?:\(.*\) )?\[\d{3,}\] /.test(body));
+    body !== "" && !/^.+-\d+ +(?:\( *(?:\d+|-+)\) )?\[\d{3,}\] /.test(body));
   return traceOptions({
     ...shared,
     "context-info": !contextless,
@@ -96,7 +96,7 @@ function readBanner(header: string) {
   const figures =
     /^# latency: (\d+) us, #(\d+)\/(\d+), CPU#(\d+) \| \(M:(\S+) VP:0, .* #P:(\d+)\)$/m
       .exec(header);
-  const task = /task: (.*)-(\d+) \(uid:(\d+) nice:(-?\d+) policy:(\d+) rt_prio:(\d+)\)$/m
+  const task = /^#    \| task: (.*)-(\d+) \(uid:(\d+) nice:(-?\d+) policy:(\d+) rt_prio:(\d+)\)$/m
     .exec(header);
   if (!first || !figures || !task) return undefined;
   return {

@@ -19,7 +19,7 @@ import type {
 } from "../../ftrace/trace/events.ts";
 import type { KernelTextSettings } from "../kernel_header.ts";
 import { createMadeUpSymbols } from "./made_up_symbols.ts";
-import { createGraphReader, type GraphReader, type GraphShown } from "./graph_lines.ts";
+import { GraphReader, type GraphShown } from "./graph_lines.ts";
 import { parseHeader } from "./header.ts";
 import {
   type ContextForm,
@@ -83,7 +83,7 @@ export function parseKernelText(text: string, release = "7.2"): ParsedTrace {
     ? "latency"
     : "line";
   const graph = settings.tracer === "function_graph"
-    ? createGraphReader(body, settings.options, reader)
+    ? new GraphReader(body, settings.options, reader)
     : undefined;
   const read = readBody(body, reader, context, graph);
   return finish(read.events, {
@@ -117,6 +117,10 @@ function readBody(
   let bare: "raw" | "hex" | undefined;
   let overruns = false;
   let startLines = 0;
+  /** The stack that is being read, and its callers so far. */
+  let stack:
+    | { readonly event: StackEvent | UserStackEvent; readonly callers: bigint[] }
+    | undefined;
   const lines = body.split("\n");
   if (lines.pop() !== "") throw new SyntaxError("Cannot read trace: its last line has no end");
   for (const line of lines) {
@@ -130,14 +134,15 @@ function readBody(
       startLines++;
       continue;
     }
-    if (line.startsWith(" => ") && last?.type === "kernel_stack") {
-      const callers = [...last.callers, parseSymbol(line.slice(4), reader)];
-      events[events.length - 1] = { ...last, callers } satisfies StackEvent;
-      continue;
-    }
-    if (line.startsWith(" => ") && last?.type === "user_stack") {
-      const callers = [...last.callers, parseUserAddress(line.slice(4), reader)];
-      events[events.length - 1] = { ...last, callers } satisfies UserStackEvent;
+    if (line.startsWith(" => ") && (last?.type === "kernel_stack" || last?.type === "user_stack")) {
+      // Its own list, so that a caller costs no copy of those before it.
+      if (last !== stack?.event) {
+        const callers: bigint[] = [];
+        stack = { event: { ...last, callers }, callers };
+        events[events.length - 1] = stack.event;
+      }
+      const read = last.type === "kernel_stack" ? parseSymbol : parseUserAddress;
+      stack!.callers.push(read(line.slice(4), reader));
       continue;
     }
     const overrun = /^ \(Overruns: (\d+)\)$/.exec(line);
@@ -158,7 +163,7 @@ function readBody(
       events.push(record.event);
       continue;
     }
-    if (last?.type === "print" && context === "line" && !/^ *\S.*-\d+ +.*\[\d+\] /.test(line)) {
+    if (last?.type === "print" && context === "line" && !looksLikeEvent(line)) {
       // A marker may hold newlines.
       events[events.length - 1] = { ...last, text: `${last.text}\n${line}` };
       continue;
@@ -167,6 +172,12 @@ function readBody(
   }
   graph?.end();
   return { events, bare, overruns, startLines };
+}
+
+/** Whether a task and behind it a CPU stand in a line, as in those of events. */
+function looksLikeEvent(line: string): boolean {
+  const task = /^ *\S.*?-\d+ /.exec(line);
+  return task !== null && /\[\d+\] /.test(line.slice(task.index + task[0].length - 1));
 }
 
 /** The options that lines show; functions without a parent tell of print-parent only if all are. */
