@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { hex } from "../isa/mod.ts";
 import {
   createFtrace,
   createMachine,
@@ -125,7 +126,7 @@ async function listFunctions(
 ): Promise<readonly Row[]> {
   const ftrace = await prepare(context, path);
   return chosenRecords(ftrace).map((record) => ({
-    address: hex(record.entry),
+    address: hex(record.entry, 8),
     function: record.name,
     kind: kindText(record),
   }));
@@ -143,7 +144,7 @@ async function listSites(
       ? siteWords(era.scheme, record.entry, core.targetOf(record))
       : undefined;
     return {
-      address: hex(record.ip),
+      address: hex(record.ip, 8),
       symbol: record.name,
       era: era.name,
       kind: kindText(record),
@@ -170,10 +171,6 @@ function kindText({ kind, reason }: DynFtrace): string {
 
 function wordsText(words: readonly number[] | undefined): string {
   return words?.map((word) => word.toString(16).padStart(8, "0")).join(" ") ?? "-";
-}
-
-function hex(address: bigint): string {
-  return `0x${address.toString(16).padStart(8, "0")}`;
 }
 
 async function listPlugins(context: CommandContext): Promise<readonly Row[]> {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { hex } from "../isa/mod.ts";
 import type { Outcome } from "../../mod.ts";
 import type { Symbolizer } from "../ftrace/mod.ts";
 import type { Trap } from "../engine/mod.ts";
@@ -146,9 +147,4 @@ function foldFrames(
     else folded.push({ address, number, last: number });
   });
   return folded.slice(0, MOST_FRAMES);
-}
-
-/** A 64-bit value, unsigned, as `0x…`. */
-export function hex(value: bigint): string {
-  return `0x${BigInt.asUintN(64, value).toString(16)}`;
 }

@@ -9,9 +9,9 @@
 import { disassemble, type Ftrace, type Outcome } from "../../mod.ts";
 import type { Hart } from "../engine/mod.ts";
 import { symbolizerOf } from "../output/mod.ts";
-import { X_NAMES } from "../isa/mod.ts";
+import { hex, X_NAMES } from "../isa/mod.ts";
 import { type CliHost, say } from "./host.ts";
-import { endingOf, hex, placeText } from "./outcome.ts";
+import { endingOf, placeText } from "./outcome.ts";
 
 /** What a command on the guest gives. */
 export interface GuestResult {

@@ -19,6 +19,7 @@ export {
   type Run,
 } from "./encoding.ts";
 export { type Extension, extension } from "./extension.ts";
+export { hex } from "./hex.ts";
 export { ALL_EXTENSIONS, type Decoder, parseIsaString, restrictIsa } from "./isa_string.ts";
 export { X_NAMES } from "./names.ts";
 export { EXTENSIONS } from "./rv64.ts";

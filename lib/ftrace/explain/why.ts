@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { hex } from "../../isa/hex.ts";
 import { type InlinedPlace, type Inlines, readInlines } from "../../program/dwarf_inlines.ts";
 import type { ElfSymbol } from "../../program/elf.ts";
 import type { Machine } from "../../machine/machine.ts";
@@ -103,7 +104,7 @@ export function createWhy(context: WhyContext): (what: string | bigint) => reado
   const placesOf = (name: string) => inlines()?.get(name.split(".")[0]!) ?? [];
   const place = (address: bigint) => {
     const found = symbols.at(address);
-    return found ? `${found.symbol.name}+0x${found.offset.toString(16)}` : hex(address);
+    return found ? `${found.symbol.name}+0x${found.offset.toString(16)}` : hex(address, 8);
   };
   const answer = (use: WhyUse, refusal: Refusal): WhyAnswer => ({
     use,
@@ -129,7 +130,7 @@ export function createWhy(context: WhyContext): (what: string | bigint) => reado
         };
       case "misaligned":
         return {
-          text: `its entry ${hex(entry)} is no multiple of ${era.scheme.literal ? 8 : 4}, so ` +
+          text: `its entry ${hex(entry, 8)} is no multiple of ${era.scheme.literal ? 8 : 4}, so ` +
             "the word to switch could not be stored, or fetched, in one piece",
           instead: "a build with -falign-functions=8, or an era of two words (--era args)",
         };
@@ -140,14 +141,14 @@ export function createWhy(context: WhyContext): (what: string | bigint) => reado
         };
       case "out-of-reach":
         return {
-          text: `auipc and jalr at ${hex(entry)} do not reach ftrace_caller at ${
-            hex(context.caller)
+          text: `auipc and jalr at ${hex(entry, 8)} do not reach ftrace_caller at ${
+            hex(context.caller, 8)
           }`,
           instead: "a program whose text lies within 2 GiB",
         };
       case "no-symbol":
         return {
-          text: `its site at ${hex(entry)} lies in no function that has a symbol (${name})`,
+          text: `its site at ${hex(entry, 8)} lies in no function that has a symbol (${name})`,
           instead: "a program that is not stripped (no -s)",
         };
       default:
@@ -182,8 +183,8 @@ export function createWhy(context: WhyContext): (what: string | bigint) => reado
   const howTraced = (record: DynFtrace): string => {
     if (record.kind === "patched") {
       return era.scheme.parks
-        ? `by its site: the two words at ${hex(record.ip)}, changed while harts are parked`
-        : `by its site: the word at ${hex(record.ip)}, changed by one store`;
+        ? `by its site: the two words at ${hex(record.ip, 8)}, changed while harts are parked`
+        : `by its site: the word at ${hex(record.ip, 8)}, changed by one store`;
     }
     const { text } = shapeText(record);
     return `by a hook of the engine, guest text untouched, as ${text}; ${release} would not (--strict)`;
@@ -269,7 +270,7 @@ export function createWhy(context: WhyContext): (what: string | bigint) => reado
       return answer("kprobe", {
         code: "EINVAL",
         reason: "not-text",
-        text: `there is no code at ${hex(address)}`,
+        text: `there is no code at ${hex(address, 8)}`,
         instead: "the address of an instruction",
       });
     }
@@ -452,7 +453,7 @@ export function createWhy(context: WhyContext): (what: string | bigint) => reado
           code: "EINVAL",
           reason: "inlined",
           text: `it is inlined everywhere: ${placesText(places)}`,
-          instead: `__attribute__((noinline)) on it, or a kprobe at ${hex(places[0]!.address)}`,
+          instead: `__attribute__((noinline)) on it, or a kprobe at ${hex(places[0]!.address, 8)}`,
         },
         undefined,
         places,
@@ -491,7 +492,7 @@ export function createWhy(context: WhyContext): (what: string | bigint) => reado
       return allRefused(asked, address, "no code", {
         code: "EINVAL",
         reason: "not-text",
-        text: `there is no code at ${hex(address)}`,
+        text: `there is no code at ${hex(address, 8)}`,
         instead: "the address of a function",
       }, kprobeAnswer(address));
     }
@@ -510,7 +511,7 @@ export function createWhy(context: WhyContext): (what: string | bigint) => reado
       return allRefused(asked, address, "code that no symbol covers", {
         code: "EINVAL",
         reason: "no-symbol",
-        text: `no symbol covers ${hex(address)}`,
+        text: `no symbol covers ${hex(address, 8)}`,
         instead: "a program that is not stripped (no -s)",
       }, kprobeAnswer(address));
     }
@@ -523,7 +524,7 @@ export function createWhy(context: WhyContext): (what: string | bigint) => reado
   };
 
   return (what) => {
-    if (typeof what === "bigint") return [ofAddress(what, hex(what))];
+    if (typeof what === "bigint") return [ofAddress(what, hex(what, 8))];
     const [, base = what, offset] = /^(.+?)\+(0x[\da-f]+|\d+)$/i.exec(what) ?? [];
     if (/^0x[\da-f]+$/i.test(base)) {
       return [ofAddress(BigInt(base) + BigInt(offset ?? 0), what)];
@@ -560,10 +561,6 @@ const NO_RECORD: DynFtrace = {
   reason: "no-site",
   flags: 0,
 };
-
-function hex(address: bigint): string {
-  return `0x${address.toString(16).padStart(8, "0")}`;
-}
 
 /** What a refusal says behind "Cannot …: ", without errno and replacement, which stand apart. */
 function sentence({ message, instead }: FtraceError): string {

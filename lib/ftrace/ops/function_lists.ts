@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { hex } from "../../isa/hex.ts";
 import type { SymbolTable } from "../../program/symbols.ts";
 import {
   type DynFtrace,
@@ -80,7 +81,6 @@ export function createFunctionLists(context: FunctionListsContext): FunctionList
   const { core, symbols } = context;
   const { records } = core;
   const usable = () => records.filter(({ kind }) => kind !== "disabled");
-  const hex = (address: bigint) => `0x${address.toString(16)}`;
   const named = (name: string, size = STUB_SIZE) =>
     `${name}+0x0/0x${(SIZES[name] ?? size).toString(16)}`;
 

@@ -96,7 +96,7 @@ function readBanner(header: string) {
   const figures =
     /^# latency: (\d+) us, #(\d+)\/(\d+), CPU#(\d+) \| \(M:(\S+) VP:0, .* #P:(\d+)\)$/m
       .exec(header);
-  const task = /^#    \| task: (.*)-(\d+) \(uid:(\d+) nice:(-?\d+) policy:(\d+) rt_prio:(\d+)\)$/m
+  const task = /^# {4}\| task: (.*)-(\d+) \(uid:(\d+) nice:(-?\d+) policy:(\d+) rt_prio:(\d+)\)$/m
     .exec(header);
   if (!first || !figures || !task) return undefined;
   return {
