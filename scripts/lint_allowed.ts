@@ -23,7 +23,6 @@ export const ALLOWED: Allowed = {
   },
   "short-body": {
     "lib/cli/run.ts": ["run"],
-    "lib/events/histogram.ts": ["build", "makeColumn"],
     "lib/ftrace/explain/why.ts": ["createWhy"],
     "lib/ftrace/ftrace.ts": ["createFtrace"],
     "lib/ftrace/live/livepatch.ts": ["createLivepatch"],
@@ -45,8 +44,6 @@ export const ALLOWED: Allowed = {
     "lib/ftrace/trace/trace_events.ts": ["createTraceEvents"],
     "lib/ftrace/trace/triggers.ts": ["createTriggers"],
     "lib/machine/linux/linux.ts": ["createLinux"],
-    "lib/program/dwarf_inlines.ts": ["readForm"],
-    "lib/program/link_object.ts": ["linkObject"],
     "lib/tracefs/buffer_files.ts": ["bufferFiles"],
     "lib/tracefs/tracefs.ts": ["createTracefs"],
   },

@@ -122,86 +122,122 @@ function build(command: string, words: HistogramWords): Histogram {
   if (values.length > MOST_VALUES) refuse(`${MOST_VALUES} values are the most`);
   const wrong = values.find(({ isText, name }) => isText || name === STACK);
   if (wrong) refuse(`${wrong.name} is no number that can be added up`);
-
   if (settings.sort.length > MOST_SORT_KEYS) {
     const text = `Too many sort fields (Max = ${MOST_SORT_KEYS})`;
     refuse(text, faultAt(text, settings.sort.join(",")));
   }
-  const order = (settings.sort.length > 0 ? settings.sort : ["hitcount"]).map((word) => {
-    if (word === "") refuse("Empty sort field", faultAt("Empty sort field", "sort="));
-    const [, name, direction] = /^(.*?)(\.ascending|\.descending)?$/.exec(word)!;
-    const descending = direction === ".descending";
-    if (name === "hitcount") return { text: name, descending, of: ({ hits }: Row): Cell => hits };
-    const fits = (each: Column) => each.text === name || each.name === name;
-    const key = keys.findIndex(fits);
-    const value = values.findIndex(fits);
-    if (key >= 0) {
-      const { signed, text } = keys[key]!;
-      const of = ({ keys }: Row): Cell => ranked(keys[key]!, signed);
-      return { text, descending, of };
-    }
-    if (value >= 0) {
-      return { text: values[value]!.text, descending, of: ({ sums }: Row): Cell => sums[value]! };
-    }
-    const text = "Sort field must be a key or a val";
-    return refuse(`${text}: ${name}`, faultAt(text, word));
-  });
+  const order = (settings.sort.length > 0 ? settings.sort : ["hitcount"]).map((word) =>
+    parseSortKey(word, keys, values, faultAt)
+  );
+  return new Rows(keys, values, order, settings);
+}
 
-  const size = 1 << settings.bits;
-  const rows = new Map<string, Row>();
-  let dropped = 0n;
-  const compare = (a: Row, b: Row): number => {
-    for (const { of, descending } of order) {
+/** What rows are ranked by. */
+interface SortKey {
+  readonly text: string;
+  readonly descending: boolean;
+  readonly of: (row: Row) => Cell;
+}
+
+function parseSortKey(
+  word: string,
+  keys: readonly Column[],
+  values: readonly Column[],
+  faultAt: (text: string, word: string) => CommandFault,
+): SortKey {
+  if (word === "") refuse("Empty sort field", faultAt("Empty sort field", "sort="));
+  const [, name, direction] = /^(.*?)(\.ascending|\.descending)?$/.exec(word)!;
+  const descending = direction === ".descending";
+  if (name === "hitcount") return { text: name, descending, of: ({ hits }) => hits };
+  const fits = (each: Column) => each.text === name || each.name === name;
+  const key = keys.findIndex(fits);
+  if (key >= 0) {
+    const { signed, text } = keys[key]!;
+    return { text, descending, of: ({ keys }) => ranked(keys[key]!, signed) };
+  }
+  const value = values.findIndex(fits);
+  if (value >= 0) return { text: values[value]!.text, descending, of: ({ sums }) => sums[value]! };
+  const text = "Sort field must be a key or a val";
+  return refuse(`${text}: ${name}`, faultAt(text, word));
+}
+
+/** The table: its rows by what its keys name. */
+class Rows implements Histogram {
+  readonly text: string;
+  readonly identity: string;
+  readonly request: Histogram["request"];
+  readonly #keys: readonly Column[];
+  readonly #values: readonly Column[];
+  readonly #order: readonly SortKey[];
+  /** Most rows. */
+  readonly #size: number;
+  readonly #rows = new Map<string, Row>();
+  #dropped = 0n;
+
+  constructor(
+    keys: readonly Column[],
+    values: readonly Column[],
+    order: readonly SortKey[],
+    { bits, request }: Settings,
+  ) {
+    this.#keys = keys;
+    this.#values = values;
+    this.#order = order;
+    this.#size = 1 << bits;
+    this.request = request;
+    const list = (columns: readonly Column[]) => columns.map(({ text }) => text).join(",");
+    const sorted = order.map(({ text, descending }) => text + (descending ? ".descending" : ""));
+    this.identity = `keys=${list(keys)}:vals=${["hitcount", ...values.map(({ text }) => text)]}` +
+      `:sort=${sorted}`;
+    this.text = `${this.identity}:size=${this.#size}`;
+  }
+
+  add(subject: HistogramSubject): void {
+    const cells = this.#keys.map(({ read }) => read(subject));
+    const name = cells.map((cell) => `${String(cell).length}:${cell}`).join("|");
+    let row = this.#rows.get(name);
+    if (!row) {
+      if (this.#rows.size >= this.#size) {
+        this.#dropped++;
+        return;
+      }
+      this.#rows.set(name, row = { keys: cells, sums: this.#values.map(() => 0n), hits: 0n });
+    }
+    row.hits++;
+    for (const [k, { read }] of this.#values.entries()) {
+      row.sums[k] = BigInt.asUintN(64, row.sums[k]! + (read(subject) as bigint));
+    }
+  }
+
+  clear(): void {
+    this.#rows.clear();
+    this.#dropped = 0n;
+  }
+
+  read(trigger: string): string {
+    const sorted = [...this.#rows.values()].sort((a, b) => this.#compare(a, b));
+    const hits = sorted.reduce((sum, row) => sum + row.hits, 0n);
+    return `# event histogram\n#\n# trigger info: ${trigger}\n#\n\n` +
+      sorted.map((row) => this.#rowText(row)).join("") +
+      `\nTotals:\n    Hits: ${hits}\n    Entries: ${this.#rows.size}\n` +
+      `    Dropped: ${this.#dropped}\n`;
+  }
+
+  #compare(a: Row, b: Row): number {
+    for (const { of, descending } of this.#order) {
       const difference = compareCells(of(a), of(b));
       if (difference !== 0) return descending ? -difference : difference;
     }
     return 0;
-  };
-  const list = (columns: readonly Column[]) => columns.map(({ text }) => text).join(",");
-  const sortText = order.map(({ text, descending }) => text + (descending ? ".descending" : ""));
-  const identity = `keys=${list(keys)}:vals=${["hitcount", ...values.map(({ text }) => text)]}` +
-    `:sort=${sortText}`;
-  const rowText = ({ keys: cells, sums, hits }: Row): string => {
-    const named = cells.map((cell, k) => keys[k]!.print(cell));
+  }
+
+  #rowText({ keys: cells, sums, hits }: Row): string {
+    const named = cells.map((cell, k) => this.#keys[k]!.print(cell));
     // A stack ends in a line end of its own, and then no blank follows.
-    const close = keys.some(({ name }) => name === STACK) ? "}" : " }";
-    const added = sums.map((sum, k) => `  ${values[k]!.print(sum)}`);
-    return `{ ${named.join(", ")}${close} hitcount: ${String(hits).padStart(10)}${
-      added.join("")
-    }\n`;
-  };
-  return {
-    text: `${identity}:size=${size}`,
-    identity,
-    request: settings.request,
-    add(subject) {
-      const cells = keys.map(({ read }) => read(subject));
-      const name = cells.map((cell) => `${String(cell).length}:${cell}`).join("|");
-      let row = rows.get(name);
-      if (!row) {
-        if (rows.size >= size) {
-          dropped++;
-          return;
-        }
-        rows.set(name, row = { keys: cells, sums: values.map(() => 0n), hits: 0n });
-      }
-      row.hits++;
-      for (const [k, { read }] of values.entries()) {
-        row.sums[k] = BigInt.asUintN(64, row.sums[k]! + (read(subject) as bigint));
-      }
-    },
-    clear() {
-      rows.clear();
-      dropped = 0n;
-    },
-    read(trigger) {
-      const sorted = [...rows.values()].sort(compare);
-      const hits = sorted.reduce((sum, row) => sum + row.hits, 0n);
-      return `# event histogram\n#\n# trigger info: ${trigger}\n#\n\n` +
-        sorted.map(rowText).join("") +
-        `\nTotals:\n    Hits: ${hits}\n    Entries: ${rows.size}\n    Dropped: ${dropped}\n`;
-    },
-  };
+    const close = this.#keys.some(({ name }) => name === STACK) ? "}" : " }";
+    const added = sums.map((sum, k) => `  ${this.#values[k]!.print(sum)}`).join("");
+    return `{ ${named.join(", ")}${close} hitcount: ${String(hits).padStart(10)}${added}\n`;
+  }
 }
 
 interface Settings {
@@ -262,60 +298,61 @@ function parseSettings(command: string): Settings {
 const STACK = "common_stacktrace";
 
 /** A column, or the kernel's words for what is wrong. */
-function makeColumn(word: string, { fields, symbol, comm }: HistogramWords): Column | string {
+function makeColumn(word: string, words: HistogramWords): Column | string {
   const [, name, modifier = ""] = /^([^.]*)(?:\.(.*))?$/.exec(word)!;
-  if ((name === STACK || name === "stacktrace") && modifier === "") {
-    return {
-      text: STACK,
-      name: STACK,
-      isText: false,
-      signed: false,
-      read: ({ stack }) => stack().slice(0, MOST_CALLERS),
-      print: (cell) =>
-        `${STACK}:\n` +
-        (cell as readonly bigint[]).map((address) =>
-          `${STACK_INDENT}${placeText(symbol, address)}\n`
-        ).join(""),
-    };
-  }
-  const found = findField(name === "common_cpu" ? "cpu" : name!, fields);
+  if ((name === STACK || name === "stacktrace") && modifier === "") return stackColumn(words);
+  const found = findField(name === "common_cpu" ? "cpu" : name!, words.fields);
   if (!found) return FIELD_NOT_FOUND;
-  const { field, read: valueOf } = found;
-  const isText = field.kind === "string";
-  const isNumber = field.kind === "integer" || field.kind === "pointer";
-  const base = { text: word, name: name!, isText, signed: field.signed };
-  const number = (subject: HistogramSubject) =>
-    BigInt.asUintN(64, BigInt(valueOf(subject) as number | bigint));
+  const { field, read } = found;
+  const base = { text: word, name: name!, isText: true, signed: field.signed };
+  if (field.kind === "integer" || field.kind === "pointer") {
+    const value = (subject: HistogramSubject) =>
+      BigInt.asUintN(64, BigInt(read(subject) as number | bigint));
+    return numberColumn({ ...base, isText: false }, modifier, value, words);
+  }
+  if (modifier !== "") return BAD_MODIFIER;
+  const isString = field.kind === "string";
+  return {
+    ...base,
+    read: isString ? (subject) => read(subject) as string : (subject) => listText(read(subject)),
+    print: (cell) => `${name}: ${String(cell).padEnd(50)}`,
+  };
+}
+
+function stackColumn({ symbol }: HistogramWords): Column {
+  return {
+    text: STACK,
+    name: STACK,
+    isText: false,
+    signed: false,
+    read: ({ stack }) => stack().slice(0, MOST_CALLERS),
+    print: (cell) =>
+      `${STACK}:\n` +
+      (cell as readonly bigint[]).map((address) => `${STACK_INDENT}${placeText(symbol, address)}\n`)
+        .join(""),
+  };
+}
+
+/** The column of an integer field, as its modifier has it read and printed. */
+function numberColumn(
+  base: Omit<Column, "read" | "print">,
+  modifier: string,
+  number: (subject: HistogramSubject) => bigint,
+  { symbol, comm }: HistogramWords,
+): Column | string {
+  const { name } = base;
   const numeric = (print: (value: bigint) => string, read = number): Column => ({
     ...base,
     read,
     print: (cell) => `${name}: ${print(cell as bigint)}`,
   });
-  if (isText) {
-    if (modifier !== "") return BAD_MODIFIER;
-    return {
-      ...base,
-      read: (subject) => valueOf(subject) as string,
-      print: (cell) => `${name}: ${(cell as string).padEnd(50)}`,
-    };
-  }
-  if (!isNumber) {
-    if (modifier !== "") return BAD_MODIFIER;
-    const read = (subject: HistogramSubject) => listText(valueOf(subject));
-    return { ...base, isText: true, read, print: (cell) => `${name}: ${String(cell).padEnd(50)}` };
-  }
   const buckets = /^buckets?=(.+)$/.exec(modifier);
   if (buckets) {
     const width = toInteger(buckets[1]!);
     if (width === undefined || width <= 0n) return BAD_MODIFIER;
-    return {
-      ...numeric(
-        (value) => `~ ${value}-${value + width - 1n}`,
-        (subject) => number(subject) / width * width,
-      ),
-      text: `${name}.buckets=${width}`,
-      signed: false,
-    };
+    const print = (value: bigint) => `~ ${value}-${value + width - 1n}`;
+    const column = numeric(print, (subject) => number(subject) / width * width);
+    return { ...column, text: `${name}.buckets=${width}`, signed: false };
   }
   switch (modifier) {
     case "":
@@ -333,17 +370,14 @@ function makeColumn(word: string, { fields, symbol, comm }: HistogramWords): Col
         `${nameOf(Number(value)).padEnd(16)}[${String(value).padStart(10)}]`
       );
     }
-    case "log2":
-      return {
-        ...numeric(
-          (value) => `~ 2^${String(value).padEnd(2)}`,
-          (subject) => {
-            const value = number(subject);
-            return value <= 1n ? 0n : BigInt((value - 1n).toString(2).length);
-          },
-        ),
-        signed: false,
-      };
+    case "log2": {
+      const print = (value: bigint) => `~ 2^${String(value).padEnd(2)}`;
+      const column = numeric(print, (subject) => {
+        const value = number(subject);
+        return value <= 1n ? 0n : BigInt((value - 1n).toString(2).length);
+      });
+      return { ...column, signed: false };
+    }
     default:
       return BAD_MODIFIER;
   }

@@ -103,13 +103,13 @@ function collect(tables: Tables, bias: bigint): Inlines {
   };
   const places = new Map<string, InlinedPlace[]>();
   for (const { names } of functions.values()) for (const name of names) places.set(name, []);
+  const seen = new Set<string>();
   for (const { origin, place } of inlined) {
     for (const name of new Set(namesOf(origin))) {
-      const known = places.get(name)!;
       // Two calls in one line may begin at the same instruction.
-      if (!known.some(({ address, line }) => address === place.address && line === place.line)) {
-        known.push(place);
-      }
+      const key = `${place.address} ${place.line} ${name}`;
+      if (!seen.has(key)) places.get(name)!.push(place);
+      seen.add(key);
     }
   }
   for (const each of places.values()) each.sort((a, b) => a.address < b.address ? -1 : 1);
@@ -200,6 +200,12 @@ function readAbbreviations(section: Uint8Array, offset: number): Map<number, Abb
   return byCode;
 }
 
+/** Where a unit's parts of the tables of texts and addresses begin. */
+interface Bases {
+  readonly strings: number;
+  readonly addresses: number;
+}
+
 /** Reads one value; references come out as offsets in `.debug_info`. DWARF 5, section 7.5.6. */
 function readForm(
   cursor: Cursor,
@@ -207,12 +213,8 @@ function readForm(
   constant: number,
   unit: number,
   tables: Tables,
-  bases: { readonly strings: number; readonly addresses: number },
+  bases: Bases,
 ): Value {
-  const stringAt = (index: number) =>
-    textAt(tables.str, createCursor(tables.strOffsets, bases.strings + 4 * index).u32());
-  const addressAt = (index: number) =>
-    createCursor(tables.addresses, bases.addresses + 8 * index).u64();
   switch (form) {
     case 0x01: // addr
       return cursor.u64();
@@ -260,10 +262,6 @@ function readForm(
       return readForm(cursor, cursor.uleb(), 0, unit, tables, bases);
     case 0x19: // flag_present
       return undefined;
-    case 0x1a: // strx
-      return stringAt(cursor.uleb());
-    case 0x1b: // addrx
-      return addressAt(cursor.uleb());
     case 0x1c: // ref_sup4
       return cursor.skip(4);
     case 0x1e: // data16
@@ -275,6 +273,22 @@ function readForm(
     case 0x22: // loclistx
     case 0x23: // rnglistx
       return void cursor.uleb();
+    default:
+      return readIndexed(cursor, form, tables, bases);
+  }
+}
+
+/** Reads a text or an address by its index in a table. */
+function readIndexed(cursor: Cursor, form: number, tables: Tables, bases: Bases): Value {
+  const stringAt = (index: number) =>
+    textAt(tables.str, createCursor(tables.strOffsets, bases.strings + 4 * index).u32());
+  const addressAt = (index: number) =>
+    createCursor(tables.addresses, bases.addresses + 8 * index).u64();
+  switch (form) {
+    case 0x1a: // strx
+      return stringAt(cursor.uleb());
+    case 0x1b: // addrx
+      return addressAt(cursor.uleb());
     case 0x25: // strx1
       return stringAt(cursor.u8());
     case 0x26: // strx2

@@ -128,36 +128,77 @@ function widthOf(type: number): number {
  * @throws {SyntaxError} For a relocation that is not known, or that cannot reach its target.
  */
 export function linkObject(object: ObjectFile, options: LinkOptions): LinkedObject {
-  const commons = object.symbols.filter(({ section }) => section === "common");
-  const gotSymbols = [
-    ...new Set(object.relocations.filter(({ type }) => type === R.GOT_HI20).map((r) => r.symbol)),
-  ];
-  const { regions, placed, got, commonAt } = layOut(object, commons, gotSymbols, options.allocate);
-  const addressOf = (index: number): bigint => {
-    const symbol = object.symbols[index]!;
-    const address = definedAt(symbol);
+  return new Linker(object, options).link();
+}
+
+/** One object on its way into memory. */
+class Linker {
+  readonly #object: ObjectFile;
+  readonly #options: LinkOptions;
+  readonly #layout: Layout;
+  /** By address of an auipc, what its upper part belongs to: the distance from there. */
+  readonly #distances = new Map<bigint, bigint>();
+
+  constructor(object: ObjectFile, options: LinkOptions) {
+    this.#object = object;
+    this.#options = options;
+    const commons = object.symbols.filter(({ section }) => section === "common");
+    const gotSymbols = new Set(
+      object.relocations.filter(({ type }) => type === R.GOT_HI20).map(({ symbol }) => symbol),
+    );
+    this.#layout = layOut(object, commons, [...gotSymbols], options.allocate);
+  }
+
+  link(): LinkedObject {
+    const { relocations, symbols } = this.#object;
+    const { regions, placed, got } = this.#layout;
+    for (const [index, slot] of got) {
+      slot.view.setBigUint64(0, BigInt.asUintN(64, this.#addressOf(index)), true);
+    }
+    // A lower part may stand before the upper part that it belongs to.
+    const isLow = ({ type }: Relocation) => type === R.PCREL_LO12_I || type === R.PCREL_LO12_S;
+    for (const relocation of relocations) if (!isLow(relocation)) this.#apply(relocation);
+    for (const relocation of relocations) if (isLow(relocation)) this.#apply(relocation);
+    const listed = [...placed.values()].filter(({ name }) =>
+      name === "__patchable_function_entries"
+    );
+    return {
+      regions,
+      sites: listed.flatMap(({ view, size }) =>
+        Array.from({ length: Math.floor(size / 8) }, (_, k) => view.getBigUint64(k * 8, true))
+      ),
+      symbols: symbols.flatMap((symbol) => {
+        const address = this.#definedAt(symbol);
+        if (address === undefined || symbol.name === "") return [];
+        const { name, size, isFunction, binding } = symbol;
+        return [{ name, address, size, isFunction, isGlobal: binding !== "local" }];
+      }),
+    };
+  }
+
+  /** Address of the symbol with an index. */
+  #addressOf(index: number): bigint {
+    const symbol = this.#object.symbols[index]!;
+    const address = this.#definedAt(symbol);
     if (address !== undefined) return address;
     if (symbol.name === "") return 0n;
-    return symbol.binding === "weak" ? 0n : options.resolve(symbol.name);
-  };
-  const definedAt = (symbol: ObjectSymbol): bigint | undefined => {
-    if (symbol.section === "absolute") return symbol.value;
-    if (symbol.section === "common") return commonAt.get(symbol);
-    if (symbol.section === "undefined") return undefined;
-    const place = placed.get(symbol.section);
-    return place && place.address + symbol.value;
-  };
-  for (const [index, slot] of got) {
-    slot.view.setBigUint64(0, BigInt.asUintN(64, addressOf(index)), true);
+    return symbol.binding === "weak" ? 0n : this.#options.resolve(symbol.name);
   }
-  /** By address of an auipc, what its upper part belongs to: the distance from there. */
-  const distances = new Map<bigint, bigint>();
-  const apply = (relocation: Relocation) => {
-    const { section, offset, type, symbol, addend } = relocation;
-    const place = placed.get(section)!;
+
+  /** Address of a symbol that the object itself defines. */
+  #definedAt(symbol: ObjectSymbol): bigint | undefined {
+    if (symbol.section === "absolute") return symbol.value;
+    if (symbol.section === "common") return this.#layout.commonAt.get(symbol);
+    if (symbol.section === "undefined") return undefined;
+    const place = this.#layout.placed.get(symbol.section);
+    return place && place.address + symbol.value;
+  }
+
+  #apply({ section, offset, type, symbol, addend }: Relocation): void {
+    const place = this.#layout.placed.get(section)!;
     const at = place.address + BigInt(offset);
-    const target = () => addressOf(symbol) + addend;
-    const name = object.symbols[symbol]!.name;
+    const target = () => this.#addressOf(symbol) + addend;
+    const name = this.#object.symbols[symbol]!.name;
     const what = `${relocationName(type)} at ${place.name}+0x${offset.toString(16)}`;
     if (offset + widthOf(type) > place.size) throw refusal(what, "it reaches past its section");
     const field = createField(place.view, offset, `${what} (${name})`);
@@ -186,13 +227,13 @@ export function linkObject(object: ObjectFile, options: LinkOptions): LinkedObje
       }
       case R.PCREL_HI20:
       case R.GOT_HI20: {
-        const distance = (type === R.GOT_HI20 ? got.get(symbol)!.address : target()) - at;
-        distances.set(at, distance);
-        return field.immediate(upper(distance));
+        const to = type === R.GOT_HI20 ? this.#layout.got.get(symbol)!.address : target();
+        this.#distances.set(at, to - at);
+        return field.immediate(upper(to - at));
       }
       case R.PCREL_LO12_I:
       case R.PCREL_LO12_S: {
-        const distance = distances.get(addressOf(symbol));
+        const distance = this.#distances.get(this.#addressOf(symbol));
         if (distance === undefined) throw refusal(what, "there is no upper part where it says");
         return field.immediate(lower(distance));
       }
@@ -209,24 +250,7 @@ export function linkObject(object: ObjectFile, options: LinkOptions): LinkedObje
         return field.change(bits, how!, target());
       }
     }
-  };
-  // A lower part may stand before the upper part that it belongs to.
-  const isLow = ({ type }: Relocation) => type === R.PCREL_LO12_I || type === R.PCREL_LO12_S;
-  for (const relocation of object.relocations) if (!isLow(relocation)) apply(relocation);
-  for (const relocation of object.relocations) if (isLow(relocation)) apply(relocation);
-  const listed = [...placed.values()].filter(({ name }) => name === "__patchable_function_entries");
-  return {
-    regions,
-    sites: listed.flatMap(({ view, size }) =>
-      Array.from({ length: Math.floor(size / 8) }, (_, k) => view.getBigUint64(k * 8, true))
-    ),
-    symbols: object.symbols.flatMap((symbol) => {
-      const address = definedAt(symbol);
-      if (address === undefined || symbol.name === "") return [];
-      const { name, size, isFunction, binding } = symbol;
-      return [{ name, address, size, isFunction, isGlobal: binding !== "local" }];
-    }),
-  };
+  }
 }
 
 /** A section, or a slot of the table of addresses, with its place. */
@@ -237,17 +261,22 @@ interface Placed {
   readonly view: DataView;
 }
 
+/** Where everything of an object is. */
+interface Layout {
+  readonly regions: readonly LinkedRegion[];
+  /** Sections by index. */
+  readonly placed: ReadonlyMap<number, Placed>;
+  /** Slots of the table of addresses, by index of their symbol. */
+  readonly got: ReadonlyMap<number, Placed>;
+  readonly commonAt: ReadonlyMap<ObjectSymbol, bigint>;
+}
+
 function layOut(
   object: ObjectFile,
   commons: readonly ObjectSymbol[],
   gotSymbols: readonly number[],
   allocate: LinkOptions["allocate"],
-): {
-  readonly regions: readonly LinkedRegion[];
-  readonly placed: ReadonlyMap<number, Placed>;
-  readonly got: ReadonlyMap<number, Placed>;
-  readonly commonAt: ReadonlyMap<ObjectSymbol, bigint>;
-} {
+): Layout {
   const regions: LinkedRegion[] = [];
   const placed = new Map<number, Placed>();
   const got = new Map<number, Placed>();

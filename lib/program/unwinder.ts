@@ -81,45 +81,64 @@ export function createUnwinder<H extends StackHart>(
   symbols: SymbolTable,
   stackOf: (hart: H) => StackMemory,
 ): Unwinder<H> {
+  return new CodeUnwinder(text, symbols, stackOf);
+}
+
+/** An unwinder that reads functions' instructions, each function once. */
+class CodeUnwinder<H extends StackHart> implements Unwinder<H> {
+  realReturn: Unwinder<H>["realReturn"];
+  probedBits: Unwinder<H>["probedBits"];
+  readonly #text: StackMemory;
+  readonly #symbols: SymbolTable;
+  readonly #stackOf: (hart: H) => StackMemory;
   /** Functions by their entry. */
-  const functions = new Map<bigint, KnownFunction>();
-  const functionAt = (address: bigint): KnownFunction | undefined => {
-    const symbol = symbols.at(address)?.symbol;
+  readonly #functions = new Map<bigint, KnownFunction>();
+
+  constructor(text: StackMemory, symbols: SymbolTable, stackOf: (hart: H) => StackMemory) {
+    this.#text = text;
+    this.#symbols = symbols;
+    this.#stackOf = stackOf;
+  }
+
+  frames(hart: H, start: StackStart = registersOf(hart)): readonly StackFrame[] {
+    const resolve: RealReturn = (value, sp) => this.realReturn?.(hart, value, sp) ?? value;
+    const trailAt = (pc: bigint, innermost: boolean) => this.#trailAt(pc, innermost);
+    return unwind(this.#stackOf(hart), trailAt, start, resolve);
+  }
+
+  backtrace(hart: H): readonly bigint[] {
+    return this.frames(hart).map(({ pc }) => pc);
+  }
+
+  frameSize(pc: bigint): number | undefined {
+    const known = this.#functionAt(pc);
+    if (!known) return undefined;
+    const sizes = [...known.at.values()].map(({ x }) => x[SP])
+      .map((sp) => sp?.register === SP && sp.plus < 0n ? Number(-sp.plus) : 0);
+    return Math.max(0, ...sizes);
+  }
+
+  #functionAt(address: bigint): KnownFunction | undefined {
+    const symbol = this.#symbols.at(address)?.symbol;
     if (!symbol) return undefined;
     const start = symbol.address;
-    const end = symbol.size > 0n ? start + symbol.size : symbols.next(start)?.address;
+    const end = symbol.size > 0n ? start + symbol.size : this.#symbols.next(start)?.address;
     if (end === undefined) return undefined;
-    let known = functions.get(start);
+    let known = this.#functions.get(start);
     if (!known) {
-      known = readFunction(text, start, end, unwinder.probedBits);
-      functions.set(start, known);
+      known = readFunction(this.#text, start, end, this.probedBits);
+      this.#functions.set(start, known);
     }
     return known;
-  };
-  const trailAt = (pc: bigint, innermost: boolean): Trail | undefined => {
-    const known = functionAt(innermost ? pc : pc - 1n);
+  }
+
+  /** What is known at a pc, or behind the call that returns to it. */
+  #trailAt(pc: bigint, innermost: boolean): Trail | undefined {
+    const known = this.#functionAt(innermost ? pc : pc - 1n);
     if (!known) return undefined;
     const trail = (innermost ? known.at : known.behindCall).get(pc) ?? known.deepest;
     return innermost ? trail : clobber(trail);
-  };
-  const unwinder: Unwinder<H> = {
-    realReturn: undefined,
-    probedBits: undefined,
-    frameSize(pc) {
-      const known = functionAt(pc);
-      if (!known) return undefined;
-      const sizes = [...known.at.values()].map(({ x }) => x[SP])
-        .map((sp) => sp?.register === SP && sp.plus < 0n ? Number(-sp.plus) : 0);
-      return Math.max(0, ...sizes);
-    },
-    backtrace: (hart) => unwinder.frames(hart).map(({ pc }) => pc),
-    frames(hart, start = registersOf(hart)) {
-      const resolve: RealReturn = (value, sp) =>
-        unwinder.realReturn ? unwinder.realReturn(hart, value, sp) : value;
-      return unwind(stackOf(hart), trailAt, start, resolve);
-    },
-  };
-  return unwinder;
+  }
 }
 
 function registersOf(hart: StackHart): StackStart {
