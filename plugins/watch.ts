@@ -12,6 +12,7 @@ import {
   defineTracer,
   type EventValue,
   type FieldDeclarations,
+  type Ftrace,
   FUNCTIONS_OPTION,
   type GraphEntry,
   type Tracer,
@@ -98,16 +99,24 @@ const watch: Tracer = defineTracer({
         registered[Symbol.dispose]();
         const hist = event.file.readHist();
         if (hist !== "") ftrace.print(hist);
-        let found = 0;
-        for (const each of ftrace.events()) {
-          if (each.type === "event" && each.name === "watch") found++;
-        }
+        const found = isComplete(ftrace) ? event.recorded : stored(ftrace);
         ftrace.print(`watch: ${found} of ${seen} calls are in the trace: ${when}`);
       },
     };
   },
 });
 export default watch;
+
+/** Whether a full buffer has pushed out nothing: what was recorded is in the trace, or its file. */
+function isComplete({ buffer, machine }: Ftrace): boolean {
+  return machine.harts.every(({ id }) => buffer.statistics(id).overrun === 0);
+}
+
+function stored(ftrace: Ftrace): number {
+  let found = 0;
+  for (const each of ftrace.events()) if (each.type === "event" && each.name === "watch") found++;
+  return found;
+}
 
 /** Small numbers in decimal, what looks like an address in hexadecimal. */
 function wordText(value: EventValue): string {

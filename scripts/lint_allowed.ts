@@ -22,7 +22,6 @@ export const ALLOWED: Allowed = {
     "lib/hart/translation.ts": ["circle"],
   },
   "short-body": {
-    "lib/cli/run.ts": ["run"],
     "lib/ftrace/explain/why.ts": ["createWhy"],
     "lib/ftrace/ftrace.ts": ["createFtrace"],
     "lib/ftrace/live/livepatch.ts": ["createLivepatch"],

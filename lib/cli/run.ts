@@ -24,13 +24,18 @@ import { type CliHost, say } from "./host.ts";
 import { enableLivepatches } from "./livepatch.ts";
 import { type LoadedTracer, type LoadedTracers, loadTracers, NOP } from "./load_tracer.ts";
 import { CLI_OPTIONS, type CliArguments, numberOf } from "./options.ts";
-import { endingOf, placeText } from "./outcome.ts";
+import { type Ending, endingOf, placeText } from "./outcome.ts";
 import { readTracefsOption, writeTracefs } from "./tracefs_option.ts";
 import { noSitesMessage, type Program, readProgram } from "./program.ts";
 import { createProgress } from "./progress.ts";
 import { createSharedStdout, type SharedStdout } from "./shared_stdout.ts";
 import { collectStatistics, statisticsText } from "./stats.ts";
-import { openTraceSink, setTraceOptions, writeTrace } from "./trace_output.ts";
+import {
+  openTraceDestination,
+  setTraceOptions,
+  type TraceDestination,
+  TraceWriter,
+} from "./trace_output.ts";
 
 /** What a command works with. */
 export interface CommandContext {
@@ -45,86 +50,113 @@ export interface CommandContext {
 /** Runs a program; gives the exit code. @throws {Error} For whatever is wrong with the call. */
 export async function run(context: CommandContext): Promise<number> {
   const { host, args } = context;
-  const { values } = args;
-  const limit = numberOf(values, "limit-insns", 1);
-  const quiet = args.switches.has("quiet");
   const program = await readProgram(args.rest[0]);
-  const writes = args.lists["tracefs"] ?? [];
-  const selects = writes.some((text) => readTracefsOption(text).file === "current_tracer");
-  let tracers = await requestTracers(context, selects ? "selectable" : "running");
-  const sink = openTraceSink(host, values["output"]);
-  const stdout = createSharedStdout(host, sink, values["output"] === undefined);
-  let ending;
+  const destination = openTraceDestination(host, args.values["output"]);
+  const stdout = createSharedStdout(host, destination, !destination.isFile);
+  let ending: Ending | undefined;
+  let failure: string | undefined;
   try {
-    const machine = createMachine(
-      program.bytes,
-      machineOptions(context, program, stdout, () => machine),
-    );
-    const ftrace = createFtrace(machine, {
-      ...ftraceOptions(args),
-      print: (text) => stdout.line(text),
-      report(line) {
-        stdout.flush();
-        say(host, line);
-      },
-      dump: (ftrace, hart) => dump(host, ftrace, tracers.current.name, hart),
-    });
-    if (!canTrace(ftrace, tracers, args)) {
-      const { length } = machine.sites;
-      if (asksForTrace(args)) throw new TypeError(noSitesMessage(program, length, "refused"));
-      if (!quiet) say(host, noSitesMessage(program, length, "untraced"));
-      tracers = await untraced(context);
-    }
-    const idle = setTraceOptions(ftrace, args.lists["option"] ?? []);
-    if (values["clock"] !== undefined) ftrace.traceClock = values["clock"] as TraceClockName;
-    for (const file of args.lists["prototypes"] ?? []) declarePrototypes(ftrace, file);
-    ftrace.tracingThresh = numberOf(values, "tracing-thresh") ?? 0;
-    applyFilters(ftrace, args);
-    const patched = enableLivepatches(ftrace, args.lists["livepatch"] ?? []);
-    if (!quiet && patched.length > 0) say(host, patched.join("\n"));
-    if (!quiet) sayNotes(context, ftrace, tracers, idle);
-    const started = await startTracers(ftrace, writes.length > 0 ? tracers.plugins : tracers.all);
-    await using tracefs = writes.length > 0
-      ? await openTracefs(context, ftrace, tracers)
-      : undefined;
-    const outcome = await runGuest(host, ftrace, limit, stdout, () => {
-      stdout.flush();
-      if (!sink.open) machine.requestStop();
-    });
-    stdout.guestEnded();
-    const statistics = args.switches.has("stats") ? collectStatistics(ftrace) : undefined;
-    const own = tracers.all.find(({ tracer }) => tracer.prints !== undefined);
-    // With tracer nop there may be events that a control file has enabled.
-    const prints = tracefs
-      ? tracefs.state.prints ?? (hasEvents(ftrace) ? "nop" : undefined)
-      : tracers.current.prints ?? own?.tracer.prints;
-    if (prints !== undefined) {
-      writeTrace(sink, ftrace, prints);
-    }
-    await stopTracers(host, started);
-    stdout.flush();
-    writeSignature(machine, values["signature"]);
-    if (statistics) say(host, await statisticsText(statistics));
-    const { symbol } = symbolizerOf(ftrace);
-    ending = endingOf(outcome, {
-      program: program.name,
-      limit,
-      quiet,
-      place: (address, isReturn) => placeText(symbol, address, isReturn),
-    });
+    ending = await runTraced(context, program, destination, stdout);
   } finally {
     stdout.guestEnded();
-    const failure = sink.close();
+    failure = destination.close();
     if (failure !== undefined) say(host, failure);
   }
-  if (program.isSample && !quiet) say(host, HOW_TO_TRACE_YOUR_OWN);
-  const nobodyReads = !sink.open && host.stdoutFailure === undefined;
+  if (program.isSample && !args.switches.has("quiet")) say(host, HOW_TO_TRACE_YOUR_OWN);
+  if (failure !== undefined) return OWN_FAILURE;
+  const nobodyReads = !destination.open && host.stdoutFailure === undefined;
   if (ending.lines.length > 0 && !nobodyReads) say(host, ending.lines.join("\n"));
   if (host.stdoutFailure !== undefined) {
     say(host, `Cannot write to stdout: ${host.stdoutFailure}; the guest was stopped there`);
-    return STDOUT_FAILED;
+    return OWN_FAILURE;
   }
-  return sink.open ? ending.code : BROKEN_PIPE;
+  return destination.open ? ending.code : BROKEN_PIPE;
+}
+
+/** Runs a program under its tracers, and prints what there is of them; gives how it ended. */
+async function runTraced(
+  context: CommandContext,
+  program: Program,
+  destination: TraceDestination,
+  stdout: SharedStdout,
+): Promise<Ending> {
+  const { host, args } = context;
+  const limit = numberOf(args.values, "limit-insns", 1);
+  const quiet = args.switches.has("quiet");
+  const writes = args.lists["tracefs"] ?? [];
+  const selects = writes.some((text) => readTracefsOption(text).file === "current_tracer");
+  let tracers = await requestTracers(context, selects ? "selectable" : "running");
+  const { machine, ftrace } = createTraced(context, program, stdout, () => tracers);
+  if (!canTrace(ftrace, tracers, args)) {
+    const { length } = machine.sites;
+    if (asksForTrace(args)) throw new TypeError(noSitesMessage(program, length, "refused"));
+    if (!quiet) say(host, noSitesMessage(program, length, "untraced"));
+    tracers = await untraced(context);
+  }
+  configure(context, ftrace, tracers);
+  const started = await startTracers(ftrace, writes.length > 0 ? tracers.plugins : tracers.all);
+  await using tracefs = writes.length > 0 ? await openTracefs(context, ftrace, tracers) : undefined;
+  const own = tracers.current.prints ??
+    tracers.all.find(({ tracer }) => tracer.prints !== undefined)?.tracer.prints;
+  // With tracer nop there may be events that a control file has enabled.
+  const prints = () =>
+    tracefs ? tracefs.state.prints ?? (hasEvents(ftrace) ? "nop" : undefined) : own;
+  const streams = tracefs !== undefined || own !== undefined;
+  const writer = new TraceWriter(ftrace, destination, prints, streams);
+  const outcome = await runGuest(host, ftrace, limit, stdout, async () => {
+    stdout.flush();
+    await writer.flow(host.now());
+    if (!destination.open) machine.requestStop();
+  });
+  stdout.guestEnded();
+  const statistics = args.switches.has("stats") ? collectStatistics(ftrace) : undefined;
+  await writer.finish();
+  await stopTracers(host, started);
+  stdout.flush();
+  writeSignature(machine, args.values["signature"]);
+  if (statistics) say(host, await statisticsText(statistics));
+  const { symbol } = symbolizerOf(ftrace);
+  const place = (address: bigint, isReturn?: boolean) => placeText(symbol, address, isReturn);
+  return endingOf(outcome, { program: program.name, limit, quiet, place });
+}
+
+/** The machine with its program, and ftrace on it, as the command line wants them. */
+function createTraced(
+  context: CommandContext,
+  program: Program,
+  stdout: SharedStdout,
+  tracers: () => LoadedTracers,
+): { readonly machine: Machine; readonly ftrace: Ftrace } {
+  const { host, args } = context;
+  const machine: Machine = createMachine(
+    program.bytes,
+    machineOptions(context, program, stdout, () => machine),
+  );
+  const ftrace = createFtrace(machine, {
+    ...ftraceOptions(args),
+    print: (text) => stdout.line(text),
+    report(line) {
+      stdout.flush();
+      say(host, line);
+    },
+    dump: (ftrace, hart) => dump(host, ftrace, tracers().current.name, hart),
+  });
+  return { machine, ftrace };
+}
+
+/** Puts options, clock, prototypes, filters and patches of the command line in force. */
+function configure(context: CommandContext, ftrace: Ftrace, tracers: LoadedTracers): void {
+  const { host, args } = context;
+  const { values, lists } = args;
+  const quiet = args.switches.has("quiet");
+  const idle = setTraceOptions(ftrace, lists["option"] ?? []);
+  if (values["clock"] !== undefined) ftrace.traceClock = values["clock"] as TraceClockName;
+  for (const file of lists["prototypes"] ?? []) declarePrototypes(ftrace, file);
+  ftrace.tracingThresh = numberOf(values, "tracing-thresh") ?? 0;
+  applyFilters(ftrace, args);
+  const patched = enableLivepatches(ftrace, lists["livepatch"] ?? []);
+  if (!quiet && patched.length > 0) say(host, patched.join("\n"));
+  if (!quiet) sayNotes(context, ftrace, tracers, idle);
 }
 
 /** Prints the buffer on the console, which is stderr. */
@@ -133,7 +165,7 @@ export function dump(host: CliHost, ftrace: Ftrace, tracer: string, hart?: numbe
 }
 
 /** An error of ours: what was to be printed is lost, and it has been said. */
-const STDOUT_FAILED = 125;
+const OWN_FAILURE = 125;
 /** 128 + SIGPIPE: nobody reads stdout any more. */
 const BROKEN_PIPE = 141;
 
@@ -155,9 +187,12 @@ function declarePrototypes(ftrace: Ftrace, file: string): void {
   ftrace.declarePrototypes(text);
 }
 
-/** Whether anything is in the trace. */
+/** Whether anything is in the trace, or has gone into its file. */
 function hasEvents({ buffer, machine }: Ftrace): boolean {
-  return machine.harts.some(({ id }) => buffer.statistics(id).entries > 0);
+  return machine.harts.some(({ id }) => {
+    const { entries, read } = buffer.statistics(id);
+    return entries > 0 || read > 0;
+  });
 }
 
 /** The control files with all of `--tracefs` written, and `-p` before it. */
@@ -377,7 +412,7 @@ async function runGuest(
   ftrace: Ftrace,
   limit: number | undefined,
   stdout: SharedStdout,
-  slice: () => void,
+  slice: () => Promise<void>,
 ): Promise<Outcome> {
   const { machine } = ftrace;
   const progress = createProgress(host, ftrace);
@@ -390,8 +425,8 @@ async function runGuest(
   try {
     return await machine.run({
       ...(limit !== undefined ? { limit: BigInt(limit) } : {}),
-      slice() {
-        slice();
+      async slice() {
+        await slice();
         if (!stdout.inLine) progress.update();
       },
     });

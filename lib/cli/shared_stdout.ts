@@ -8,7 +8,7 @@
  * @module
  */
 import type { CliHost } from "./host.ts";
-import type { TraceSink } from "./trace_output.ts";
+import type { TraceDestination } from "./trace_output.ts";
 
 /** Both writers' way to the output. */
 export interface SharedStdout {
@@ -35,7 +35,7 @@ const LINE_FEED = 10;
 /** `isShared` says that the sink is standard output; if not, nothing has to wait. */
 export function createSharedStdout(
   host: CliHost,
-  sink: TraceSink,
+  sink: Pick<TraceDestination, "write" | "open">,
   isShared: boolean,
 ): SharedStdout {
   const encoder = new TextEncoder();

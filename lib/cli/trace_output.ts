@@ -1,25 +1,34 @@
 /**
- * Where the trace goes, and in which form.
+ * Where the trace goes, and when: on stdout when the guest has ended, into a file while it runs.
  *
  * A file is opened before the guest runs, so that one that cannot be written ends the call at once.
- * If it fails later (a full disk), the trace is not lost: it goes to stdout, and a message says so.
+ * If it fails later (a full disk), the trace ends there, the guest is stopped, and a message says so.
  *
- * The kernel's text itself is made by `printKernelText` of the package.
+ * The kernel's text itself is made by `lib/output`.
  *
  * @module
  */
-import { encodeKernelText, liveTraceSettings, printKernelText } from "../output/mod.ts";
 import type { Ftrace } from "../../mod.ts";
-import { parseTraceOption } from "../ftrace/mod.ts";
+import {
+  type ByteOutput,
+  encodeKernelText,
+  liveTraceSettings,
+  printKernelText,
+  type RewritableFile,
+  traceFormat,
+} from "../output/mod.ts";
+import { EventFeed, parseTraceOption } from "../ftrace/mod.ts";
 import type { CliHost } from "./host.ts";
 
 /** The place a trace is written to. */
-export interface TraceSink {
+export interface TraceDestination extends ByteOutput {
   /** Writes text of a trace or of a tracer. */
   write(bytes: Uint8Array): void;
-  /** Whether somebody still reads. */
+  /** Whether what is written still gets anywhere. */
   readonly open: boolean;
-  /** Ends it; gives what went wrong, if the trace had to go elsewhere. */
+  /** Whether it is another place than stdout. */
+  readonly isFile: boolean;
+  /** Ends it; gives what went wrong, if anything did. */
   close(): string | undefined;
 }
 
@@ -28,55 +37,137 @@ export interface TraceSink {
  *
  * @throws {TypeError} If the file cannot be opened for writing.
  */
-export function openTraceSink(host: CliHost, path: string | undefined): TraceSink {
-  return path === undefined ? stdoutSink(host) : fileSink(host, path);
+export function openTraceDestination(host: CliHost, path: string | undefined): TraceDestination {
+  return path === undefined ? new StdoutDestination(host) : new FileDestination(path);
 }
 
-function stdoutSink(host: CliHost): TraceSink {
-  let open = true;
-  return {
-    write(bytes) {
-      open = host.stdout(bytes);
-    },
-    get open() {
-      return open;
-    },
-    close: () => undefined,
-  };
-}
+class StdoutDestination implements TraceDestination {
+  readonly #host: CliHost;
+  readonly isFile = false;
+  readonly file = undefined;
+  position = 0;
+  open = true;
 
-function fileSink(host: CliHost, path: string): TraceSink {
-  let file: Deno.FsFile;
-  try {
-    file = Deno.openSync(path, { write: true, create: true, truncate: true });
-  } catch (error) {
-    throw new TypeError(`Cannot write the trace to ${path}: ${reasonOf(error)}; choose another -o`);
+  constructor(host: CliHost) {
+    this.#host = host;
   }
-  let failure: string | undefined;
-  let open = true;
-  return {
-    write(bytes) {
-      let at = 0;
-      try {
-        while (failure === undefined && at < bytes.length) at += file.writeSync(bytes.subarray(at));
-      } catch (error) {
-        failure = `Cannot write the trace to ${path}: ${reasonOf(error)}; ` +
-          "the rest of it went to stdout; free some space, or choose another -o";
+
+  write(bytes: Uint8Array): void {
+    this.open = this.#host.stdout(bytes);
+    this.position += bytes.length;
+  }
+
+  close(): undefined {}
+}
+
+/** Bytes that may be moved to close a gap in a file. */
+const MOST_MOVED = 1 << 26;
+
+class FileDestination implements TraceDestination, RewritableFile {
+  readonly #path: string;
+  readonly #file: Deno.FsFile;
+  readonly #isReadable: boolean;
+  readonly isFile = true;
+  readonly file: RewritableFile | undefined;
+  position = 0;
+  #failure: string | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+    try {
+      const { file, isReadable } = openForWriting(path);
+      this.#file = file;
+      this.#isReadable = isReadable;
+      this.file = file.statSync().isFile ? this : undefined;
+    } catch (error) {
+      throw new TypeError(
+        `Cannot write the trace to ${path}: ${reasonOf(error)}; choose another -o`,
+      );
+    }
+  }
+
+  get open(): boolean {
+    return this.#failure === undefined;
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#unlessFailed(() => {
+      for (let at = 0; at < bytes.length;) {
+        const count = this.#file.writeSync(bytes.subarray(at));
+        at += count;
+        this.position += count;
       }
-      if (failure !== undefined) open = host.stdout(bytes.subarray(at));
-    },
-    get open() {
-      return open;
-    },
-    close() {
-      try {
-        file.close();
-      } catch (error) {
-        failure ??= `Cannot finish writing the trace to ${path}: ${reasonOf(error)}`;
+    });
+  }
+
+  rewrite(at: number, bytes: Uint8Array): void {
+    this.#unlessFailed(() => {
+      this.#file.seekSync(at, Deno.SeekMode.Start);
+      for (let done = 0; done < bytes.length;) {
+        done += this.#file.writeSync(bytes.subarray(done));
       }
-      return failure;
-    },
-  };
+      this.#file.seekSync(this.position, Deno.SeekMode.Start);
+    });
+  }
+
+  cut(at: number, length: number): boolean {
+    const rest = this.position - at - length;
+    if (rest > MOST_MOVED || !this.open || !this.#isReadable) return false;
+    let moved = false;
+    this.#unlessFailed(() => {
+      this.#file.seekSync(at + length, Deno.SeekMode.Start);
+      const bytes = new Uint8Array(rest);
+      for (let done = 0; done < rest;) {
+        const count = this.#file.readSync(bytes.subarray(done));
+        // A file that cannot be read, or that somebody else has cut, stays as it is.
+        if (count === null) return this.#file.seekSync(this.position, Deno.SeekMode.Start);
+        done += count;
+      }
+      this.position -= length;
+      this.#file.truncateSync(this.position);
+      this.rewrite(at, bytes);
+      moved = true;
+    });
+    return moved;
+  }
+
+  close(): string | undefined {
+    try {
+      this.#file.close();
+    } catch (error) {
+      this.#failure ??= reasonOf(error);
+    }
+    return this.#failure === undefined
+      ? undefined
+      : `Cannot write the trace to ${this.#path}: ${this.#failure}; it ends there, after ` +
+        `${this.position} bytes, and the guest was stopped; free some space, or choose another -o`;
+  }
+
+  #unlessFailed(body: () => unknown): void {
+    if (this.#failure !== undefined) return;
+    try {
+      body();
+    } catch (error) {
+      this.#failure = reasonOf(error);
+    }
+  }
+}
+
+/**
+ * Opens a file anew. It is read only to close a gap in it, so one that may only be written will do;
+ * Deno gives it so where reading is not allowed.
+ */
+function openForWriting(
+  path: string,
+): { readonly file: Deno.FsFile; readonly isReadable: boolean } {
+  const options = { write: true, create: true, truncate: true };
+  try {
+    return { file: Deno.openSync(path, { ...options, read: true }), isReadable: true };
+  } catch (error) {
+    const { PermissionDenied, NotCapable } = Deno.errors;
+    if (!(error instanceof PermissionDenied || error instanceof NotCapable)) throw error;
+    return { file: Deno.openSync(path, options), isReadable: false };
+  }
 }
 
 function reasonOf(error: unknown): string {
@@ -105,18 +196,62 @@ export function setTraceOptions(
   });
 }
 
+/** Writes the events of a run: into a file as they come, on stdout when the guest has ended. */
+export class TraceWriter {
+  readonly #ftrace: Ftrace;
+  readonly #destination: TraceDestination;
+  readonly #prints: () => string | undefined;
+  readonly #feed: EventFeed | undefined;
+
+  /**
+   * `prints` says in which of the kernel's forms events print, or undefined if none are to be; a file
+   * that events go to before that is known gets the form of tracer nop.
+   */
+  constructor(
+    ftrace: Ftrace,
+    destination: TraceDestination,
+    prints: () => string | undefined,
+    streams: boolean,
+  ) {
+    this.#ftrace = ftrace;
+    this.#destination = destination;
+    this.#prints = prints;
+    if (!destination.isFile || !streams) return;
+    const sink = traceFormat("text").create({
+      ftrace,
+      output: destination,
+      prints: () => prints() ?? "nop",
+    });
+    this.#feed = new EventFeed({ buffer: ftrace.buffer, harts: ftrace.machine.harts }, [sink]);
+  }
+
+  /** Events that have gone into the file. */
+  get written(): number {
+    return this.#feed?.events ?? 0;
+  }
+
+  /** Lets events into the file, between two slices of the guest. */
+  async flow(now: number): Promise<void> {
+    await this.#feed?.flow(now);
+  }
+
+  /** The guest has ended: writes what is left. */
+  async finish(): Promise<void> {
+    const prints = this.#prints();
+    if (prints === undefined && this.written === 0) return;
+    if (this.#feed) await this.#feed.end();
+    else if (prints !== undefined) writeStored(this.#destination, this.#ftrace, prints);
+  }
+}
+
 /** Writes the events that `ftrace` has stored in the form of `tracer`. */
-export function writeTrace(
-  sink: TraceSink,
-  ftrace: Ftrace,
-  tracer: string,
-): void {
+function writeStored(destination: TraceDestination, ftrace: Ftrace, tracer: string): void {
   const { buffer } = ftrace;
   const settings = liveTraceSettings(ftrace, tracer);
   const pending: string[] = [];
   let size = 0;
   const flush = () => {
-    if (size > 0) sink.write(encodeKernelText(pending.join(""), settings));
+    if (size > 0) destination.write(encodeKernelText(pending.join(""), settings));
     pending.length = 0;
     size = 0;
   };
@@ -125,7 +260,7 @@ export function writeTrace(
     size += piece.length;
     if (size < 1 << 16) continue;
     flush();
-    if (!sink.open) return;
+    if (!destination.open) return;
   }
   flush();
 }

@@ -264,7 +264,9 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     strict,
     actions,
     record(event) {
-      if (buffer.write(event)) array.traceStackAfter(machine.harts[event.cpu]!, core.current);
+      if (!buffer.write(event)) return false;
+      array.traceStackAfter(machine.harts[event.cpu]!, core.current);
+      return true;
     },
     pid: () => machine.pid,
     comm: (pid) => machine.commOf(pid),

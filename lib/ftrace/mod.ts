@@ -36,6 +36,13 @@ export type { SchemeName, Site, SiteScheme, Target, Write } from "../patcher/sch
 export { ENTRY_REGISTERS, type EntryRegister, type Poison } from "../trampoline/poison.ts";
 export { staticChainFunctions } from "./explain/static_chain.ts";
 export type { FrameLayout, ReturnLayout } from "../trampoline/frame.ts";
+export { EventFeed, type FeedSource } from "./trace/event_feed.ts";
+export {
+  type BlockPart,
+  EventBlock,
+  type EventSink,
+  type EventTotals,
+} from "./trace/event_sink.ts";
 export type { FramePlace } from "../trampoline/ftrace_regs.ts";
 export type { PathCost, Trampolines, TrampolineSymbols } from "../trampoline/caller.ts";
 export type { CType } from "./prototype.ts";

@@ -25,8 +25,8 @@ import type { Schedule } from "./schedule.ts";
 export interface RunOptions {
   /** Ends the run when a hart has retired so many instructions of the guest's. */
   readonly limit?: bigint | undefined;
-  /** Called between slices with the instructions that all harts have retired so far. */
-  readonly slice?: ((instret: bigint) => void) | undefined;
+  /** Called between slices with the instructions that all harts have retired; the guest waits for it. */
+  readonly slice?: ((instret: bigint) => void | Promise<void>) | undefined;
 }
 
 /** What {@linkcode RunLoop} puts together. */
@@ -104,7 +104,7 @@ export class RunLoop {
       const outcome = pause instanceof Promise ? await this.#settle(pause) : pause;
       if (typeof outcome === "object") return outcome;
       budget = nextBudget(budget, performance.now() - started);
-      slice?.(harts.reduce((sum, { instret }) => sum + instret, 0n));
+      await slice?.(harts.reduce((sum, { instret }) => sum + instret, 0n));
       await yieldToHost();
     }
   }

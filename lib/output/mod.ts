@@ -22,3 +22,11 @@ export { dumpText } from "./dump_text.ts";
 export { type BufferStatistics, bufferStatisticsText } from "./buffer_statistics.ts";
 export { liveTraceSettings, symbolizerOf } from "./live_trace.ts";
 export { decodeRingPage, type RingPage, type RingPageOptions } from "./ring_page.ts";
+export type { ByteOutput, RewritableFile } from "./byte_output.ts";
+export {
+  type FormatContext,
+  TRACE_FORMATS,
+  type TraceFormat,
+  traceFormat,
+} from "./formats/formats.ts";
+export { KernelTextSink, type StreamedTextSettings } from "./formats/kernel_text_sink.ts";

@@ -1,3 +1,4 @@
+import { parseKernelText } from "../../lib/output/parse/kernel_text.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { assertSnapshot } from "@std/testing/snapshot";
@@ -179,3 +180,36 @@ Deno.test("--livepatch puts an object's functions in place of the program's, and
   const missing = await hartrace(["--livepatch", "nosuch.o", fixture("sample_p84")]);
   assertMatch(missing.stderr, /Cannot read the livepatch nosuch\.o: there is no such file/);
 });
+
+Deno.test("trace.ts ends a trace whose file is full with a message and 125, and prints none of it", async () => {
+  const trace = fromFileUrl(new URL("../../trace.ts", import.meta.url));
+  const args = ["run", "-A", trace, "-p", "function", "-o", "/dev/full", fixture("calls_p84")];
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+  const lines = new TextDecoder().decode(stderr);
+  assertEquals(code, 125, lines);
+  assertMatch(lastLine(lines), /Cannot write the trace to \/dev\/full: No space left.*free some/);
+  assert(!lines.includes("Ctrl-C"), lines);
+  assert(!/<-|# tracer/.test(new TextDecoder().decode(stdout)));
+});
+
+Deno.test("trace.ts leaves a trace that can be read when it is killed", () =>
+  withFile("trace.txt", "", async (path) => {
+    const trace = fromFileUrl(new URL("../../trace.ts", import.meta.url));
+    const args = ["run", "-A", trace, "-p", "function", "-o", path, fixture("spin_p84")];
+    const child = new Deno.Command(Deno.execPath(), { args, stdout: "null", stderr: "null" })
+      .spawn();
+    // It never ends by itself; its file grows meanwhile.
+    let size = 0;
+    for (let tries = 0; tries < 600 && size < 50_000; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      size = (await Deno.stat(path)).size;
+    }
+    child.kill("SIGKILL");
+    await child.status;
+    assert(size >= 50_000, `${size}`);
+    const text = await Deno.readTextFile(path);
+    // The last line may be cut off where the process died.
+    const { events, settings } = parseKernelText(text.slice(0, text.lastIndexOf("\n") + 1));
+    assertEquals(settings.tracer, "function");
+    assert(events.length > 500);
+  }));

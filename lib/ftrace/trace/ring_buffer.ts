@@ -10,7 +10,9 @@
  * @module
  */
 import type { Memory } from "../../memory/memory.ts";
+import { type BlockPart, countEvents, EventBlock } from "./event_sink.ts";
 import type { LostEvents, TraceEvent } from "./events.ts";
+import { mergeByTime } from "./merge_events.ts";
 import {
   beginsEvent,
   CONTROL,
@@ -31,6 +33,8 @@ export const RingModeCode: Readonly<Record<RingMode, number>> = { overwrite: 0, 
 
 /** Bytes of a sub-buffer of the kernel's that hold events, which sizes are counted in. */
 const SUB_BUFFER = 4080;
+/** Pieces of memory that are kept for use again. */
+const MOST_SPARE = 32;
 /** How many payloads may lie beside a ring before those of lost events are looked for. */
 const SIDE_LIMIT = 1024;
 
@@ -71,6 +75,8 @@ interface Ring {
   kib: number;
   /** In drain mode: what has been handed over, oldest first. */
   drained: Uint8Array[];
+  /** Memory of what was taken and is done with, to be used again. */
+  spare: Uint8Array[];
   /** Payloads beside the ring, oldest first, each with the record that names it. */
   side: { readonly event: TraceEvent; readonly record: number }[];
   /** Number of the first of them. */
@@ -109,6 +115,7 @@ export class RingBuffer {
         room: capacity,
         kib: Math.floor(capacity * RECORD_SIZE / 1024),
         drained: [],
+        spare: [],
         side: [],
         sideStart: 0,
         read: 0,
@@ -340,7 +347,10 @@ export class RingBuffer {
   drain(hart: number): void {
     const ring = this.#ring(hart);
     for (const { byteOffset, byteLength } of this.#ringPieces(ring)) {
-      ring.drained.push(this.#memory.hostBytes.slice(byteOffset, byteOffset + byteLength));
+      const at = ring.spare.findIndex(({ byteLength: room }) => room >= byteLength);
+      const [copy = new Uint8Array(byteLength)] = at < 0 ? [] : ring.spare.splice(at, 1);
+      copy.set(this.#memory.hostBytes.subarray(byteOffset, byteOffset + byteLength));
+      ring.drained.push(copy.subarray(0, byteLength));
     }
     this.#set(ring, CONTROL.tail, this.#get(ring, CONTROL.head));
   }
@@ -580,18 +590,82 @@ export class RingBuffer {
       const count = this.statistics(hart).overrun - this.#ring(hart).told;
       if (count > 0) yield { type: "lost", cpu: hart, count };
     }
-    const heads = streams.map(({ iterator }) => iterator.next());
-    for (;;) {
-      let first = -1;
-      heads.forEach((head, k) => {
-        if (head.done) return;
-        if (first < 0 || head.value.time < (heads[first]!.value as TraceEvent).time) first = k;
-      });
-      if (first < 0) return;
-      yield heads[first]!.value as TraceEvent;
-      heads[first] = streams[first]!.iterator.next();
+    yield* mergeByTime(streams.map(({ iterator }) => iterator));
+  }
+
+  /** Whether events are stamped with the virtual nanoseconds of their hart. */
+  get stampsVirtualTime(): boolean {
+    return this.#clock === undefined;
+  }
+
+  /** About how many events can be taken: records of all harts. */
+  get waiting(): number {
+    return this.#rings.reduce((sum, ring) => {
+      const drained = ring.drained.reduce((bytes, { length }) => bytes + length, 0);
+      return sum + drained / RECORD_SIZE + this.#get(ring, CONTROL.head) -
+        this.#get(ring, CONTROL.tail);
+    }, 0);
+  }
+
+  /** Takes events out: of every hart those stamped up to `until`, or all, with their payloads. */
+  take(until?: bigint): EventBlock {
+    return new EventBlock(this.#rings.map((ring, hart) => this.#takePart(ring, hart, until)));
+  }
+
+  /** Takes back the memory of a block that everybody is done with, for the next one. */
+  giveBack({ parts }: EventBlock): void {
+    for (const { hart, records } of parts) {
+      const ring = this.#ring(hart);
+      const held = ring.drained[0]?.buffer;
+      for (const { buffer } of records) {
+        if (buffer !== held && ring.spare.length < MOST_SPARE) {
+          ring.spare.push(new Uint8Array(buffer));
+        }
+      }
     }
   }
+
+  #takePart(ring: Ring, hart: number, until: bigint | undefined): BlockPart {
+    this.drain(hart);
+    const records: Uint8Array[] = [];
+    let cut = false;
+    while (!cut && ring.drained.length > 0) {
+      const piece = ring.drained[0]!;
+      const end = until === undefined ? piece.length : endBefore(piece, until);
+      cut = end < piece.length;
+      if (end > 0) records.push(piece.subarray(0, end));
+      if (cut) ring.drained[0] = piece.subarray(end);
+      else ring.drained.shift();
+    }
+    const { sideStart } = ring;
+    const side = ring.side.splice(0, payloadsOf(records, sideStart)).map(({ event }) => event);
+    ring.sideStart += side.length;
+    ring.read += countEvents(records);
+    return { hart, records, side, sideStart };
+  }
+}
+
+/** Bytes of the records of events that are stamped up to a time. */
+function endBefore(piece: Uint8Array, until: bigint): number {
+  const view = new DataView(piece.buffer, piece.byteOffset, piece.length);
+  for (let at = 0; at < piece.length; at += RECORD_SIZE) {
+    const begins = beginsEvent(view.getUint8(at + RECORD.type));
+    if (begins && view.getBigUint64(at + RECORD.time, true) > until) return at;
+  }
+  return piece.length;
+}
+
+/** How many payloads, numbered from `sideStart` on, records name. */
+function payloadsOf(records: readonly Uint8Array[], sideStart: number): number {
+  let behind = sideStart;
+  for (const piece of records) {
+    const view = new DataView(piece.buffer, piece.byteOffset, piece.length);
+    for (let at = 0; at < piece.length; at += RECORD_SIZE) {
+      if (view.getUint8(at + RECORD.type) !== RecordType.side) continue;
+      behind = Math.max(behind, Number(view.getBigUint64(at + RECORD.data, true)) + 1);
+    }
+  }
+  return behind - sideStart;
 }
 
 function checkSize(kib: number): void {

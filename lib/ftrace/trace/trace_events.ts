@@ -83,6 +83,8 @@ export interface Event<F extends FieldDeclarations = FieldDeclarations> extends 
   readonly file: TraceEventFile;
   /** Whether emitting has any effect now: ask before costly values are found out. */
   readonly isLive: boolean;
+  /** How many times it was recorded: no filter refused it, and the buffer took it. */
+  readonly recorded: number;
   /**
    * The event occurs, on `hart` (the running one by default), now, in a task's context unless `context`
    * says otherwise.
@@ -110,8 +112,8 @@ export interface TraceEventsHost {
   readonly strict: boolean;
   /** What triggers do. */
   readonly actions: TracingActions;
-  /** Stores an event. */
-  record(event: NamedEvent): void;
+  /** Stores an event; false if the buffer did not take it. */
+  record(event: NamedEvent): boolean;
   /** Task of a hart. */
   pid(hart: Hart): number;
   /** Name of a task. */
@@ -297,16 +299,20 @@ export function createTraceEvents(host: TraceEventsHost): TraceEvents {
       const file = createEventFile(description, fields, false, fileHost, definition.changed);
       if (definition.enabled ?? true) file.enabled = true;
       files = [...files, file];
+      let recorded = 0;
       return {
         file,
+        get recorded() {
+          return recorded;
+        },
         get isLive() {
           return file.isLive;
         },
         emit(given, hart = host.hart(), context) {
           if (!file.isLive || !pidAllows(pids, host.pid(hart))) return;
           const values = normalizeValues(fields, given);
-          file.occur({ hart, values, call: host.currentCall() }, () =>
-            host.record({
+          file.occur({ hart, values, call: host.currentCall() }, () => {
+            const isRecorded = host.record({
               ...stamp(hart),
               ...context,
               type: "event",
@@ -316,7 +322,9 @@ export function createTraceEvents(host: TraceEventsHost): TraceEvents {
               get text() {
                 return toText(values, host.symbol);
               },
-            }));
+            });
+            if (isRecorded) recorded++;
+          });
         },
         [Symbol.dispose]() {
           for (const trigger of file.triggers) file.removeTrigger(trigger);

@@ -28,8 +28,10 @@ const LATENCY_TITLE = "#  cmd     pid";
  * @throws {SyntaxError} If the header is not one of the kernel's.
  */
 export function parseHeader(text: string, release: string): ParsedHeader {
-  const header = /^(?:#(?!####).*\n)*/.exec(text)?.[0] ?? "";
-  const body = text.slice(header.length);
+  const written = /^(?:#(?!####).*\n)*/.exec(text)?.[0] ?? "";
+  const body = text.slice(written.length);
+  // Where it was written before the counts were known, blanks are left behind them.
+  const header = written.replace(/^# (?:entries-in-buffer|latency:).*$/m, (line) => line.trimEnd());
   const settings = readSettings(header, body, release);
   const symbolizer = { symbol: () => undefined, comm: () => undefined };
   if (header !== "" && kernelHeader({ ...settings, symbolizer }) !== header) {
