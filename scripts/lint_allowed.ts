@@ -14,13 +14,6 @@ export const ALLOWED: Allowed = {
     "lib/machine/linux/file_calls.ts": ["Deno"],
     "lib/machine/linux/files.ts": ["Deno"],
   },
-  "no-circle": {
-    "lib/hart/counters.ts": ["circle"],
-    "lib/hart/csr.ts": ["circle"],
-    "lib/hart/hart.ts": ["circle"],
-    "lib/hart/system.ts": ["circle"],
-    "lib/hart/translation.ts": ["circle"],
-  },
   "short-body": {
     "lib/ftrace/explain/why.ts": ["createWhy"],
     "lib/ftrace/ftrace.ts": ["createFtrace"],

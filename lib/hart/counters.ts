@@ -3,12 +3,18 @@
  *
  * @module
  */
-import type { Hart } from "./hart.ts";
-
 /** mcountinhibit: the counters are numbered as its bits are. */
 const CYCLE = 0, INSTRET = 2;
 /** There is nothing to inhibit in `time`. */
 const INHIBITABLE = 0xfffffffdn;
+
+/** What a hart counts. */
+export interface CountedHart {
+  /** Instructions of the guest's own that have retired. */
+  readonly instret: bigint;
+  /** Virtual nanoseconds since the first instruction. */
+  now(): bigint;
+}
 
 /** One counter. */
 interface Counter {
@@ -26,7 +32,7 @@ export class Counters {
   #inhibited = 0n;
 
   /** Counters of `hart`, which run. */
-  constructor(hart: Hart) {
+  constructor(hart: CountedHart) {
     this.#counters = {
       [CYCLE]: { delta: 0n, held: undefined, count: () => hart.now() },
       [INSTRET]: { delta: 0n, held: undefined, count: () => hart.instret },

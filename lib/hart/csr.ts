@@ -12,8 +12,8 @@
 import { misaOf } from "../isa/isa_string.ts";
 import { LEVELS } from "../memory/page_table.ts";
 import { PMP_ENTRIES } from "../memory/pmp.ts";
-import type { Hart } from "./hart.ts";
-import { Mstatus, type System } from "./system.ts";
+import { Mstatus } from "./privilege.ts";
+import type { PrivilegedHart, System } from "./system.ts";
 
 /** Numbers of the user's registers, which every hart has. */
 const User = { fflags: 1, frm: 2, fcsr: 3, cycle: 0xc00, time: 0xc01, instret: 0xc02 } as const;
@@ -178,8 +178,22 @@ export interface Csrs {
   write(number: number, value: bigint): boolean;
 }
 
+/** A hart, as far as its CSRs say something of it. */
+export interface CsrHart extends PrivilegedHart {
+  /** mhartid. */
+  readonly id: number;
+  /** fflags and frm. */
+  fcsr: number;
+  /** Virtual nanoseconds as mtime has them. */
+  readonly mtime: bigint;
+  /** Whether instructions may lie at any even address. */
+  readonly hasCompressed: boolean;
+  /** The registers of its privileged modes, if it has any. */
+  readonly system: System | undefined;
+}
+
 /** Makes a hart's CSRs as reset leaves them. */
-export function createCsrs(hart: Hart): Csrs {
+export function createCsrs(hart: CsrHart): Csrs {
   /** An address of an instruction. */
   const place = (field: "mepc" | "sepc"): Register => ({
     read: (system) => system[field],

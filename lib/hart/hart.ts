@@ -33,11 +33,9 @@ import {
   TRANSLATED,
   X,
 } from "./state.ts";
-import { ADUE, System } from "./system.ts";
+import { ADUE, type Mode } from "./privilege.ts";
+import { System } from "./system.ts";
 import type { Trap } from "./trap.ts";
-
-/** Privilege modes: user, supervisor, machine. */
-export type Mode = "U" | "S" | "M";
 
 /** A RISC-V hart. */
 export class Hart {

@@ -11,43 +11,36 @@
  * @module
  */
 import { Pmp } from "../memory/pmp.ts";
-import { Counters } from "./counters.ts";
-import type { Hart, Mode } from "./hart.ts";
-import { Translation } from "./translation.ts";
-
-/** Fields of mstatus. */
-export const Mstatus = {
-  SIE: 1n << 1n,
-  MIE: 1n << 3n,
-  SPIE: 1n << 5n,
-  MPIE: 1n << 7n,
-  SPP: 1n << 8n,
-  MPP: 3n << 11n,
-  FS: 3n << 13n,
-  MPRV: 1n << 17n,
-  SUM: 1n << 18n,
-  MXR: 1n << 19n,
-  TVM: 1n << 20n,
-  TW: 1n << 21n,
-  TSR: 1n << 22n,
-  /** UXL and SXL: 64 bits, fixed. */
-  XL: 10n << 32n,
-  SD: 1n << 63n,
-} as const;
+import { type CountedHart, Counters } from "./counters.ts";
+import { ADUE, type Mode, MODE_LEVELS, MODES, MPP_SHIFT, Mstatus } from "./privilege.ts";
+import { type TranslatedHart, Translation } from "./translation.ts";
 
 /** Interrupts, as mip numbers them, in the order in which they are taken. */
 const PRIORITY = [11, 3, 7, 9, 1, 5] as const;
 /** Interrupts that software can raise by writing mip. */
 const SOFTWARE = 0x222n;
-const MPP_SHIFT = 11n;
-const MODES: readonly (Mode | undefined)[] = ["U", "S", undefined, "M"];
-const LEVELS: Readonly<Record<Mode, bigint>> = { U: 0n, S: 1n, M: 3n };
-
-/** menvcfg.ADUE: set at reset, as on QEMU's harts, which set accessed and dirty bits themselves. */
-export const ADUE: bigint = 1n << 61n;
-
 /** Causes that no fetch gets past. */
 const FETCH_CAUSES: readonly number[] = [0, 1, 12];
+
+/** A hart, as far as its privileged registers act on it. */
+export interface PrivilegedHart extends TranslatedHart, CountedHart {
+  /** The mode that it executes in. */
+  mode: Mode;
+  /** Address of its next instruction. */
+  pc: bigint;
+  /** What it can execute. */
+  readonly extensions: ReadonlySet<string>;
+  /** Whether it waits for an interrupt. */
+  waiting: boolean;
+  /** Whether something waits for the platform to look at it. */
+  readonly serviceRequested: boolean;
+  /** Whether somebody has to look at the hart before its next instruction. */
+  attention: boolean;
+  /** Whether addresses are physical, and nothing but a page's permissions restricts accesses. */
+  flat: boolean;
+  /** Whether emitted code has to leave float instructions to the reference. */
+  floatGuard: boolean;
+}
 
 /** A hart's privileged registers; csr.ts sees to what can be written to each. */
 export class System {
@@ -99,10 +92,10 @@ export class System {
   readonly counters: Counters;
   /** Where addresses lead. */
   readonly translation: Translation;
-  readonly #hart: Hart;
+  readonly #hart: PrivilegedHart;
 
   /** As reset leaves it, but with the float registers on. */
-  constructor(hart: Hart) {
+  constructor(hart: PrivilegedHart) {
     this.#hart = hart;
     this.counters = new Counters(hart);
     this.translation = new Translation(hart, this);
@@ -199,7 +192,7 @@ export class System {
       this.mtval = about;
       const enabled = mstatus & Mstatus.MIE ? Mstatus.MPIE : 0n;
       this.mstatus = (mstatus & ~(Mstatus.MIE | Mstatus.MPIE | Mstatus.MPP)) | enabled |
-        LEVELS[hart.mode] << MPP_SHIFT;
+        MODE_LEVELS[hart.mode] << MPP_SHIFT;
     } else {
       this.scause = code;
       this.sepc = at;

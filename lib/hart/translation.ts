@@ -12,8 +12,8 @@ import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../memory/page.ts";
 import type { Memory } from "../memory/memory.ts";
 import { LEVELS, walk, type WalkRequest } from "../memory/page_table.ts";
 import { Tlb } from "../memory/tlb.ts";
-import type { Hart, Mode } from "./hart.ts";
-import { ADUE, Mstatus, type System } from "./system.ts";
+import type { Pmp } from "../memory/pmp.ts";
+import { ADUE, type Mode, Mstatus } from "./privilege.ts";
 
 /** Instead of an address: the page tables refuse the access. */
 export const PAGE_FAULT = -1;
@@ -33,6 +33,30 @@ interface Found {
   readonly global: boolean;
 }
 
+/** A hart, as far as it says where its addresses lead. */
+export interface TranslatedHart {
+  /** What it loads from, stores to and fetches from. */
+  readonly memory: Memory;
+  /** The mode that it executes in. */
+  readonly mode: Mode;
+  /** Address of the instruction that it executes. */
+  readonly pc: bigint;
+}
+
+/** The registers that decide about addresses. */
+export interface TranslationRegisters {
+  /** Mode, address space and root of the page tables. */
+  readonly satp: bigint;
+  /** SUM, MXR and MPRV are what counts of it here. */
+  readonly mstatus: bigint;
+  /** Bit 61 says whether walks set accessed and dirty bits. */
+  readonly menvcfg: bigint;
+  /** The mode in which data is accessed. */
+  readonly dataMode: Mode;
+  /** Physical memory protection. */
+  readonly pmp: Pmp;
+}
+
 /** Translates for one hart. */
 export class Translation {
   /** Its translations. */
@@ -41,8 +65,8 @@ export class Translation {
   dataBank: number = Bank.M;
   /** Bank for fetches. */
   fetchBank: number = Bank.M;
-  readonly #hart: Hart;
-  readonly #system: System;
+  readonly #hart: TranslatedHart;
+  readonly #system: TranslationRegisters;
   readonly #memory: Memory;
   #dataMode: Mode = "M";
   /** What {@linkcode Bank.other} is filled for. */
@@ -51,7 +75,7 @@ export class Translation {
   readonly #unmapped = new Map<bigint, boolean>();
 
   /** Translates for `hart`, whose registers are `system`. */
-  constructor(hart: Hart, system: System) {
+  constructor(hart: TranslatedHart, system: TranslationRegisters) {
     this.#hart = hart;
     this.#system = system;
     this.#memory = hart.memory;
