@@ -5,30 +5,20 @@
  * when there are as many rows as the size allows, an event of a new key is dropped and counted.
  * Rows of equal rank stand in the order of their first event.
  *
- * Which events it sees is the trigger's affair.
+ * What a key or a value is, is `histogram_column.ts`; which events it sees is the trigger's affair.
  *
  * @module
  */
 import type { CommandFault } from "./error_log.ts";
-import type { EventField, EventValue } from "./event_fields.ts";
-import { type FilterSubject, findField, toInteger } from "./event_subject.ts";
-import type { FindSymbol } from "./event_format.ts";
-
-/** An event as a histogram sees it. */
-export interface HistogramSubject extends FilterSubject {
-  /** Return addresses, innermost first; asked for only if a key is the stack. */
-  readonly stack: () => readonly bigint[];
-}
-
-/** What names in a histogram stand for. */
-export interface HistogramWords {
-  /** The fields of the event. */
-  readonly fields: readonly EventField[];
-  /** Names an address. */
-  readonly symbol: FindSymbol;
-  /** Name of a task. */
-  readonly comm: (pid: number) => string | undefined;
-}
+import { toInteger } from "./event_subject.ts";
+import {
+  type Cell,
+  type Column,
+  type HistogramSubject,
+  type HistogramWords,
+  makeColumn,
+  STACK,
+} from "./histogram_column.ts";
 
 /** Everything between `hist:` and `if`, understood. */
 export interface Histogram {
@@ -54,19 +44,6 @@ export interface HistogramRefusal {
   readonly why: string;
 }
 
-type Cell = bigint | string | readonly bigint[];
-
-/** A key or a value: where it comes from and how it prints. */
-interface Column {
-  /** As the command names it, with its modifier. */
-  readonly text: string;
-  readonly name: string;
-  readonly isText: boolean;
-  readonly signed: boolean;
-  readonly read: (subject: HistogramSubject) => Cell;
-  readonly print: (cell: Cell) => string;
-}
-
 interface Row {
   readonly keys: readonly Cell[];
   readonly sums: bigint[];
@@ -75,12 +52,6 @@ interface Row {
 
 const DEFAULT_BITS = 11, LEAST_BITS = 7, MOST_BITS = 17;
 const MOST_KEYS = 3, MOST_VALUES = 2, MOST_SORT_KEYS = 2;
-/** Blanks before a line of a stack, and most lines (`HIST_STACKTRACE_DEPTH`). */
-const STACK_INDENT = " ".repeat(9), MOST_CALLERS = 16;
-
-const FIELD_NOT_FOUND = "Couldn't find field";
-const BAD_MODIFIER = "Invalid field modifier";
-
 /** Leaves the parser; it never leaves this file. */
 interface Thrown {
   readonly refusal: HistogramRefusal;
@@ -293,108 +264,6 @@ function parseSettings(command: string): Settings {
     }
   }
   return { keys, values, sort, bits, request };
-}
-
-const STACK = "common_stacktrace";
-
-/** A column, or the kernel's words for what is wrong. */
-function makeColumn(word: string, words: HistogramWords): Column | string {
-  const [, name, modifier = ""] = /^([^.]*)(?:\.(.*))?$/.exec(word)!;
-  if ((name === STACK || name === "stacktrace") && modifier === "") return stackColumn(words);
-  const found = findField(name === "common_cpu" ? "cpu" : name!, words.fields);
-  if (!found) return FIELD_NOT_FOUND;
-  const { field, read } = found;
-  const base = { text: word, name: name!, isText: true, signed: field.signed };
-  if (field.kind === "integer" || field.kind === "pointer") {
-    const value = (subject: HistogramSubject) =>
-      BigInt.asUintN(64, BigInt(read(subject) as number | bigint));
-    return numberColumn({ ...base, isText: false }, modifier, value, words);
-  }
-  if (modifier !== "") return BAD_MODIFIER;
-  const isString = field.kind === "string";
-  return {
-    ...base,
-    read: isString ? (subject) => read(subject) as string : (subject) => listText(read(subject)),
-    print: (cell) => `${name}: ${String(cell).padEnd(50)}`,
-  };
-}
-
-function stackColumn({ symbol }: HistogramWords): Column {
-  return {
-    text: STACK,
-    name: STACK,
-    isText: false,
-    signed: false,
-    read: ({ stack }) => stack().slice(0, MOST_CALLERS),
-    print: (cell) =>
-      `${STACK}:\n` +
-      (cell as readonly bigint[]).map((address) => `${STACK_INDENT}${placeText(symbol, address)}\n`)
-        .join(""),
-  };
-}
-
-/** The column of an integer field, as its modifier has it read and printed. */
-function numberColumn(
-  base: Omit<Column, "read" | "print">,
-  modifier: string,
-  number: (subject: HistogramSubject) => bigint,
-  { symbol, comm }: HistogramWords,
-): Column | string {
-  const { name } = base;
-  const numeric = (print: (value: bigint) => string, read = number): Column => ({
-    ...base,
-    read,
-    print: (cell) => `${name}: ${print(cell as bigint)}`,
-  });
-  const buckets = /^buckets?=(.+)$/.exec(modifier);
-  if (buckets) {
-    const width = toInteger(buckets[1]!);
-    if (width === undefined || width <= 0n) return BAD_MODIFIER;
-    const print = (value: bigint) => `~ ${value}-${value + width - 1n}`;
-    const column = numeric(print, (subject) => number(subject) / width * width);
-    return { ...column, text: `${name}.buckets=${width}`, signed: false };
-  }
-  switch (modifier) {
-    case "":
-      return numeric((value) => String(value).padStart(10));
-    case "hex":
-      return numeric((value) => value.toString(16));
-    case "sym":
-      return numeric((value) => `[${value.toString(16)}] ${symbolName(symbol, value).padEnd(45)}`);
-    case "sym-offset":
-      return numeric((value) => `[${value.toString(16)}] ${placeText(symbol, value).padEnd(55)}`);
-    case "execname": {
-      if (name !== "common_pid") return BAD_MODIFIER;
-      const nameOf = (pid: number) => pid === 0 ? "<idle>" : comm(pid) ?? "<...>";
-      return numeric((value) =>
-        `${nameOf(Number(value)).padEnd(16)}[${String(value).padStart(10)}]`
-      );
-    }
-    case "log2": {
-      const print = (value: bigint) => `~ 2^${String(value).padEnd(2)}`;
-      const column = numeric(print, (subject) => {
-        const value = number(subject);
-        return value <= 1n ? 0n : BigInt((value - 1n).toString(2).length);
-      });
-      return { ...column, signed: false };
-    }
-    default:
-      return BAD_MODIFIER;
-  }
-}
-
-function listText(value: EventValue): string {
-  return Array.isArray(value) ? `{${value.join(",")}}` : String(value);
-}
-
-function symbolName(symbol: FindSymbol, address: bigint): string {
-  return symbol(address)?.name ?? `0x${address.toString(16)}`;
-}
-
-function placeText(symbol: FindSymbol, address: bigint): string {
-  const found = symbol(address);
-  if (!found) return `0x${address.toString(16)}`;
-  return `${found.name}+0x${(address - found.address).toString(16)}/0x${found.size.toString(16)}`;
 }
 
 /** A cell as it is compared: numbers by their sign, a stack by its text. */

@@ -17,7 +17,7 @@ import type { Meaning } from "./sem.ts";
 export interface Run {
   /** Lowest bit in the word. */
   readonly at: number;
-  /** Bits. */
+  /** How many bits the run has. */
   readonly length: number;
   /** Name of the field. */
   readonly field: string;
@@ -31,9 +31,9 @@ export interface Pattern {
   readonly bits: 16 | 32;
   /** Which bits are fixed. */
   readonly mask: number;
-  /** What they are. */
+  /** What the fixed bits are; the others are 0 here. */
   readonly match: number;
-  /** All other bits. */
+  /** The bits that are not fixed, from the highest down. */
   readonly runs: readonly Run[];
   /** Highest bit of `imm`, −1 if there is none. */
   readonly signBit: number;
@@ -47,7 +47,7 @@ export interface Entry {
   readonly pattern: Pattern;
   /** Its operands as they are written, e.g. `rd,imm(rs1)`: the words of `OPERANDS` in `operands.ts`. */
   readonly text: string;
-  /** What it does. */
+  /** What the instruction does, in the words of `sem.ts`. */
   readonly meaning: Meaning;
   /** Names of the extensions of which one is enough to have it; none if every hart has it. */
   readonly extensions: readonly string[];
@@ -81,7 +81,7 @@ export interface Instruction {
   readonly definition: Definition;
   /** Its 32-bit form, even where it was compressed: registers and CSRs are read from it. The raw bits of an illegal one. */
   readonly word: number;
-  /** Bytes it takes. */
+  /** Bytes that the instruction takes in memory. */
   readonly length: 2 | 4;
   /** Its immediate, whatever the field is called; 0 if it has none. */
   readonly imm: number;

@@ -15,7 +15,7 @@ import type { Alu, Field, Fpu, Sem } from "./sem.ts";
 
 /** What a register held at the entry, plus a number; x0 stands for the number alone. */
 export interface Origin {
-  /** Register number. */
+  /** Number of the register whose value at the entry this is. */
   readonly register: number;
   /** What was added since. */
   readonly plus: bigint;

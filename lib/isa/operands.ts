@@ -14,9 +14,9 @@ export type Spelling =
   | "x"
   /** A float register. */
   | "f"
-  /** Decimal. */
+  /** A decimal number. */
   | "number"
-  /** Hexadecimal. */
+  /** A hexadecimal number. */
   | "hexadecimal"
   /** Bits 31 to 12 of the field's value, hexadecimal. */
   | "upper"
@@ -31,9 +31,9 @@ export type Spelling =
 
 /** One word of an operand text. */
 export interface Operand {
-  /** The field. */
+  /** The field of the encoding that holds the operand. */
   readonly field: string;
-  /** Its spelling. */
+  /** How the operand is written. */
   readonly spelling: Spelling;
   /** The field's value where the operand is left out, if it may be. */
   readonly default?: number;

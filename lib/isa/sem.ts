@@ -20,7 +20,7 @@ export type CsrUpdate = "write" | "set" | "clear";
 
 /** Size and interpretation of a memory access. */
 export interface Access {
-  /** Bytes. */
+  /** Bytes that are read or written. */
   readonly bytes: 1 | 2 | 4 | 8;
   /** How a loaded value is widened; `float` ones are bits of that format. */
   readonly as: "signed" | "unsigned" | "float";

@@ -6,7 +6,7 @@
  * @module
  */
 
-/** One statement. */
+/** An instruction or a directive, with the labels before it. */
 export interface Statement {
   /** Its line, from 1. */
   readonly line: number;

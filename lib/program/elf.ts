@@ -1,14 +1,19 @@
 /**
  * Reading ELF files: 64-bit little-endian RISC-V programs, fixed (EXEC) or position-independent.
  *
- * Every number that says where something lies is checked against the file before it is used, so a
- * damaged file gives a `SyntaxError` that names the field and its offset, never anything else.
- *
- * Objects that are not linked yet are `object_file.ts`.
+ * How fields are read, and what is refused, is `elf_reader.ts`. Objects that are not linked yet are
+ * `object_file.ts`.
  * Symbols by address are `symbols.ts`; call sites are `sites.ts`; loading is `machine.ts`.
  *
  * @module
  */
+import {
+  checkIdentification,
+  createNames,
+  createReader,
+  type Reader,
+  refuse,
+} from "./elf_reader.ts";
 
 /** A part of the file that is mapped (PT_LOAD). */
 export interface Segment {
@@ -18,7 +23,7 @@ export interface Segment {
   readonly offset: number;
   /** Its bytes in the file; what memory has beyond them is zero. */
   readonly data: Uint8Array;
-  /** Bytes in memory. */
+  /** Bytes that the segment takes in memory. */
   readonly size: bigint;
   /** Permissions: PF_X 1, PF_W 2, PF_R 4. */
   readonly flags: number;
@@ -34,13 +39,13 @@ export interface Section {
   readonly address: bigint;
   /** Where in the file. */
   readonly offset: number;
-  /** Bytes. */
+  /** Bytes of the section. */
   readonly size: number;
   /** Index of a section that belongs to it. */
   readonly link: number;
 }
 
-/** A symbol. */
+/** A symbol of a program: a name for an address. */
 export interface ElfSymbol {
   /** Name; the empty string is left out. */
   readonly name: string;
@@ -54,7 +59,7 @@ export interface ElfSymbol {
   readonly binding: "local" | "global" | "weak" | "other";
 }
 
-/** A program. */
+/** A program as its file has it, before it is loaded. */
 export interface Elf {
   /** EXEC lies where it says; DYN may be moved. */
   readonly type: "EXEC" | "DYN";
@@ -76,7 +81,7 @@ export interface Elf {
   readonly interpreter: string | undefined;
   /** Address of the thread-local image and its size in memory, if any. */
   readonly tls: { readonly address: bigint; readonly size: bigint } | undefined;
-  /** The file. */
+  /** All bytes of the file. */
   readonly bytes: Uint8Array;
 }
 
@@ -89,30 +94,11 @@ const SHT_RELA = 4;
 const SHT_NOBITS = 8;
 const SHT_DYNSYM = 11;
 const R_RISCV_RELATIVE = 3;
-const HEADER_SIZE = 64;
 const PROGRAM_HEADER_SIZE = 56;
 const SECTION_HEADER_SIZE = 64;
 const SYMBOL_SIZE = 24;
 const RELA_SIZE = 24;
 const ADDRESS_LIMIT = 1n << 32n;
-
-/** Machines that people hand over by mistake, by `e_machine`. */
-const MACHINES: Readonly<Record<number, string>> = {
-  3: "i386",
-  8: "MIPS",
-  20: "PowerPC",
-  21: "PowerPC64",
-  22: "S390",
-  40: "ARM",
-  62: "x86-64",
-  183: "AArch64",
-  258: "LoongArch",
-};
-
-/** Refuses the file. */
-export function refuse(field: string, offset: number, what: string): never {
-  throw new SyntaxError(`Cannot read ELF: ${field} at offset 0x${offset.toString(16)}: ${what}`);
-}
 
 /** Reads a program. @throws {SyntaxError} Naming the field at fault and its offset in the file. */
 export function parseElf(bytes: Uint8Array): Elf {
@@ -189,33 +175,6 @@ export function parseElf(bytes: Uint8Array): Elf {
   };
 }
 
-/** Checks that a file is for us. @throws {SyntaxError} If it is no 64-bit little-endian RISC-V ELF. */
-export function checkIdentification(bytes: Uint8Array, reader: Reader): void {
-  const magic = [0x7f, 0x45, 0x4c, 0x46];
-  if (bytes.length === 0) refuse("e_ident", 0, "the file is empty");
-  if (magic.some((byte, k) => bytes[k] !== byte)) {
-    const script = bytes[0] === 0x23 && bytes[1] === 0x21;
-    refuse(
-      "e_ident",
-      0,
-      script ? "the file is a script; name a RISC-V ELF" : "the file is no ELF; name a RISC-V ELF",
-    );
-  }
-  if (bytes.length < HEADER_SIZE) {
-    refuse("e_ident", 0, `the file ends after ${bytes.length} of 64 header bytes`);
-  }
-  if (bytes[4] !== 2) refuse("EI_CLASS", 4, "the file is not 64-bit; compile for rv64");
-  if (bytes[5] !== 1) refuse("EI_DATA", 5, "the file is not little-endian");
-  const machine = reader.u16("e_machine", 18);
-  if (machine !== 243) {
-    refuse(
-      "e_machine",
-      18,
-      `${MACHINES[machine] ?? `machine ${machine}`}, not RISC-V; use a riscv64 compiler`,
-    );
-  }
-}
-
 function checkOverlap(headers: ReadonlyMap<Segment, number>): void {
   const sorted = [...headers].filter(([{ size }]) => size > 0n)
     .sort(([a], [b]) => a.address < b.address ? -1 : 1);
@@ -226,62 +185,6 @@ function checkOverlap(headers: ReadonlyMap<Segment, number>): void {
       refuse("p_vaddr", next[1] + 16, `segments at ${first} and ${second} overlap`);
     }
   });
-}
-
-/** Reads fields of a file; each names the field for a refusal. */
-export interface Reader {
-  /** 16 bits. */
-  u16(field: string, at: number): number;
-  /** 32 bits. */
-  u32(field: string, at: number): number;
-  /** 64 bits. */
-  u64(field: string, at: number): bigint;
-  /** A u64 that lies within the file. */
-  offset(field: string, at: number): number;
-  /** Checks that `length` bytes from `offset` are in the file. */
-  span(field: string, at: number, offset: number, length: number): void;
-}
-
-/** A reader of a file. @throws {SyntaxError} From each read that is not within it. */
-export function createReader(bytes: Uint8Array): Reader {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const check = (field: string, at: number, size: number) => {
-    if (at < 0 || at + size > bytes.length) {
-      refuse(field, at, `the file ends at 0x${bytes.length.toString(16)}`);
-    }
-  };
-  const span = (field: string, at: number, offset: number, length: number) => {
-    if (offset + length <= bytes.length) return;
-    const end = (offset + length).toString(16);
-    refuse(
-      field,
-      at,
-      `it reaches to 0x${end}, and the file ends at 0x${
-        bytes.length.toString(16)
-      }; it is truncated`,
-    );
-  };
-  return {
-    u16(field, at) {
-      check(field, at, 2);
-      return view.getUint16(at, true);
-    },
-    u32(field, at) {
-      check(field, at, 4);
-      return view.getUint32(at, true);
-    },
-    u64(field, at) {
-      check(field, at, 8);
-      return view.getBigUint64(at, true);
-    },
-    offset(field, at) {
-      check(field, at, 8);
-      const value = view.getBigUint64(at, true);
-      if (value > BigInt(bytes.length)) span(field, at, Number(value), 0);
-      return Number(value);
-    },
-    span,
-  };
 }
 
 function readSections(reader: Reader, bytes: Uint8Array): Section[] {
@@ -322,33 +225,6 @@ function readSections(reader: Reader, bytes: Uint8Array): Section[] {
 
 function contentOf(bytes: Uint8Array, { offset, size }: { offset: number; size: number }) {
   return bytes.subarray(offset, offset + size);
-}
-
-const decoder = new TextDecoder();
-/** A table whose names together are this many times its own length is no honest one. */
-const MOST_SHARING = 64;
-
-/**
- * Reads the NUL-terminated texts of a table; what runs past its end is cut.
- *
- * Names may share bytes, and damaged ones can all be as long as the table: what is read in all is
- * limited, and beyond that the field that names them, in the table at `at`, is refused.
- */
-export function createNames(
-  table: Uint8Array,
-  field: string,
-  at: number,
-): (offset: number) => string {
-  let left = 65536 + table.length * MOST_SHARING;
-  return (offset) => {
-    const nul = table.indexOf(0, offset);
-    const end = nul < 0 ? table.length : nul;
-    left -= Math.max(0, end - offset);
-    if (left < 0) {
-      refuse(field, at, "the names are longer than any table of strings would make them");
-    }
-    return decoder.decode(table.subarray(offset, end));
-  };
 }
 
 const TYPES: Readonly<Record<number, ElfSymbol["type"]>> = {

@@ -1,14 +1,20 @@
 /**
  * Reading relocatable objects (`gcc -c`, `ld -r`): sections, symbols, relocations.
  *
- * As in `elf.ts`, every number that says where something lies is checked against the file first, so
+ * As in `elf_reader.ts`, every number that says where something lies is checked against the file first, so
  * a damaged file gives a `SyntaxError` that names the field.
  *
  * Where its sections go and how relocations are applied is `link_object.ts`.
  *
  * @module
  */
-import { checkIdentification, createNames, createReader, type Reader, refuse } from "./elf.ts";
+import {
+  checkIdentification,
+  createNames,
+  createReader,
+  type Reader,
+  refuse,
+} from "./elf_reader.ts";
 
 /** A section of an object that takes memory. */
 export interface ObjectSection {
@@ -18,13 +24,13 @@ export interface ObjectSection {
   readonly name: string;
   /** Its bytes; what memory has beyond them is zero. */
   readonly data: Uint8Array;
-  /** Bytes in memory. */
+  /** Bytes that the section takes in memory. */
   readonly size: number;
   /** Its address is a multiple of this. */
   readonly align: number;
-  /** May be written. */
+  /** Whether the section may be written. */
   readonly writable: boolean;
-  /** Is code. */
+  /** Whether the section is code. */
   readonly executable: boolean;
 }
 
@@ -48,7 +54,7 @@ export interface ObjectSymbol {
 export interface Relocation {
   /** Index of the section in which it is. */
   readonly section: number;
-  /** Offset there. */
+  /** Offset of the place in that section. */
   readonly offset: number;
   /** `R_RISCV_*`. */
   readonly type: number;

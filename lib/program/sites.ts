@@ -22,7 +22,7 @@ export interface SiteSource {
   readonly before: number;
   /** Bytes of nop from the entry on. */
   readonly after: number;
-  /** The function. */
+  /** Symbol of the function that the site belongs to. */
   readonly symbol: ElfSymbol | undefined;
 }
 

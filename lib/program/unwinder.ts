@@ -39,7 +39,7 @@ export type RealReturn = (value: bigint, sp: bigint) => bigint;
 
 /** A hart, as far as its stack is to be found. */
 export interface StackHart {
-  /** Where it stands. */
+  /** Address of the instruction that the hart comes to next. */
   readonly pc: bigint;
   /** Its integer registers, signed. */
   readonly x: ArrayLike<bigint>;

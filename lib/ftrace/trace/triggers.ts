@@ -12,7 +12,8 @@
  */
 import type { ErrorLog } from "../../events/error_log.ts";
 import { toInteger } from "../../events/event_subject.ts";
-import { createHistogram, type HistogramWords } from "../../events/histogram.ts";
+import { createHistogram } from "../../events/histogram.ts";
+import type { HistogramWords } from "../../events/histogram_column.ts";
 import type { Hart } from "../../hart/hart.ts";
 import {
   compileEventFilter,
