@@ -2,13 +2,29 @@
  * Lets the host's own events through: signals, timers, input, promises of plugins.
  *
  * A loop that never yields sees none of them. `setImmediate` takes 9 µs where a `setTimeout` takes
- * 2 ms, so a run loop can afford to yield after every slice.
+ * 2 ms, so a run loop can afford to yield after every slice; a browser has messages in its place.
  *
  * @module
  */
-import { setImmediate } from "node:timers";
+import { builtinModule } from "./builtin.ts";
+
+/** What of `node:timers` is needed. */
+interface Timers {
+  setImmediate(callback: () => void): unknown;
+}
 
 /** Comes back when the host has served the events that are waiting now. */
-export function yieldToHost(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
+export const yieldToHost: () => Promise<void> = createYield();
+
+function createYield(): () => Promise<void> {
+  const timers = builtinModule<Timers>("node:timers");
+  if (timers) return () => new Promise((resolve) => void timers.setImmediate(resolve));
+  const waiting: (() => void)[] = [];
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => waiting.shift()?.();
+  return () =>
+    new Promise((resolve) => {
+      waiting.push(resolve);
+      port2.postMessage(undefined);
+    });
 }

@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { hostFiles } from "../../lib/host/files.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Files } from "../../lib/machine/linux/files.ts";
+import { type FileAccess, Files } from "../../lib/machine/linux/files.ts";
 import type { MachineOptions } from "../../lib/machine/machine.ts";
 import { type GuestText, runGuest } from "./linux_guest.ts";
 
@@ -61,9 +62,14 @@ const noWarning = (line: string) => {
   throw new Error(`unexpected: ${line}`);
 };
 
+/** Descriptors over this host's files. */
+function filesOf(access: Omit<FileAccess, "random">): Files {
+  return new Files(hostFiles(), { ...access, random: (bytes) => void bytes.fill(7) });
+}
+
 Deno.test("Files.open() shows a tree of its own when there is a root", () =>
   withTree(({ inside }) => {
-    const files = new Files({ root: inside, warn: noWarning });
+    const files = filesOf({ root: inside, warn: noWarning });
     assertEquals(contents(files, "/file"), "contents");
     assertEquals(contents(files, "file"), "contents");
     assertEquals(contents(files, "//folder/.//deep"), "deep");
@@ -81,7 +87,7 @@ Deno.test("Files.open() shows a tree of its own when there is a root", () =>
 
 Deno.test("Files.open() stays below the root whatever the path", () =>
   withTree(({ inside, outside }) => {
-    const files = new Files({ root: inside, warn: noWarning });
+    const files = filesOf({ root: inside, warn: noWarning });
     const secret = `${outside}/secret`;
     const paths = [secret, "/../outside/secret", "../../../../outside/secret", "/up", "/host"];
     paths.push("/away/secret", "/parent/outside/secret", "/folder/../../outside/secret");
@@ -99,7 +105,7 @@ Deno.test("Files.open() stays below the root whatever the path", () =>
 
 Deno.test("Files.open() writes nothing below a root", () =>
   withTree(async ({ inside }) => {
-    const files = new Files({ root: inside, warn: noWarning });
+    const files = filesOf({ root: inside, warn: noWarning });
     for (const flags of [O_WRONLY, O_RDWR, O_WRONLY | O_TRUNC, O_WRONLY | O_APPEND]) {
       assertEquals(files.open("/file", flags, 0), EROFS);
     }
@@ -112,7 +118,7 @@ Deno.test("Files.open() writes nothing below a root", () =>
 
 Deno.test("Files.open() shows what is allowed by its own name, and nothing beside it", () =>
   withTree(({ inside, outside }) => {
-    const files = new Files({ allow: [`${inside}/folder`, `${inside}/file`], warn: () => {} });
+    const files = filesOf({ allow: [`${inside}/folder`, `${inside}/file`], warn: () => {} });
     assertEquals(contents(files, `${inside}/folder/deep`), "deep");
     assertEquals(contents(files, `${inside}/folder/../file`), "contents");
     assertEquals(
@@ -136,7 +142,7 @@ Deno.test("Files.open() shows what is allowed by its own name, and nothing besid
 
 Deno.test("Files.open() creates and writes where it is allowed to with :rw", () =>
   withTree(async ({ inside, outside }) => {
-    const files = new Files({ allow: [`${inside}:rw`], warn: () => {} });
+    const files = filesOf({ allow: [`${inside}:rw`], warn: () => {} });
     const write = (path: string, flags: number, text: string) => {
       const descriptor = files.open(path, flags, 0o640);
       if (descriptor < 0) return descriptor;
@@ -162,7 +168,7 @@ Deno.test("Files.open() creates and writes where it is allowed to with :rw", () 
 
 Deno.test("Files.open() shows what is allowed beside a root under the host's name", () =>
   withTree(({ inside, outside }) => {
-    const files = new Files({
+    const files = filesOf({
       root: `${inside}/folder`,
       allow: [`${outside}:rw`],
       warn: noWarning,
@@ -177,7 +183,7 @@ Deno.test("Files.open() shows what is allowed beside a root under the host's nam
 
 Deno.test("Files.open() says once which option helps when nothing is shown", () => {
   const lines: string[] = [];
-  const files = new Files({ warn: (line) => void lines.push(line) });
+  const files = filesOf({ warn: (line) => void lines.push(line) });
   assertEquals(files.open("/etc/passwd", O_RDONLY, 0), ENOENT);
   assertEquals(files.open("/etc/group", O_RDONLY, 0), ENOENT);
   assertEquals(files.stat("/"), ENOENT);
@@ -189,19 +195,19 @@ Deno.test("Files.open() does not wait for a writer of a pipe of the host's", () 
   withTree(async ({ inside }) => {
     const made = await new Deno.Command("mkfifo", { args: [`${inside}/pipe`] }).output();
     assert(made.success);
-    assertEquals(new Files({ root: inside, warn: noWarning }).open("/pipe", O_RDONLY, 0), ENXIO);
+    assertEquals(filesOf({ root: inside, warn: noWarning }).open("/pipe", O_RDONLY, 0), ENXIO);
   }));
 
 Deno.test("Files names the option and the path when what it is to show is not there", () => {
   for (const access of [{ root: "/no/such/folder" }, { allow: ["/no/such/folder"] }]) {
-    const error = assertThrows(() => new Files({ ...access, warn: () => {} }), RangeError);
+    const error = assertThrows(() => filesOf({ ...access, warn: () => {} }), RangeError);
     assert(error.message.includes("/no/such/folder") && error.message.includes("--"));
   }
 });
 
 Deno.test("Files.duplicate() shares the place in the file, and closes it with its last descriptor", () =>
   withTree(({ inside }) => {
-    const files = new Files({ root: inside, warn: noWarning });
+    const files = filesOf({ root: inside, warn: noWarning });
     const first = files.open("/file", O_RDONLY, 0);
     const second = files.duplicate(first);
     assertEquals([first, second], [3, 4]);
@@ -229,7 +235,7 @@ function unpack(bytes: Uint8Array): readonly (readonly [string, number])[] {
 
 Deno.test("Files.entries() gives a folder's names in order, in pieces that fit, and again after a rewind", () =>
   withTree(({ inside }) => {
-    const files = new Files({ root: inside, warn: noWarning });
+    const files = filesOf({ root: inside, warn: noWarning });
     const descriptor = files.open("/", O_DIRECTORY, 0);
     const open = files.get(descriptor)!;
     const read = (room: number) => {
@@ -327,4 +333,26 @@ Deno.test("createLinux() shows no file and says why when it was given none", asy
   assertEquals(notes, [BigInt(ENOENT), BigInt(ENOENT), 20n, 2n, BigInt(notes[4]!)]);
   assertEquals(notes[4]! & 0xffffn, 0x2fn, "a slash");
   assertEquals(warnings.length, 1);
+});
+
+Deno.test("Files.open() opens no device of the host's, but the guest's own", () => {
+  const files = filesOf({ root: "/", warn: noWarning });
+  const data = new Uint8Array(4).fill(9);
+  const device = (path: string, flags = O_RDWR) => {
+    const number = files.open(path, flags, 0);
+    assert(number > 0, `${path} ${number}`);
+    return files.get(number)!;
+  };
+  assertEquals(files.read(device("/dev/null"), data), 0);
+  assertEquals(files.write(device("/dev/null"), data), 4);
+  assertEquals([files.read(device("//dev/zero"), data), data], [4, new Uint8Array(4)]);
+  assertEquals([files.read(device("/dev/urandom"), data), data], [4, new Uint8Array(4).fill(7)]);
+  assertEquals(files.write(device("/dev/full"), data), -28);
+  assertEquals(files.write(device("/dev/null", O_RDONLY), data), EBADF);
+  const stat = files.statOf(device("/dev/null"));
+  assert(typeof stat === "object" && stat.kind === "character device");
+  for (const path of ["/dev/tty", "/dev/ptmx", "/dev/console", "/dev/mem"]) {
+    const answer = files.open(path, O_RDONLY, 0);
+    assert(answer === EACCES || answer === ENOENT, `${path} ${answer}`);
+  }
 });

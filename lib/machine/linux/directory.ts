@@ -6,6 +6,8 @@
  * @module
  */
 
+import { type FileKind, HostFailure, type HostFiles } from "../../host/files.ts";
+
 /** An entry of a folder. */
 export interface DirectoryEntry {
   /** Without folders. */
@@ -16,33 +18,35 @@ export interface DirectoryEntry {
   readonly type: number;
 }
 
-const DT_UNKNOWN = 0, DT_DIR = 4, DT_REG = 8, DT_LNK = 10;
+const DT_UNKNOWN = 0, DT_DIR = 4;
+const TYPES: Readonly<Record<FileKind, number>> = {
+  fifo: 1,
+  "character device": 2,
+  directory: DT_DIR,
+  "block device": 6,
+  file: 8,
+  symlink: 10,
+  socket: 12,
+};
 /** Bytes of a `struct linux_dirent64` before its name. */
 const HEADER = 19;
 
-/**
- * The entries of a folder of the host's, with `.` and `..`.
- *
- * @throws {Error} What the host's file system says.
- */
-export function listDirectory(host: string): readonly DirectoryEntry[] {
-  const found = [...Deno.readDirSync(host || "/")].map((entry) => {
-    const { name, isDirectory, isFile, isSymlink } = entry;
-    const type = isDirectory ? DT_DIR : isFile ? DT_REG : isSymlink ? DT_LNK : DT_UNKNOWN;
-    return { name, inode: inodeOf(`${host}/${name}`), type };
-  });
+/** The entries of a folder of the host's, with `.` and `..`; or why it cannot be read. */
+export function listDirectory(
+  host: HostFiles,
+  folder: string,
+): readonly DirectoryEntry[] | HostFailure {
+  const names = host.list(folder || "/");
+  if (names instanceof HostFailure) return names;
+  const entryOf = (name: string, path: string): DirectoryEntry => {
+    const info = host.stat(path, false);
+    if (info instanceof HostFailure) return { name, inode: 1n, type: DT_UNKNOWN };
+    return { name, inode: BigInt(info.inode || 1), type: TYPES[info.kind] };
+  };
+  const found = names.map((name) => entryOf(name, `${folder}/${name}`));
   found.sort((a, b) => a.name < b.name ? -1 : 1);
   // `..` of a guest's root is that root; of other folders nobody looks at the number.
-  const dots = [".", ".."].map((name) => ({ name, inode: inodeOf(host || "/"), type: DT_DIR }));
-  return [...dots, ...found];
-}
-
-function inodeOf(path: string): bigint {
-  try {
-    return BigInt(Deno.lstatSync(path).ino || 1);
-  } catch {
-    return 1n;
-  }
+  return [...[".", ".."].map((name) => entryOf(name, folder || "/")), ...found];
 }
 
 /** As many whole entries from number `from` on as fit into `room` bytes. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { FileKind, FileStat } from "../../host/files.ts";
 import { PAGE_SIZE, WRITE } from "../../memory/page.ts";
 import { EBADF, EFAULT, EINVAL, ENOENT, ENOTDIR, ENOTTY, EPIPE, ERANGE, ESPIPE } from "./errno.ts";
 import type { OpenFile } from "./files.ts";
@@ -19,7 +20,16 @@ import {
 
 const AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000;
 const F_DUPFD = 0, F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_SETFL = 4, F_DUPFD_CLOEXEC = 1030;
-const S_IFREG = 0o100000, S_IFDIR = 0o040000, S_IFLNK = 0o120000, S_IFIFO = 0o010000;
+/** S_IFMT of each kind of file. */
+const TYPES: Readonly<Record<FileKind, number>> = {
+  fifo: 0o010000,
+  "character device": 0o020000,
+  directory: 0o040000,
+  "block device": 0o060000,
+  file: 0o100000,
+  symlink: 0o120000,
+  socket: 0o140000,
+};
 const STAT_SIZE = 128;
 const MOST_VECTORS = 1024;
 const SIGPIPE = 13;
@@ -30,7 +40,7 @@ export const FILE_CALLS: Calls = {
   pread64(process, [fd, at, length, offset]) {
     const open = process.files.get(int(fd));
     if (!open) return -EBADF;
-    if (open.kind !== "file") return -ESPIPE;
+    if (open.kind !== "file" && open.kind !== "device") return -ESPIPE;
     return readFile(process, open, at, size(length), Number(offset));
   },
   async readv(process, [fd, at, count]) {
@@ -186,7 +196,8 @@ function writeFrom(process: Process, fd: number, at: bigint, length: number): nu
       try {
         process.options[open.kind]?.(data);
       } catch (error) {
-        if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+        // Who takes the output has gone, as the host's own error for that says.
+        if (!isBrokenPipe(error)) throw error;
         process.signals.send(SIGPIPE, process.pid, process.uid);
         return -EPIPE;
       }
@@ -199,27 +210,31 @@ function writeFrom(process: Process, fd: number, at: bigint, length: number): nu
 function statDescriptor(process: Process, fd: number, at: bigint): number {
   const open = process.files.get(fd);
   if (!open) return -EBADF;
-  if (open.kind === "file") return writeStat(process, at, open.file.statSync());
-  if (open.kind === "directory") return writeStat(process, at, Deno.statSync(open.host));
-  return writeStat(process, at, undefined);
+  const info = process.files.statOf(open);
+  return typeof info === "number" ? info : writeStat(process, at, info);
+}
+
+function isBrokenPipe(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return error.name === "BrokenPipe" || "code" in error && error.code === "EPIPE";
 }
 
 /** Writes a `struct stat` (asm-generic/stat.h); without `info` it is a pipe's. */
-function writeStat(process: Process, at: bigint, info: Deno.FileInfo | undefined): number {
+function writeStat(process: Process, at: bigint, info: FileStat | undefined): number {
   const data = new Uint8Array(STAT_SIZE);
   const view = new DataView(data.buffer);
-  const type = !info ? S_IFIFO : info.isDirectory ? S_IFDIR : info.isSymlink ? S_IFLNK : S_IFREG;
+  const type = TYPES[info?.kind ?? "fifo"];
   const length = info?.size ?? 0;
   view.setBigUint64(0, BigInt(info ? 1 : 2), true);
-  view.setBigUint64(8, BigInt(info?.ino ?? 1), true);
+  view.setBigUint64(8, BigInt(info?.inode ?? 1), true);
   view.setUint32(16, type | ((info?.mode ?? 0o600) & 0o7777), true);
-  view.setUint32(20, info?.nlink ?? 1, true);
+  view.setUint32(20, info?.links ?? 1, true);
   view.setUint32(24, process.uid, true);
   view.setUint32(28, process.uid, true);
   view.setBigInt64(48, BigInt(length), true);
   view.setInt32(56, 4096, true);
   view.setBigInt64(64, BigInt(Math.ceil(length / 512)), true);
-  const seconds = BigInt(Math.floor((info?.mtime?.getTime() ?? 0) / 1000));
+  const seconds = BigInt(Math.floor((info?.modified ?? 0) / 1000));
   for (const offset of [72, 88, 104]) view.setBigInt64(offset, seconds, true);
   return process.memory.write(at, data) ? 0 : -EFAULT;
 }

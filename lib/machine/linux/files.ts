@@ -3,21 +3,26 @@
  *
  * Nothing is visible unless an option says so. Under `root` the guest sees a tree of its own,
  * read-only; paths are walked one name at a time, with symbolic links taken as the guest would take
- * them, so none leads out. `allow` shows single files and folders under their own names.
+ * them, so none leads out. `allow` shows single files and folders under their own names. Devices,
+ * FIFOs and sockets of the host's are never opened, as on a file system mounted `nodev`; those that
+ * every program expects are the guest's own (`devices.ts`).
  *
  * @module
  */
+import { type FileStat, HostFailure, type HostFile, type HostFiles } from "../../host/files.ts";
+import { type GuestDevice, guestDevice } from "./devices.ts";
 import { type DirectoryEntry, listDirectory, packEntries } from "./directory.ts";
+import * as numbers from "./errno.ts";
 import {
   EACCES,
   EBADF,
   EEXIST,
   EINVAL,
+  EIO,
   EISDIR,
   ELOOP,
   EMFILE,
   ENOENT,
-  ENOSPC,
   ENOTDIR,
   ENXIO,
   EROFS,
@@ -43,7 +48,8 @@ export type OpenFile =
     next: number;
     flags: number;
   }
-  | { readonly kind: "file"; readonly file: Deno.FsFile; readonly host: string; flags: number };
+  | { readonly kind: "device"; readonly device: GuestDevice; flags: number }
+  | { readonly kind: "file"; readonly file: HostFile; readonly host: string; flags: number };
 
 /** Which files the guest may see. */
 export interface FileAccess {
@@ -53,6 +59,8 @@ export interface FileAccess {
   readonly allow?: readonly string[] | undefined;
   /** Takes a line about a file it asked for in vain. */
   readonly warn: (line: string) => void;
+  /** Fills bytes with what the seed gives next. */
+  readonly random: (bytes: Uint8Array) => void;
 }
 
 /** Where a guest's path leads. */
@@ -71,22 +79,28 @@ export class Files {
   readonly #root: string | undefined;
   readonly #allowed: readonly { readonly path: string; readonly writable: boolean }[];
   readonly #warn: (line: string) => void;
+  readonly #random: (bytes: Uint8Array) => void;
+  readonly #host: HostFiles;
   #warned = false;
 
-  /** @throws {RangeError} If a folder or file named by an option is not there. */
-  constructor({ root, allow = [], warn }: FileAccess) {
-    this.#root = root === undefined ? undefined : realPath(root, "--root").replace(/^\/$/, "");
+  /** Descriptors over the files of `host`. @throws {RangeError} If a folder or file named by an option is not there. */
+  constructor(host: HostFiles, { root, allow = [], warn, random }: FileAccess) {
+    this.#host = host;
+    this.#random = random;
+    this.#root = root === undefined
+      ? undefined
+      : realPath(host, root, "--root").replace(/^\/$/, "");
     this.#allowed = allow.map((entry) => {
       const writable = entry.endsWith(":rw");
       const path = writable ? entry.slice(0, -3) : entry;
-      return { path: realPath(path, "--allow", writable), writable };
+      return { path: realPath(host, path, "--allow", writable), writable };
     });
     this.#warn = warn;
   }
 
   /** The working directory as the guest names it. */
   get cwd(): string {
-    return this.#root === undefined && this.#allowed.length > 0 ? Deno.cwd() : "/";
+    return this.#root === undefined && this.#allowed.length > 0 ? this.#host.cwd() : "/";
   }
 
   #absolute(path: string): string {
@@ -103,44 +117,52 @@ export class Files {
     const place = this.#find(path, (flags & O_NOFOLLOW) === 0);
     if (typeof place === "number") return place;
     const writes = (flags & O_ACCMODE) !== 0;
-    if ((writes || flags & (O_CREAT | O_TRUNC)) && !place.writable) {
-      const exists = statOf(place.host) !== undefined;
-      if (writes || !exists) return this.#root !== undefined ? -EROFS : -EACCES;
+    const there = this.#statOf(place.host);
+    // A device can be written where no file can.
+    const isReadOnly = !place.writable && there?.kind !== "character device";
+    if ((writes || flags & (O_CREAT | O_TRUNC)) && isReadOnly) {
+      if (writes || !there) return this.#root !== undefined ? -EROFS : -EACCES;
     }
-    if (flags & O_NOFOLLOW && statOf(place.host, false)?.isSymlink) return -ELOOP;
+    if (flags & O_NOFOLLOW && this.#statOf(place.host, false)?.kind === "symlink") return -ELOOP;
     const descriptor = this.#free();
     if (descriptor === undefined) return -EMFILE;
-    const there = statOf(place.host);
     if (there && flags & O_CREAT && flags & O_EXCL) return -EEXIST;
     if (!there && !(flags & O_CREAT)) return -ENOENT;
-    if (there?.isDirectory) {
+    if (there?.kind === "directory") {
       if (writes) return -EISDIR;
       const guest = this.#absolute(path);
       this.#open.set(descriptor, { kind: "directory", host: place.host, guest, next: 0, flags });
       return descriptor;
     }
     // Opening one of these would wait for somebody of the host's.
-    if (there?.isFifo || there?.isSocket) return -ENXIO;
+    if (there?.kind === "fifo" || there?.kind === "socket") return -ENXIO;
     if (flags & O_DIRECTORY) return -ENOTDIR;
-    try {
-      const file = Deno.openSync(place.host, {
-        read: (flags & O_ACCMODE) !== 1,
-        write: writes,
-        create: (flags & O_CREAT) !== 0 && place.writable,
-        truncate: (flags & O_TRUNC) !== 0 && writes,
-        append: (flags & O_APPEND) !== 0 && writes,
-        mode: mode & 0o777,
-      });
-      this.#open.set(descriptor, {
-        kind: "file",
-        file,
-        host: place.host,
-        flags: flags & ~O_CLOEXEC,
-      });
-      return descriptor;
-    } catch (error) {
-      return -errnoOf(error);
-    }
+    if (there?.kind === "block device") return -EACCES;
+    if (there?.kind === "character device") return this.#openDevice(path, flags, descriptor);
+    const file = this.#host.open(place.host, {
+      read: (flags & O_ACCMODE) !== 1,
+      write: writes,
+      create: (flags & O_CREAT) !== 0 && place.writable,
+      truncate: (flags & O_TRUNC) !== 0 && writes,
+      append: (flags & O_APPEND) !== 0 && writes,
+      mode: mode & 0o777,
+    });
+    if (file instanceof HostFailure) return -errnoOf(file);
+    this.#open.set(descriptor, {
+      kind: "file",
+      file,
+      host: place.host,
+      flags: flags & ~O_CLOEXEC,
+    });
+    return descriptor;
+  }
+
+  /** Opens the guest's own device of that name; there are no others. */
+  #openDevice(path: string, flags: number, descriptor: number): number {
+    const device = guestDevice(this.#absolute(path), this.#random);
+    if (!device) return -EACCES;
+    this.#open.set(descriptor, { kind: "device", device, flags: flags & ~O_CLOEXEC });
+    return descriptor;
   }
 
   /** `close`. */
@@ -173,42 +195,29 @@ export class Files {
   /** Reads into `data` from a file; bytes or a negated errno. */
   read(open: OpenFile, data: Uint8Array, offset?: number): number {
     if (open.kind === "directory") return -EISDIR;
+    if (open.kind === "device") return open.device.read(data);
     if (open.kind !== "file") return -EBADF;
-    try {
-      if (offset === undefined) return open.file.readSync(data) ?? 0;
-      const before = open.file.seekSync(0, Deno.SeekMode.Current);
-      open.file.seekSync(offset, Deno.SeekMode.Start);
-      const count = open.file.readSync(data) ?? 0;
-      open.file.seekSync(before, Deno.SeekMode.Start);
-      return count;
-    } catch (error) {
-      return -errnoOf(error);
-    }
+    return numberOf(open.file.read(data, offset));
   }
 
   /** `getdents64`: packed entries, none at the end, or a negated errno. */
   entries(open: OpenFile, room: number): Uint8Array | number {
     if (open.kind !== "directory") return -ENOTDIR;
-    try {
-      open.entries ??= listDirectory(open.host);
-    } catch (error) {
-      return -errnoOf(error);
-    }
-    const { bytes, next } = packEntries(open.entries, open.next, room);
+    const entries = open.entries ?? listDirectory(this.#host, open.host);
+    if (entries instanceof HostFailure) return -errnoOf(entries);
+    open.entries = entries;
+    const { bytes, next } = packEntries(entries, open.next, room);
     // Not even one entry fits.
-    if (bytes.length === 0 && next < open.entries.length) return -EINVAL;
+    if (bytes.length === 0 && next < entries.length) return -EINVAL;
     open.next = next;
     return bytes;
   }
 
   /** Writes to a file; bytes or a negated errno. */
   write(open: OpenFile, data: Uint8Array): number {
-    if (open.kind !== "file" || (open.flags & O_ACCMODE) === 0) return -EBADF;
-    try {
-      return open.file.writeSync(data);
-    } catch (error) {
-      return -errnoOf(error);
-    }
+    if ((open.flags & O_ACCMODE) === 0) return -EBADF;
+    if (open.kind === "device") return open.device.write(data);
+    return open.kind === "file" ? numberOf(open.file.write(data)) : -EBADF;
   }
 
   /** `lseek`. */
@@ -222,32 +231,43 @@ export class Files {
       if (offset === 0) delete open.entries;
       return offset;
     }
+    if (open.kind === "device") return 0;
     if (open.kind !== "file") return -ESPIPE;
-    if (whence < 0 || whence > 2) return -EINVAL;
-    try {
-      return open.file.seekSync(offset, whence as Deno.SeekMode);
-    } catch {
-      return -EINVAL;
-    }
+    if (whence !== 0 && whence !== 1 && whence !== 2) return -EINVAL;
+    return numberOf(open.file.seek(offset, whence));
+  }
+
+  /** What `fstat` says of a descriptor, or a negated errno; undefined of a pipe. */
+  statOf(open: OpenFile): FileStat | number | undefined {
+    if (open.kind === "device") return open.device.stat;
+    const info = open.kind === "file"
+      ? open.file.stat()
+      : open.kind === "directory"
+      ? this.#host.stat(open.host, true)
+      : undefined;
+    return info instanceof HostFailure ? -errnoOf(info) : info;
   }
 
   /** What `stat` says of a path, or a negated errno; `follow` goes through a last symbolic link. */
-  stat(path: string, follow = true): Deno.FileInfo | number {
+  stat(path: string, follow = true): FileStat | number {
     const place = this.#find(path, follow);
     if (typeof place === "number") return place;
-    return statOf(place.host, follow) ?? -ENOENT;
+    return this.#statOf(place.host, follow) ?? -ENOENT;
+  }
+
+  /** What is at a place of the host's, if anything is. */
+  #statOf(host: string, follow = true): FileStat | undefined {
+    const info = this.#host.stat(host, follow);
+    return info instanceof HostFailure ? undefined : info;
   }
 
   /** Where a symbolic link points, or a negated errno. */
   readLink(path: string): string | number {
     const place = this.#find(path, false);
     if (typeof place === "number") return place;
-    if (!statOf(place.host)) return -ENOENT;
-    try {
-      return Deno.readLinkSync(place.host);
-    } catch {
-      return -EINVAL;
-    }
+    if (!this.#statOf(place.host)) return -ENOENT;
+    const target = this.#host.readLink(place.host);
+    return target instanceof HostFailure ? -EINVAL : target;
   }
 
   /** The host's file behind a guest's path, or a negated errno. */
@@ -256,7 +276,7 @@ export class Files {
     const shown = this.#findAllowed(path, follow);
     if (shown !== undefined) return shown;
     if (this.#root !== undefined) {
-      const { host, errno } = walk(this.#root, this.#absolute(path), follow);
+      const { host, errno } = this.#walk(this.#root, this.#absolute(path), follow);
       return errno ? -errno : this.#allowedAt(host) ?? { host, writable: false };
     }
     if (!this.#warned) {
@@ -268,10 +288,10 @@ export class Files {
     return -ENOENT;
   }
 
-  /** The same, if `allow` shows it; of what is hidden not even an errno tells. */
+  /** The host's file behind a path that `allow` shows; of what is hidden not even an errno tells. */
   #findAllowed(path: string, follow: boolean): Place | number | undefined {
     if (this.#allowed.length === 0) return undefined;
-    const { host, errno } = walk("", this.#absolute(path), follow);
+    const { host, errno } = this.#walk("", this.#absolute(path), follow);
     const place = this.#allowedAt(host);
     return place && errno ? -errno : place;
   }
@@ -284,6 +304,39 @@ export class Files {
     return { host, writable: entries.some(({ writable }) => writable) };
   }
 
+  /**
+   * Walks the absolute `path` below the folder `root`, in which absolute links and `..` stay. Gives the
+   * host's name of what is there, or of the place where it went no further and why.
+   */
+  #walk(root: string, path: string, follow: boolean): { host: string; errno?: number } {
+    const names = partsOf(path);
+    const at: string[] = [];
+    let links = 0;
+    while (names.length > 0) {
+      const name = names.shift()!;
+      if (name === "..") {
+        at.pop();
+        continue;
+      }
+      const here = `${root}/${[...at, name].join("/")}`;
+      const info = this.#statOf(here, false);
+      if (info?.kind === "symlink" && (follow || names.length > 0)) {
+        if (++links > MOST_LINKS) return { host: here, errno: ELOOP };
+        const target = this.#host.readLink(here);
+        if (target instanceof HostFailure) return { host: here, errno: errnoOf(target) };
+        if (target.startsWith("/")) at.length = 0;
+        names.unshift(...partsOf(target));
+        continue;
+      }
+      if (!info && names.length > 0) return { host: here, errno: ENOENT };
+      if (info && info.kind !== "directory" && names.length > 0) {
+        return { host: here, errno: ENOTDIR };
+      }
+      at.push(name);
+    }
+    return { host: `${root}/${at.join("/")}` };
+  }
+
   #free(least = 0): number | undefined {
     for (let number = least; number < MOST_DESCRIPTORS; number++) {
       if (!this.#open.has(number)) return number;
@@ -292,65 +345,27 @@ export class Files {
   }
 }
 
-/**
- * Walks the absolute `path` below the folder `root`, in which absolute links and `..` stay. Gives the
- * host's name of what is there, or of the place where it went no further and why.
- */
-function walk(root: string, path: string, follow: boolean): { host: string; errno?: number } {
-  const names = partsOf(path);
-  const at: string[] = [];
-  let links = 0;
-  while (names.length > 0) {
-    const name = names.shift()!;
-    if (name === "..") {
-      at.pop();
-      continue;
-    }
-    const here = `${root}/${[...at, name].join("/")}`;
-    const info = statOf(here, false);
-    if (info?.isSymlink && (follow || names.length > 0)) {
-      if (++links > MOST_LINKS) return { host: here, errno: ELOOP };
-      const target = Deno.readLinkSync(here);
-      if (target.startsWith("/")) at.length = 0;
-      names.unshift(...partsOf(target));
-      continue;
-    }
-    if (!info && names.length > 0) return { host: here, errno: ENOENT };
-    if (info && !info.isDirectory && names.length > 0) return { host: here, errno: ENOTDIR };
-    at.push(name);
-  }
-  return { host: `${root}/${at.join("/")}` };
-}
-
 function partsOf(path: string): string[] {
   return path.split("/").filter((name) => name !== "" && name !== ".");
 }
 
-function statOf(host: string, follow = true): Deno.FileInfo | undefined {
-  try {
-    return follow ? Deno.statSync(host) : Deno.lstatSync(host);
-  } catch {
-    return undefined;
-  }
+function realPath(host: HostFiles, path: string, option: string, mayBeNew = false): string {
+  const real = host.realPath(path);
+  if (!(real instanceof HostFailure)) return real;
+  const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) || "/" : ".";
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  const parent = mayBeNew ? host.realPath(folder) : real;
+  if (!(parent instanceof HostFailure)) return `${parent}/${name}`;
+  const why = real.errno === "ENOENT" ? "there is no such file" : `the host says ${real.errno}`;
+  throw new RangeError(`Cannot show ${path} to the guest (${option}): ${why}`);
 }
 
-function realPath(path: string, option: string, mayBeNew = false): string {
-  try {
-    return Deno.realPathSync(path);
-  } catch {
-    const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) || "/" : ".";
-    const name = path.slice(path.lastIndexOf("/") + 1);
-    if (mayBeNew && statOf(folder)?.isDirectory) return `${Deno.realPathSync(folder)}/${name}`;
-    throw new RangeError(`Cannot show ${path} to the guest (${option}): there is no such file`);
-  }
+/** A number, or the negated errno of why there is none. */
+function numberOf(result: number | HostFailure): number {
+  return result instanceof HostFailure ? -errnoOf(result) : result;
 }
 
-/** The errno of what the host's file system said. */
-export function errnoOf(error: unknown): number {
-  if (error instanceof Deno.errors.NotFound) return ENOENT;
-  if (error instanceof Deno.errors.AlreadyExists) return EEXIST;
-  if (error instanceof Deno.errors.PermissionDenied) return EACCES;
-  if (error instanceof Deno.errors.NotCapable) return EACCES;
-  if (error instanceof Error && "code" in error && error.code === "ENOSPC") return ENOSPC;
-  return EINVAL;
+/** The guest's errno for what the host's file system said. */
+export function errnoOf({ errno }: HostFailure): number {
+  return (numbers as Readonly<Record<string, number>>)[errno] ?? EIO;
 }

@@ -11,6 +11,7 @@
  */
 import { A0, A7, SP } from "../../isa/abi.ts";
 import type { Hart } from "../../hart/hart.ts";
+import { hostFiles } from "../../host/files.ts";
 import { Cause } from "../../isa/sem.ts";
 import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../memory/page.ts";
 import { EPOCH, systemCall } from "./calls.ts";
@@ -42,7 +43,9 @@ export function createLinux(context: PlatformContext): Platform {
     options.warn?.(line);
   };
   const space = new AddressSpace(memory, tracing, harts, warnOnce);
-  const files = new Files({ root: options.root, allow: options.allow, warn: warnOnce });
+  const random = createRandom(options.seed ?? 0n);
+  const access = { root: options.root, allow: options.allow, warn: warnOnce, random };
+  const files = new Files(hostFiles(), access);
   space.place(RETURN_PAGE, PAGE_SIZE, READ | EXECUTE);
   const signals = new Signals(
     memory,
@@ -61,7 +64,7 @@ export function createLinux(context: PlatformContext): Platform {
     executable: name.startsWith("/") ? name : `/${name.replace(/^(\.?\.\/)+/, "")}`,
     pid: PID,
     uid: UID,
-    random: createRandom(options.seed ?? 0n),
+    random,
     warnOnce,
     slept: 0n,
   };

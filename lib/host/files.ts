@@ -1,0 +1,257 @@
+/**
+ * The host's files, the same on Deno, Node and Bun; a browser has none.
+ *
+ * What goes wrong is a value with the errno's name. An open file keeps its own offset, because the
+ * hosts have no call in common that moves one.
+ *
+ * @module
+ */
+import { builtinModule } from "./builtin.ts";
+
+/** What the host said instead of doing it. */
+export class HostFailure {
+  /** Name of the errno: `ENOENT`; `EIO` where the host gives none. */
+  readonly errno: string;
+
+  /** A failure with that errno. */
+  constructor(errno: string) {
+    this.errno = errno;
+  }
+}
+
+/** What kind of file something is. */
+export type FileKind =
+  | "file"
+  | "directory"
+  | "symlink"
+  | "fifo"
+  | "socket"
+  | "character device"
+  | "block device";
+
+/** What is known of a file. */
+export interface FileStat {
+  /** What kind of file it is. */
+  readonly kind: FileKind;
+  /** Bytes. */
+  readonly size: number;
+  /** Number of the file in its file system. */
+  readonly inode: number;
+  /** Permissions, and the bits above them. */
+  readonly mode: number;
+  /** Names that it has. */
+  readonly links: number;
+  /** When it was last changed, milliseconds since 1970. */
+  readonly modified: number;
+}
+
+/** How a file is opened. */
+export interface OpenHow {
+  /** Whether it is to be read. */
+  readonly read: boolean;
+  /** Whether it is to be written. */
+  readonly write: boolean;
+  /** Whether it is made if it is not there. */
+  readonly create: boolean;
+  /** Whether it is emptied. */
+  readonly truncate: boolean;
+  /** Whether each write goes to its end. */
+  readonly append: boolean;
+  /** Permissions of one that is made. */
+  readonly mode: number;
+}
+
+/** An open file. */
+export interface HostFile {
+  /** Reads from an offset, or from the file's own, which then moves on. */
+  read(data: Uint8Array, offset?: number): number | HostFailure;
+  /** Writes at the file's own offset, which then moves on. */
+  write(data: Uint8Array): number | HostFailure;
+  /** Moves the file's own offset: from the start (0), from where it is (1) or from the end (2). */
+  seek(offset: number, from: 0 | 1 | 2): number | HostFailure;
+  /** What is known of it. */
+  stat(): FileStat | HostFailure;
+  /** Closes it. */
+  close(): void;
+}
+
+/** The host's file system. */
+export interface HostFiles {
+  /** The folder that relative paths begin in. */
+  cwd(): string;
+  /** Opens a file. */
+  open(path: string, how: OpenHow): HostFile | HostFailure;
+  /** What is known of a path; of a symbolic link itself unless `follow`. */
+  stat(path: string, follow: boolean): FileStat | HostFailure;
+  /** Where a symbolic link points. */
+  readLink(path: string): string | HostFailure;
+  /** The path without links and dots. */
+  realPath(path: string): string | HostFailure;
+  /** Names in a folder, without `.` and `..`, in no order. */
+  list(path: string): readonly string[] | HostFailure;
+}
+
+/** What of `node:fs` is needed. */
+interface NodeFs {
+  readonly constants: Readonly<Record<string, number>>;
+  openSync(path: string, flags: number, mode: number): number;
+  closeSync(fd: number): void;
+  readSync(fd: number, data: Uint8Array, at: number, length: number, offset: number): number;
+  writeSync(
+    fd: number,
+    data: Uint8Array,
+    at: number,
+    length: number,
+    offset: number | null,
+  ): number;
+  fstatSync(fd: number): NodeStat;
+  statSync(path: string): NodeStat;
+  lstatSync(path: string): NodeStat;
+  readlinkSync(path: string): string;
+  realpathSync: { native(path: string): string };
+  readdirSync(path: string): string[];
+}
+
+/** What of `fs.Stats` is needed. */
+interface NodeStat {
+  readonly size: number;
+  readonly ino: number;
+  readonly mode: number;
+  readonly nlink: number;
+  readonly mtimeMs: number;
+}
+
+const S_IFMT = 0o170000;
+const KINDS: Readonly<Record<number, FileKind>> = {
+  0o010000: "fifo",
+  0o020000: "character device",
+  0o040000: "directory",
+  0o060000: "block device",
+  0o100000: "file",
+  0o120000: "symlink",
+  0o140000: "socket",
+};
+
+/** The files of this process's host; each of a browser's is missing. */
+export function hostFiles(): HostFiles {
+  const fs = builtinModule<NodeFs>("node:fs");
+  const process = builtinModule<{ cwd(): string }>("node:process");
+  return fs && process ? new NodeFiles(fs, process) : NO_FILES;
+}
+
+const missing = () => new HostFailure("ENOENT");
+
+/** A host without files. */
+const NO_FILES: HostFiles = {
+  cwd: () => "/",
+  open: missing,
+  stat: missing,
+  readLink: missing,
+  realPath: missing,
+  list: missing,
+};
+
+class NodeFiles implements HostFiles {
+  readonly #fs: NodeFs;
+  readonly #process: { cwd(): string };
+
+  constructor(fs: NodeFs, process: { cwd(): string }) {
+    this.#fs = fs;
+    this.#process = process;
+  }
+
+  cwd(): string {
+    return this.#process.cwd();
+  }
+
+  open(path: string, { read, write, create, truncate, append, mode }: OpenHow) {
+    const { O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_APPEND } = this.#fs.constants;
+    const access = write ? (read ? O_RDWR : O_WRONLY) : O_RDONLY;
+    const flags = access! | (create ? O_CREAT! : 0) | (truncate ? O_TRUNC! : 0) |
+      (append ? O_APPEND! : 0);
+    return attempt(() => new NodeFile(this.#fs, this.#fs.openSync(path, flags, mode), append));
+  }
+
+  stat(path: string, follow: boolean): FileStat | HostFailure {
+    return attempt(() => statOf(follow ? this.#fs.statSync(path) : this.#fs.lstatSync(path)));
+  }
+
+  readLink(path: string): string | HostFailure {
+    return attempt(() => this.#fs.readlinkSync(path));
+  }
+
+  realPath(path: string): string | HostFailure {
+    return attempt(() => this.#fs.realpathSync.native(path));
+  }
+
+  list(path: string): readonly string[] | HostFailure {
+    return attempt(() => this.#fs.readdirSync(path));
+  }
+}
+
+class NodeFile implements HostFile {
+  readonly #fs: NodeFs;
+  readonly #fd: number;
+  readonly #appends: boolean;
+  #offset = 0;
+
+  constructor(fs: NodeFs, fd: number, appends: boolean) {
+    this.#fs = fs;
+    this.#fd = fd;
+    this.#appends = appends;
+  }
+
+  read(data: Uint8Array, offset?: number): number | HostFailure {
+    return attempt(() => {
+      const count = this.#fs.readSync(this.#fd, data, 0, data.length, offset ?? this.#offset);
+      if (offset === undefined) this.#offset += count;
+      return count;
+    });
+  }
+
+  write(data: Uint8Array): number | HostFailure {
+    return attempt(() => {
+      const at = this.#appends ? null : this.#offset;
+      const count = this.#fs.writeSync(this.#fd, data, 0, data.length, at);
+      this.#offset = this.#appends ? this.#fs.fstatSync(this.#fd).size : this.#offset + count;
+      return count;
+    });
+  }
+
+  seek(offset: number, from: 0 | 1 | 2): number | HostFailure {
+    return attempt(() => {
+      const start = [0, this.#offset, from === 2 ? this.#fs.fstatSync(this.#fd).size : 0][from]!;
+      if (start + offset < 0) return new HostFailure("EINVAL");
+      return this.#offset = start + offset;
+    });
+  }
+
+  stat(): FileStat | HostFailure {
+    return attempt(() => statOf(this.#fs.fstatSync(this.#fd)));
+  }
+
+  close(): void {
+    attempt(() => this.#fs.closeSync(this.#fd));
+  }
+}
+
+function statOf({ size, ino, mode, nlink, mtimeMs }: NodeStat): FileStat {
+  const kind = KINDS[mode & S_IFMT] ?? "file";
+  return { kind, size, inode: ino, mode: mode & 0o7777, links: nlink, modified: mtimeMs };
+}
+
+/** What `body` gives, or why it failed: every host names the errno in `code`. */
+function attempt<Result>(body: () => Result): Result | HostFailure {
+  try {
+    return body();
+  } catch (error) {
+    return new HostFailure(errnoOf(error));
+  }
+}
+
+function errnoOf(error: unknown): string {
+  const { code, name } = error as { readonly code?: unknown; readonly name?: unknown };
+  if (typeof code === "string" && /^E[A-Z0-9]+$/.test(code)) return code;
+  // Deno refuses what it has no permission for without an errno.
+  return name === "NotCapable" ? "EACCES" : "EIO";
+}
