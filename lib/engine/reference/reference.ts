@@ -17,7 +17,8 @@ import { FETCH_FAULT } from "../../memory/fetch_cache.ts";
 import { EXECUTE, PAGE_SIZE } from "../../memory/page.ts";
 import type { Memory } from "../../memory/memory.ts";
 import type { Engine, Hook, Stop } from "../engine.ts";
-import { Evaluator, FAR, type Placed, TRAPPED } from "./evaluator.ts";
+import { Evaluator } from "./evaluator.ts";
+import { FAR, type Placed, TRAPPED } from "./in_flight.ts";
 import { Hooks } from "../hooks.ts";
 
 /** Pages of decoded instructions that one hart keeps, of 16 KiB and more each. */
