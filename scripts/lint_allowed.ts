@@ -30,7 +30,6 @@ export const ALLOWED: Allowed = {
     "lib/ftrace/trace/graph_trace.ts": ["createGraphTrace"],
     "lib/ftrace/trace/trace_events.ts": ["createTraceEvents"],
     "lib/ftrace/trace/triggers.ts": ["createTriggers"],
-    "lib/machine/linux/linux.ts": ["createLinux"],
     "lib/tracefs/buffer_files.ts": ["bufferFiles"],
     "lib/tracefs/tracefs.ts": ["createTracefs"],
   },

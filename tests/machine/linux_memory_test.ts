@@ -5,7 +5,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { Hart } from "../../lib/hart/hart.ts";
-import { AddressSpace } from "../../lib/machine/linux/mappings.ts";
+import { Mappings } from "../../lib/machine/linux/mappings.ts";
 import { createMachine } from "../../lib/machine/machine.ts";
 import { createTracingRange } from "../../lib/machine/tracing_range.ts";
 import { EXECUTE, READ, WRITE } from "../../lib/memory/page.ts";
@@ -26,13 +26,13 @@ function spaceOf() {
   const tracing = createTracingRange(memory, 0x10000);
   const hart = new Hart(0, memory, "U");
   const lines: string[] = [];
-  const space = new AddressSpace(memory, tracing, [hart], (line) => void lines.push(line));
+  const space = new Mappings(memory, tracing, [hart], (line) => void lines.push(line));
   memory.map(0x10000, 0x10000, READ | EXECUTE);
   space.adoptProgram(0x1fff0);
   return { memory, tracing, hart, lines, space };
 }
 
-Deno.test("AddressSpace.brk() begins behind the program's last page and gives the old end when it is refused", () => {
+Deno.test("Mappings.brk() begins behind the program's last page and gives the old end when it is refused", () => {
   const { space, memory } = spaceOf();
   assertEquals(space.brk(0n), 0x20000);
   assertEquals(space.brk(0x20010n), 0x20010);
@@ -45,7 +45,7 @@ Deno.test("AddressSpace.brk() begins behind the program's last page and gives th
   assert(!memory.allows(0x20000n, 1, READ), "given back");
 });
 
-Deno.test("AddressSpace.brk() gives zeros again when the heap grows over pages that it gave back", () => {
+Deno.test("Mappings.brk() gives zeros again when the heap grows over pages that it gave back", () => {
   const { space, memory } = spaceOf();
   space.brk(0x21000n);
   memory.write(0x20000n, new Uint8Array([7]));
@@ -54,14 +54,14 @@ Deno.test("AddressSpace.brk() gives zeros again when the heap grows over pages t
   assertEquals(memory.read(0x20000n, 1), new Uint8Array([0]));
 });
 
-Deno.test("AddressSpace.brk() stops below the tracing range when asked for all there is", () => {
+Deno.test("Mappings.brk() stops below the tracing range when asked for all there is", () => {
   const { space, tracing } = spaceOf();
   const heap = space.brk(0n);
   assertEquals(space.brk(BigInt(tracing.reserved) + 1n), heap);
   assertEquals(space.brk(BigInt(tracing.reserved)), tracing.reserved);
 });
 
-Deno.test("AddressSpace.mmap() never gives out the tracing range when memory is used up", () => {
+Deno.test("Mappings.mmap() never gives out the tracing range when memory is used up", () => {
   const { space, tracing } = spaceOf();
   let mappings = 0;
   for (;; mappings++) {
@@ -78,7 +78,7 @@ Deno.test("AddressSpace.mmap() never gives out the tracing range when memory is 
   assert(mappings > 30, "nearly all of 4 GiB can be had");
 });
 
-Deno.test("AddressSpace.mmap() gives ENOMEM when a fixed mapping touches the tracing range", () => {
+Deno.test("Mappings.mmap() gives ENOMEM when a fixed mapping touches the tracing range", () => {
   const { space, tracing } = spaceOf();
   const start = BigInt(tracing.reserved), end = BigInt(tracing.end);
   assertEquals(space.mmap(start - 4096n, 8192n, PROT_READ, FIXED), ENOMEM);
@@ -91,7 +91,7 @@ Deno.test("AddressSpace.mmap() gives ENOMEM when a fixed mapping touches the tra
   assertEquals(space.munmap(start, 4096n), EINVAL);
 });
 
-Deno.test("AddressSpace.mmap() gives ENOMEM and says so once when asked for more than 4 GiB can hold", () => {
+Deno.test("Mappings.mmap() gives ENOMEM and says so once when asked for more than 4 GiB can hold", () => {
   const { space, lines } = spaceOf();
   assertEquals(space.mmap(0x1_0000_0000n, 4096n, PROT_READ, FIXED), ENOMEM);
   assertEquals(space.mmap(0xffff_f000n, 8192n, PROT_READ, FIXED), ENOMEM);
@@ -100,7 +100,7 @@ Deno.test("AddressSpace.mmap() gives ENOMEM and says so once when asked for more
   assert(lines[0]!.includes("4 GiB"));
 });
 
-Deno.test("AddressSpace.mmap() refuses what Linux refuses", () => {
+Deno.test("Mappings.mmap() refuses what Linux refuses", () => {
   const { space } = spaceOf();
   assertEquals(space.mmap(0n, 0n, PROT_READ, ANONYMOUS), EINVAL, "no length");
   assertEquals(space.mmap(0x50001n, 4096n, PROT_READ, FIXED), EINVAL, "not on a page");
@@ -113,14 +113,14 @@ Deno.test("AddressSpace.mmap() refuses what Linux refuses", () => {
   );
 });
 
-Deno.test("AddressSpace.mmap() takes a free hint and goes elsewhere when it is taken", () => {
+Deno.test("Mappings.mmap() takes a free hint and goes elsewhere when it is taken", () => {
   const { space } = spaceOf();
   assertEquals(space.mmap(0x50000n, 4096n, PROT_READ, ANONYMOUS), 0x50000);
   const other = space.mmap(0x50000n, 4096n, PROT_READ, ANONYMOUS);
   assert(other > 0 && other !== 0x50000);
 });
 
-Deno.test("AddressSpace.mmap() replaces what was there with zeros when it is fixed", () => {
+Deno.test("Mappings.mmap() replaces what was there with zeros when it is fixed", () => {
   const { space, memory } = spaceOf();
   space.mmap(0x50000n, 4096n, PROT_READ_WRITE, FIXED);
   memory.write(0x50000n, new Uint8Array([1]));
@@ -129,7 +129,7 @@ Deno.test("AddressSpace.mmap() replaces what was there with zeros when it is fix
   assert(!memory.allows(0x50000n, 1, WRITE));
 });
 
-Deno.test("AddressSpace.mprotect() needs every page mapped, and lets what can be written be read", () => {
+Deno.test("Mappings.mprotect() needs every page mapped, and lets what can be written be read", () => {
   const { space, memory } = spaceOf();
   space.mmap(0x50000n, 8192n, 0, FIXED);
   assert(space.isMapped(0x50000n) && !memory.allows(0x50000n, 1, READ));
@@ -139,7 +139,7 @@ Deno.test("AddressSpace.mprotect() needs every page mapped, and lets what can be
   assertEquals(space.mprotect(0x50001n, 1n, PROT_READ), EINVAL);
 });
 
-Deno.test("AddressSpace drops what harts have fetched when pages go, change, or become executable", () => {
+Deno.test("Mappings drops what harts have fetched when pages go, change, or become executable", () => {
   const { space, memory, hart } = spaceOf();
   const nop = new Uint8Array([0x13, 0, 0, 0]), other = new Uint8Array([0x93, 0, 0, 0]);
   const at = 0x50000;
@@ -162,7 +162,7 @@ Deno.test("AddressSpace drops what harts have fetched when pages go, change, or 
   assertEquals(fetch(), 0, "a page of zeros");
 });
 
-Deno.test("AddressSpace.mremap() shrinks, grows in place, moves only when it may, and refuses the rest", () => {
+Deno.test("Mappings.mremap() shrinks, grows in place, moves only when it may, and refuses the rest", () => {
   const { space, memory } = spaceOf();
   space.mmap(0x50000n, 8192n, PROT_READ_WRITE, FIXED);
   memory.write(0x50000n, new Uint8Array([42]));
@@ -180,7 +180,7 @@ Deno.test("AddressSpace.mremap() shrinks, grows in place, moves only when it may
   assertEquals(space.mremap(0x50000n, 4096n, 8192n, MREMAP_MAYMOVE), EFAULT);
 });
 
-Deno.test("AddressSpace.discard() makes anonymous pages zeros and leaves a file's alone", () => {
+Deno.test("Mappings.discard() makes anonymous pages zeros and leaves a file's alone", () => {
   const { space, memory } = spaceOf();
   space.mmap(0x50000n, 4096n, PROT_READ_WRITE, FIXED);
   memory.write(0x50000n, new Uint8Array([1]));
@@ -192,7 +192,7 @@ Deno.test("AddressSpace.discard() makes anonymous pages zeros and leaves a file'
   assertEquals(space.discard(0x70000n, 4096n), ENOMEM);
 });
 
-Deno.test("AddressSpace.mappingAt() tells adjoining mappings apart and keeps a heap one", () => {
+Deno.test("Mappings.mappingAt() tells adjoining mappings apart and keeps a heap one", () => {
   const { space } = spaceOf();
   space.mmap(0x50000n, 4096n, PROT_READ_WRITE, FIXED);
   space.mmap(0x51000n, 4096n, PROT_READ_WRITE, FIXED);

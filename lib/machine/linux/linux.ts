@@ -9,20 +9,23 @@
  *
  * @module
  */
+import { hostFiles } from "../../host/files.ts";
 import { A0, A7, SP } from "../../isa/abi.ts";
 import type { Hart } from "../../hart/hart.ts";
-import { hostFiles } from "../../host/files.ts";
+import type { Trap } from "../../hart/trap.ts";
 import { Cause } from "../../isa/sem.ts";
 import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../memory/page.ts";
-import { EPOCH, systemCall } from "./calls.ts";
-import { Files } from "./files.ts";
-import { AddressSpace, STACK_SIZE, STACK_TOP } from "./mappings.ts";
-import type { CallArguments, CallResult, Process } from "./process.ts";
-import { Signals } from "./signals.ts";
-import { buildStack } from "./stack.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Platform, PlatformContext } from "../platform.ts";
 import { randomWords } from "../random.ts";
+import type { CallArguments, CallResult } from "./calls/table.ts";
+import { EPOCH } from "./calls/time.ts";
+import { Files } from "./files.ts";
+import { Mappings, STACK_SIZE, STACK_TOP } from "./mappings.ts";
+import type { Process } from "./process.ts";
+import { Signals } from "./signals.ts";
+import { buildStack } from "./stack.ts";
+import { systemCall } from "./system_calls.ts";
 
 const PID = 1000;
 const UID = 1000;
@@ -31,33 +34,134 @@ const SIGRETURN = 139;
 const COMM_LENGTH = 15;
 /** Where the page of the vdso's kind lies: above the stack's end, below the last page. */
 const RETURN_PAGE = STACK_TOP - PAGE_SIZE;
+/** The stack's first byte. */
+const STACK_START = RETURN_PAGE - PAGE_SIZE - STACK_SIZE;
 
 /** Makes the platform of a statically linked Linux program. */
 export function createLinux(context: PlatformContext): Platform {
-  const { memory, elf, bias, tracing, harts, unwinder, options } = context;
-  const name = options.name ?? "program";
+  return new Linux(context);
+}
+
+/** How a run ended, if it did; or a promise of that where the guest waits for input. */
+type Served = Outcome | undefined | Promise<Outcome | undefined>;
+
+class Linux implements Platform {
+  readonly pid = PID;
+  readonly epoch = EPOCH;
+  readonly executable: string;
+  readonly #context: PlatformContext;
+  readonly #name: string;
+  readonly #process: Process;
+
+  constructor(context: PlatformContext) {
+    this.#context = context;
+    this.#name = context.options.name ?? "program";
+    this.#process = createProcess(context, this.#name);
+    this.executable = this.#process.executable;
+  }
+
+  commOf(pid: number): string | undefined {
+    return pid === PID ? basename(this.#name) : undefined;
+  }
+
+  signature(): undefined {}
+
+  slept(): bigint {
+    return this.#process.slept;
+  }
+
+  [Symbol.dispose](): void {
+    this.#process.files.closeAll();
+  }
+
+  start(hart: Hart): void {
+    const { elf, bias, space, options } = this.#context;
+    const { mappings } = this.#process;
+    const end = elf.segments.reduce((most, { address, size }) => {
+      const last = Number(address + bias + size);
+      return Math.max(most, last);
+    }, 0);
+    mappings.adoptProgram(end);
+    mappings.place(STACK_START, STACK_SIZE, READ | WRITE | (elf.stackExecutable ? EXECUTE : 0));
+    const random = new Uint8Array(16);
+    this.#process.random(random);
+    const sp = buildStack(space, STACK_START + STACK_SIZE, STACK_SIZE, {
+      args: [this.#name, ...options.args ?? []],
+      env: options.env ?? [],
+      elf,
+      bias,
+      uid: UID,
+      random,
+    });
+    hart.x[SP] = BigInt.asIntN(64, sp);
+  }
+
+  trap(hart: Hart, trap: Trap): Served {
+    // The kernel's way back to the program drops what an lr reserved.
+    hart.reservation = { address: -1n, value: 0n };
+    if (trap.cause === Cause.EcallU) return this.#call(hart);
+    const outcome = this.#process.signals.deliverTrap(hart, trap);
+    if (outcome) this.#process.files.closeAll();
+    return outcome;
+  }
+
+  stackIdentity(_hart: Hart, sp: number): number {
+    const { signals, mappings } = this.#process;
+    const alternate = signals.alternateStart(sp);
+    if (alternate !== undefined) return Number(alternate);
+    if (sp > STACK_START && sp <= RETURN_PAGE) return 0;
+    // An sp at the end of its stack lies on the page behind it. Negative, to be no address.
+    return -mappings.mappingAt(sp - 1);
+  }
+
+  #call(hart: Hart): Served {
+    const { signals } = this.#process;
+    const number = Number(hart.x[A7]!);
+    const argument = (n: number) => BigInt.asUintN(64, hart.x[A0 + n]!);
+    const args: CallArguments = [
+      ...[argument(0), argument(1), argument(2)] as const,
+      ...[argument(3), argument(4), argument(5)] as const,
+    ];
+    hart.instret += 1n;
+    hart.pc += 4n;
+    if (number === SIGRETURN) return signals.return(hart) ?? signals.deliverPending(hart);
+    const result = systemCall(number).serve(this.#process, args, hart);
+    if (result instanceof Promise) return result.then((settled) => this.#answer(hart, settled));
+    return this.#answer(hart, result);
+  }
+
+  /** Puts a call's result into a0 and lets pending signals in. */
+  #answer(hart: Hart, result: CallResult): Outcome | undefined {
+    if (typeof result === "object") {
+      this.#process.files.closeAll();
+      return result;
+    }
+    hart.x[A0] = BigInt.asIntN(64, BigInt(result));
+    return this.#process.signals.deliverPending(hart);
+  }
+}
+
+function createProcess(
+  { memory, space, tracing, harts, unwinder, options }: PlatformContext,
+  name: string,
+): Process {
   const said = new Set<string>();
   const warnOnce = (line: string) => {
     if (said.has(line)) return;
     said.add(line);
     options.warn?.(line);
   };
-  const space = new AddressSpace(memory, tracing, harts, warnOnce);
   const random = createRandom(options.seed ?? 0n);
+  const mappings = new Mappings(memory, tracing, harts, warnOnce);
   const access = { root: options.root, allow: options.allow, warn: warnOnce, random };
   const files = new Files(hostFiles(), access);
-  space.place(RETURN_PAGE, PAGE_SIZE, READ | EXECUTE);
-  const signals = new Signals(
-    memory,
-    RETURN_PAGE,
-    (address) => space.isMapped(address),
-    unwinder,
-  );
-  const process: Process = {
-    memory,
-    harts,
+  mappings.place(RETURN_PAGE, PAGE_SIZE, READ | EXECUTE);
+  const isMapped = (address: bigint) => mappings.isMapped(address);
+  return {
     space,
-    signals,
+    harts,
+    mappings,
+    signals: new Signals(space, RETURN_PAGE, isMapped, unwinder),
     files,
     unwinder,
     options,
@@ -67,77 +171,6 @@ export function createLinux(context: PlatformContext): Platform {
     random,
     warnOnce,
     slept: 0n,
-  };
-
-  /** Puts a call's result into a0 and lets pending signals in. */
-  const finish = (hart: Hart, result: CallResult): Outcome | undefined => {
-    if (typeof result === "object") {
-      files.closeAll();
-      return result;
-    }
-    hart.x[A0] = BigInt.asIntN(64, BigInt(result));
-    return signals.deliverPending(hart);
-  };
-
-  const call = (hart: Hart): Outcome | undefined | Promise<Outcome | undefined> => {
-    const number = Number(hart.x[A7]!);
-    const args = Array.from(
-      { length: 6 },
-      (_, n) => BigInt.asUintN(64, hart.x[A0 + n]!),
-    ) as unknown as CallArguments;
-    hart.instret += 1n;
-    hart.pc += 4n;
-    if (number === SIGRETURN) return signals.return(hart) ?? signals.deliverPending(hart);
-    const result = systemCall(number)(process, args, hart);
-    if (result instanceof Promise) return result.then((settled) => finish(hart, settled));
-    return finish(hart, result);
-  };
-
-  return {
-    commOf: (pid) => pid === PID ? basename(name) : undefined,
-    pid: PID,
-    signature: () => undefined,
-    [Symbol.dispose]: () => files.closeAll(),
-    start(hart) {
-      const end = elf.segments.reduce((most, segment) => {
-        const last = Number(segment.address + bias + segment.size);
-        return Math.max(most, last);
-      }, 0);
-      space.adoptProgram(end);
-      const low = RETURN_PAGE - PAGE_SIZE - STACK_SIZE;
-      space.place(low, STACK_SIZE, READ | WRITE | (elf.stackExecutable ? EXECUTE : 0));
-      const random = new Uint8Array(16);
-      process.random(random);
-      hart.x[SP] = BigInt.asIntN(
-        64,
-        buildStack(memory, low + STACK_SIZE, STACK_SIZE, {
-          args: [name, ...options.args ?? []],
-          env: options.env ?? [],
-          elf,
-          bias,
-          uid: UID,
-          random,
-        }),
-      );
-    },
-    trap(hart, trap) {
-      // The kernel's way back to the program drops what an lr reserved.
-      hart.reservation = { address: -1n, value: 0n };
-      if (trap.cause === Cause.EcallU) return call(hart);
-      const outcome = signals.deliverTrap(hart, trap);
-      if (outcome) files.closeAll();
-      return outcome;
-    },
-    executable: process.executable,
-    slept: () => process.slept,
-    epoch: EPOCH,
-    stackIdentity(_hart, sp) {
-      const alternate = signals.alternateStart(sp);
-      if (alternate !== undefined) return Number(alternate);
-      if (sp > RETURN_PAGE - PAGE_SIZE - STACK_SIZE && sp <= RETURN_PAGE) return 0;
-      // An sp at the end of its stack lies on the page behind it. Negative, to be no address.
-      return -space.mappingAt(sp - 1);
-    },
   };
 }
 

@@ -32,7 +32,7 @@ const MAP_FIXED_NOREPLACE = 0x100000;
 const MREMAP_MAYMOVE = 1;
 
 /** See the module. Addresses are numbers below 2³²; every call gives an address, 0 or a negated errno. */
-export class AddressSpace {
+export class Mappings {
   readonly #memory: Memory;
   readonly #tracing: MachineTracingRange;
   readonly #harts: readonly Hart[];

@@ -11,7 +11,7 @@ import { A0, A1, A2, RA, SP } from "../../isa/abi.ts";
 import type { Hart } from "../../hart/hart.ts";
 import { Cause } from "../../isa/sem.ts";
 import type { Trap } from "../../hart/trap.ts";
-import type { Memory } from "../../memory/memory.ts";
+import type { AddressSpace } from "../../memory/space.ts";
 import type { Unwinder } from "../../program/unwinder.ts";
 import { EFAULT, EINVAL, ENOMEM, EPERM } from "./errno.ts";
 import type { Outcome } from "../outcome.ts";
@@ -77,7 +77,7 @@ const UNBLOCKABLE = bitOf(SIGKILL) | bitOf(SIGSTOP);
 /** The signal state of the process. Calls give 0 or a negated errno. */
 export class Signals {
   readonly #unwinder: Unwinder<Hart>;
-  readonly #memory: Memory;
+  readonly #space: AddressSpace;
   readonly #returnCode: bigint;
   readonly #isMapped: (address: bigint) => boolean;
   readonly #actions = new Map<number, Action>();
@@ -87,16 +87,16 @@ export class Signals {
 
   /** @param returnCode Address of a page with room for the code that handlers return to. */
   constructor(
-    memory: Memory,
+    space: AddressSpace,
     returnCode: number,
     isMapped: (address: bigint) => boolean,
     unwinder: Unwinder<Hart>,
   ) {
-    this.#memory = memory;
+    this.#space = space;
     this.#unwinder = unwinder;
     this.#returnCode = BigInt(returnCode);
     this.#isMapped = isMapped;
-    memory.poke(returnCode, new Uint8Array(SIGRETURN_CODE.buffer));
+    space.poke(BigInt(returnCode), new Uint8Array(SIGRETURN_CODE.buffer));
   }
 
   /** `rt_sigaction`. */
@@ -279,12 +279,12 @@ export class Signals {
     for (let n = 1; n < 32; n++) view.setBigInt64(FRAME.registers + 8 * n, hart.x[n]!, true);
     hart.f.forEach((bits, n) => view.setBigUint64(FRAME.floats + 8 * n, bits, true));
     view.setUint32(FRAME.fcsr, hart.fcsr, true);
-    return this.#memory.write(frame, bytes);
+    return this.#space.write(frame, bytes);
   }
 
   /** `rt_sigreturn`: all registers come back from the frame at sp. */
   return(hart: Hart): Outcome | undefined {
-    const frame = this.#memory.read(BigInt.asUintN(64, hart.x[SP]!), FRAME.size);
+    const frame = this.#space.read(BigInt.asUintN(64, hart.x[SP]!), FRAME.size);
     if (!frame) return this.#kill(hart, { signal: SIGSEGV, code: 1, value: 0n });
     const view = new DataView(frame.buffer);
     this.#mask = view.getBigUint64(FRAME.mask, true) & ~UNBLOCKABLE;
@@ -297,11 +297,11 @@ export class Signals {
   }
 
   #readWords(at: bigint, count: number): readonly bigint[] | undefined {
-    const bytes = this.#memory.read(at, count * 8);
+    const bytes = this.#space.read(at, count * 8);
     return bytes && [...new BigUint64Array(bytes.buffer)];
   }
 
   #writeWords(at: bigint, words: readonly bigint[]): boolean {
-    return this.#memory.write(at, new Uint8Array(new BigUint64Array(words).buffer));
+    return this.#space.write(at, new Uint8Array(new BigUint64Array(words).buffer));
   }
 }

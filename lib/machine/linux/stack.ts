@@ -7,7 +7,7 @@
  * @module
  */
 import { ALL_EXTENSIONS, hwcapOf } from "../../isa/isa_string.ts";
-import type { Memory } from "../../memory/memory.ts";
+import type { AddressSpace } from "../../memory/space.ts";
 import type { Elf } from "../../program/elf.ts";
 
 /** Auxiliary vector entries (`include/uapi/linux/auxvec.h`). */
@@ -53,7 +53,7 @@ export interface StackContents {
  * @throws {RangeError} If it does not fit into `room` bytes.
  */
 export function buildStack(
-  memory: Memory,
+  space: AddressSpace,
   top: number,
   room: number,
   contents: StackContents,
@@ -65,7 +65,7 @@ export function buildStack(
     if (at < top - room / 4) {
       throw new RangeError("Cannot start the program: its arguments and environment are too long");
     }
-    memory.poke(at, bytes);
+    space.poke(BigInt(at), bytes);
     return BigInt(at);
   };
   const text = (value: string) => put(new TextEncoder().encode(value + "\0"));
@@ -102,6 +102,6 @@ export function buildStack(
     ...vector.flat(),
   ];
   const start = Math.floor((at - words.length * 8) / 16) * 16;
-  words.forEach((word, k) => memory.view.setBigUint64(start + k * 8, word, true));
+  space.poke(BigInt(start), new Uint8Array(BigUint64Array.from(words).buffer));
   return BigInt(start);
 }

@@ -1,22 +1,17 @@
 /**
  * The system calls about files.
  *
+ * What descriptors stand for is `../files.ts`.
+ *
  * @module
  */
-import type { FileKind, FileStat } from "../../host/files.ts";
-import { PAGE_SIZE, WRITE } from "../../memory/page.ts";
-import { EBADF, EFAULT, EINVAL, ENOENT, ENOTDIR, ENOTTY, EPIPE, ERANGE, ESPIPE } from "./errno.ts";
-import type { OpenFile } from "./files.ts";
-import {
-  type CallResult,
-  type Calls,
-  int,
-  type Process,
-  readString,
-  readWords,
-  size,
-  writeWords,
-} from "./process.ts";
+import type { FileKind, FileStat } from "../../../host/files.ts";
+import { PAGE_SIZE, WRITE } from "../../../memory/page.ts";
+import { EBADF, EFAULT, EINVAL, ENOENT, ENOTDIR, ENOTTY, EPIPE, ERANGE, ESPIPE } from "../errno.ts";
+import type { OpenFile } from "../files.ts";
+import type { Process } from "../process.ts";
+import { int, readString, readWords, size } from "./arguments.ts";
+import { call, type CallResult, type SystemCalls } from "./table.ts";
 
 const AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000;
 const F_DUPFD = 0, F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_SETFL = 4, F_DUPFD_CLOEXEC = 1030;
@@ -34,16 +29,19 @@ const STAT_SIZE = 128;
 const MOST_VECTORS = 1024;
 const SIGPIPE = 13;
 
-/** Calls by name. */
-export const FILE_CALLS: Calls = {
-  read: (process, [fd, at, length]) => readTo(process, int(fd), at, size(length)),
-  pread64(process, [fd, at, length, offset]) {
+/** Calls about files, by name. */
+export const FILE_CALLS: SystemCalls = {
+  read: call(
+    ["fd", "out", "size"],
+    (process, [fd, at, length]) => readTo(process, int(fd), at, size(length)),
+  ),
+  pread64: call(["fd", "out", "size", "offset"], (process, [fd, at, length, offset]) => {
     const open = process.files.get(int(fd));
     if (!open) return -EBADF;
     if (open.kind !== "file" && open.kind !== "device") return -ESPIPE;
     return readFile(process, open, at, size(length), Number(offset));
-  },
-  async readv(process, [fd, at, count]) {
+  }),
+  readv: call(["fd", "vectors", "int"], async (process, [fd, at, count]) => {
     const vectors = readVectors(process, at, int(count));
     if (typeof vectors === "number") return vectors;
     let total = 0;
@@ -56,9 +54,12 @@ export const FILE_CALLS: Calls = {
       if (got < length || process.files.get(int(fd))?.kind === "stdin") break;
     }
     return total;
-  },
-  write: (process, [fd, at, length]) => writeFrom(process, int(fd), at, size(length)),
-  writev(process, [fd, at, count]) {
+  }),
+  write: call(
+    ["fd", "in", "size"],
+    (process, [fd, at, length]) => writeFrom(process, int(fd), at, size(length)),
+  ),
+  writev: call(["fd", "vectors", "int"], (process, [fd, at, count]) => {
     const vectors = readVectors(process, at, int(count));
     if (typeof vectors === "number") return vectors;
     let total = 0;
@@ -70,25 +71,30 @@ export const FILE_CALLS: Calls = {
       if (put < length) break;
     }
     return total;
-  },
-  openat(process, [folder, at, flags, mode]) {
+  }),
+  openat: call(["folder", "path", "flags", "mode"], (process, [folder, at, flags, mode]) => {
     const path = pathAt(process, int(folder), at);
     return typeof path === "number" ? path : process.files.open(path, int(flags), int(mode));
-  },
-  close: (process, [fd]) => process.files.close(int(fd)),
-  dup: (process, [fd]) => process.files.duplicate(int(fd)),
-  dup3: (process, [fd, to]) =>
-    fd === to ? -EINVAL : process.files.duplicate(int(fd), int(to), true),
-  lseek: (process, [fd, offset, whence]) =>
-    process.files.seek(int(fd), Number(BigInt.asIntN(64, offset)), int(whence)),
-  getdents64(process, [fd, at, length]) {
+  }),
+  close: call(["fd"], (process, [fd]) => process.files.close(int(fd))),
+  dup: call(["fd"], (process, [fd]) => process.files.duplicate(int(fd))),
+  dup3: call(
+    ["fd", "fd", "flags"],
+    (process, [fd, to]) => fd === to ? -EINVAL : process.files.duplicate(int(fd), int(to), true),
+  ),
+  lseek: call(
+    ["fd", "offset", "int"],
+    (process, [fd, offset, whence]) =>
+      process.files.seek(int(fd), Number(BigInt.asIntN(64, offset)), int(whence)),
+  ),
+  getdents64: call(["fd", "out", "size"], (process, [fd, at, length]) => {
     const open = process.files.get(int(fd));
     if (!open) return -EBADF;
     const entries = process.files.entries(open, size(length));
     if (typeof entries === "number") return entries;
-    return process.memory.write(at, entries) ? entries.length : -EFAULT;
-  },
-  fcntl(process, [fd, command, argument]) {
+    return process.space.write(at, entries) ? entries.length : -EFAULT;
+  }),
+  fcntl: call(["fd", "int", "int"], (process, [fd, command, argument]) => {
     const open = process.files.get(int(fd));
     if (!open) return -EBADF;
     switch (int(command)) {
@@ -104,43 +110,58 @@ export const FILE_CALLS: Calls = {
       default:
         return -EINVAL;
     }
-  },
+  }),
   // No descriptor is a terminal for the guest: what it prints must not depend on who looks.
-  ioctl: (process, [fd]) => process.files.get(int(fd)) ? -ENOTTY : -EBADF,
-  fstat: (process, [fd, at]) => statDescriptor(process, int(fd), at),
-  newfstatat(process, [folder, pathAddress, at, flags]) {
-    const name = readString(process.memory, pathAddress);
-    if (name === undefined) return -EFAULT;
-    if (name === "" && int(flags) & AT_EMPTY_PATH) return statDescriptor(process, int(folder), at);
-    const path = pathAt(process, int(folder), pathAddress);
-    if (typeof path === "number") return path;
-    const info = process.files.stat(path, (int(flags) & AT_SYMLINK_NOFOLLOW) === 0);
-    return typeof info === "number" ? info : writeStat(process, at, info);
-  },
-  faccessat(process, [folder, at]) {
+  ioctl: call(
+    ["fd", "int", "address"],
+    (process, [fd]) => process.files.get(int(fd)) ? -ENOTTY : -EBADF,
+  ),
+  fstat: call(["fd", "out"], (process, [fd, at]) => statDescriptor(process, int(fd), at)),
+  newfstatat: call(
+    ["folder", "path", "out", "flags"],
+    (process, [folder, pathAddress, at, flags]) => {
+      const name = readString(process.space, pathAddress);
+      if (name === undefined) return -EFAULT;
+      if (name === "" && int(flags) & AT_EMPTY_PATH) {
+        return statDescriptor(
+          process,
+          int(folder),
+          at,
+        );
+      }
+      const path = pathAt(process, int(folder), pathAddress);
+      if (typeof path === "number") return path;
+      const info = process.files.stat(path, (int(flags) & AT_SYMLINK_NOFOLLOW) === 0);
+      return typeof info === "number" ? info : writeStat(process, at, info);
+    },
+  ),
+  faccessat: call(["folder", "path", "mode"], (process, [folder, at]) => {
     const path = pathAt(process, int(folder), at);
     if (typeof path === "number") return path;
     const info = process.files.stat(path);
     return typeof info === "number" ? info : 0;
-  },
-  readlinkat(process, [folder, pathAddress, at, length]) {
-    const path = pathAt(process, int(folder), pathAddress);
-    if (typeof path === "number") return path;
-    const target = path === "/proc/self/exe" ? process.executable : process.files.readLink(path);
-    if (typeof target === "number") return target;
-    const bytes = new TextEncoder().encode(target).subarray(0, size(length));
-    return process.memory.write(at, bytes) ? bytes.length : -EFAULT;
-  },
-  getcwd(process, [at, length]) {
+  }),
+  readlinkat: call(
+    ["folder", "path", "out", "size"],
+    (process, [folder, pathAddress, at, length]) => {
+      const path = pathAt(process, int(folder), pathAddress);
+      if (typeof path === "number") return path;
+      const target = path === "/proc/self/exe" ? process.executable : process.files.readLink(path);
+      if (typeof target === "number") return target;
+      const bytes = new TextEncoder().encode(target).subarray(0, size(length));
+      return process.space.write(at, bytes) ? bytes.length : -EFAULT;
+    },
+  ),
+  getcwd: call(["out", "size"], (process, [at, length]) => {
     const bytes = new TextEncoder().encode(process.files.cwd + "\0");
     if (bytes.length > size(length)) return -ERANGE;
-    return process.memory.write(at, bytes) ? bytes.length : -EFAULT;
-  },
+    return process.space.write(at, bytes) ? bytes.length : -EFAULT;
+  }),
 };
 
 /** The path of a call with a folder's descriptor. */
-function pathAt({ memory, files }: Process, folder: number, at: bigint): string | number {
-  const path = readString(memory, at);
+function pathAt({ space, files }: Process, folder: number, at: bigint): string | number {
+  const path = readString(space, at);
   if (path === undefined) return -EFAULT;
   if (path === "") return -ENOENT;
   if (path.startsWith("/") || folder === AT_FDCWD) return path;
@@ -151,7 +172,7 @@ function pathAt({ memory, files }: Process, folder: number, at: bigint): string 
 
 function readVectors(process: Process, at: bigint, count: number): [bigint, number][] | number {
   if (count < 0 || count > MOST_VECTORS) return -EINVAL;
-  const words = readWords(process.memory, at, count * 2);
+  const words = readWords(process.space, at, count * 2);
   if (!words) return -EFAULT;
   return Array.from({ length: count }, (_, k) => [words[k * 2]!, size(words[k * 2 + 1]!)]);
 }
@@ -168,8 +189,8 @@ function readTo(
   const { stdin } = process.options;
   if (!stdin || length === 0) return 0;
   // Input that has nowhere to go is not taken.
-  if (!process.memory.allows(at, Math.min(length, PAGE_SIZE), WRITE)) return -EFAULT;
-  return stdin(length).then((data) => process.memory.write(at, data) ? data.length : -EFAULT);
+  if (!process.space.allows(at, Math.min(length, PAGE_SIZE), WRITE)) return -EFAULT;
+  return stdin(length).then((data) => process.space.write(at, data) ? data.length : -EFAULT);
 }
 
 function readFile(
@@ -182,13 +203,13 @@ function readFile(
   const data = new Uint8Array(Math.min(length, 2 ** 24));
   const count = process.files.read(open, data, offset);
   if (count < 0) return count;
-  return process.memory.write(at, data.subarray(0, count)) ? count : -EFAULT;
+  return process.space.write(at, data.subarray(0, count)) ? count : -EFAULT;
 }
 
 function writeFrom(process: Process, fd: number, at: bigint, length: number): number {
   const open = process.files.get(fd);
   if (!open) return -EBADF;
-  const data = process.memory.read(at, length);
+  const data = process.space.read(at, length);
   if (!data) return -EFAULT;
   switch (open.kind) {
     case "stdout":
@@ -236,10 +257,5 @@ function writeStat(process: Process, at: bigint, info: FileStat | undefined): nu
   view.setBigInt64(64, BigInt(Math.ceil(length / 512)), true);
   const seconds = BigInt(Math.floor((info?.modified ?? 0) / 1000));
   for (const offset of [72, 88, 104]) view.setBigInt64(offset, seconds, true);
-  return process.memory.write(at, data) ? 0 : -EFAULT;
-}
-
-/** Writes words, or says EFAULT. */
-export function answerWords(process: Process, at: bigint, words: readonly bigint[]): number {
-  return writeWords(process.memory, at, words) ? 0 : -EFAULT;
+  return process.space.write(at, data) ? 0 : -EFAULT;
 }

@@ -1,0 +1,125 @@
+/**
+ * The system calls about time, and those that wait.
+ *
+ * Time is the hart's virtual time, and sleeping lets it pass at once: so a run is the same each time,
+ * whatever the host does.
+ *
+ * @module
+ */
+import type { Hart } from "../../../hart/hart.ts";
+import { EAGAIN, EFAULT, EINVAL, ENOSYS, ETIMEDOUT } from "../errno.ts";
+import type { Process } from "../process.ts";
+import { answerWords, int, readWords } from "./arguments.ts";
+import { call, type SystemCalls } from "./table.ts";
+
+/** Nanoseconds of a second. */
+export const BILLION = 1_000_000_000n;
+/** CLOCK_REALTIME of the first instruction: 2033-05-18, a time that no real run is mistaken for. */
+export const EPOCH: bigint = 2_000_000_000n * BILLION;
+const CLOCK_REALTIME = 0, CLOCK_PROCESS_CPUTIME_ID = 2, CLOCK_THREAD_CPUTIME_ID = 3;
+const CLOCK_REALTIME_COARSE = 5, CLOCK_REALTIME_ALARM = 8, CLOCK_TAI = 11;
+const CLOCKS = 12;
+const TIMER_ABSTIME = 1;
+const FUTEX_COMMAND = 0x7f, FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_WAIT_BITSET = 9;
+const FUTEX_WAKE_BITSET = 10, FUTEX_CLOCK_REALTIME = 0x100;
+/** clock_t: 100 a second, as AT_CLKTCK says. */
+const NANOSECONDS_A_TICK = BILLION / 100n;
+
+/** Calls about time, by name. */
+export const TIME_CALLS: SystemCalls = {
+  clock_gettime: call(["clock", "out"], (process, [clock, at], hart) => {
+    const now = readClock(process, int(clock), hart);
+    return now === undefined ? -EINVAL : answerTime(process, at, now);
+  }),
+  clock_getres: call(
+    ["clock", "out"],
+    (process, [clock, at]) =>
+      int(clock) < 0 || int(clock) >= CLOCKS
+        ? -EINVAL
+        : at === 0n
+        ? 0
+        : answerTime(process, at, 1n),
+  ),
+  gettimeofday: call(["out", "out"], (process, [at], hart) => {
+    const now = EPOCH + clockOf(process, hart);
+    return at === 0n ? 0 : answerWords(process, at, [now / BILLION, now % BILLION / 1000n]);
+  }),
+  times: call(["out"], (process, [at], hart) => {
+    const ticks = hart.now() / NANOSECONDS_A_TICK;
+    if (at !== 0n && answerWords(process, at, [ticks, 0n, 0n, 0n]) < 0) return -EFAULT;
+    return clockOf(process, hart) / NANOSECONDS_A_TICK;
+  }),
+  nanosleep: call(["in", "out"], (process, [at]) => sleep(process, at, 0n)),
+  clock_nanosleep: call(["clock", "flags", "in", "out"], (process, [clock, flags, at], hart) => {
+    const now = readClock(process, int(clock), hart);
+    if (now === undefined || int(clock) === CLOCK_THREAD_CPUTIME_ID) return -EINVAL;
+    return sleep(process, at, int(flags) & TIMER_ABSTIME ? now : 0n);
+  }),
+  futex: call(
+    ["address", "int", "int", "in", "address", "int"],
+    (process, [at, operation, value, timeout], hart) => {
+      switch (int(operation) & FUTEX_COMMAND) {
+        case FUTEX_WAKE:
+        case FUTEX_WAKE_BITSET:
+          return 0;
+        case FUTEX_WAIT:
+        case FUTEX_WAIT_BITSET: {
+          const word = process.space.read(at, 4);
+          if (!word) return -EFAULT;
+          if (new DataView(word.buffer).getUint32(0, true) !== Number(value & 0xffffffffn)) {
+            return -EAGAIN;
+          }
+          if (timeout !== 0n) {
+            const isAbsolute = (int(operation) & FUTEX_COMMAND) === FUTEX_WAIT_BITSET;
+            const epoch = int(operation) & FUTEX_CLOCK_REALTIME ? EPOCH : 0n;
+            const since = isAbsolute ? clockOf(process, hart) + epoch : 0n;
+            const slept = sleep(process, timeout, since);
+            return slept < 0 ? slept : -ETIMEDOUT;
+          }
+          // Nobody is left who could wake the only thread.
+          const reason = "its only thread waits for a futex that nobody can wake";
+          return { kind: "deadlock", reason, backtrace: process.unwinder.backtrace(hart) };
+        }
+        default:
+          return -ENOSYS;
+      }
+    },
+  ),
+};
+
+/** Virtual time, with what sleeps have added. */
+export function clockOf(process: Process, hart: Hart): bigint {
+  return hart.now() + process.slept;
+}
+
+/** What a clock shows, or undefined if there is none of that number. */
+function readClock(process: Process, clock: number, hart: Hart): bigint | undefined {
+  if (clock < 0 || clock >= CLOCKS) return undefined;
+  switch (clock) {
+    case CLOCK_REALTIME:
+    case CLOCK_REALTIME_COARSE:
+    case CLOCK_REALTIME_ALARM:
+    case CLOCK_TAI:
+      return EPOCH + clockOf(process, hart);
+    case CLOCK_PROCESS_CPUTIME_ID:
+    case CLOCK_THREAD_CPUTIME_ID:
+      return hart.now();
+    default:
+      return clockOf(process, hart);
+  }
+}
+
+function answerTime(process: Process, at: bigint, time: bigint): number {
+  return answerWords(process, at, [time / BILLION, time % BILLION]);
+}
+
+/** Lets the time of a `struct timespec` pass at once. */
+function sleep(process: Process, at: bigint, since: bigint): number {
+  const words = readWords(process.space, at, 2);
+  if (!words) return -EFAULT;
+  const [seconds, nanoseconds] = words as [bigint, bigint];
+  if (seconds < 0n || nanoseconds < 0n || nanoseconds >= BILLION) return -EINVAL;
+  const span = seconds * BILLION + nanoseconds - since;
+  if (span > 0n) process.slept += span;
+  return 0;
+}
