@@ -9,7 +9,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { DEFAULT_ENGINE, ENGINE_NAMES } from "../engine/mod.ts";
+import { DEFAULT_ENGINE, ENGINE_NAMES, ENGINES } from "../engine/mod.ts";
 import { ERA_NAMES, ERAS, TRACE_CLOCKS } from "../ftrace/mod.ts";
 import { PLATFORM_NAMES } from "../machine/mod.ts";
 
@@ -137,7 +137,9 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     value: ENGINE_NAMES.join("|"),
     choices: ENGINE_NAMES,
     group: "How",
-    help: `the reference (ref), or the WASM interpreter (interp); ${DEFAULT_ENGINE} is the default`,
+    help: `the ${
+      ENGINE_NAMES.map((name) => `${ENGINES[name].title} (${name})`).join(", or the ")
+    }; ${DEFAULT_ENGINE} is the default`,
   },
   {
     name: "poison",

@@ -14,17 +14,25 @@ import { createReference } from "./reference/reference.ts";
 /** Makes an engine for the harts of one memory. */
 export type EngineMaker = (memory: Memory) => Engine;
 
+/** What an engine is, as the table says it. */
+export interface EngineRow {
+  /** Makes it. */
+  readonly make: EngineMaker;
+  /** What it is, in a few words behind "the". */
+  readonly title: string;
+}
+
 /** Every engine by its name, the oracle of the others first. */
 export const ENGINES = {
-  ref: createReference,
-  interp: createInterpreter,
-} as const satisfies Readonly<Record<string, EngineMaker>>;
+  ref: { make: createReference, title: "reference" },
+  interp: { make: createInterpreter, title: "WASM interpreter" },
+} as const satisfies Readonly<Record<string, EngineRow>>;
 
 /** The name of an engine, as `--engine` takes it. */
 export type EngineName = keyof typeof ENGINES;
 
-/** All names, the oracle's first. */
+/** Names of all engines, the oracle's first. */
 export const ENGINE_NAMES: readonly EngineName[] = Object.keys(ENGINES) as EngineName[];
 
-/** The one that runs unless another is asked for. */
+/** The engine that runs unless another is asked for. */
 export const DEFAULT_ENGINE: EngineName = "interp";

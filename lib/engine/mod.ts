@@ -28,6 +28,7 @@ export {
   ENGINE_NAMES,
   type EngineMaker,
   type EngineName,
+  type EngineRow,
   ENGINES,
 } from "./engines.ts";
 export { compileThunk, type ThunkWriter } from "./thunk.ts";

@@ -185,7 +185,7 @@ function placeProgram(elf: Elf, options: MachineOptions) {
     bias,
     tracing,
     harts,
-    engine: ENGINES[engine](memory),
+    engine: ENGINES[engine].make(memory),
     unwinder,
     options,
     schedule,

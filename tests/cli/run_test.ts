@@ -1,3 +1,4 @@
+import { ENGINE_NAMES } from "../../lib/engine/engines.ts";
 import { parseKernelText } from "../../lib/output/parse/kernel_text.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
@@ -50,7 +51,7 @@ Deno.test("main() prints the same trace in every era, on both paths and both eng
   const traces = new Set<string>();
   for (const era of ["regs", "args", "preset", "call-ops"]) {
     for (const trampoline of ["guest", "fast"]) {
-      for (const engine of ["ref", "interp"]) {
+      for (const engine of ENGINE_NAMES) {
         const choices = ["--era", era, "--trampoline", trampoline, "--engine", engine];
         traces.add((await hartrace([...choices, SAMPLE])).stdout);
       }

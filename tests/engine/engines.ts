@@ -7,7 +7,7 @@ import {
   ENGINE_NAMES,
   type EngineMaker,
   type EngineName,
-  ENGINES as MAKERS,
+  ENGINES as ROWS,
 } from "../../lib/engine/engines.ts";
 
 /** An engine under test. */
@@ -19,5 +19,5 @@ export interface Candidate {
 /** Every engine. */
 export const ENGINES: readonly Candidate[] = ENGINE_NAMES.map((name) => ({
   name,
-  make: MAKERS[name],
+  make: ROWS[name].make,
 }));

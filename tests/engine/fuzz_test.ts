@@ -1,3 +1,4 @@
+import { ENGINE_NAMES } from "../../lib/engine/engines.ts";
 import { assert, assertEquals } from "@std/assert";
 import { RV64 } from "../../lib/isa/decode.ts";
 import { fuzz, onEngine, shrink } from "./fuzz.ts";
@@ -48,7 +49,7 @@ for (const kind of FUZZ_CLASSES) {
       const program = randomProgram(kind, seed, 500, createRandom(seed));
       const expected = await onEngine("interp", program, "bare");
       assertEquals(expected.end, "exit 0");
-      for (const engine of ["interp", "ref"] as const) {
+      for (const engine of ENGINE_NAMES) {
         assertEquals(await onEngine(engine, program, "paged"), expected, `${engine} ${seed}`);
       }
     }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ENGINE_NAMES } from "../../lib/engine/engines.ts";
 import { assertEquals } from "@std/assert";
 import { createMachine } from "../../lib/machine/machine.ts";
 import { build, outputOf } from "./guest_tools.ts";
@@ -28,7 +29,7 @@ export async function compareGrid(grid: Grid): Promise<void> {
     const file = await build(folder, name, gridProgram(lines, operands, floats), march);
     const cpu = extensions.map((each) => `,${each === "zfh" ? "Zfh" : each}=true`).join("");
     const expected = await outputOf("qemu-riscv64", ["-cpu", `rv64${cpu}`, file]);
-    for (const engine of ["interp", "ref"] as const) {
+    for (const engine of ENGINE_NAMES) {
       const parts: Uint8Array[] = [];
       const machine = createMachine(await Deno.readFile(file), {
         engine,

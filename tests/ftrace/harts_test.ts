@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { EngineName } from "../../lib/engine/engines.ts";
 import { assert, assertEquals } from "@std/assert";
 import { createFtrace } from "../../lib/ftrace/ftrace.ts";
 import { createMachine } from "../../lib/machine/machine.ts";
@@ -145,7 +146,7 @@ for (const era of ERAS) {
 }
 
 /** Runs firmware as it is, or in S-mode with the same addresses through Sv39; gives all that shows. */
-async function firmwareRun(name: string, translated: boolean, engine: "ref" | "interp") {
+async function firmwareRun(name: string, translated: boolean, engine: EngineName) {
   let printed = "";
   const machine = createMachine((await readProgram(name)).bytes, {
     machine: "bare",

@@ -1,3 +1,4 @@
+import { ENGINE_NAMES, type EngineName } from "../../lib/engine/engines.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { assertSnapshot } from "@std/testing/snapshot";
 import { eventFormat } from "../../lib/events/event_format.ts";
@@ -10,7 +11,7 @@ import { traced } from "./guest.ts";
 import { makeFirmware, tracedFirmware } from "./made_guest.ts";
 
 const KERNELS = [["6.12", "args"], ["7.2", "call-ops"]] as const;
-const ENGINES = ["ref", "interp"] as const;
+const ENGINES = ENGINE_NAMES;
 const ERRNO: Readonly<Record<string, string>> = {
   "Invalid argument": "EINVAL",
   "Invalid or incomplete multibyte or wide character": "EILSEQ",
@@ -162,7 +163,7 @@ Deno.test("the events of kprobe.trace come in 7.2's order and words, and on 6.12
 
 async function recorded(
   era: "regs" | "args" | "preset" | "call-ops",
-  engine: "ref" | "interp",
+  engine: EngineName,
   commands: readonly string[],
 ) {
   const guest = await traced("sample_p84", { era }, { engine });

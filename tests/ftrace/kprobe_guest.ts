@@ -3,13 +3,14 @@
  *
  * @module
  */
+import { ENGINE_NAMES } from "../../lib/engine/engines.ts";
 import type { Machine } from "../../lib/machine/machine.ts";
 import { traced, type TracedGuest } from "./guest.ts";
 
 /** Every era. */
 export const ERAS = ["regs", "args", "preset", "call-ops"] as const;
 /** Every engine. */
-export const ENGINES = ["ref", "interp"] as const;
+export const ENGINES = ENGINE_NAMES;
 /** A breakpoint of four bytes. */
 export const EBREAK = 0x00100073;
 /** One of two. */

@@ -1,3 +1,4 @@
+import { ENGINE_NAMES } from "../../lib/engine/engines.ts";
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { buildCallTree, parseCallTree } from "../fixtures/call_tree.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
@@ -11,7 +12,7 @@ import { callEvents, eventLines, graph, traced } from "./guest.ts";
 
 /** Where a kretprobe on a function with a site is possible. */
 const ERAS = ["regs", "preset", "call-ops"] as const;
-const ENGINES = ["ref", "interp"] as const;
+const ENGINES = ENGINE_NAMES;
 const PATHS = ["guest", "fast"] as const;
 
 async function everyWay(

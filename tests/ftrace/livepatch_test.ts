@@ -1,3 +1,4 @@
+import { ENGINE_NAMES } from "../../lib/engine/engines.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
 import type { KlpPatch } from "../../lib/ftrace/live/livepatch.ts";
@@ -144,7 +145,7 @@ Deno.test("the guest's instructions are counted in the new functions, and the sa
   const counts = new Set<bigint>();
   for (const era of ERAS) {
     for (const trampoline of PATHS) {
-      for (const engine of ["ref", "interp"] as const) {
+      for (const engine of ENGINE_NAMES) {
         const guest = await traced("sample_p84", { era, trampoline }, { engine });
         guest.ftrace.livepatch.enablePatch(patch("shop_second"));
         assertEquals(await totals(guest), SECOND_ALONE);

@@ -1,3 +1,4 @@
+import { ENGINE_NAMES } from "../../lib/engine/engines.ts";
 import { assert, assertEquals } from "@std/assert";
 import {
   buildCallTree,
@@ -11,7 +12,7 @@ import { callEvents, eventLines, graph, traced } from "./guest.ts";
 
 const ERAS = ["regs", "args", "preset", "call-ops"] as const;
 const PATHS = ["guest", "fast"] as const;
-const ENGINES = ["ref", "interp"] as const;
+const ENGINES = ENGINE_NAMES;
 
 const golden = async (name: string) =>
   parseCallTree(await Deno.readTextFile(new URL(`../fixtures/${name}.tree`, import.meta.url)));

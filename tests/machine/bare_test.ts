@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ENGINE_NAMES } from "../../lib/engine/engines.ts";
 import { assert, assertEquals } from "@std/assert";
 import { createMachine, type Machine, type MachineOptions } from "../../lib/machine/machine.ts";
 import { readExpected, readProgram } from "../fixtures/expected.ts";
@@ -181,7 +182,7 @@ Deno.test("createMachine() refuses firmware when tohost lies outside RAM", () =>
 
 for (const { name, machine: kind, runs } of (await readExpected()).programs) {
   if (kind !== "bare" || runs.length === 0 || /^(sieve|fib)/.test(name)) continue;
-  for (const engine of ["ref", "interp"] as const) {
+  for (const engine of ENGINE_NAMES) {
     Deno.test(`createMachine() prints and returns what QEMU does when ${engine} runs ${name}`, async () => {
       const { bytes } = await readProgram(name);
       const { machine, printed } = machineOf(bytes, { engine });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ENGINE_NAMES } from "../../lib/engine/engines.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { createMachine, type Machine, type MachineOptions } from "../../lib/machine/machine.ts";
 import { EXECUTE, READ } from "../../lib/memory/page.ts";
@@ -25,7 +26,7 @@ function traceText({ tracing, memory }: Machine, ...words: readonly number[]): n
   return address;
 }
 
-for (const engine of ["ref", "interp"] as const) {
+for (const engine of ENGINE_NAMES) {
   Deno.test(`Machine.run() stops after exactly as many instructions as its limit when ${engine} runs`, async () => {
     const machine = machineOf(COUNTING, { engine });
     const hart = machine.harts[0]!;
@@ -146,7 +147,7 @@ Deno.test("Machine.park() leaves harts alone when it is disabled, or when they c
   assertEquals([trapping.harts[0]!.pc, trapping.harts[0]!.instret], [BigInt(START), 0n]);
 });
 
-for (const engine of ["ref", "interp"] as const) {
+for (const engine of ENGINE_NAMES) {
   Deno.test(`Machine.fenceI() makes new text seen when ${engine} runs what it had fetched`, async () => {
     const machine = machineOf(COUNTING, { engine });
     const hart = machine.harts[0]!;

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { ENGINE_NAMES, type EngineName } from "../../lib/engine/engines.ts";
 import { assertEquals } from "@std/assert";
 import { assertSnapshot } from "@std/testing/snapshot";
 import { createMachine } from "../../lib/machine/machine.ts";
@@ -20,7 +21,7 @@ import {
   title,
 } from "./privileged_programs.ts";
 
-const ENGINES = ["ref", "interp"] as const;
+const ENGINES = ENGINE_NAMES;
 
 /** What it prints, a line for each title: tags and values. */
 function lines(text: string): string[] {
@@ -28,7 +29,7 @@ function lines(text: string): string[] {
   return values.split("\n").map((line) => line.trim());
 }
 
-async function printed(elf: Uint8Array, engine: "ref" | "interp"): Promise<string[]> {
+async function printed(elf: Uint8Array, engine: EngineName): Promise<string[]> {
   let text = "";
   const machine = createMachine(elf, {
     engine,

@@ -1,3 +1,4 @@
+import type { EngineName } from "../../lib/engine/engines.ts";
 import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { createMachine } from "../../lib/machine/machine.ts";
@@ -14,7 +15,7 @@ const FOLDER = fromFileUrl(new URL("../fixtures", import.meta.url));
 async function execute(
   { name, machine }: ExpectedProgram,
   run: ExpectedRun,
-  engine: "ref" | "interp",
+  engine: EngineName,
   limit?: bigint,
 ): Promise<{ stdout: string; stderr: string; code: number | string; instret: bigint }> {
   const out: Uint8Array[] = [], err: Uint8Array[] = [];

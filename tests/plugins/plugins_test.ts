@@ -1,3 +1,4 @@
+import { ENGINE_NAMES } from "../../lib/engine/engines.ts";
 import { assertEquals, assertMatch } from "@std/assert";
 import { assertSnapshot } from "@std/testing/snapshot";
 import { fromFileUrl } from "@std/path";
@@ -30,7 +31,7 @@ Deno.test("kprobe records hits and returns as probe events, on both engines", as
   const set = ["at=common_coin print+8", "args=first=%a0:u64", "return=1", "ret=coin=$retval:s64"]
     .flatMap((text) => ["--set", `kprobe.${text}`]);
   const outputs: string[] = [];
-  for (const engine of ["ref", "interp"]) {
+  for (const engine of ENGINE_NAMES) {
     const options = ["-q", "--engine", engine, "-p", "kprobe", ...set];
     const { code, stdout, stderr } = await hartrace([...options, SAMPLE]);
     assertEquals(code, 0);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ENGINE_NAMES } from "../../../lib/engine/engines.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { Hart } from "../../../lib/hart/hart.ts";
 import type { BoardMap, DeviceRow } from "../../../lib/machine/board/device.ts";
@@ -95,7 +96,7 @@ function word({ space }: Machine, address: number): bigint {
   return space.readWord(BigInt(address), 8)!;
 }
 
-for (const engine of ["ref", "interp"] as const) {
+for (const engine of ENGINE_NAMES) {
   for (const [doing, meanwhile] of [["runs", "addi a5, a5, 1"], ["waits", "wfi"]] as const) {
     for (const delay of [2, 3, 100, 4096, 70_001]) {
       Deno.test(`a device of one row interrupts ${delay} ns after it was asked while ${engine} ${doing}`, async () => {
