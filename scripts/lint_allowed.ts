@@ -11,11 +11,8 @@ export type Allowed = Readonly<Record<string, Readonly<Record<string, readonly s
 export const ALLOWED: Allowed = {
   "short-body": {
     "lib/ftrace/explain/why.ts": ["createWhy"],
-    "lib/ftrace/ftrace.ts": ["createFtrace"],
     "lib/ftrace/live/livepatch.ts": ["createLivepatch"],
-    "lib/ftrace/ops/call_paths.ts": ["createCallPaths"],
     "lib/ftrace/ops/filter_files.ts": ["createFilterFiles"],
-    "lib/ftrace/ops/ops_dispatch.ts": ["createOpsDispatch"],
     "lib/ftrace/ops/recording_thunk.ts": ["writeRecordingThunk"],
     "lib/ftrace/ops/tracing_area.ts": ["createTracingArea"],
     "lib/ftrace/probes/fprobe_events.ts": ["createFprobeEvents", "define"],

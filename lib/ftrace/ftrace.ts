@@ -6,8 +6,8 @@
  * Callbacks are synchronous and the guest waits for them; one that throws or returns a promise is
  * unregistered and reported once, and the guest goes on.
  *
- * Which records an ops traces and how sites follow is `function_core.ts`; how a hart reaches a
- * callback is `call_paths.ts`; what differs between kernels is `era.ts`.
+ * The parts behind it, in the order in which they are put together, are `ftrace_parts.ts`; what
+ * differs between kernels is `era.ts`.
  *
  * @module
  */
@@ -15,54 +15,52 @@ import type { FieldDeclarations } from "../events/event_fields.ts";
 import type { Hart } from "../hart/hart.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
-import { type Attach, createAttach, createSelect, type Select } from "./attach.ts";
-import { describe, refusePromise } from "./callbacks.ts";
 import { parsePoison } from "../trampoline/poison.ts";
+import { type Attach, createAttach, createSelect, type Select } from "./attach.ts";
 import { chooseEra, type Era, type EraName, ERAS } from "./era.ts";
-import { HIDDEN_BY_RETURN_TRAMPOLINE, type TraceEvent } from "./trace/events.ts";
-import { Fgraph, FGRAPH_ARRAY_SIZE, type FgraphOps } from "./returns/fgraph.ts";
-import { createHash, type FtraceHash, updateSet } from "./ops/filter.ts";
-import { createFprobeRegister, type FprobeRegister } from "./returns/fprobe_register.ts";
+import { createWhy, type WhyReport } from "./explain/why.ts";
+import {
+  createProbeParts,
+  createTracingParts,
+  type FtraceSettings,
+  type ProbeParts,
+  type TracingParts,
+} from "./ftrace_parts.ts";
+import { createGuestView, type GuestView } from "./guest_view.ts";
+import { createLivepatch, type Livepatch } from "./live/livepatch.ts";
+import { createDirectCalls, type DirectCalls } from "./ops/direct.ts";
+import { type FtraceHash, updateSet } from "./ops/filter.ts";
 import { createFilterFiles, type FilterFiles, type HashHalf } from "./ops/filter_files.ts";
-import { FtraceError } from "./ftrace_error.ts";
 import {
   FTRACE_OPS_FL,
-  FTRACE_OPS_FL_GRAPH,
   FTRACE_OPS_FL_IPMODIFY,
   type FtraceFunc,
   type FtraceOps,
   type FtraceOpsFlags,
   type FtraceRegistration,
 } from "./ops/ftrace_ops.ts";
-import { type FunctionArgument, parseFunctionArguments } from "./trace/function_args.ts";
-import { createDirectCalls, type DirectCalls } from "./ops/direct.ts";
-import { FunctionCore } from "./ops/function_core.ts";
-import { registerFunctionProbes } from "./trace/function_probes.ts";
-import { createFunctionLists, type FunctionLists } from "./ops/function_lists.ts";
-import { createFunctionTrace } from "./trace/function_trace.ts";
-import { createGraphTrace, type GraphTrace } from "./trace/graph_trace.ts";
-import { createGuestView, type GuestView } from "./guest_view.ts";
-import { createKprobeCheck, type Kprobe } from "./probes/kprobe.ts";
-import { createFprobeEvents, type FprobeEvents } from "./probes/fprobe_events.ts";
-import { createKprobeEvents, type KprobeEvents } from "./probes/kprobe_events.ts";
-import { createKprobes, type Kprobes } from "./probes/kprobes.ts";
-import { createLivepatch, type Livepatch } from "./live/livepatch.ts";
-import { createKretprobes, type Kretprobe, type Kretprobes } from "./probes/kretprobe.ts";
-import { noReturnReason } from "./ops/records.ts";
-import { createRethook } from "./returns/rethook.ts";
-import { RingBuffer, type RingMode } from "./trace/ring_buffer.ts";
-import { createSnapshot, type Snapshot } from "./trace/snapshot.ts";
-import { callersOf } from "./trace/stack_trace.ts";
+import type { FilterChange, FunctionCore } from "./ops/function_core.ts";
 import {
-  createTraceEvents,
-  type Event,
-  type EventDefinition,
-  type TraceEvents,
-} from "./trace/trace_events.ts";
-import { createTraceArray, type TraceArray } from "./trace/trace_array.ts";
-import type { TracingActions } from "./trace/triggers.ts";
-import { hookUnwinders } from "./returns/unwinders.ts";
-import { createWhy, type WhyReport } from "./explain/why.ts";
+  createFunctionLists,
+  type FunctionLists,
+  type GraphUserNames,
+} from "./ops/function_lists.ts";
+import { addressKey } from "./ops/record_table.ts";
+import type { FprobeEvents } from "./probes/fprobe_events.ts";
+import type { Kprobe } from "./probes/kprobe.ts";
+import type { KprobeEvents } from "./probes/kprobe_events.ts";
+import type { Kprobes } from "./probes/kprobes.ts";
+import type { Kretprobe, Kretprobes } from "./probes/kretprobe.ts";
+import type { Recording } from "./recording.ts";
+import type { FgraphOps } from "./returns/fgraph.ts";
+import type { FprobeRegister } from "./returns/fprobe_register.ts";
+import { HIDDEN_BY_RETURN_TRAMPOLINE, type TraceEvent } from "./trace/events.ts";
+import { registerFunctionProbes } from "./trace/function_probes.ts";
+import type { GraphTrace } from "./trace/graph_trace.ts";
+import type { RingBuffer, RingMode } from "./trace/ring_buffer.ts";
+import type { Snapshot } from "./trace/snapshot.ts";
+import type { TraceArray } from "./trace/trace_array.ts";
+import type { Event, EventDefinition, TraceEvents } from "./trace/trace_events.ts";
 
 /** How {@linkcode createFtrace} sets ftrace up. */
 export interface FtraceOptions {
@@ -215,411 +213,266 @@ export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister {
  * @throws {RangeError} For a buffer of no size, or a register that cannot be poisoned.
  */
 export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftrace {
-  const report = options.report ?? (() => {});
   const strict = options.strict ?? false;
   const choice = options.era === undefined || options.era === "auto"
     ? chooseEra(machine.sites)
     : { era: ERAS[options.era], reason: "as asked" };
-  const { era } = choice;
-  const buffer = new RingBuffer(machine.memory, {
-    harts: machine.harts.length,
-    kib: options.bufferKib ?? 1408,
-    mode: options.bufferMode ?? "overwrite",
-  });
-  const prototypes = new Map<string, readonly FunctionArgument[]>();
-  const kernelStack = options.graphStack === undefined ? strict : options.graphStack === "kernel";
-  const graphStack = kernelStack ? era.graphStack : "none";
-  const enumNames = era.forms.namesEnums;
-  const array = createTraceArray({
-    buffer,
-    release: era.release,
-    clock: machine,
-    user: machine.kind === "linux",
-    unwinder: machine.unwinder,
-    get trampoline() {
-      const { ftrace_call, ftrace_caller } = core.area.trampolines.symbols;
-      return ftrace_call ?? ftrace_caller;
-    },
-    strict,
-    hart: () => machine.runningHart,
-    pid: () => machine.pid,
-  });
-  const snapshot = createSnapshot(buffer);
-  const actions: TracingActions = {
-    get tracingOn() {
-      return buffer.on;
-    },
-    set tracingOn(on) {
-      buffer.on = on;
-    },
-    stack: (hart, call) => array.traceStack(hart, call),
-    snapshot: () => snapshot.take(),
-    allocateSnapshot: () => snapshot.allocate(),
-  };
-  const traceEvents = createTraceEvents({
-    harts: machine.harts,
-    hart: () => machine.runningHart,
-    hasEventArgs: era.hasEventArgs,
-    hasHist: era.hasHist,
-    strict,
-    actions,
-    record(event) {
-      if (!buffer.write(event)) return false;
-      array.traceStackAfter(machine.harts[event.cpu]!, core.current);
-      return true;
-    },
-    pid: () => machine.pid,
-    comm: (pid) => machine.commOf(pid),
-    symbol: (address) => machine.symbols.at(address)?.symbol,
-    functionRange(place) {
-      const found = typeof place === "bigint"
-        ? machine.symbols.at(place)?.symbol
-        : machine.symbols.named(place)[0];
-      return found && { start: found.address, end: found.address + (found.size || 1n) };
-    },
-    currentCall: () => core.current ?? fgraph.leaving,
-    callers: (hart, call) =>
-      callersOf(hart, call, {
-        unwinder: machine.unwinder,
-        trampoline: core.area.trampolines.symbols.ftrace_caller,
-        strict,
-      }),
-    functionIsPlain: (plain) => buffer.requireHost("events/ftrace/function", !plain),
-    report,
-  });
-  const recordFunction = createFunctionTrace({
-    buffer,
-    array,
-    prototypes,
-    enumNames,
-    pid: () => machine.pid,
-  });
-  const core: FunctionCore = new FunctionCore(machine, era, {
+  const ftrace = new MachineFtrace(machine, choice.reason, {
+    era: choice.era,
     strict,
     virtual: options.virtual ?? false,
     guestTrampoline: options.trampoline === "guest",
     poison: parsePoison(options.poison ?? []),
-    buffer,
-    recordFunction: (call) => traceEvents.enterFunction(call, () => recordFunction(call)),
-    report,
-    onReturn: (hart, sp, fregs) => fgraph.leave(hart, sp, fregs),
-  });
-  const { records } = core;
-  const reportThrow = (who: string, site: number, error: unknown) =>
-    report(
-      `[${who}] Cannot trace ${records[site]?.name ?? "a function"}: ${
-        describe(error)
-      }; it is unregistered`,
-    );
-  /** By index of the record: asked at each call. */
-  const returnable: boolean[] = [];
-  const fgraph: Fgraph = new Fgraph({
-    returnToHandler: core.returnToHandler,
-    limit: graphStack,
-    users: strict && era.graphStack === "records" ? 1 : FGRAPH_ARRAY_SIZE,
-    stackIdentity: (hart, sp) => machine.stackIdentity(hart, sp),
-    returnable: ({ index }) => returnable[index] ??= noReturnReason(records[index]!) === undefined,
-    pid: () => machine.pid,
-    behindRethook: (hart, value, sp) => rethook.behind(hart, value, sp),
-    realReturn: (hart, value, sp) => realReturn(hart, value, sp),
-    failed(gops, site, error) {
-      reportThrow(gops.name ?? "fgraph", site, error);
-      unregisterFtraceGraph(gops);
-    },
-  });
-  const rethook = createRethook({
-    machine,
-    leadsTo: (hart, value, sp, target) => fgraph.behind(hart, value, sp) === target,
-    realReturn: (hart, value, sp) => realReturn(hart, value, sp),
-  });
-  // Both tracers may have hooked one return, in either order, and a tail call again on top of that:
-  // of all that was replaced at the entry's sp, the real address is what is no hook.
-  const realReturn = (hart: Hart, value: bigint, sp: number): bigint => {
-    const isHook = (each: bigint) => each === core.returnToHandler || each === rethook.trampoline;
-    if (!isHook(value)) return value;
-    const replaced = [...fgraph.returnsAt(hart, sp), ...rethook.returnsAt(hart, sp)];
-    return replaced.findLast((each) => !isHook(each)) ?? value;
-  };
-  machine.unwinder.realReturn = (hart, value, sp) =>
-    realReturn(hart, value, Number(BigInt.asIntN(64, sp)));
-  const graphOps: FtraceOps = { name: "graph_ops", flags: FTRACE_OPS_FL_GRAPH, hash: fgraph.hash };
-  let graphRegistration: FtraceRegistration | undefined;
-  /** Open calls come back through their hooks after the last user has gone, so this stays. */
-  let unwinders: Disposable | undefined;
-  const watchUnwinders = () => {
-    unwinders ??= hookUnwinders(machine, core.hooks, (hart) => {
-      // What the graph tracer puts back may be the kretprobes' hook.
-      fgraph.beginUnwinding(hart);
-      rethook.beginUnwinding(hart);
-    }, (hart) => {
-      rethook.endUnwinding(hart);
-      fgraph.endUnwinding(hart);
-    });
-  };
-  const updateGraph = () => {
-    fgraph.unite(records);
-    if (fgraph.count > 0 && !graphRegistration) {
-      watchUnwinders();
-      graphRegistration = core.registerInternal(
-        graphOps,
-        (call) => fgraph.enter(call.hart, call.record, call.ip, call.sp, call.fregs),
-      );
-    } else if (fgraph.count === 0 && graphRegistration) {
-      graphRegistration.unregister();
-      graphRegistration = undefined;
-    } else {
-      core.update();
-    }
-  };
-  const ownHash = (
-    patterns: { readonly filter?: readonly string[]; readonly notrace?: readonly string[] },
-  ) => {
-    const hash = createHash();
-    if (patterns.filter) updateSet(hash.filter, patterns.filter, records);
-    if (patterns.notrace) updateSet(hash.notrace, patterns.notrace, records);
-    return hash;
-  };
-  const addGraph = (gops: FgraphOps, hash: FtraceHash) => {
-    fgraph.add(gops, hash);
-    try {
-      updateGraph();
-    } catch (error) {
-      fgraph.remove(gops);
-      throw error;
-    }
-  };
-  function unregisterFtraceGraph(gops: FgraphOps): void {
-    if (!fgraph.remove(gops)) {
-      throw new FtraceError(
-        "EINVAL",
-        "not-enabled",
-        "Cannot unregister the graph ops: it is not registered",
-      );
-    }
-    updateGraph();
-  }
-
-  const fprobes = createFprobeRegister({
-    records,
-    era,
-    strict,
-    addGraph,
-    removeGraph: (gops) => unregisterFtraceGraph(gops),
-    updateGraph,
-    registerInternal: (ops, handler) => core.registerInternal(ops, handler),
-    reportThrow: (site, error) => reportThrow("fprobe", site, error),
-    run: (body) => refusePromise(body()),
-    report,
-  });
-
-  const graph = createGraphTrace(buffer, {
-    array,
-    prototypes,
-    enumNames,
-    nameOf: (site) => records[site]!.name,
-    slept: () => machine.slept(),
-    isTraced: () => core.isTraced(),
-    events: traceEvents,
-    keepsTimes: kernelStack && era.forms.keepsTimesOnStack,
-  });
-  const graphUserNames = ({ entryFunc, retFunc }: FgraphOps) => ({
-    entry: entryFunc === graph.entryFunc
-      ? "trace_graph_entry"
-      : entryFunc?.name || "ftrace_graph_entry_stub",
-    ret: retFunc === graph.retFunc ? "trace_graph_return" : retFunc?.name || "ftrace_stub_graph",
-  });
-  const commit = (hash: FtraceHash, which: "filter" | "notrace", next: HashHalf) => {
-    core.commitHash(hash, which, next);
-    updateGraph();
-  };
-  const setGlobal = (
-    which: "filter" | "notrace",
-    patterns: readonly string[],
-    how: { readonly reset?: boolean } = {},
-  ) => {
-    const { globalHash } = core;
-    const next = new Set(globalHash[which]);
-    updateSet(next, patterns, records, how);
-    const waiting = how.reset ? [] : globalHash.waiting[which];
-    commit(globalHash, which, { records: next, waiting });
-  };
-  const check = createKprobeCheck(machine, era.kprobes, era.name, records);
-  const kprobes = createKprobes({ machine, core, check, report });
-  const prepare = watchUnwinders;
-  const kretprobes = createKretprobes({ machine, kprobes, rethook, prepare, report });
-  const kprobeEvents = createKprobeEvents({
-    machine,
-    era,
-    kprobes,
-    kretprobes,
-    traceEvents,
-    symbol: (address) => machine.symbols.at(address)?.symbol,
-    report,
-    fault: (command, text, position) =>
-      traceEvents.errorLog.add("trace_kprobe", command, { text, position }),
-  });
-
-  const symbol = (address: bigint) =>
-    address === rethook.trampoline
-      ? HIDDEN_BY_RETURN_TRAMPOLINE
-      : machine.symbols.at(address)?.symbol.name;
-  const lookup = (name: string) => machine.symbols.named(name)[0]?.address;
-  const why = createWhy({
-    machine,
-    era,
-    strict,
-    virtual: options.virtual ?? false,
-    records,
-    globalHash: core.globalHash,
-    caller: core.area.trampolines.symbols.ftrace_caller,
-    checkKprobe: (address) => kprobes.check(address).warning,
-    ipOwner: (record) => {
-      const owner = core.usesOf(record).find(({ flags }) => flags & FTRACE_OPS_FL_IPMODIFY);
-      return owner && (owner.ops.name ?? "another ops");
-    },
-  });
-
-  const fprobeEvents = createFprobeEvents({
-    machine,
-    traceEvents,
-    symbol: (address) => machine.symbols.at(address)?.symbol,
-    register: (fp, filter) => ftrace.registerFprobe(fp, filter),
-  });
-  const guest = createGuestView(machine);
-  const select = createSelect(records);
-  const ftrace: Ftrace = {
-    machine,
-    guest,
-    select,
-    attach: createAttach({
-      records,
-      select,
-      guest,
-      symbol,
-      realReturn: (hart, { returnAddress, stackPointer }) =>
-        realReturn(hart, returnAddress, Number(BigInt.asIntN(64, stackPointer))),
-      registerFtraceFunction: (ops) => core.register(ops),
-      registerFtraceGraph: (gops) => ftrace.registerFtraceGraph(gops),
-    }),
-    era,
-    eraReason: choice.reason,
-    strict,
-    flags: FTRACE_OPS_FL,
-    records,
-    buffer,
-    traceOptions: array.traceOptions,
-    get traceClock() {
-      return array.traceClock;
-    },
-    set traceClock(name) {
-      array.traceClock = name;
-    },
-    get tracingThresh() {
-      return array.tracingThresh;
-    },
-    set tracingThresh(microseconds) {
-      array.tracingThresh = microseconds;
-    },
-    traceMarkWrite: array.traceMarkWrite,
-    tracePrintk: array.tracePrintk,
-    traceStack: array.traceStack,
-    traceStackAfter: array.traceStackAfter,
-    globalHash: core.globalHash,
-    ...createDirectCalls(core, era),
-    functionLists: createFunctionLists({
-      core,
-      symbols: machine.symbols,
-      tellsUpdateTime: era.tellsUpdateTime,
-      graphUsers: (record) => fgraph.usersOf(record).map(graphUserNames),
-    }),
-    filterFiles: createFilterFiles({
-      records,
-      globalHash: core.globalHash,
-      graphHash: graph.graphHash,
-      pids: core.pids,
-      commit,
-      pidsChanged: () => core.update(),
-    }),
-    graph,
-    livepatch: createLivepatch({
-      machine,
-      era,
-      strict,
-      records,
-      register: (ops) => core.register(ops),
-      commitHash: (hash, which, next) => core.commitHash(hash, which, next),
-      addModule(module, sites) {
-        core.addModule(module, sites);
-        updateGraph();
-      },
-    }),
-    core,
-    functionTraceCall: core.functionTraceCall,
-    registerFtraceFunction: (ops) => core.register(ops),
-    unregisterFtraceFunction: (ops) => core.unregister(ops),
-    ftraceSetFilter: (ops, patterns, how) => core.setHash(ops, "filter", patterns, how),
-    ftraceSetNotrace: (ops, patterns, how) => core.setHash(ops, "notrace", patterns, how),
-    setFtraceFilter: (patterns, how) => setGlobal("filter", patterns, how),
-    setFtraceNotrace: (patterns, how) => setGlobal("notrace", patterns, how),
-    registerFtraceGraph(gops) {
-      if (!gops.entryFunc && !gops.retFunc) {
-        throw new TypeError("Cannot register the graph ops: it has neither entryFunc nor retFunc");
-      }
-      addGraph(gops, gops.hash ?? ownHash(gops));
-      return once(() => unregisterFtraceGraph(gops));
-    },
-    pauseGraphTracing: (hart) => fgraph.pause(hart),
-    ftraceGraphRetAddr: (hart, value, slot) => fgraph.returnAddress(hart, value, slot),
-    unregisterFtraceGraph,
-    registerFprobe: fprobes.registerFprobe,
-    registerFprobeIps: fprobes.registerFprobeIps,
-    registerFprobeSyms: fprobes.registerFprobeSyms,
-    unregisterFprobe: fprobes.unregisterFprobe,
-    kprobes,
-    kretprobes,
-    kprobeEvents,
-    fprobeEvents,
-    registerKprobe: (kp) => kprobes.register(kp),
-    registerKretprobe: (rp) => kretprobes.register(rp),
-    why,
-    traceEvents,
-    snapshot,
-    defineEvent: (definition) => traceEvents.define(definition),
-    declarePrototypes(text) {
-      for (const [name, parameters] of parseFunctionArguments(text)) {
-        prototypes.set(name, parameters);
-      }
-    },
-    symbol,
-    lookup,
-    *events() {
-      for (const event of buffer.all()) if (event.type !== "lost") yield event;
-    },
-    record: (event) => buffer.write(event),
-    print: options.print ?? (() => {}),
-    report,
-  };
+    kernelStack: options.graphStack === undefined ? strict : options.graphStack === "kernel",
+    bufferKib: options.bufferKib ?? 1408,
+    bufferMode: options.bufferMode ?? "overwrite",
+    report: options.report ?? (() => {}),
+  }, options.print ?? (() => {}));
   registerFunctionProbes({
     files: ftrace.filterFiles,
-    core,
-    actions,
-    find: traceEvents.find,
+    core: ftrace.core,
+    actions: ftrace.recording.actions,
+    find: ftrace.traceEvents.find,
     dump(hart) {
       // As the kernel does: what follows is not to push out what was worth a dump.
-      buffer.on = false;
+      ftrace.buffer.on = false;
       if (options.dump) options.dump(ftrace, hart);
-      else report("nobody prints the buffer that a function command dumps");
+      else ftrace.report("nobody prints the buffer that a function command dumps");
     },
   });
   return ftrace;
 }
 
-function once(body: () => void): Disposable {
-  let done = false;
+/** {@linkcode Ftrace} of one machine: its parts by name, and what can be asked of them, bound. */
+class MachineFtrace implements Ftrace {
+  readonly flags = FTRACE_OPS_FL;
+  readonly machine: Machine;
+  readonly era: Era;
+  readonly eraReason: string;
+  readonly strict: boolean;
+  readonly recording: Recording;
+  readonly core: FunctionCore;
+  readonly graph: GraphTrace;
+  readonly guest: GuestView;
+  readonly select: Select;
+  readonly attach: Attach;
+  readonly why: Ftrace["why"];
+  readonly functionLists: FunctionLists;
+  readonly filterFiles: FilterFiles;
+  readonly livepatch: Livepatch;
+  readonly print: (text: string) => void;
+  readonly report: (line: string) => void;
+  readonly #tracing: TracingParts;
+  readonly #probes: ProbeParts;
+  readonly #direct: DirectCalls;
+
+  constructor(
+    machine: Machine,
+    eraReason: string,
+    settings: FtraceSettings,
+    print: (text: string) => void,
+  ) {
+    const { era, strict, report } = settings;
+    const tracing = this.#tracing = createTracingParts(machine, settings);
+    const probes = this.#probes = createProbeParts(machine, settings, tracing);
+    const { core, graph, returns } = tracing;
+    const { records } = core;
+    this.machine = machine;
+    this.era = era;
+    this.eraReason = eraReason;
+    this.strict = strict;
+    this.report = report;
+    this.print = print;
+    this.recording = tracing.recording;
+    this.core = core;
+    this.graph = graph;
+    const guest = this.guest = createGuestView(machine);
+    const select = this.select = createSelect(records);
+    this.attach = createAttach({
+      records,
+      select,
+      guest,
+      symbol: this.symbol,
+      realReturn: (hart, { returnAddress, stackPointer }) =>
+        returns.realReturn(hart, returnAddress, addressKey(stackPointer)),
+      registerFtraceFunction: this.registerFtraceFunction,
+      registerFtraceGraph: this.registerFtraceGraph,
+    });
+    this.#direct = createDirectCalls(core, era);
+    this.functionLists = createFunctionLists({
+      core,
+      symbols: machine.symbols,
+      tellsUpdateTime: era.tellsUpdateTime,
+      graphUsers: (record) => returns.graph.usersOf(record).map((gops) => userNames(graph, gops)),
+    });
+    this.filterFiles = createFilterFiles({
+      records,
+      globalHash: core.globalHash,
+      graphHash: graph.graphHash,
+      pids: core.pids,
+      commit: (hash, which, next) => this.#commit(hash, which, next),
+      pidsChanged: () => core.update(),
+    });
+    this.livepatch = createLivepatch({
+      machine,
+      era,
+      strict,
+      records,
+      register: this.registerFtraceFunction,
+      commitHash: (hash, which, next) => core.commitHash(hash, which, next),
+      addModule: (module, sites) => {
+        core.addModule(module, sites);
+        tracing.graphUsers.update();
+      },
+    });
+    this.why = createWhy({
+      machine,
+      era,
+      strict,
+      virtual: settings.virtual,
+      records,
+      globalHash: core.globalHash,
+      caller: core.area.trampolines.symbols.ftrace_caller,
+      checkKprobe: (address) => probes.kprobes.check(address).warning,
+      ipOwner(record) {
+        const owner = core.usesOf(record).find(({ flags }) => flags & FTRACE_OPS_FL_IPMODIFY);
+        return owner && (owner.ops.name ?? "another ops");
+      },
+    });
+  }
+
+  get records(): readonly DynFtrace[] {
+    return this.core.records;
+  }
+  get buffer(): RingBuffer {
+    return this.recording.buffer;
+  }
+  get snapshot(): Snapshot {
+    return this.recording.snapshot;
+  }
+  get traceEvents(): TraceEvents {
+    return this.recording.traceEvents;
+  }
+  get globalHash(): FtraceHash {
+    return this.core.globalHash;
+  }
+  get functionTraceCall(): FtraceFunc {
+    return this.core.functionTraceCall;
+  }
+  get kprobes(): Kprobes {
+    return this.#probes.kprobes;
+  }
+  get kretprobes(): Kretprobes {
+    return this.#probes.kretprobes;
+  }
+  get kprobeEvents(): KprobeEvents {
+    return this.#probes.kprobeEvents;
+  }
+  get fprobeEvents(): FprobeEvents {
+    return this.#probes.fprobeEvents;
+  }
+
+  get traceOptions(): TraceArray["traceOptions"] {
+    return this.recording.array.traceOptions;
+  }
+  get traceClock(): TraceArray["traceClock"] {
+    return this.recording.array.traceClock;
+  }
+  set traceClock(name: TraceArray["traceClock"]) {
+    this.recording.array.traceClock = name;
+  }
+  get tracingThresh(): number {
+    return this.recording.array.tracingThresh;
+  }
+  set tracingThresh(microseconds: number) {
+    this.recording.array.tracingThresh = microseconds;
+  }
+  readonly traceMarkWrite: Ftrace["traceMarkWrite"] = (text) =>
+    this.recording.array.traceMarkWrite(text);
+  readonly tracePrintk: Ftrace["tracePrintk"] = (ip, text) =>
+    this.recording.array.tracePrintk(ip, text);
+  readonly traceStack: Ftrace["traceStack"] = (hart, call) =>
+    this.recording.array.traceStack(hart, call);
+  readonly traceStackAfter: Ftrace["traceStackAfter"] = (hart, call) =>
+    this.recording.array.traceStackAfter(hart, call);
+
+  readonly registerFtraceFunction: Ftrace["registerFtraceFunction"] = (ops) =>
+    this.core.register(ops);
+  readonly unregisterFtraceFunction: Ftrace["unregisterFtraceFunction"] = (ops) =>
+    this.core.unregister(ops);
+  readonly ftraceSetFilter: Ftrace["ftraceSetFilter"] = (ops, patterns, how) =>
+    this.core.setHash(ops, "filter", patterns, how);
+  readonly ftraceSetNotrace: Ftrace["ftraceSetNotrace"] = (ops, patterns, how) =>
+    this.core.setHash(ops, "notrace", patterns, how);
+  readonly setFtraceFilter: Ftrace["setFtraceFilter"] = (patterns, how) =>
+    this.#setGlobal("filter", patterns, how);
+  readonly setFtraceNotrace: Ftrace["setFtraceNotrace"] = (patterns, how) =>
+    this.#setGlobal("notrace", patterns, how);
+
+  readonly registerFtraceDirect: Ftrace["registerFtraceDirect"] = (ops, address) =>
+    this.#direct.registerFtraceDirect(ops, address);
+  readonly unregisterFtraceDirect: Ftrace["unregisterFtraceDirect"] = (ops, address) =>
+    this.#direct.unregisterFtraceDirect(ops, address);
+  readonly modifyFtraceDirect: Ftrace["modifyFtraceDirect"] = (ops, address) =>
+    this.#direct.modifyFtraceDirect(ops, address);
+  readonly assembleTracingCode: Ftrace["assembleTracingCode"] = (source, symbols) =>
+    this.#direct.assembleTracingCode(source, symbols);
+
+  readonly registerFtraceGraph: Ftrace["registerFtraceGraph"] = (gops) =>
+    this.#tracing.graphUsers.register(gops);
+  readonly unregisterFtraceGraph: Ftrace["unregisterFtraceGraph"] = (gops) =>
+    this.#tracing.graphUsers.unregister(gops);
+  readonly pauseGraphTracing: Ftrace["pauseGraphTracing"] = (hart) =>
+    this.#tracing.returns.graph.pause(hart);
+  readonly ftraceGraphRetAddr: Ftrace["ftraceGraphRetAddr"] = (hart, value, slot) =>
+    this.#tracing.returns.graph.returnAddress(hart, value, slot);
+
+  readonly registerFprobe: Ftrace["registerFprobe"] = (fp, filter, notfilter) =>
+    this.#probes.fprobes.registerFprobe(fp, filter, notfilter);
+  readonly registerFprobeIps: Ftrace["registerFprobeIps"] = (fp, addresses) =>
+    this.#probes.fprobes.registerFprobeIps(fp, addresses);
+  readonly registerFprobeSyms: Ftrace["registerFprobeSyms"] = (fp, names) =>
+    this.#probes.fprobes.registerFprobeSyms(fp, names);
+  readonly unregisterFprobe: Ftrace["unregisterFprobe"] = (fp) =>
+    this.#probes.fprobes.unregisterFprobe(fp);
+  readonly registerKprobe: Ftrace["registerKprobe"] = (kp) => this.kprobes.register(kp);
+  readonly registerKretprobe: Ftrace["registerKretprobe"] = (rp) => this.kretprobes.register(rp);
+
+  readonly defineEvent: Ftrace["defineEvent"] = (definition) => this.traceEvents.define(definition);
+  readonly declarePrototypes: Ftrace["declarePrototypes"] = (text) =>
+    this.recording.declarePrototypes(text);
+  readonly record: Ftrace["record"] = (event) => void this.buffer.write(event);
+  readonly symbol: Ftrace["symbol"] = (address) =>
+    address === this.#tracing.returns.rethook.trampoline
+      ? HIDDEN_BY_RETURN_TRAMPOLINE
+      : this.machine.symbols.at(address)?.symbol.name;
+  readonly lookup: Ftrace["lookup"] = (name) => this.machine.symbols.named(name)[0]?.address;
+
+  *events(): Iterable<TraceEvent> {
+    for (const event of this.buffer.all()) if (event.type !== "lost") yield event;
+  }
+
+  #setGlobal(which: "filter" | "notrace", patterns: readonly string[], how: FilterChange = {}) {
+    const { globalHash, records } = this.core;
+    const next = new Set(globalHash[which]);
+    updateSet(next, patterns, records, how);
+    const waiting = how.reset ? [] : globalHash.waiting[which];
+    this.#commit(globalHash, which, { records: next, waiting });
+  }
+
+  /** Changes a hash that users of the graph tracer may have, too. */
+  #commit(hash: FtraceHash, which: "filter" | "notrace", next: HashHalf): void {
+    this.core.commitHash(hash, which, next);
+    this.#tracing.graphUsers.update();
+  }
+}
+
+/** A user of the graph tracer as the kernel lists it: by the names of its handlers. */
+function userNames(graph: GraphTrace, { entryFunc, retFunc }: FgraphOps): GraphUserNames {
   return {
-    [Symbol.dispose]() {
-      if (!done) body();
-      done = true;
-    },
+    entry: entryFunc === graph.entryFunc
+      ? "trace_graph_entry"
+      : entryFunc?.name || "ftrace_graph_entry_stub",
+    ret: retFunc === graph.retFunc ? "trace_graph_return" : retFunc?.name || "ftrace_stub_graph",
   };
 }

@@ -160,7 +160,7 @@ export type { RegisteredOps } from "./ops/ops_dispatch.ts";
 export type { OpsUse } from "./ops/ops_rules.ts";
 export type { RecursedFunction, Recursion, RecursionLayer } from "./ops/recursion.ts";
 export type { IpTable } from "../trampoline/list_func.ts";
-export type { TracedCall } from "./ops/call_paths.ts";
+export type { TracedCall } from "./ops/served_call.ts";
 export type {
   EventCommon,
   FunctionEvent,

@@ -12,19 +12,18 @@
  *
  * @module
  */
-import type { Hart } from "../../hart/hart.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import { FtraceBug, Patcher, type SiteChange } from "../../patcher/patcher.ts";
 import type { Target } from "../../patcher/scheme.ts";
 import type { SiteSource } from "../../program/sites.ts";
-import type { FtraceRegs } from "../../trampoline/ftrace_regs.ts";
-import type { Poison } from "../../trampoline/poison.ts";
 import { refusePromise } from "../callbacks.ts";
 import type { Era } from "../era.ts";
 import { FtraceError } from "../ftrace_error.ts";
 import type { RingBuffer } from "../trace/ring_buffer.ts";
-import { type CallPaths, createCallPaths, type TracedCall } from "./call_paths.ts";
+import { CallPaths, type LeaveHandler } from "./call_paths.ts";
+import { FastPath } from "./fast_path.ts";
+import type { ServedCall, TracedCall } from "./served_call.ts";
 import { createHash, type FtraceHash, replaceSet, resolveWaiting, updateSet } from "./filter.ts";
 import type { HashHalf } from "./filter_files.ts";
 import { ftraceBugReport } from "./ftrace_bug.ts";
@@ -40,36 +39,40 @@ import {
   type FtraceRegistration,
 } from "./ftrace_ops.ts";
 import { createHookTable, type HookTable } from "./hook_table.ts";
-import { createOpsDispatch, type OpsDispatch, type RegisteredOps } from "./ops_dispatch.ts";
+import { OpsDispatch, type RegisteredOps } from "./ops_dispatch.ts";
 import { createListPlacer, type PlaceList } from "./ops_list.ts";
 import { checkFlags, checkIpModify, dispatchOf } from "./ops_rules.ts";
 import { createPidFilter, hasPidFilter, pidAllows, type PidFilter } from "./pid_filter.ts";
-import { RecordTable } from "./record_table.ts";
+import type { RecordTable } from "./record_table.ts";
 import { RecordUsers } from "./record_users.ts";
 import type { Recursion } from "./recursion.ts";
 import { type SharedDestination, SharedTarget } from "./shared_target.ts";
 import { SiteTargets } from "./site_target.ts";
 import { SiteUpdater } from "./site_updater.ts";
-import { createTracingArea, OPS_SLOT, type TracingArea } from "./tracing_area.ts";
+import { OPS_SLOT, type TracingArea } from "./tracing_area.ts";
 
-/** What {@linkcode FunctionCore} needs besides the machine and the era. */
-export interface FunctionCoreOptions {
-  /** Refuse what that kernel refuses. */
-  readonly strict: boolean;
-  /** Records for functions without a site too. */
-  readonly virtual: boolean;
-  /** Harts execute the real trampolines. */
-  readonly guestTrampoline: boolean;
-  /** Registers that trampolines overwrite. */
-  readonly poison: Poison;
+/** What {@linkcode FunctionCore} stands on; all of it is there before. */
+export interface FunctionCoreParts {
+  /** The machine. */
+  readonly machine: Machine;
+  /** The kernel's ways. */
+  readonly era: Era;
+  /** Trampolines, stubs, structs. */
+  readonly area: TracingArea;
+  /** What can be traced. */
+  readonly table: RecordTable;
+  /** The call that tracers are served with. */
+  readonly served: ServedCall;
   /** Where the function tracer's events go. */
   readonly buffer: RingBuffer;
   /** Records one call, as the function tracer's callback does. */
   readonly recordFunction: (call: TracedCall) => void;
+  /** A hart came back to `return_to_handler`. */
+  readonly leave: LeaveHandler;
+  /** Harts execute the real trampolines. */
+  readonly guestTrampoline: boolean;
   /** Takes a line about something wrong. */
   readonly report: (line: string) => void;
-  /** A hart came back to `return_to_handler`; gives where it goes on. */
-  readonly onReturn: (hart: Hart, sp: number, fregs: FtraceRegs) => bigint;
 }
 
 /** How the filter of a registered ops is changed. */
@@ -101,6 +104,7 @@ export class FunctionCore {
   readonly #sites: SiteUpdater;
   readonly #shared: SharedTarget;
   readonly #dispatch: OpsDispatch;
+  readonly #served: ServedCall;
   readonly #paths: CallPaths;
   readonly #placeList: PlaceList;
   /** Newest first, as the kernel's list is. */
@@ -109,49 +113,41 @@ export class FunctionCore {
   #count = 0;
   #enabled = true;
 
-  /** Makes the records and the tracing area, and gives sites their initial words. */
-  constructor(machine: Machine, era: Era, options: FunctionCoreOptions) {
+  /** Gives sites their initial words, and leads harts at trampolines to the ops that will come. */
+  constructor(parts: FunctionCoreParts) {
+    const { machine, era, area, table, served } = parts;
+    const { records } = table;
     this.#machine = machine;
     this.#era = era;
-    this.#report = options.report;
-    this.area = createTracingArea(machine, era, options.poison);
-    const { symbols, frame } = this.area.trampolines;
-    const { strict, virtual } = options;
-    this.#table = new RecordTable(machine, era, {
-      strict,
-      virtual,
-      caller: symbols.ftrace_caller,
-    });
-    const { records } = this.#table;
+    this.#report = parts.report;
+    this.area = area;
+    this.#table = table;
+    this.#served = served;
     this.hooks = createHookTable(machine.engine);
     this.patcher = new Patcher(patchText(machine), era.scheme, records);
-    this.#targets = new SiteTargets(era, this.area);
+    this.#targets = new SiteTargets(era, area);
     for (const record of records) this.patcher.ftraceInitNop(record, this.#targets.nop);
-    this.#shared = new SharedTarget(machine, this.area, this.patcher, options.buffer);
+    this.#shared = new SharedTarget(machine, area, this.patcher, parts.buffer);
     machine.fenceI();
     this.#users = new RecordUsers(records);
+    this.#placeList = createListPlacer(area, records);
+    this.#dispatch = new OpsDispatch(machine, area.trampolines.frame, served, {
+      recordAt: (ip) => table.byIp(ip),
+      isTraced: () => this.isTraced(),
+      report: parts.report,
+      remove: (entry) => this.#removeIfThere(entry),
+    });
+    const paths = this.#paths = new CallPaths(machine, area, this.#dispatch, parts.leave);
+    if (!parts.guestTrampoline) {
+      new FastPath(machine, area, this.#dispatch, parts.leave).hook(this.#shared.recording);
+    }
     this.#sites = new SiteUpdater({
       users: this.#users,
       targets: this.#targets,
       hooks: this.hooks,
-      enterVirtual: (hart, record) => this.#paths.enterVirtual(hart, record),
+      enterVirtual: (hart, record) => paths.enterVirtual(hart, record),
     });
-    this.#placeList = createListPlacer(this.area, records);
-    this.#dispatch = createOpsDispatch(machine, frame, records[0]!, {
-      recordAt: (ip) => this.#table.byIp(ip),
-      isTraced: () => this.isTraced(),
-      report: options.report,
-      remove: (entry) => this.#removeIfThere(entry),
-    });
-    const { enter, stub, virtual: enterVirtual, recursion, call } = this.#dispatch;
-    this.#paths = createCallPaths(
-      machine,
-      this.area,
-      { enter, stub, virtual: enterVirtual, recursion, leave: options.onReturn },
-      this.#shared.recording,
-      options.guestTrampoline,
-    );
-    this.functionTraceCall = () => options.recordFunction(call);
+    this.functionTraceCall = () => parts.recordFunction(served.call);
   }
 
   /** Everything that can be traced; index = `DynFtrace.index`. */
@@ -186,7 +182,7 @@ export class FunctionCore {
 
   /** The call whose tracers run now, until they are done. */
   get current(): TracedCall | undefined {
-    return this.#dispatch.current;
+    return this.#served.entry;
   }
 
   /** Records that updates have looked at so far: what they cost, whatever the machine they run on. */

@@ -15,15 +15,18 @@ import { A1 } from "../../isa/abi.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { FrameLayout } from "../../trampoline/frame.ts";
-import { type FramePlace, FtraceRegs } from "../../trampoline/ftrace_regs.ts";
+import type { FramePlace } from "../../trampoline/ftrace_regs.ts";
 import { type IpTable, LIST_PRICE, lookUp } from "../../trampoline/list_func.ts";
 import { describe } from "../callbacks.ts";
-import type { CallHandlers, TracedCall } from "./call_paths.ts";
+import type { CallHandlers } from "./call_paths.ts";
 import { hashAllows } from "./filter.ts";
 import { FtraceError } from "../ftrace_error.ts";
 import { FTRACE_OPS_FL_IPMODIFY, FTRACE_OPS_FL_PID, FTRACE_OPS_FL_STUB } from "./ftrace_ops.ts";
 import type { OpsUse } from "./ops_rules.ts";
-import { createRecursion, type RecursionLayer } from "./recursion.ts";
+import { addressKey } from "./record_table.ts";
+import { createRecursion, type Recursion, type RecursionLayer } from "./recursion.ts";
+import type { ServedCall, TracedCall } from "./served_call.ts";
+import type { Dispatch } from "./tracing_area.ts";
 
 /** An ops that the core has taken in. */
 export interface RegisteredOps extends OpsUse {
@@ -45,7 +48,7 @@ export interface RegisteredOps extends OpsUse {
   calls: number;
 }
 
-/** What {@linkcode createOpsDispatch} needs of the core. */
+/** What {@linkcode OpsDispatch} needs of the core. */
 export interface OpsDispatchHost {
   /** The record of a site. */
   recordAt(ip: number): DynFtrace | undefined;
@@ -57,97 +60,160 @@ export interface OpsDispatchHost {
   remove(entry: RegisteredOps): void;
 }
 
-/** See the module; it serves calls as {@linkcode CallHandlers} says. */
-export interface OpsDispatch extends Omit<CallHandlers, "leave"> {
+/** Leads the calls of one machine to the ops on its list. */
+export class OpsDispatch implements CallHandlers {
   /** First of the list of ops. */
-  head: RegisteredOps | undefined;
+  head: RegisteredOps | undefined = undefined;
   /** Ops by slot. */
-  readonly bySlot: (RegisteredOps | undefined)[];
+  readonly bySlot: (RegisteredOps | undefined)[] = [];
   /** Nobody is called any more: a site was not what its record said. */
-  dead: boolean;
+  dead = false;
+  /** The locks that the list and assist functions take. */
+  readonly recursion: Recursion = createRecursion();
   /** Calls that have reached an ops. */
-  readonly calls: number;
-  /** The call being served, for the recording callback. */
-  readonly call: TracedCall;
-  /** That call, or undefined while none is being served. */
-  readonly current: TracedCall | undefined;
-}
+  calls = 0;
+  readonly #served: ServedCall;
+  readonly #host: OpsDispatchHost;
+  #place: FramePlace;
+  #layout: FrameLayout;
 
-/** Starts with an empty list. */
-export function createOpsDispatch(
-  machine: Machine,
-  frame: FrameLayout,
-  firstRecord: DynFtrace,
-  host: OpsDispatchHost,
-): OpsDispatch {
-  const { memory } = machine;
-  const recursion = createRecursion();
-  const call: TracedCall = {
-    hart: machine.harts[0]!,
-    record: firstRecord,
-    ip: 0n,
-    parentIp: 0n,
-    sp: 0,
-    fregs: new FtraceRegs(memory, frame, machine.space),
-  };
-  let calls = 0;
-  /** Whether a call is being served: a callback that runs guest code nests. */
-  let depth = 0;
-  let framePlace: FramePlace = { offset: 0, address: 0, space: machine.space };
-  let frameLayout = frame;
+  /** Starts with an empty list. */
+  constructor(machine: Machine, frame: FrameLayout, served: ServedCall, host: OpsDispatchHost) {
+    this.#served = served;
+    this.#host = host;
+    this.#place = { offset: 0, address: 0, space: machine.space };
+    this.#layout = frame;
+  }
 
-  const begin = (
+  /** A traced entry on the fast path; see {@linkcode CallHandlers.enter}. */
+  enter(
+    hart: Hart,
+    ip: number,
+    sp: number,
+    place: FramePlace,
+    layout: FrameLayout,
+    slot: number,
+    by: Dispatch,
+  ): void {
+    const record = this.#host.recordAt(ip);
+    if (!record) return;
+    const entry = this.bySlot[slot];
+    const served = this.#served;
+    // The way of nearly every call, without a closure.
+    if (by === "direct" && served.depth === 0) {
+      if (!entry || this.dead) return;
+      this.#begin(hart, record, sp, place, layout);
+      served.depth = 1;
+      this.#serve(entry);
+      served.depth = 0;
+      return;
+    }
+    this.#within(hart, record, sp, place, layout, () => {
+      if (by === "list") this.#locked("list", hart, ip, () => this.#walk(hart, ip));
+      else if (by === "direct") { if (entry) this.#serve(entry); }
+      else {
+        this.#locked("ftrace", hart, ip, () => {
+          hart.charge(LIST_PRICE.assist + LIST_PRICE.call);
+          if (entry) this.#serve(entry);
+        });
+      }
+    });
+  }
+
+  /** A traced entry that has reached the stub of `slot`. */
+  stub(
+    hart: Hart,
+    ip: number,
+    sp: number,
+    place: FramePlace,
+    layout: FrameLayout,
+    slot: number,
+  ): void {
+    const record = this.#host.recordAt(ip);
+    const entry = this.bySlot[slot];
+    if (!record || !entry) return;
+    this.#within(hart, record, sp, place, layout, () => {
+      // An ops before it in the list may have hooked the return; parent_ip in a1 is what it was.
+      this.#served.call.parentIp = BigInt.asUintN(64, hart.x[A1]!);
+      this.#serve(entry);
+    });
+  }
+
+  /** A traced entry at a virtual site: there is no list function to be charged for. */
+  virtual(
     hart: Hart,
     record: DynFtrace,
     sp: number,
     place: FramePlace,
     layout: FrameLayout,
-  ) => {
+  ): void {
+    this.#within(hart, record, sp, place, layout, () => {
+      const bit = this.recursion.trylock(hart.id, "list", addressKey(record.ip));
+      if (bit < 0) return;
+      for (let entry = this.head; entry; entry = entry.next) {
+        const skipped = (entry.flags & FTRACE_OPS_FL_STUB) !== 0;
+        if (!skipped && hashAllows(entry.hash, record.index)) this.#serve(entry);
+      }
+      this.recursion.unlock(hart.id, bit);
+    });
+  }
+
+  #begin(
+    hart: Hart,
+    record: DynFtrace,
+    sp: number,
+    place: FramePlace,
+    layout: FrameLayout,
+  ): void {
+    const { call } = this.#served;
     call.hart = hart;
     call.record = record;
     call.ip = record.ip;
     call.sp = sp;
-    framePlace = place;
-    frameLayout = layout;
+    this.#place = place;
+    this.#layout = layout;
     call.fregs.point(place, layout);
     call.parentIp = call.fregs.returnAddress;
-  };
+  }
+
   /** Runs `body` on one call; the one that it interrupts finds everything as it was. */
-  const within = (
+  #within(
     hart: Hart,
     record: DynFtrace,
     sp: number,
     place: FramePlace,
     layout: FrameLayout,
     body: () => void,
-  ) => {
-    if (dispatch.dead) return;
-    if (depth === 0) {
-      begin(hart, record, sp, place, layout);
-      depth++;
+  ): void {
+    if (this.dead) return;
+    const served = this.#served;
+    if (served.depth === 0) {
+      this.#begin(hart, record, sp, place, layout);
+      served.depth++;
       try {
         body();
       } finally {
-        depth--;
+        served.depth--;
       }
       return;
     }
-    const outer = { ...call, place: framePlace, layout: frameLayout };
-    begin(hart, record, sp, place, layout);
+    const outer = { ...served.call, place: this.#place, layout: this.#layout };
+    this.#begin(hart, record, sp, place, layout);
     try {
       body();
     } finally {
-      begin(outer.hart, outer.record, outer.sp, outer.place, outer.layout);
-      call.parentIp = outer.parentIp;
+      this.#begin(outer.hart, outer.record, outer.sp, outer.place, outer.layout);
+      served.call.parentIp = outer.parentIp;
     }
-  };
+  }
 
-  const serve = (entry: RegisteredOps) => {
-    if (entry.flags & FTRACE_OPS_FL_PID && !host.isTraced()) return;
+  #serve(entry: RegisteredOps): void {
+    if (entry.flags & FTRACE_OPS_FL_PID && !this.#host.isTraced()) return;
     entry.calls++;
-    calls++;
+    this.calls++;
+    const { call } = this.#served;
     const { fregs } = call;
-    const { epc: epcAt, ra: raAt } = frameLayout;
+    const { epc: epcAt, ra: raAt } = this.#layout;
     const epc = fregs.half(epcAt);
     const epcHigh = fregs.half(epcAt + 4);
     const returnsTo = fregs.half(raAt);
@@ -169,34 +235,30 @@ export function createOpsDispatch(
       }
     } catch (error) {
       const where = `${call.record.name}, call ${entry.calls}`;
-      host.report(
+      this.#host.report(
         `[${entry.ops.name ?? "ops"}] Cannot trace ${where}: ${
           describe(error)
         }; it is unregistered`,
       );
-      host.remove(entry);
+      this.#host.remove(entry);
     }
-  };
+  }
 
   /** `body` under the lock, and its price around it. */
-  const locked = (
-    layer: RecursionLayer,
-    { hart }: TracedCall,
-    ip: number,
-    body: () => void,
-  ) => {
+  #locked(layer: RecursionLayer, hart: Hart, ip: number, body: () => void): void {
     hart.charge(LIST_PRICE.enter);
-    const bit = recursion.trylock(hart.id, layer, ip);
+    const bit = this.recursion.trylock(hart.id, layer, ip);
     if (bit >= 0) {
       body();
-      recursion.unlock(hart.id, bit);
+      this.recursion.unlock(hart.id, bit);
       hart.charge(LIST_PRICE.unlock);
     }
     hart.charge(LIST_PRICE.exit);
-  };
-  const walk = (hart: Hart, ip: number) => {
+  }
+
+  #walk(hart: Hart, ip: number): void {
     let price: number = LIST_PRICE.start;
-    for (let entry = dispatch.head; entry; entry = entry.next) {
+    for (let entry = this.head; entry; entry = entry.next) {
       price += LIST_PRICE.step;
       if ((entry.flags & FTRACE_OPS_FL_STUB) === 0) {
         const test = testTables(entry, ip);
@@ -204,73 +266,13 @@ export function createOpsDispatch(
         if (test.wanted) {
           hart.charge(price + LIST_PRICE.call);
           price = 0;
-          serve(entry);
+          this.#serve(entry);
         }
       }
       price += LIST_PRICE.next;
     }
     hart.charge(price + LIST_PRICE.end);
-  };
-
-  const dispatch: OpsDispatch = {
-    head: undefined,
-    bySlot: [],
-    dead: false,
-    get calls() {
-      return calls;
-    },
-    call,
-    get current() {
-      return depth > 0 ? call : undefined;
-    },
-    recursion,
-    enter(hart, ip, sp, place, layout, slot, by) {
-      const record = host.recordAt(ip);
-      if (!record) return;
-      const entry = dispatch.bySlot[slot];
-      // The way of nearly every call, without a closure.
-      if (by === "direct" && depth === 0) {
-        if (!entry || dispatch.dead) return;
-        begin(hart, record, sp, place, layout);
-        depth = 1;
-        serve(entry);
-        depth = 0;
-        return;
-      }
-      within(hart, record, sp, place, layout, () => {
-        if (by === "list") locked("list", call, ip, () => walk(hart, ip));
-        else if (by === "direct") { if (entry) serve(entry); }
-        else {
-          locked("ftrace", call, ip, () => {
-            hart.charge(LIST_PRICE.assist + LIST_PRICE.call);
-            if (entry) serve(entry);
-          });
-        }
-      });
-    },
-    stub(hart, ip, sp, place, layout, slot) {
-      const record = host.recordAt(ip);
-      const entry = dispatch.bySlot[slot];
-      if (!record || !entry) return;
-      within(hart, record, sp, place, layout, () => {
-        // An ops before it in the list may have hooked the return; the argument is what it was.
-        call.parentIp = BigInt.asUintN(64, hart.x[A1]!);
-        serve(entry);
-      });
-    },
-    virtual(hart, record, sp, place, layout) {
-      within(hart, record, sp, place, layout, () => {
-        const bit = recursion.trylock(hart.id, "list", Number(record.ip));
-        if (bit < 0) return;
-        for (let entry = dispatch.head; entry; entry = entry.next) {
-          const skipped = (entry.flags & FTRACE_OPS_FL_STUB) !== 0;
-          if (!skipped && hashAllows(entry.hash, record.index)) serve(entry);
-        }
-        recursion.unlock(hart.id, bit);
-      });
-    },
-  };
-  return dispatch;
+  }
 }
 
 /** `ftrace_ops_test` on the tables, with the instructions that it retires. */

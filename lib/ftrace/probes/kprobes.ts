@@ -21,7 +21,7 @@ import type { Trap } from "../../hart/trap.ts";
 import type { Machine } from "../../machine/machine.ts";
 import { EXECUTE, PAGE_SIZE, READ } from "../../memory/page.ts";
 import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
-import type { TracedCall } from "../ops/call_paths.ts";
+import type { TracedCall } from "../ops/served_call.ts";
 import { describe, refusePromise } from "../callbacks.ts";
 import { createHash } from "../ops/filter.ts";
 import { FtraceError } from "../ftrace_error.ts";

@@ -15,7 +15,8 @@ import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { FtraceRegs } from "../../trampoline/ftrace_regs.ts";
 import { refusePromise } from "../callbacks.ts";
 import { FtraceError } from "../ftrace_error.ts";
-import { createHash, type FtraceHash, hashAllows, isEmptyHash } from "../ops/filter.ts";
+import { createHash, type FtraceHash, hashAllows, isEmptyHash, replaceSet } from "../ops/filter.ts";
+import type { ServedCall } from "../ops/served_call.ts";
 import { createShadowRoom, type ShadowLimit, type ShadowRoom } from "./shadow_room.ts";
 import {
   type HiddenReturn,
@@ -29,7 +30,6 @@ import {
   type Unwinding,
   wordsOf,
 } from "./shadow_stack.ts";
-import type { TracedEntry } from "../trace/stack_trace.ts";
 
 /** Most users at a time (`FGRAPH_ARRAY_SIZE`). */
 export const FGRAPH_ARRAY_SIZE = 16;
@@ -110,14 +110,19 @@ export interface FgraphHost {
   readonly limit: ShadowLimit;
   /** How many users there may be: 16, or 1 in the kernels before 6.11. */
   readonly users: number;
-  /** A user's handler has thrown: reports it and removes the user. */
-  failed(gops: FgraphOps, site: number, error: unknown): void;
+  /** The call that tracers are served with: told which one is left. */
+  readonly served: Pick<ServedCall, "leaving">;
 }
+
+/** A pattern that no module ever answers: while a hash waits for it, it is not an empty one. */
+const NO_MODULE = ":mod:!*";
 
 /** A user and the functions it traces. */
 interface GraphUser {
   readonly gops: FgraphOps;
   readonly hash: FtraceHash;
+  /** A handler of its has thrown. */
+  readonly failed: (site: number, error: unknown) => void;
 }
 
 /** Where a call is made. */
@@ -208,8 +213,6 @@ export class Fgraph {
   /** Harts that are not to be traced (`tracing_graph_pause`): how many want so. */
   readonly #paused: number[] = [];
   #unwinding: Unwinding<GraphCall> | undefined;
-  /** The call whose exit handlers run now, as it was at its entry: for a walk of the stack. */
-  leaving: TracedEntry | undefined;
   /** What all users together trace; {@linkcode Fgraph.unite} keeps it. */
   readonly hash: FtraceHash = createHash();
 
@@ -247,7 +250,11 @@ export class Fgraph {
    * @throws {FtraceError} EBUSY if it is registered, or another one is and this kernel serves one
    *   only; ENOSPC if there are sixteen already.
    */
-  add(gops: FgraphOps, hash: FtraceHash): void {
+  add(
+    gops: FgraphOps,
+    hash: FtraceHash,
+    failed: (site: number, error: unknown) => void,
+  ): void {
     if (this.#users.some((user) => user?.gops === gops)) {
       throw new FtraceError(
         "EBUSY",
@@ -266,7 +273,7 @@ export class Fgraph {
         one ? "no --strict, or a later --era" : "",
       );
     }
-    this.#users[this.#free.shift()!] = { gops, hash };
+    this.#users[this.#free.shift()!] = { gops, hash, failed };
   }
 
   /** Removes a user; its open calls end without a word to it. */
@@ -287,16 +294,29 @@ export class Fgraph {
       .map((user) => user!.gops);
   }
 
-  /** Rewrites {@linkcode hash} to what all users together trace. */
-  unite(records: readonly DynFtrace[]): void {
-    this.hash.filter.clear();
-    this.hash.notrace.clear();
-    const users = this.#users.filter((user) => user !== undefined);
-    if (users.some(({ hash }) => isEmptyHash(hash, "filter") && hash.notrace.size === 0)) return;
-    for (const { index } of records) {
-      if (users.some(({ hash }) => hashAllows(hash, index))) this.hash.filter.add(index);
-      else this.hash.notrace.add(index);
+  /**
+   * Rewrites {@linkcode hash} to what all users together trace: what a user names, and with one that
+   * names nothing all but what every such user leaves out and no other names.
+   */
+  unite(): void {
+    const users = this.#users.filter((user) => user !== undefined).map(({ hash }) => hash);
+    const named = new Set<number>();
+    const wide = users.filter((hash) => isEmptyHash(hash, "filter"));
+    for (const hash of users) {
+      for (const index of hash.filter) if (!hash.notrace.has(index)) named.add(index);
     }
+    if (wide.length === 0) {
+      replaceSet(this.hash.filter, named);
+      replaceSet(this.hash.notrace, new Set());
+      const isNothing = named.size === 0 && users.length > 0;
+      this.hash.waiting.filter.splice(0, Infinity, ...isNothing ? [NO_MODULE] : []);
+      return;
+    }
+    this.hash.waiting.filter.length = 0;
+    const left = wide.map(({ notrace }) => notrace as ReadonlySet<number>)
+      .reduce((all, each) => all.intersection(each));
+    replaceSet(this.hash.filter, new Set());
+    replaceSet(this.hash.notrace, left.difference(named));
   }
 
   #stackOf(hart: Hart, sp: number): ShadowStack<GraphCall> {
@@ -378,7 +398,7 @@ export class Fgraph {
       try {
         if (refusePromise(gops.entryFunc(call, fregs)) === false) return;
       } catch (error) {
-        this.#host.failed(gops, call.site, error);
+        user.failed(call.site, error);
         return;
       }
     }
@@ -426,21 +446,21 @@ export class Fgraph {
     call.depth = depth;
     call.returnTime = hart.now();
     call.overrun = this.#room.overrun(hart.id);
-    if (!call.unwound) this.leaving = call;
+    if (!call.unwound) this.#host.served.leaving = call;
     // The kernel runs return handlers in the reverse order of entry handlers.
     for (let index = FGRAPH_ARRAY_SIZE - 1; index >= 0; index--) {
       if ((call.users & (1 << index)) === 0) continue;
-      const gops = this.#users[index]?.gops;
-      if (!gops?.retFunc) continue;
+      const user = this.#users[index];
+      if (!user?.gops.retFunc) continue;
       call.user = index;
       call.data = call.kept[index];
       try {
-        refusePromise(gops.retFunc(call, fregs));
+        refusePromise(user.gops.retFunc(call, fregs));
       } catch (error) {
-        this.#host.failed(gops, call.site, error);
+        user.failed(call.site, error);
       }
     }
-    this.leaving = undefined;
+    this.#host.served.leaving = undefined;
     this.#room.release(hart.id, call.words);
   }
 

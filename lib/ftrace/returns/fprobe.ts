@@ -13,7 +13,7 @@
  */
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { FtraceRegs } from "../../trampoline/ftrace_regs.ts";
-import type { TracedCall } from "../ops/call_paths.ts";
+import type { TracedCall } from "../ops/served_call.ts";
 import type { FgraphOps, GraphEntry, GraphReturn } from "./fgraph.ts";
 import { createHash, type FtraceHash } from "../ops/filter.ts";
 import { FtraceError } from "../ftrace_error.ts";

@@ -9,7 +9,7 @@
  * @module
  */
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
-import type { TracedCall } from "../ops/call_paths.ts";
+import type { TracedCall } from "../ops/served_call.ts";
 import type { Era } from "../era.ts";
 import type { FgraphOps } from "./fgraph.ts";
 import { type FtraceHash, matchRecords, parsePattern } from "../ops/filter.ts";

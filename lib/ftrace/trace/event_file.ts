@@ -17,7 +17,7 @@ import type { EventDescription } from "../../events/event_format.ts";
 import type { FilterSubject } from "../../events/event_subject.ts";
 import { FILTER_FAULTS, type FilterWords } from "../../events/filter_predicate.ts";
 import type { Hart } from "../../hart/hart.ts";
-import type { TracedCall } from "../ops/call_paths.ts";
+import type { TracedCall } from "../ops/served_call.ts";
 import { FtraceError } from "../ftrace_error.ts";
 
 /** A traced call, as far as a walk of the stack at its entry needs it. */

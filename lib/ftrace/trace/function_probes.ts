@@ -13,7 +13,7 @@
  */
 import { toInteger } from "../../events/event_subject.ts";
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
-import type { TracedCall } from "../ops/call_paths.ts";
+import type { TracedCall } from "../ops/served_call.ts";
 import type { TraceEventFile } from "./event_file.ts";
 import { createHash, type FtraceHash, matchRecords, noMatch, parsePattern } from "../ops/filter.ts";
 import type { FilterFiles, FunctionCommandCall } from "../ops/filter_files.ts";

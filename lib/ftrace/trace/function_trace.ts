@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { TracedCall } from "../ops/call_paths.ts";
+import type { TracedCall } from "../ops/served_call.ts";
 import { type FunctionArguments, functionArgumentsText } from "./function_args.ts";
 import type { RingBuffer } from "./ring_buffer.ts";
 import type { TraceArray } from "./trace_array.ts";

@@ -36,7 +36,7 @@ import { createErrorLog, type ErrorLog } from "../../events/error_log.ts";
 import type { FilterWords } from "../../events/filter_predicate.ts";
 import type { Hart } from "../../hart/hart.ts";
 import { type BuiltInEventName, builtInEvents, firstFreeId } from "./builtin_events.ts";
-import type { TracedCall } from "../ops/call_paths.ts";
+import type { TracedCall } from "../ops/served_call.ts";
 import {
   createEventFile,
   type EnteredCall,

@@ -1,0 +1,180 @@
+/**
+ * The parts of ftrace on one machine, put together in an order: each is given what is there before.
+ *
+ * The tracing range and the records come first, then what is recorded, then hooked returns, then the
+ * core that leads harts to both, and on top of it the registers: graph users, fprobes, kprobes.
+ *
+ * What a tracer sees of them is `ftrace.ts`.
+ *
+ * @module
+ */
+import type { Machine } from "../machine/machine.ts";
+import type { Poison } from "../trampoline/poison.ts";
+import { refusePromise } from "./callbacks.ts";
+import type { Era } from "./era.ts";
+import { FunctionCore } from "./ops/function_core.ts";
+import { RecordTable } from "./ops/record_table.ts";
+import { ServedCall } from "./ops/served_call.ts";
+import { createTracingArea } from "./ops/tracing_area.ts";
+import { createFprobeEvents, type FprobeEvents } from "./probes/fprobe_events.ts";
+import { createKprobeCheck } from "./probes/kprobe.ts";
+import { createKprobeEvents, type KprobeEvents } from "./probes/kprobe_events.ts";
+import { createKprobes, type Kprobes } from "./probes/kprobes.ts";
+import { createKretprobes, type Kretprobes } from "./probes/kretprobe.ts";
+import { Recording } from "./recording.ts";
+import { FGRAPH_ARRAY_SIZE } from "./returns/fgraph.ts";
+import { createFprobeRegister, type FprobeRegister } from "./returns/fprobe_register.ts";
+import { GraphRegister } from "./returns/graph_register.ts";
+import { ReturnHooks } from "./returns/return_hooks.ts";
+import { createGraphTrace, type GraphTrace } from "./trace/graph_trace.ts";
+import type { RingMode } from "./trace/ring_buffer.ts";
+
+/** How the parts are to be: the options of ftrace, each decided. */
+export interface FtraceSettings {
+  /** The kernel's ways. */
+  readonly era: Era;
+  /** Follow that kernel to the letter. */
+  readonly strict: boolean;
+  /** Records for functions without a site, too. */
+  readonly virtual: boolean;
+  /** Harts execute the real trampolines. */
+  readonly guestTrampoline: boolean;
+  /** Registers that trampolines overwrite. */
+  readonly poison: Poison;
+  /** Open calls have as much room as that kernel's graph tracer gives a task. */
+  readonly kernelStack: boolean;
+  /** Size of each hart's ring, KiB. */
+  readonly bufferKib: number;
+  /** What a full ring does. */
+  readonly bufferMode: RingMode;
+  /** Takes a line about something wrong. */
+  readonly report: (line: string) => void;
+}
+
+/** What is traced and where it goes. */
+export interface TracingParts {
+  /** Rings, options, events. */
+  readonly recording: Recording;
+  /** Hooked returns. */
+  readonly returns: ReturnHooks;
+  /** Registered ops, and sites. */
+  readonly core: FunctionCore;
+  /** Users of the graph tracer. */
+  readonly graphUsers: GraphRegister;
+  /** The graph tracer's recording. */
+  readonly graph: GraphTrace;
+}
+
+/** Probes, which stand on what is traced. */
+export interface ProbeParts {
+  /** Entry and exit probes. */
+  readonly fprobes: FprobeRegister;
+  /** Breakpoints. */
+  readonly kprobes: Kprobes;
+  /** Return probes. */
+  readonly kretprobes: Kretprobes;
+  /** Events on kprobes and kretprobes. */
+  readonly kprobeEvents: KprobeEvents;
+  /** Events on fprobes. */
+  readonly fprobeEvents: FprobeEvents;
+}
+
+/**
+ * Lays out the tracing range, makes the records, and puts the tracers on top.
+ *
+ * @throws {RangeError} For a buffer of no size.
+ */
+export function createTracingParts(machine: Machine, settings: FtraceSettings): TracingParts {
+  const { era, strict, virtual, report, kernelStack } = settings;
+  const area = createTracingArea(machine, era, settings.poison);
+  const { ftrace_caller: caller, return_to_handler: returnToHandler } = area.trampolines.symbols;
+  const table = new RecordTable(machine, era, { strict, virtual, caller });
+  const served = new ServedCall(machine, area.trampolines.frame, table.records[0]!);
+  const { bufferKib, bufferMode } = settings;
+  const recording = new Recording({
+    machine,
+    era,
+    area,
+    served,
+    strict,
+    bufferKib,
+    bufferMode,
+    report,
+  });
+  const { buffer, recordFunction, array, prototypes, enumNames } = recording;
+  const returns = new ReturnHooks({
+    machine,
+    returnToHandler,
+    served,
+    limit: kernelStack ? era.graphStack : "none",
+    users: strict && era.graphStack === "records" ? 1 : FGRAPH_ARRAY_SIZE,
+  });
+  const core = new FunctionCore({
+    machine,
+    era,
+    area,
+    table,
+    served,
+    buffer,
+    recordFunction,
+    leave: (hart, sp, fregs) => returns.leave(hart, sp, fregs),
+    guestTrampoline: settings.guestTrampoline,
+    report,
+  });
+  const graph = createGraphTrace(buffer, {
+    array,
+    prototypes,
+    enumNames,
+    nameOf: (site) => core.records[site]!.name,
+    slept: () => machine.slept(),
+    isTraced: () => core.isTraced(),
+    events: recording.traceEvents,
+    keepsTimes: kernelStack && era.forms.keepsTimesOnStack,
+  });
+  const graphUsers = new GraphRegister(core, returns, report);
+  return { recording, returns, core, graphUsers, graph };
+}
+
+/** Puts probes and their events on top of the tracers. */
+export function createProbeParts(
+  machine: Machine,
+  { era, strict, report }: FtraceSettings,
+  { recording: { traceEvents }, returns, core, graphUsers }: TracingParts,
+): ProbeParts {
+  const { rethook } = returns;
+  const symbol = (address: bigint) => machine.symbols.at(address)?.symbol;
+  const fprobes = createFprobeRegister({
+    records: core.records,
+    era,
+    strict,
+    addGraph: (gops, hash) => graphUsers.add(gops, hash),
+    removeGraph: (gops) => graphUsers.unregister(gops),
+    updateGraph: () => graphUsers.update(),
+    registerInternal: (ops, handler) => core.registerInternal(ops, handler),
+    reportThrow: (site, error) => graphUsers.reportThrow("fprobe", site, error),
+    run: (body) => refusePromise(body()),
+    report,
+  });
+  const check = createKprobeCheck(machine, era.kprobes, era.name, core.records);
+  const kprobes = createKprobes({ machine, core, check, report });
+  const prepare = () => returns.watchUnwinders(core.hooks);
+  const kretprobes = createKretprobes({ machine, kprobes, rethook, prepare, report });
+  const kprobeEvents = createKprobeEvents({
+    machine,
+    era,
+    kprobes,
+    kretprobes,
+    traceEvents,
+    symbol,
+    report,
+    fault: (command, text, position) =>
+      traceEvents.errorLog.add("trace_kprobe", command, { text, position }),
+  });
+  const fprobeEvents = createFprobeEvents({
+    machine,
+    traceEvents,
+    symbol,
+    register: (fp, filter) => fprobes.registerFprobe(fp, filter),
+  });
+  return { fprobes, kprobes, kretprobes, kprobeEvents, fprobeEvents };
+}

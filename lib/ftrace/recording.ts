@@ -1,0 +1,149 @@
+/**
+ * What is recorded, and how: the ring buffer with its options, the events with their filters and
+ * triggers, the recording halves of the function and graph tracers.
+ *
+ * Nothing here registers anything; the call that an event belongs to is looked up in `ServedCall`.
+ *
+ * @module
+ */
+import type { Machine } from "../machine/machine.ts";
+import type { Era } from "./era.ts";
+import type { ServedCall, TracedCall } from "./ops/served_call.ts";
+import type { TracingArea } from "./ops/tracing_area.ts";
+import { type FunctionArgument, parseFunctionArguments } from "./trace/function_args.ts";
+import { createFunctionTrace } from "./trace/function_trace.ts";
+import { RingBuffer, type RingMode } from "./trace/ring_buffer.ts";
+import { createSnapshot, type Snapshot } from "./trace/snapshot.ts";
+import { callersOf } from "./trace/stack_trace.ts";
+import { createTraceArray, type TraceArray } from "./trace/trace_array.ts";
+import { createTraceEvents, type TraceEvents, type TraceEventsHost } from "./trace/trace_events.ts";
+import type { TracingActions } from "./trace/triggers.ts";
+
+/** What {@linkcode Recording} stands on. */
+export interface RecordingParts {
+  /** The machine. */
+  readonly machine: Machine;
+  /** The kernel's ways. */
+  readonly era: Era;
+  /** Addresses of the trampolines, for a kernel's picture of a stack. */
+  readonly area: TracingArea;
+  /** The call that tracers are served with. */
+  readonly served: ServedCall;
+  /** Follow that kernel to the letter. */
+  readonly strict: boolean;
+  /** Size of each hart's ring, KiB. */
+  readonly bufferKib: number;
+  /** What a full ring does. */
+  readonly bufferMode: RingMode;
+  /** Takes a line about something wrong. */
+  readonly report: (line: string) => void;
+}
+
+/** Where the events of one trace go. */
+export class Recording {
+  /** Rings of all harts. */
+  readonly buffer: RingBuffer;
+  /** Options, clock, markers. */
+  readonly array: TraceArray;
+  /** The second buffer. */
+  readonly snapshot: Snapshot;
+  /** What triggers and function commands do. */
+  readonly actions: TracingActions;
+  /** All events there are. */
+  readonly traceEvents: TraceEvents;
+  /** Parameters of functions, for `func-args`. */
+  readonly prototypes: Map<string, readonly FunctionArgument[]> = new Map();
+  /** Whether names of enum values are printed. */
+  readonly enumNames: boolean;
+  /** Records one call, as the function tracer's callback does. */
+  readonly recordFunction: (call: TracedCall) => void;
+
+  /** Makes an empty trace. @throws {RangeError} For a buffer of no size. */
+  constructor(parts: RecordingParts) {
+    const { machine, era, strict } = parts;
+    const { ftrace_call, ftrace_caller } = parts.area.trampolines.symbols;
+    const buffer = this.buffer = new RingBuffer(machine.memory, {
+      harts: machine.harts.length,
+      kib: parts.bufferKib,
+      mode: parts.bufferMode,
+    });
+    const pid = () => machine.pid;
+    const array = this.array = createTraceArray({
+      buffer,
+      release: era.release,
+      clock: machine,
+      user: machine.kind === "linux",
+      unwinder: machine.unwinder,
+      trampoline: ftrace_call ?? ftrace_caller,
+      strict,
+      hart: () => machine.runningHart,
+      pid,
+    });
+    const snapshot = this.snapshot = createSnapshot(buffer);
+    this.actions = actionsOf(buffer, array, snapshot);
+    const traceEvents = this.traceEvents = createTraceEvents(eventsHost(parts, this));
+    this.enumNames = era.forms.namesEnums;
+    const { prototypes, enumNames } = this;
+    const record = createFunctionTrace({ buffer, array, prototypes, enumNames, pid });
+    this.recordFunction = (call) => traceEvents.enterFunction(call, () => record(call));
+  }
+
+  /**
+   * Declares functions by their C prototypes.
+   *
+   * @throws {SyntaxError} If the text is something else.
+   */
+  declarePrototypes(text: string): void {
+    for (const [name, parameters] of parseFunctionArguments(text)) {
+      this.prototypes.set(name, parameters);
+    }
+  }
+}
+
+function actionsOf(buffer: RingBuffer, array: TraceArray, snapshot: Snapshot): TracingActions {
+  return {
+    get tracingOn() {
+      return buffer.on;
+    },
+    set tracingOn(on) {
+      buffer.on = on;
+    },
+    stack: (hart, call) => array.traceStack(hart, call),
+    snapshot: () => snapshot.take(),
+    allocateSnapshot: () => snapshot.allocate(),
+  };
+}
+
+function eventsHost(
+  { machine, era, area, served, strict, report }: RecordingParts,
+  { buffer, array, actions }: Pick<Recording, "buffer" | "array" | "actions">,
+): TraceEventsHost {
+  const { unwinder } = machine;
+  const trampoline = area.trampolines.symbols.ftrace_caller;
+  return {
+    harts: machine.harts,
+    hart: () => machine.runningHart,
+    hasEventArgs: era.hasEventArgs,
+    hasHist: era.hasHist,
+    strict,
+    actions,
+    record(event) {
+      if (!buffer.write(event)) return false;
+      array.traceStackAfter(machine.harts[event.cpu]!, served.entry);
+      return true;
+    },
+    pid: () => machine.pid,
+    comm: (pid) => machine.commOf(pid),
+    symbol: (address) => machine.symbols.at(address)?.symbol,
+    functionRange(place) {
+      const found = typeof place === "bigint"
+        ? machine.symbols.at(place)?.symbol
+        : machine.symbols.named(place)[0];
+      return found && { start: found.address, end: found.address + (found.size || 1n) };
+    },
+    currentCall: () => served.current,
+    callers: (hart, call) => callersOf(hart, call, { unwinder, trampoline, strict }),
+    functionIsPlain: (plain) => buffer.requireHost("events/ftrace/function", !plain),
+    report,
+  };
+}
