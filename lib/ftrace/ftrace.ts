@@ -33,7 +33,6 @@ import { type FtraceHash, updateSet } from "./ops/filter.ts";
 import { createFilterFiles, type FilterFiles, type HashHalf } from "./ops/filter_files.ts";
 import {
   FTRACE_OPS_FL,
-  FTRACE_OPS_FL_IPMODIFY,
   type FtraceFunc,
   type FtraceOps,
   type FtraceOpsFlags,
@@ -334,10 +333,7 @@ class MachineFtrace implements Ftrace {
       globalHash: core.globalHash,
       caller: core.area.trampolines.symbols.ftrace_caller,
       checkKprobe: (address) => probes.kprobes.check(address).warning,
-      ipOwner(record) {
-        const owner = core.usesOf(record).find(({ flags }) => flags & FTRACE_OPS_FL_IPMODIFY);
-        return owner && (owner.ops.name ?? "another ops");
-      },
+      usesOf: (record) => core.usesOf(record),
     });
   }
 

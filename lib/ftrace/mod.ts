@@ -142,7 +142,8 @@ export type {
   KlpReplacement,
   Livepatch,
 } from "./live/livepatch.ts";
-export type { WhyAnswer, WhyReport, WhyUse } from "./explain/why.ts";
+export type { WhyReport } from "./explain/why.ts";
+export type { WhyAnswer, WhyUse } from "./explain/function_uses.ts";
 export type { TraceArray } from "./trace/trace_array.ts";
 export type { LiveOptions } from "./trace/live_options.ts";
 export type { TracedEntry } from "./trace/stack_trace.ts";

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertSnapshot } from "@std/testing/snapshot";
 import type { FtraceOptions } from "../../lib/ftrace/ftrace.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
-import type { WhyAnswer, WhyReport, WhyUse } from "../../lib/ftrace/explain/why.ts";
+import type { WhyAnswer, WhyUse } from "../../lib/ftrace/explain/function_uses.ts";
+import type { WhyReport } from "../../lib/ftrace/explain/why.ts";
 import { traced } from "./guest.ts";
 
 const ERAS = ["regs", "args", "preset", "call-ops"] as const;

@@ -22,7 +22,12 @@ import { EXECUTE, READ, WRITE } from "../../memory/page.ts";
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { Era } from "../era.ts";
 import { createHash } from "../ops/filter.ts";
-import { FtraceError, type FtraceErrorCode, type FtraceReason } from "../ftrace_error.ts";
+import {
+  FtraceError,
+  type FtraceErrorCode,
+  type FtraceReason,
+  throwRefusal,
+} from "../ftrace_error.ts";
 import {
   FTRACE_OPS_FL_IPMODIFY,
   FTRACE_OPS_FL_PERMANENT,
@@ -217,14 +222,7 @@ export function createLivepatch(context: LivepatchContext): Livepatch {
     },
     enablePatch(patch) {
       const { name } = patch;
-      if (context.strict) {
-        throw refusal(
-          "EOPNOTSUPP",
-          "not-supported-by-era",
-          `Cannot enable ${name}: no RISC-V kernel selects HAVE_LIVEPATCH`,
-          "a run without --strict",
-        );
-      }
+      throwRefusal(checkLivepatchEra(name, context.strict));
       if (enabled.some(({ state }) => state.name === name)) {
         throw refusal("EINVAL", "already-enabled", `Cannot enable ${name}: it is in force`);
       }
@@ -310,4 +308,16 @@ function refusal(
   instead = "",
 ): FtraceError {
   return new FtraceError(code, reason, what, instead);
+}
+
+/** That a kernel is not to be followed to the letter, as none has live patching: else the refusal. */
+export function checkLivepatchEra(name: string, strict: boolean): FtraceError | undefined {
+  return strict
+    ? refusal(
+      "EOPNOTSUPP",
+      "not-supported-by-era",
+      `Cannot enable ${name}: no RISC-V kernel selects HAVE_LIVEPATCH`,
+      "a run without --strict",
+    )
+    : undefined;
 }

@@ -93,8 +93,7 @@ export function checkIpModify(
   others: readonly OpsUse[],
   records: readonly DynFtrace[],
 ): void {
-  const claims = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_DIRECT;
-  if ((flags & claims) === 0) return;
+  if (!claimOn([{ flags }])) return;
   const who = ops.name ?? "the ops";
   if (isEmptyHash(hash, "filter")) {
     throw new FtraceError(
@@ -104,21 +103,35 @@ export function checkIpModify(
       "a filter that names the functions",
     );
   }
-  const owners = others.filter((each) => (each.flags & claims) !== 0);
+  const owners = others.filter((each) => claimOn([each]));
   if (owners.length === 0) return;
   for (const index of hash.filter) {
     const owner = owners.find((each) => hashAllows(each.hash, index));
-    if (!owner || !hashAllows(hash, index)) continue;
-    const isDirect = (owner.flags & FTRACE_OPS_FL_DIRECT) !== 0;
-    throw new FtraceError(
-      "EBUSY",
-      isDirect ? "already-direct" : "already-ipmodify",
-      `Cannot take the ip of ${records[index]!.name}: ${owner.ops.name ?? "another ops"} ${
-        isDirect ? "calls something directly there" : "has it"
-      }`,
-      isDirect ? "another function, or the direct call alone" : "one IPMODIFY ops for both",
-    );
+    if (owner && hashAllows(hash, index)) throw ipTaken(records[index]!.name, owner);
   }
+}
+
+/** The one of a record's ops that changes its ip, or calls something directly; undefined if none does. */
+export function claimOn<T extends Pick<OpsUse, "flags">>(users: readonly T[]): T | undefined {
+  return users.find(({ flags }) => flags & (FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_DIRECT));
+}
+
+/** The refusal of the ip of a function that `owner` has already. */
+export function ipTaken(name: string, owner: OpsUse): FtraceError {
+  const isDirect = (owner.flags & FTRACE_OPS_FL_DIRECT) !== 0;
+  return new FtraceError(
+    "EBUSY",
+    isDirect ? "already-direct" : "already-ipmodify",
+    `Cannot take the ip of ${name}: ${nameOf(owner)} ${
+      isDirect ? "calls something directly there" : "has it"
+    }`,
+    isDirect ? "another function, or the direct call alone" : "one IPMODIFY ops for both",
+  );
+}
+
+/** What an ops is called in a message. */
+export function nameOf({ ops }: Pick<OpsUse, "ops">): string {
+  return ops.name ?? "another ops";
 }
 
 /** Whether a site of this one ops is to save all registers. */

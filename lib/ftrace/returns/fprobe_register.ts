@@ -14,7 +14,7 @@ import type { Era } from "../era.ts";
 import type { FgraphOps } from "./fgraph.ts";
 import { type FtraceHash, matchRecords, parsePattern } from "../ops/filter.ts";
 import { createFprobes, type Fprobe, type FprobeGuard, type Fprobes } from "./fprobe.ts";
-import { FtraceError } from "../ftrace_error.ts";
+import { FtraceError, throwRefusal } from "../ftrace_error.ts";
 import type { FtraceOps, FtraceRegistration } from "../ops/ftrace_ops.ts";
 
 /** See the module. */
@@ -94,15 +94,7 @@ export function createFprobeRegister(host: FprobeHost): FprobeRegister & Pick<Fp
   let saidOlder = false;
   const checkEra = () => {
     if (era.hasFprobe) return;
-    if (strict) {
-      throw new FtraceError(
-        "EOPNOTSUPP",
-        "not-supported-by-era",
-        `Cannot register an fprobe: era ${era.name} is Linux ${era.release.split("-")[0]}, ` +
-          "and RISC-V has fprobe with ftrace_regs from 6.14 on",
-        "--era call-ops, or no --strict",
-      );
-    }
+    throwRefusal(checkFprobeEra(era, strict));
     if (!saidOlder) {
       host.report(`fprobe runs on the graph tracer, as from Linux 6.14 on; ${era.name} is older`);
     }
@@ -163,6 +155,18 @@ export function createFprobeRegister(host: FprobeHost): FprobeRegister & Pick<Fp
     unregisterFprobe,
     at: (site) => fprobes.at(site),
   };
+}
+
+/** That an era has fprobes, or is not followed to the letter: the refusal if neither is so. */
+export function checkFprobeEra(era: Era, strict: boolean): FtraceError | undefined {
+  if (era.hasFprobe || !strict) return undefined;
+  return new FtraceError(
+    "EOPNOTSUPP",
+    "not-supported-by-era",
+    `Cannot register an fprobe: era ${era.name} is Linux ${era.release.split("-")[0]}, ` +
+      "and RISC-V has fprobe with ftrace_regs from 6.14 on",
+    "--era call-ops, or no --strict",
+  );
 }
 
 function empty(why: string): FtraceError {
