@@ -44,13 +44,18 @@ export interface Hook {
   emit?(thunk: ThunkWriter): void;
 }
 
-/** An engine. */
+/** What executes the instructions of one memory's harts. */
 export interface Engine {
-  /** As `--engine` names it (`engines.ts`). */
+  /** Its name in the table of engines (`engines.ts`), which `--engine` takes. */
   readonly name: string;
   /** Executes instructions until `hart.instret === until`, a trap, or a hook that asks to stop. */
   run(hart: Hart, until: bigint): Stop;
-  /** Executes instructions of the tracing range until pc is outside, a trap, or a hook that asks to stop. */
+  /**
+   * Executes what is left of the tracing range: until pc is outside of it, a trap, or a hook that asks
+   * to stop.
+   *
+   * @returns Undefined once pc is outside.
+   */
   leaveTracingRange(hart: Hart): Stop | undefined;
   /** Executes exactly one instruction, without asking hooks; undefined if it retired. */
   step(hart: Hart): Stop | undefined;

@@ -356,7 +356,7 @@ export class Code {
     return this.byte(OPCODE.br).unsigned(depth);
   }
 
-  /** The same if the top of the stack is not 0. */
+  /** Pops i32, and goes to the label `depth` levels out if it is not 0. */
   brIf(depth: number): this {
     return this.byte(OPCODE.brIf).unsigned(depth);
   }

@@ -106,22 +106,22 @@ class Interpreter {
     cache.onRelease((units) => this.#release(units));
   }
 
-  /** As {@linkcode Engine.hook}. */
+  /** Puts a hook at an address: see {@linkcode Engine.hook}. */
   hook(pc: number, hook: Hook): Disposable {
     return this.#hooks.add(pc, hook);
   }
 
-  /** As {@linkcode Engine.step}. */
+  /** Executes one instruction and asks no hook: see {@linkcode Engine.step}. */
   step(hart: Hart): Stop | undefined {
     return this.#reference.step(hart);
   }
 
-  /** As {@linkcode Engine.executeBits}. */
+  /** Executes given bits in place of memory's: see {@linkcode Engine.executeBits}. */
   executeBits(hart: Hart, bits: number): Stop | undefined {
     return this.#reference.executeBits(hart, bits);
   }
 
-  /** As {@linkcode Engine.run}. */
+  /** Executes instructions up to a count of the hart's: see {@linkcode Engine.run}. */
   run(hart: Hart, until: bigint): Stop {
     const spaces = this.#spacesOf(hart);
     const limit = Number(until);
@@ -134,7 +134,7 @@ class Interpreter {
     }
   }
 
-  /** As {@linkcode Engine.leaveTracingRange}. */
+  /** Executes what is left of the tracing range: see {@linkcode Engine.leaveTracingRange}. */
   leaveTracingRange(hart: Hart): Stop | undefined {
     const spaces = this.#spacesOf(hart);
     while (hart.isTracing) {
@@ -172,7 +172,7 @@ class Interpreter {
     this.#run(pointer, fuel, space.table, space.counter, bias);
   }
 
-  /** As {@linkcode Interpreter.#advance} where addresses are translated. */
+  /** Runs some instructions where addresses are translated. */
   #advanceTranslated(hart: Hart, spaces: Spaces, fuel: number): Stop | undefined {
     const translated = spaces.translated!;
     const { translation } = hart.system!;
@@ -271,7 +271,7 @@ class Interpreter {
     return { guest, overhead, translated, all };
   }
 
-  /** Nothing leads to these units any more: neither page tables nor TLBs. */
+  /** Takes units that are about to go out of page tables and TLBs. */
   #release(units: ReadonlySet<CodeUnit>): void {
     const addresses = new Set<number>();
     for (const unit of units) {

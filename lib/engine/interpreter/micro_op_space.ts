@@ -121,7 +121,7 @@ export class MicroOpSpace implements CodeOwner {
     unit.instructions += Number(handler >= Handler.leave) - Number(before >= Handler.leave);
   }
 
-  /** See {@linkcode CodeOwner.forget}: what was decoded is decoded anew; hooks stay. */
+  /** Makes what was decoded be decoded anew; hooks stay. See {@linkcode CodeOwner.forget}. */
   forget(unit: CodeUnit, start: number, end: number): boolean {
     const base = unit.pages[0]! * PAGE_SIZE;
     const last = Math.min(end, base + PAGE_SIZE);
@@ -133,7 +133,7 @@ export class MicroOpSpace implements CodeOwner {
     return unit.instructions > 0;
   }
 
-  /** See {@linkcode CodeOwner.entries}: a block can be entered at every instruction. */
+  /** Addresses of a block's instructions: it can be entered at each. */
   *entries(unit: CodeUnit): Iterable<number> {
     for (let half = 0; half < BLOCK.halves; half++) {
       const at = unit.address + half * MICRO_OP.size;
@@ -142,7 +142,7 @@ export class MicroOpSpace implements CodeOwner {
     }
   }
 
-  /** See {@linkcode CodeOwner.words}. */
+  /** The words that a block's instructions were decoded from. */
   *words(unit: CodeUnit): Iterable<SourceWord> {
     const { fetched } = this.hart;
     for (const address of this.entries(unit)) {
@@ -160,7 +160,7 @@ export class MicroOpSpace implements CodeOwner {
     if (unit) this.writeHook(pc, unit);
   }
 
-  /** The same in the block that `pc` leads to. */
+  /** Makes the micro-op at `pc` the hook's in the block that the page of `pc` leads to. */
   writeHook(pc: number, unit: CodeUnit): void {
     const at = unit.address + (pc % PAGE_SIZE) * 8;
     const hook = this.#parts.hooks.at(pc);

@@ -108,7 +108,7 @@ export class Evaluator implements Sem<bigint> {
     return this.#flight.trap;
   }
 
-  /** See {@linkcode Sem}, as all that follow. */
+  /** An integer register, signed. */
   x(field: Field): bigint {
     return this.#x[this.#flight.number(field)]!;
   }
@@ -181,7 +181,7 @@ export class Evaluator implements Sem<bigint> {
     return unsigned32(word);
   }
 
-  /** One of two values. */
+  /** `a` if the condition is not 0, else `b`. */
   select(condition: bigint, a: bigint, b: bigint): bigint {
     return condition ? a : b;
   }

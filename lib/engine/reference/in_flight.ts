@@ -53,7 +53,7 @@ export class InFlight {
   /** The trap that it raised. */
   trap: Trap | undefined;
 
-  /** Nothing yet, on `hart`. */
+  /** Before the first instruction of `hart`. */
   constructor(hart: Hart) {
     this.hart = hart;
   }

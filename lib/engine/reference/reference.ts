@@ -28,9 +28,9 @@ const MOST_PAGES = 2048;
 class Executor {
   readonly #hart: Hart;
   readonly #evaluator: Evaluator;
-  /** By page, then by halfword in the page. */
+  /** Decoded instructions by page, then by halfword in the page. */
   readonly #pages = new Map<number, (Placed | undefined)[]>();
-  /** The same by physical page, where addresses are translated. */
+  /** Where addresses are translated: decoded instructions by physical page, then by halfword. */
   readonly #translated = new Map<number, (Placed | undefined)[]>();
   /** The page last executed from. */
   #page = -1;
@@ -48,7 +48,7 @@ class Executor {
     });
   }
 
-  /** As {@linkcode Engine.run}. */
+  /** Executes instructions up to a count of the hart's: see {@linkcode Engine.run}. */
   run(until: bigint, hooks: Hooks): Stop {
     const hart = this.#hart;
     while (hart.instret < until) {
@@ -62,7 +62,7 @@ class Executor {
     return { kind: "limit" };
   }
 
-  /** As {@linkcode Engine.leaveTracingRange}. */
+  /** Executes what is left of the tracing range: see {@linkcode Engine.leaveTracingRange}. */
   leaveTracingRange(hooks: Hooks): Stop | undefined {
     const hart = this.#hart;
     while (hart.isTracing) {
@@ -74,13 +74,13 @@ class Executor {
     return undefined;
   }
 
-  /** As {@linkcode Engine.step}. */
+  /** Executes one instruction and asks no hook: see {@linkcode Engine.step}. */
   step(): Stop | undefined {
     const trap = this.#execute(0);
     return trap && { kind: "trap", trap };
   }
 
-  /** As {@linkcode Engine.executeBits}. */
+  /** Executes given bits in place of memory's: see {@linkcode Engine.executeBits}. */
   executeBits(bits: number): Stop | undefined {
     const hart = this.#hart;
     const placed = this.#place(hart.pc, bits, hart.isTracing);
@@ -136,7 +136,7 @@ class Executor {
     return trap;
   }
 
-  /** The same where addresses are translated. */
+  /** Executes instructions as {@linkcode Executor.#executeFlat} does, where addresses are translated. */
   #executeAnywhere(budget: number, hooks?: Hooks): Trap | undefined {
     const hart = this.#hart;
     const evaluator = this.#evaluator;
