@@ -212,7 +212,7 @@ ${lines.join("\n")}
 
 /** The bytes of the sample program's ELF file. */
 export function sampleProgram(): Uint8Array {
-  return Uint8Array.fromBase64(BASE64);
+  return Uint8Array.from(atob(BASE64), (character) => character.charCodeAt(0));
 }
 `;
 }
