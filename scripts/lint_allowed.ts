@@ -20,7 +20,6 @@ export const ALLOWED: Allowed = {
     "lib/ftrace/probes/kretprobe.ts": ["createKretprobes"],
     "lib/ftrace/returns/fprobe.ts": ["createFprobes"],
     "lib/ftrace/returns/fprobe_register.ts": ["createFprobeRegister"],
-    "lib/ftrace/returns/rethook.ts": ["createRethook"],
     "lib/ftrace/trace/event_file.ts": ["createEventFile"],
     "lib/ftrace/trace/function_probes.ts": ["registerFunctionProbes"],
     "lib/ftrace/trace/graph_trace.ts": ["createGraphTrace"],

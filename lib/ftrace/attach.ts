@@ -23,7 +23,7 @@ import { FtraceError } from "./ftrace_error.ts";
 import type { GuestView } from "./guest_view.ts";
 import { createHash, type FtraceHash, matchRecords, noMatch, parsePattern } from "./ops/filter.ts";
 import type { FtraceOps, FtraceRegistration } from "./ops/ftrace_ops.ts";
-import type { FgraphOps } from "./returns/fgraph.ts";
+import type { FgraphOps } from "./returns/fgraph_ops.ts";
 
 /** A traced call, the same object at its entry and at its exit. */
 export interface AttachedCall<Data> {

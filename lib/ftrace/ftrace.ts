@@ -51,7 +51,7 @@ import type { KprobeEvents } from "./probes/kprobe_events.ts";
 import type { Kprobes } from "./probes/kprobes.ts";
 import type { Kretprobe, Kretprobes } from "./probes/kretprobe.ts";
 import type { Recording } from "./recording.ts";
-import type { FgraphOps } from "./returns/fgraph.ts";
+import type { FgraphOps } from "./returns/fgraph_ops.ts";
 import type { FprobeRegister } from "./returns/fprobe_register.ts";
 import { HIDDEN_BY_RETURN_TRAMPOLINE, type TraceEvent } from "./trace/events.ts";
 import { registerFunctionProbes } from "./trace/function_probes.ts";
@@ -274,7 +274,7 @@ class MachineFtrace implements Ftrace {
     const { era, strict, report } = settings;
     const tracing = this.#tracing = createTracingParts(machine, settings);
     const probes = this.#probes = createProbeParts(machine, settings, tracing);
-    const { core, graph, returns } = tracing;
+    const { core, graph, returns, fgraph } = tracing;
     const { records } = core;
     this.machine = machine;
     this.era = era;
@@ -302,7 +302,7 @@ class MachineFtrace implements Ftrace {
       core,
       symbols: machine.symbols,
       tellsUpdateTime: era.tellsUpdateTime,
-      graphUsers: (record) => returns.graph.usersOf(record).map((gops) => userNames(graph, gops)),
+      graphUsers: (record) => fgraph.users.of(record).map((gops) => userNames(graph, gops)),
     });
     this.filterFiles = createFilterFiles({
       records,
@@ -419,9 +419,9 @@ class MachineFtrace implements Ftrace {
   readonly unregisterFtraceGraph: Ftrace["unregisterFtraceGraph"] = (gops) =>
     this.#tracing.graphUsers.unregister(gops);
   readonly pauseGraphTracing: Ftrace["pauseGraphTracing"] = (hart) =>
-    this.#tracing.returns.graph.pause(hart);
+    this.#tracing.fgraph.pause(hart);
   readonly ftraceGraphRetAddr: Ftrace["ftraceGraphRetAddr"] = (hart, value, slot) =>
-    this.#tracing.returns.graph.returnAddress(hart, value, slot);
+    this.#tracing.returns.realReturnInSlot(hart, value, slot);
 
   readonly registerFprobe: Ftrace["registerFprobe"] = (fp, filter, notfilter) =>
     this.#probes.fprobes.registerFprobe(fp, filter, notfilter);
@@ -439,7 +439,7 @@ class MachineFtrace implements Ftrace {
     this.recording.declarePrototypes(text);
   readonly record: Ftrace["record"] = (event) => void this.buffer.write(event);
   readonly symbol: Ftrace["symbol"] = (address) =>
-    address === this.#tracing.returns.rethook.trampoline
+    address === this.#tracing.returns.rethookTrampoline
       ? HIDDEN_BY_RETURN_TRAMPOLINE
       : this.machine.symbols.at(address)?.symbol.name;
   readonly lookup: Ftrace["lookup"] = (name) => this.machine.symbols.named(name)[0]?.address;

@@ -13,7 +13,7 @@ import type { Poison } from "../trampoline/poison.ts";
 import { refusePromise } from "./callbacks.ts";
 import type { Era } from "./era.ts";
 import { FunctionCore } from "./ops/function_core.ts";
-import { RecordTable } from "./ops/record_table.ts";
+import { addressKey, RecordTable } from "./ops/record_table.ts";
 import { ServedCall } from "./ops/served_call.ts";
 import { createTracingArea } from "./ops/tracing_area.ts";
 import { createFprobeEvents, type FprobeEvents } from "./probes/fprobe_events.ts";
@@ -22,9 +22,11 @@ import { createKprobeEvents, type KprobeEvents } from "./probes/kprobe_events.ts
 import { createKprobes, type Kprobes } from "./probes/kprobes.ts";
 import { createKretprobes, type Kretprobes } from "./probes/kretprobe.ts";
 import { Recording } from "./recording.ts";
-import { FGRAPH_ARRAY_SIZE } from "./returns/fgraph.ts";
+import { Fgraph } from "./returns/fgraph.ts";
+import { FGRAPH_ARRAY_SIZE } from "./returns/fgraph_ops.ts";
 import { createFprobeRegister, type FprobeRegister } from "./returns/fprobe_register.ts";
 import { GraphRegister } from "./returns/graph_register.ts";
+import { placeRethookTrampoline, Rethook } from "./returns/rethook.ts";
 import { ReturnHooks } from "./returns/return_hooks.ts";
 import { createGraphTrace, type GraphTrace } from "./trace/graph_trace.ts";
 import type { RingMode } from "./trace/ring_buffer.ts";
@@ -55,8 +57,12 @@ export interface FtraceSettings {
 export interface TracingParts {
   /** Rings, options, events. */
   readonly recording: Recording;
-  /** Hooked returns. */
+  /** Hooked returns of both kinds. */
   readonly returns: ReturnHooks;
+  /** Those that kretprobes wait for. */
+  readonly rethook: Rethook;
+  /** The graph tracer. */
+  readonly fgraph: Fgraph;
   /** Registered ops, and sites. */
   readonly core: FunctionCore;
   /** Users of the graph tracer. */
@@ -102,9 +108,15 @@ export function createTracingParts(machine: Machine, settings: FtraceSettings): 
     report,
   });
   const { buffer, recordFunction, array, prototypes, enumNames } = recording;
-  const returns = new ReturnHooks({
+  const trampoline = placeRethookTrampoline(machine);
+  const { arch_rethook_trampoline: rethookTrampoline } = trampoline;
+  const returns = new ReturnHooks(machine, { returnToHandler, rethookTrampoline });
+  machine.unwinder.realReturn = (hart, value, sp) =>
+    returns.realReturn(hart, value, addressKey(sp));
+  const rethook = new Rethook(machine, returns, trampoline);
+  const fgraph = new Fgraph({
     machine,
-    returnToHandler,
+    hooks: returns,
     served,
     limit: kernelStack ? era.graphStack : "none",
     users: strict && era.graphStack === "records" ? 1 : FGRAPH_ARRAY_SIZE,
@@ -117,7 +129,7 @@ export function createTracingParts(machine: Machine, settings: FtraceSettings): 
     served,
     buffer,
     recordFunction,
-    leave: (hart, sp, fregs) => returns.leave(hart, sp, fregs),
+    leave: (hart, sp, fregs) => fgraph.leave(hart, sp, fregs),
     guestTrampoline: settings.guestTrampoline,
     report,
   });
@@ -131,17 +143,16 @@ export function createTracingParts(machine: Machine, settings: FtraceSettings): 
     events: recording.traceEvents,
     keepsTimes: kernelStack && era.forms.keepsTimesOnStack,
   });
-  const graphUsers = new GraphRegister(core, returns, report);
-  return { recording, returns, core, graphUsers, graph };
+  const graphUsers = new GraphRegister({ machine, core, hooks: returns, fgraph, report });
+  return { recording, returns, rethook, fgraph, core, graphUsers, graph };
 }
 
 /** Puts probes and their events on top of the tracers. */
 export function createProbeParts(
   machine: Machine,
   { era, strict, report }: FtraceSettings,
-  { recording: { traceEvents }, returns, core, graphUsers }: TracingParts,
+  { recording: { traceEvents }, rethook, core, graphUsers }: TracingParts,
 ): ProbeParts {
-  const { rethook } = returns;
   const symbol = (address: bigint) => machine.symbols.at(address)?.symbol;
   const fprobes = createFprobeRegister({
     records: core.records,
@@ -157,7 +168,7 @@ export function createProbeParts(
   });
   const check = createKprobeCheck(machine, era.kprobes, era.name, core.records);
   const kprobes = createKprobes({ machine, core, check, report });
-  const prepare = () => returns.watchUnwinders(core.hooks);
+  const prepare = () => graphUsers.watchUnwinders();
   const kretprobes = createKretprobes({ machine, kprobes, rethook, prepare, report });
   const kprobeEvents = createKprobeEvents({
     machine,

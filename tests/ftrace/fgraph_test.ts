@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { EraName } from "../../lib/ftrace/era.ts";
-import { FGRAPH_ARRAY_SIZE, type FgraphOps } from "../../lib/ftrace/returns/fgraph.ts";
+import { FGRAPH_ARRAY_SIZE, type FgraphOps } from "../../lib/ftrace/returns/fgraph_ops.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
 import { createShadowRoom } from "../../lib/ftrace/returns/shadow_room.ts";
 import { graph, traced } from "./guest.ts";

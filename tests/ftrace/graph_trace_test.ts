@@ -1,6 +1,6 @@
 import { FlatSpace } from "../../lib/memory/space.ts";
 import { assertEquals } from "@std/assert";
-import type { GraphEntry, GraphReturn } from "../../lib/ftrace/returns/fgraph.ts";
+import type { GraphEntry, GraphReturn } from "../../lib/ftrace/returns/fgraph_ops.ts";
 import { createGraphTrace } from "../../lib/ftrace/trace/graph_trace.ts";
 import { createLiveOptions } from "../../lib/ftrace/trace/live_options.ts";
 import { RingBuffer } from "../../lib/ftrace/trace/ring_buffer.ts";

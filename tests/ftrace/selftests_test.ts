@@ -9,7 +9,7 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { EraName } from "../../lib/ftrace/era.ts";
-import type { FgraphOps } from "../../lib/ftrace/returns/fgraph.ts";
+import type { FgraphOps } from "../../lib/ftrace/returns/fgraph_ops.ts";
 import { ftraceRefCount } from "../../lib/patcher/dyn_ftrace.ts";
 import { bootKernel, KERNEL_FUNCTIONS, type SelftestKernel } from "./selftest_kernel.ts";
 

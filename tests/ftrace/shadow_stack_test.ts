@@ -13,7 +13,7 @@ type NumberedFrame = HiddenReturn & { readonly site: number };
 function stackOf(...frames: [sp: number, returnAddress: bigint][]): ShadowStack<NumberedFrame> {
   return {
     identity: 0,
-    frames: frames.map(([sp, returnAddress], site) => ({ site, returnAddress, sp })),
+    frames: frames.map(([sp, returnAddress], site) => ({ site, hook: HIDDEN, returnAddress, sp })),
   };
 }
 const sites = (frames: readonly NumberedFrame[]) => frames.map(({ site }) => site);
@@ -44,12 +44,12 @@ Deno.test("restoreReturns() puts back the topmost hidden word of each frame and 
     read: (address: number) => words.get(address) ?? 0n,
     write: (address: number, value: bigint) => void words.set(address, value),
   };
-  const restored = restoreReturns(stack, 0xe00, HIDDEN, memory);
+  const restored = restoreReturns(stack.frames, 0xe00, memory);
   assertEquals(words.get(0xff8), 0x10n);
   assertEquals(words.get(0xef0), 0x20n);
   assertEquals(words.get(0xf80), HIDDEN);
   stack.frames.pop();
-  hideReturns(stack, restored, HIDDEN, memory);
+  hideReturns(stack.frames, restored, memory);
   assertEquals(words.get(0xff8), HIDDEN);
   assertEquals(words.get(0xef0), 0x20n);
 });
@@ -61,7 +61,7 @@ Deno.test("restoreReturns() gives the shared slot of a tail call the outermost w
     read: (address: number) => words.get(address) ?? 0n,
     write: (address: number, value: bigint) => void words.set(address, value),
   };
-  restoreReturns(stack, 0xe00, HIDDEN, memory);
+  restoreReturns(stack.frames, 0xe00, memory);
   assertEquals(words.get(0xff8), 0x10n);
   assertEquals(words.get(0xef8), 0x30n);
 });

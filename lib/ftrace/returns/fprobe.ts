@@ -14,7 +14,7 @@
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { FtraceRegs } from "../../trampoline/ftrace_regs.ts";
 import type { TracedCall } from "../ops/served_call.ts";
-import type { FgraphOps, GraphEntry, GraphReturn } from "./fgraph.ts";
+import type { FgraphOps, GraphEntry, GraphReturn } from "./fgraph_ops.ts";
 import { createHash, type FtraceHash } from "../ops/filter.ts";
 import { FtraceError } from "../ftrace_error.ts";
 

@@ -11,7 +11,7 @@
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { TracedCall } from "../ops/served_call.ts";
 import type { Era } from "../era.ts";
-import type { FgraphOps } from "./fgraph.ts";
+import type { FgraphOps } from "./fgraph_ops.ts";
 import { type FtraceHash, matchRecords, parsePattern } from "../ops/filter.ts";
 import { createFprobes, type Fprobe, type FprobeGuard, type Fprobes } from "./fprobe.ts";
 import { FtraceError, throwRefusal } from "../ftrace_error.ts";

@@ -2,40 +2,61 @@
  * Registering with the graph tracer: its users share one ops of the function core, which is there
  * while there is a user.
  *
- * What a user does at a call is `fgraph.ts`.
+ * What is done with a call is `fgraph.ts`.
  *
  * @module
  */
-import { createHash, type FtraceHash, updateSet } from "../ops/filter.ts";
+import type { Machine } from "../../machine/machine.ts";
 import { describe } from "../callbacks.ts";
 import { FtraceError } from "../ftrace_error.ts";
+import { createHash, type FtraceHash, updateSet } from "../ops/filter.ts";
 import { FTRACE_OPS_FL_GRAPH, type FtraceOps, type FtraceRegistration } from "../ops/ftrace_ops.ts";
 import type { FunctionCore } from "../ops/function_core.ts";
-import type { Fgraph, FgraphOps } from "./fgraph.ts";
+import type { Fgraph } from "./fgraph.ts";
+import type { FgraphOps } from "./fgraph_ops.ts";
 import type { ReturnHooks } from "./return_hooks.ts";
+import { hookUnwinders } from "./unwinders.ts";
 
-/** The users of one machine's graph tracer. */
+/** What {@linkcode GraphRegister} stands on. */
+export interface GraphRegisterParts {
+  /** The machine. */
+  readonly machine: Machine;
+  /** Calls the shared ops. */
+  readonly core: FunctionCore;
+  /** Shows unwinders of the program the real return addresses. */
+  readonly hooks: ReturnHooks;
+  /** Serves the calls. */
+  readonly fgraph: Fgraph;
+  /** Takes a line about a handler that threw. */
+  readonly report: (line: string) => void;
+}
+
+/** Who uses the graph tracer of one machine. */
 export class GraphRegister {
+  readonly #machine: Machine;
   readonly #core: FunctionCore;
-  readonly #returns: ReturnHooks;
-  readonly #graph: Fgraph;
+  readonly #hooks: ReturnHooks;
+  readonly #fgraph: Fgraph;
   readonly #report: (line: string) => void;
   readonly #ops: FtraceOps;
   #registration: FtraceRegistration | undefined;
+  #unwinders: Disposable | undefined;
 
-  /** Starts without users; `report` takes a line about one that threw. */
-  constructor(core: FunctionCore, returns: ReturnHooks, report: (line: string) => void) {
+  /** Starts without users. */
+  constructor({ machine, core, hooks, fgraph, report }: GraphRegisterParts) {
+    this.#machine = machine;
     this.#core = core;
-    this.#returns = returns;
-    this.#graph = returns.graph;
+    this.#hooks = hooks;
+    this.#fgraph = fgraph;
     this.#report = report;
-    this.#ops = { name: "graph_ops", flags: FTRACE_OPS_FL_GRAPH, hash: this.#graph.hash };
+    this.#ops = { name: "graph_ops", flags: FTRACE_OPS_FL_GRAPH, hash: fgraph.users.hash };
   }
 
   /**
-   * Adds a user (`register_ftrace_graph`); disposing removes it.
+   * Adds a user (`register_ftrace_graph`); disposing removes it, once.
    *
-   * @throws {FtraceError} EBUSY if it is registered, ENOSPC, EINVAL if a pattern matches nothing.
+   * @throws {FtraceError} EBUSY if it is registered, ENOSPC if there are sixteen, EINVAL if a pattern
+   *   matches nothing.
    * @throws {TypeError} If it has no handler.
    */
   register(gops: FgraphOps): Disposable {
@@ -52,23 +73,24 @@ export class GraphRegister {
     };
   }
 
-  /** Adds a user with a hash that its owner keeps. @throws {FtraceError} See {@linkcode register}. */
+  /** Adds a user with a hash of its own. @throws {FtraceError} EBUSY, ENOSPC; what the core refuses. */
   add(gops: FgraphOps, hash: FtraceHash): void {
-    this.#graph.add(gops, hash, (site, error) => {
+    const failed = (site: number, error: unknown) => {
       this.reportThrow(gops.name ?? "fgraph", site, error);
       this.unregister(gops);
-    });
+    };
+    this.#fgraph.users.add({ gops, hash, failed });
     try {
       this.update();
     } catch (error) {
-      this.#graph.remove(gops);
+      this.#fgraph.remove(gops);
       throw error;
     }
   }
 
   /** Removes a user. @throws {FtraceError} EINVAL if it is not registered. */
   unregister(gops: FgraphOps): void {
-    if (!this.#graph.remove(gops)) {
+    if (!this.#fgraph.remove(gops)) {
       throw new FtraceError(
         "EINVAL",
         "not-enabled",
@@ -80,15 +102,15 @@ export class GraphRegister {
 
   /** Lets sites follow what the users trace together. */
   update(): void {
-    const { count } = this.#graph;
-    this.#graph.unite();
-    if (count > 0 && !this.#registration) {
-      this.#returns.watchUnwinders(this.#core.hooks);
+    const { users } = this.#fgraph;
+    users.unite();
+    if (users.count > 0 && !this.#registration) {
+      this.watchUnwinders();
       this.#registration = this.#core.registerInternal(
         this.#ops,
-        (call) => this.#graph.enter(call.hart, call.record, call.ip, call.sp, call.fregs),
+        (call) => this.#fgraph.enter(call.hart, call.record, call.ip, call.sp, call.fregs),
       );
-    } else if (count === 0 && this.#registration) {
+    } else if (users.count === 0 && this.#registration) {
       this.#registration.unregister();
       this.#registration = undefined;
     } else {
@@ -96,7 +118,15 @@ export class GraphRegister {
     }
   }
 
-  /** Says that a handler of `who` threw at the function of a record. */
+  /**
+   * Hooks the program's unwinders, before the first return is hooked. Open calls come back through
+   * their hooks after the last user has gone, so this stays.
+   */
+  watchUnwinders(): void {
+    this.#unwinders ??= hookUnwinders(this.#machine, this.#core.hooks, this.#hooks);
+  }
+
+  /** Reports that a handler of `who` threw at the record with the index `site`. */
   reportThrow(who: string, site: number, error: unknown): void {
     const name = this.#core.records[site]?.name ?? "a function";
     this.#report(`[${who}] Cannot trace ${name}: ${describe(error)}; it is unregistered`);

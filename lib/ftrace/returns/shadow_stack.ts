@@ -1,35 +1,25 @@
 /**
- * The shadow stack: which traced calls are open, and where each really returns to.
+ * The shadow stack: which hooked returns are open on one guest stack, and where each really leads.
  *
  * A frame is known by the stack pointer at its entry. Programs leave frames without returning
  * (longjmp, exceptions), so nothing may be popped on trust: frames below the hart's stack pointer
  * are dead, and so is one at the same stack pointer unless the new call came from it by a tail call.
+ * One return may be hooked several times, by the graph tracer, by kretprobes and again after a tail
+ * call; then the outermost of those frames holds the real address, and they share one slot.
  *
- * What is done with frames is `fgraph.ts`; how a return is caught is `lib/trampoline`.
+ * Which stacks there are is `return_hooks.ts`; what a frame does at its return is `graph_call.ts` and
+ * `rethook.ts`.
  *
  * @module
  */
-import { SP } from "../../isa/abi.ts";
-import type { Hart } from "../../hart/hart.ts";
-
-/** A hart's stack pointer, by which frames are known: a signed address, as a number. */
-export function stackPointer(hart: Hart): number {
-  return hart.addressIn(SP);
-}
-
-/** The words of a stack, by address as the hart has it. */
-export function wordsOf({ space }: Hart): StackWords {
-  return {
-    read: (address) => space.readWord(BigInt(address), 8),
-    write: (address, value) => void space.writeWord(BigInt(address), 8, value),
-  };
-}
 
 /** A return that is hooked. */
 export interface HiddenReturn {
-  /** Where it returns to; the hook itself after a tail call. */
+  /** What ra holds instead: the address of a return trampoline. */
+  readonly hook: bigint;
+  /** What was in ra before; itself a hook if another frame waits for the same return. */
   readonly returnAddress: bigint;
-  /** The hart's stack pointer at the entry: the frame's identity. */
+  /** The hart's stack pointer at the entry, a signed address: the frame's identity. */
   readonly sp: number;
 }
 
@@ -37,7 +27,7 @@ export interface HiddenReturn {
 export interface ShadowStack<F extends HiddenReturn = HiddenReturn> {
   /** Which guest stack: whatever tells stacks apart, such as the base of its mapping. */
   readonly identity: number;
-  /** Outermost first. */
+  /** The open frames; the last one's hook is what ra holds inside it. */
   readonly frames: F[];
 }
 
@@ -67,6 +57,20 @@ function popWhile<F extends HiddenReturn>(
   return popped;
 }
 
+/** Index of the outermost frame that shares the return of the frame at `index`. */
+function outermostOf(frames: readonly HiddenReturn[], index: number): number {
+  let outermost = index;
+  while (outermost > 0 && frames[outermost]!.returnAddress === frames[outermost - 1]!.hook) {
+    outermost--;
+  }
+  return outermost;
+}
+
+/** Where the frame at `index` really returns to, behind all hooks of that return. */
+export function realReturnOf(frames: readonly HiddenReturn[], index: number): bigint {
+  return frames[outermostOf(frames, index)]!.returnAddress;
+}
+
 /** Words of guest stack, as the search below needs them. */
 export interface StackWords {
   /** The 8 bytes at `address`, or undefined if the guest may not read them. */
@@ -87,8 +91,6 @@ export interface RestoredReturn<F extends HiddenReturn = HiddenReturn> {
 export interface Unwinding<F extends HiddenReturn = HiddenReturn> {
   /** The hart's stack pointer at the unwinder's entry. */
   readonly sp: number;
-  /** The stack that it reads. */
-  readonly stack: ShadowStack<F>;
   /** What is real for as long as it runs. */
   readonly restored: readonly RestoredReturn<F>[];
 }
@@ -98,28 +100,25 @@ export interface Unwinding<F extends HiddenReturn = HiddenReturn> {
  * that is about to read it. `sp` is the hart's, at the unwinder's entry.
  *
  * A compiler saves ra near the top of a frame, above everything stale, so the topmost word between
- * the next inner frame's entry and this one's that holds `hidden` is the slot.
+ * the next inner frame's entry and this one's that holds the frame's hook is the slot.
  */
 export function restoreReturns<F extends HiddenReturn>(
-  stack: ShadowStack<F>,
+  frames: readonly F[],
   sp: number,
-  hidden: bigint,
   words: StackWords,
 ): RestoredReturn<F>[] {
   const restored: RestoredReturn<F>[] = [];
   let low = sp;
-  for (let k = stack.frames.length - 1; k >= 0;) {
-    const frame = stack.frames[k]!;
-    // Frames of a chain of tail calls share one slot; the outermost knows the way back.
-    let outermost = k;
-    while (outermost > 0 && stack.frames[outermost]!.returnAddress === hidden) outermost--;
+  for (let k = frames.length - 1; k >= 0;) {
+    const frame = frames[k]!;
+    const outermost = outermostOf(frames, k);
     for (let slot = frame.sp - 8; slot >= low; slot -= 8) {
-      if (words.read(slot) !== hidden) continue;
-      words.write(slot, stack.frames[outermost]!.returnAddress);
+      if (words.read(slot) !== frame.hook) continue;
+      words.write(slot, frames[outermost]!.returnAddress);
       restored.push({ frame, slot });
       break;
     }
-    low = frame.sp;
+    low = Math.max(low, frame.sp);
     k = outermost - 1;
   }
   return restored;
@@ -130,25 +129,23 @@ export function restoreReturns<F extends HiddenReturn>(
  * are newer. The older ones are real already, so a search would find nothing but stale words.
  */
 export function restoreNewer<F extends HiddenReturn>(
+  frames: readonly F[],
   outer: Unwinding<F>,
   sp: number,
-  hidden: bigint,
   words: StackWords,
 ): Unwinding<F> {
-  const { identity, frames } = outer.stack;
-  const newer = { identity, frames: frames.filter((frame) => frame.sp <= outer.sp) };
-  const restored = restoreReturns(newer, sp, hidden, words);
-  return { ...outer, restored: [...outer.restored, ...restored] };
+  const newer = frames.filter((frame) => frame.sp <= outer.sp);
+  const restored = restoreReturns(newer, sp, words);
+  return { sp: outer.sp, restored: [...outer.restored, ...restored] };
 }
 
 /** Hides again what {@linkcode restoreReturns} put back, for the frames that are still open. */
 export function hideReturns<F extends HiddenReturn>(
-  stack: ShadowStack<F>,
+  frames: readonly F[],
   restored: readonly RestoredReturn<F>[],
-  hidden: bigint,
   words: StackWords,
 ): void {
   for (const { frame, slot } of restored) {
-    if (stack.frames.includes(frame)) words.write(slot, hidden);
+    if (frames.includes(frame)) words.write(slot, frame.hook);
   }
 }

@@ -5,7 +5,7 @@
  * up: a C++ throw would end in terminate. So each is hooked at its entry, to be shown the truth, and
  * at the places it can lead to, to hide it again.
  *
- * What is put back, and how it is found, is `shadow_stack.ts`.
+ * What is put back, and how it is found, is `return_hooks.ts`.
  *
  * @module
  */
@@ -13,9 +13,11 @@ import { RA, SP } from "../../isa/abi.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { Hart } from "../../hart/hart.ts";
 import type { HookTable } from "../ops/hook_table.ts";
+import type { ReturnHooks } from "./return_hooks.ts";
 
-/** Functions at whose entry return addresses must be real. Those of the first list come back. */
+/** Functions that read return addresses, so that these must be real at their entry, and return. */
 const COME_BACK = ["_Unwind_Backtrace", "backtrace", "__backtrace"];
+/** Functions that read return addresses and go on in a landing pad. */
 const LEAD_AWAY = [
   "_Unwind_RaiseException",
   "_Unwind_Resume",
@@ -25,13 +27,14 @@ const LEAD_AWAY = [
 /** Functions that a landing pad calls first. */
 const LANDINGS = ["__cxa_begin_catch", "__cxa_get_exception_ptr"];
 
-/** Hooks a program's unwinders; disposing takes the hooks away. */
+/** Hooks a program's unwinders for `returns`; disposing takes the hooks away. */
 export function hookUnwinders(
   machine: Machine,
   hooks: HookTable,
-  begin: (hart: Hart) => void,
-  end: (hart: Hart) => void,
+  returns: ReturnHooks,
 ): Disposable {
+  const begin = (hart: Hart) => returns.beginUnwinding(hart);
+  const end = (hart: Hart) => returns.endUnwinding(hart);
   const placed: Disposable[] = [];
   const at = (names: readonly string[], handler: (hart: Hart) => void) => {
     const addresses = new Set(
@@ -43,7 +46,7 @@ export function hookUnwinders(
   at(LANDINGS, end);
   at(COME_BACK, (hart) => {
     begin(hart);
-    // beginUnwinding has made ra real, so this is where the unwinder returns to.
+    // ReturnHooks.beginUnwinding() has made ra real, so this is where the unwinder returns to.
     const sp = hart.x[SP]!;
     const back = hooks.add(Number(BigInt.asUintN(64, hart.x[RA]!)), (returned) => {
       if (returned !== hart || returned.x[SP]! < sp) return;

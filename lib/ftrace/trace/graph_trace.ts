@@ -8,7 +8,7 @@
  * @module
  */
 import type { FtraceRegs } from "../../trampoline/ftrace_regs.ts";
-import type { FgraphOps, GraphEntry, GraphReturn } from "../returns/fgraph.ts";
+import type { FgraphOps, GraphEntry, GraphReturn } from "../returns/fgraph_ops.ts";
 import { createHash, type FtraceHash } from "../ops/filter.ts";
 import { type FunctionArguments, functionArgumentsText } from "./function_args.ts";
 import type { RingBuffer } from "./ring_buffer.ts";

@@ -44,7 +44,7 @@ import {
   type TraceEventFile,
 } from "./event_file.ts";
 import type { EventCommon, NamedEvent } from "./events.ts";
-import type { GraphEntry, GraphReturn } from "../returns/fgraph.ts";
+import type { GraphEntry, GraphReturn } from "../returns/fgraph_ops.ts";
 import { globMatch } from "../ops/filter.ts";
 import { FtraceError } from "../ftrace_error.ts";
 import { createPidFilter, pidAllows, type PidFilter } from "../ops/pid_filter.ts";

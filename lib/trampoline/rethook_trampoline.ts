@@ -5,7 +5,7 @@
  * restores everything else (`arch/riscv/kernel/probes/rethook_trampoline.S`). The C function is a
  * host call. The frame is the one of `ftrace_regs_caller`.
  *
- * Who knows the return addresses is `lib/ftrace/returns/rethook.ts`.
+ * Who knows the return addresses is `lib/ftrace/returns`.
  *
  * @module
  */
