@@ -55,7 +55,7 @@ export interface TracerReport extends Disposable {
  * Makes a tracer whose `init` gets its options with the types that they are declared with.
  *
  * ```ts
- * import { defineTracer } from "./mod.ts";
+ * import { defineTracer } from "../../mod.ts";
  *
  * const slow = defineTracer({
  *   name: "slow",
