@@ -50,14 +50,32 @@ export interface FramePlace {
   readonly space: AddressSpace;
 }
 
-/** The saved registers of a call or a return. Valid during the callback only. */
+/** What of a space a frame is read through where it is not in one piece of memory. */
+type FrameSpace = Pick<AddressSpace, "readWord" | "writeWord">;
+
+/** The space of a frame that is gone. */
+const GONE: FrameSpace = {
+  readWord: refuseGone,
+  writeWord: refuseGone,
+};
+
+function refuseGone(): never {
+  throw new TypeError(
+    "Cannot use fregs: its callback has returned, and the frame is gone; copy what is needed before",
+  );
+}
+
+/**
+ * The saved registers of a call or a return, valid during the callback only: reading or writing a
+ * register later throws a TypeError.
+ */
 export class FtraceRegs {
   readonly #view: DataView;
   readonly #halves: Int32Array;
   /** Offset of the frame in guest memory, or −1 where only its space finds it. */
   #at = 0;
   #address = 0;
-  #space: AddressSpace;
+  #space: FrameSpace;
   #layout: FrameLayout;
 
   /** A view on frames in `memory`; {@linkcode point} aims it. */
@@ -74,6 +92,15 @@ export class FtraceRegs {
     this.#address = address;
     this.#space = space;
     this.#layout = layout;
+  }
+
+  /**
+   * Points the view at nothing: the callback has returned, and whoever kept the view is told so. Only
+   * who dispatches calls does so.
+   */
+  release(): void {
+    this.#at = -1;
+    this.#space = GONE;
   }
 
   #get(offset: number | undefined): bigint {

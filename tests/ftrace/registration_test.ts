@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import type { FtraceErrorCode } from "../../lib/ftrace/ftrace_error.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
 import type { FtraceOps } from "../../lib/ftrace/ops/ftrace_ops.ts";
+import type { FtraceRegs } from "../../lib/trampoline/ftrace_regs.ts";
 import { traced } from "./guest.ts";
 
 /** What `body` is refused with. */
@@ -363,4 +364,33 @@ Deno.test("a registration that fails, at whatever step, leaves its slot to other
   const all = Array.from({ length: 1022 }, () => ftrace.registerFtraceFunction({ func, filter }));
   assertEquals(code(() => ftrace.registerFtraceFunction({ func, filter })), "ENOMEM");
   for (const each of all) each.unregister();
+});
+
+Deno.test("fregs that a callback kept throws a TypeError once the callback has returned", async () => {
+  for (const era of ["regs", "args", "call-ops"] as const) {
+    for (const trampoline of ["guest", "fast"] as const) {
+      const { ftrace, run, reports } = await traced("sample_p84", { era, trampoline });
+      const kept: FtraceRegs[] = [];
+      ftrace.registerFtraceFunction({
+        filter: ["bill"],
+        func: (_ip, _parentIp, _ops, fregs) => void (fregs.argument(0), kept.push(fregs)),
+      });
+      ftrace.registerFtraceGraph({
+        filter: ["bill"],
+        retFunc: (_exit, fregs) => void (fregs!.returnValue, kept.push(fregs!)),
+      });
+      await run();
+      assertEquals(reports, []);
+      const [entry, exit] = [kept[0]!, kept.at(-1)!];
+      for (
+        const use of [
+          () => entry.argument(0),
+          () => entry.argumentNumber(0),
+          () => entry.returnAddress = 0n,
+          () => entry.kernelStackNth(0),
+          () => exit.returnValue,
+        ]
+      ) assertThrows(use, TypeError, "Cannot use fregs: its callback has returned");
+    }
+  }
 });

@@ -141,6 +141,7 @@ export class CallPaths {
       const place = placeOf(hart, hart.addressIn(A0), back.size);
       returned.point(place, back);
       hart.x[A0] = BigInt.asIntN(64, leave(hart, place.address + back.size, returned));
+      returned.release();
       goBack(hart);
     });
   }

@@ -122,6 +122,7 @@ export class FastPath {
     hart.charge(cost.returnToHandler.before);
     this.#returned.point(this.#placeAt(at), this.#back);
     const target = this.#leave(hart, sp, this.#returned);
+    this.#returned.release();
     hart.charge(cost.returnToHandler.after);
     frames.take(at, s0, x32, S0);
     frames.take(at, a0, x32, A0);

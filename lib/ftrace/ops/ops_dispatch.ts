@@ -106,6 +106,7 @@ export class OpsDispatch implements CallHandlers {
       served.depth = 1;
       this.#serve(entry);
       served.depth = 0;
+      served.call.fregs.release();
       return;
     }
     this.#within(hart, record, sp, place, layout, () => {
@@ -194,6 +195,7 @@ export class OpsDispatch implements CallHandlers {
         body();
       } finally {
         served.depth--;
+        served.call.fregs.release();
       }
       return;
     }
