@@ -32,6 +32,7 @@ import { createDirectCalls, type DirectCalls } from "./ops/direct.ts";
 import { type FtraceHash, updateSet } from "./ops/filter.ts";
 import { createFilterFiles, type FilterFiles, type HashHalf } from "./ops/filter_files.ts";
 import {
+  type AnyFtraceOps,
   FTRACE_OPS_FL,
   type FtraceFunc,
   type FtraceOps,
@@ -132,16 +133,16 @@ export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister {
   /** Starts calling `ops.func` (`register_ftrace_function`). @throws {FtraceError} As the kernel. */
   registerFtraceFunction(ops: FtraceOps): FtraceRegistration;
   /** Stops calling it. @throws {FtraceError} EBUSY if it is not registered. */
-  unregisterFtraceFunction(ops: FtraceOps): void;
+  unregisterFtraceFunction(ops: AnyFtraceOps): void;
   /** Changes what a registered ops traces. @throws {FtraceError} EINVAL if a pattern matches nothing. */
   ftraceSetFilter(
-    ops: FtraceOps,
+    ops: AnyFtraceOps,
     patterns: readonly string[],
     options?: { readonly reset?: boolean },
   ): void;
   /** Changes what a registered ops does not trace. @throws {FtraceError} EINVAL if a pattern matches nothing. */
   ftraceSetNotrace(
-    ops: FtraceOps,
+    ops: AnyFtraceOps,
     patterns: readonly string[],
     options?: { readonly reset?: boolean },
   ): void;

@@ -61,6 +61,7 @@ export {
 export { formsOf, type ReleaseForms } from "./trace/release_forms.ts";
 export type { TrampolineName } from "../trampoline/caller.ts";
 export {
+  type AnyFtraceOps,
   FTRACE_OPS_FL_ADDING,
   FTRACE_OPS_FL_ALLOC_TRAMP,
   FTRACE_OPS_FL_DELETED,
@@ -81,6 +82,10 @@ export {
   FTRACE_OPS_FL_STUB,
   FTRACE_OPS_FL_SUBOP,
   FTRACE_OPS_FL_TRACE_ARRAY,
+  type FtraceFuncOps,
+  type FtraceHitOps,
+  type FtraceOpsFields,
+  type FtraceSilentOps,
 } from "./ops/ftrace_ops.ts";
 export { createGraphTrace, type GraphTrace, type GraphTraceSettings } from "./trace/graph_trace.ts";
 export {

@@ -6,7 +6,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
 import { FTRACE_FL_DIRECT_EN } from "../../lib/patcher/dyn_ftrace.ts";
-import type { FtraceOps } from "../../lib/ftrace/ops/ftrace_ops.ts";
+import type { AnyFtraceOps } from "../../lib/ftrace/ops/ftrace_ops.ts";
 import { makeFirmware, tracedFirmware } from "./made_guest.ts";
 
 /** `a` and `b` add 1 and 2 to s1; `tramp` adds 100 and goes on, `other` 1000. */
@@ -54,7 +54,7 @@ for (const era of ERAS) {
   Deno.test(`modifyFtraceDirect() leads elsewhere, and unregistering back, while running in ${era}`, async () => {
     for (const trampoline of PATHS) {
       const { ftrace, machine } = boot(era, trampoline);
-      const ops: FtraceOps = { filter: ["a"] };
+      const ops: AnyFtraceOps = { filter: ["a"] };
       ftrace.registerFtraceDirect(ops, ftrace.lookup("tramp")!);
       const only = ftrace.registerFtraceFunction({
         filter: ["b"],
@@ -110,10 +110,10 @@ Deno.test("direct calls are refused as the kernel refuses them, with what to do"
 
   const { ftrace } = boot("call-ops");
   const tramp = ftrace.lookup("tramp")!;
-  const direct = (ops: FtraceOps) => refusal(() => ftrace.registerFtraceDirect(ops, tramp));
+  const direct = (ops: AnyFtraceOps) => refusal(() => ftrace.registerFtraceDirect(ops, tramp));
   assertEquals(direct({ filter: ["a"], func() {} }).code, "EINVAL");
   assertEquals(direct({}).reason, "empty-filter");
-  const ops: FtraceOps = { filter: ["a"] };
+  const ops: AnyFtraceOps = { filter: ["a"] };
   ftrace.registerFtraceDirect(ops, tramp);
   assertEquals(direct(ops).reason, "already-enabled");
   const second = direct({ filter: ["a", "b"] });

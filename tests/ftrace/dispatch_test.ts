@@ -5,7 +5,7 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import type { FtraceOps } from "../../lib/ftrace/ops/ftrace_ops.ts";
+import type { FtraceOps, FtraceOpsFields } from "../../lib/ftrace/ops/ftrace_ops.ts";
 import type { Ftrace } from "../../lib/ftrace/ftrace.ts";
 import { makeFirmware, tracedFirmware } from "./made_guest.ts";
 
@@ -56,7 +56,11 @@ async function outcome(
   };
 }
 
-const counting = (log: (line: string) => void, name: string, rest: FtraceOps = {}): FtraceOps => ({
+const counting = (
+  log: (line: string) => void,
+  name: string,
+  rest: FtraceOpsFields = {},
+): FtraceOps => ({
   name,
   func: (_ip, _parent, _ops, fregs) => log(`${name} ${fregs.argument(0)} ${fregs.returnAddress}`),
   ...rest,
@@ -85,7 +89,7 @@ const CASES: Readonly<Record<string, (ftrace: Ftrace, log: (line: string) => voi
   "ten ops with filters, notraces and shared hashes": (ftrace, log) => {
     ftrace.setFtraceNotrace(["g"]);
     for (let k = 0; k < 10; k++) {
-      const rest: FtraceOps = k % 3 === 0
+      const rest: FtraceOpsFields = k % 3 === 0
         ? { filter: [NAMES[k % 8]!, NAMES[(k + 3) % 8]!] }
         : k % 3 === 1
         ? { notrace: [NAMES[k % 8]!] }

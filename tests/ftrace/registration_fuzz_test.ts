@@ -7,7 +7,7 @@
 import { assertEquals } from "@std/assert";
 import { createHash, hashAllows } from "../../lib/ftrace/ops/filter.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
-import type { FtraceOps } from "../../lib/ftrace/ops/ftrace_ops.ts";
+import type { AnyFtraceOps, FtraceOps } from "../../lib/ftrace/ops/ftrace_ops.ts";
 import {
   FTRACE_FL_CALL_OPS_EN,
   FTRACE_FL_DIRECT_EN,
@@ -28,7 +28,7 @@ const STEPS = 150;
 
 /** An ops, and the sites that it was called at in the last round. */
 interface Member {
-  readonly ops: FtraceOps;
+  readonly ops: AnyFtraceOps;
   readonly direct: boolean;
   readonly seen: string[];
 }
@@ -101,7 +101,7 @@ for (const era of ["regs", "args", "preset", "call-ops"] as const) {
           members.push({ ops, direct: false, seen });
         },
         () => {
-          const ops: FtraceOps = { hash: createHash() };
+          const ops: AnyFtraceOps = { hash: createHash() };
           ops.hash!.filter.add(below(8));
           ftrace.registerFtraceDirect(ops, ftrace.lookup("direct")!);
           members.push({ ops, direct: true, seen: [] });

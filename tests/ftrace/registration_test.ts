@@ -394,3 +394,17 @@ Deno.test("fregs that a callback kept throws a TypeError once the callback has r
     }
   }
 });
+
+Deno.test("an ops has func or hit, never both: the type says so, and registering does", async () => {
+  const { ftrace } = await traced("sample_p84");
+  const func = () => {};
+  const hit = () => {};
+  const both = { func, hit };
+  const isOps: typeof both extends FtraceOps ? true : false = false;
+  assertEquals(isOps, false);
+  const { registerFtraceFunction } = ftrace;
+  assertThrows(() => registerFtraceFunction(both as never), TypeError, "both func and hit");
+  assertThrows(() => registerFtraceFunction({} as never), TypeError, "neither func nor hit");
+  registerFtraceFunction({ hit }).unregister();
+  registerFtraceFunction({ func }).unregister();
+});

@@ -16,7 +16,7 @@ import { pairReaches } from "../../patcher/scheme.ts";
 import type { Era } from "../era.ts";
 import { createHash, type FtraceHash, hashAllows, isEmptyHash, updateSet } from "./filter.ts";
 import { FtraceError, type FtraceReason, throwRefusal } from "../ftrace_error.ts";
-import { FTRACE_OPS_FL_DIRECT, FTRACE_OPS_FL_SAVE_REGS, type FtraceOps } from "./ftrace_ops.ts";
+import { type AnyFtraceOps, FTRACE_OPS_FL_DIRECT, FTRACE_OPS_FL_SAVE_REGS } from "./ftrace_ops.ts";
 import type { FunctionCore } from "./function_core.ts";
 
 /** Code assembled into the tracing range. */
@@ -36,11 +36,11 @@ export interface DirectCalls {
    * registered or traces everything, or a site that cannot reach `address`; EBUSY if a function has
    * a direct call or an IPMODIFY ops already.
    */
-  registerFtraceDirect(ops: FtraceOps, address: bigint): Disposable;
+  registerFtraceDirect(ops: AnyFtraceOps, address: bigint): Disposable;
   /** Takes it back. @throws {FtraceError} EINVAL if it is not registered, ENODEV. */
-  unregisterFtraceDirect(ops: FtraceOps, address: bigint): void;
+  unregisterFtraceDirect(ops: AnyFtraceOps, address: bigint): void;
   /** Leads the same functions elsewhere. @throws {FtraceError} EINVAL if it is not registered, ENODEV. */
-  modifyFtraceDirect(ops: FtraceOps, address: bigint): void;
+  modifyFtraceDirect(ops: AnyFtraceOps, address: bigint): void;
   /**
    * Assembles code into the tracing range, such as a direct trampoline. It may name the labels of
    * the trampolines (`ftrace_stub`, …) and `symbols`; what it retires is overhead, not the guest's.
@@ -56,7 +56,7 @@ export interface DirectCalls {
 /** A direct call in force. */
 interface DirectCall {
   /** What the core knows it by: the caller's ops is not written to. */
-  readonly inner: FtraceOps;
+  readonly inner: AnyFtraceOps;
   /** What its sites trace. */
   readonly hash: FtraceHash;
   /** Where its sites lead. */
@@ -78,14 +78,14 @@ export function createDirectCalls(core: FunctionCore, era: Era): DirectCalls {
 class RegisteredDirectCalls {
   readonly #core: FunctionCore;
   readonly #era: Era;
-  readonly #inForce = new Map<FtraceOps, DirectCall>();
+  readonly #inForce = new Map<AnyFtraceOps, DirectCall>();
 
   constructor(core: FunctionCore, era: Era) {
     this.#core = core;
     this.#era = era;
   }
 
-  register(ops: FtraceOps, address: bigint): Disposable {
+  register(ops: AnyFtraceOps, address: bigint): Disposable {
     throwRefusal(checkDirectEra(this.#era));
     if (ops.func || ops.hit) {
       throw refuse("the ops has a callback of its own", "bad-syntax", "an ops with a filter only");
@@ -100,7 +100,7 @@ class RegisteredDirectCalls {
     // Only the trampoline that saves all registers has a slot for t1 in that era.
     const flags = FTRACE_OPS_FL_DIRECT | (this.#era.savesRegs ? FTRACE_OPS_FL_SAVE_REGS : 0);
     const { name } = ops;
-    const inner: FtraceOps = { ...(name === undefined ? {} : { name }), hash, flags };
+    const inner: AnyFtraceOps = { ...(name === undefined ? {} : { name }), hash, flags };
     const call: DirectCall = { inner, hash, address };
     this.#core.registerInternal(inner, ({ fregs }) => fregs.directTramp = call.address, address);
     this.#inForce.set(ops, call);
@@ -111,30 +111,30 @@ class RegisteredDirectCalls {
     };
   }
 
-  unregister(ops: FtraceOps): void {
+  unregister(ops: AnyFtraceOps): void {
     this.#remove(ops, this.#find(ops));
   }
 
-  modify(ops: FtraceOps, address: bigint): void {
+  modify(ops: AnyFtraceOps, address: bigint): void {
     const call = this.#find(ops);
     this.#checkReach(call.hash, address);
     this.#core.redirect(call.inner, address);
     call.address = address;
   }
 
-  #remove(ops: FtraceOps, { inner }: DirectCall): void {
+  #remove(ops: AnyFtraceOps, { inner }: DirectCall): void {
     this.#core.unregister(inner);
     this.#inForce.delete(ops);
   }
 
-  #find(ops: FtraceOps): DirectCall {
+  #find(ops: AnyFtraceOps): DirectCall {
     throwRefusal(checkDirectEra(this.#era));
     const found = this.#inForce.get(ops);
     if (!found) throw refuse(`${ops.name ?? "the ops"} is not registered`, "not-enabled");
     return found;
   }
 
-  #hashOf({ filter, notrace }: FtraceOps): FtraceHash {
+  #hashOf({ filter, notrace }: AnyFtraceOps): FtraceHash {
     const hash = createHash();
     if (filter) updateSet(hash.filter, filter, this.#core.records);
     if (notrace) updateSet(hash.notrace, notrace, this.#core.records);

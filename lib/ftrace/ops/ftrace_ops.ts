@@ -127,12 +127,8 @@ export interface FtraceOpsFlags {
  */
 export type FtraceFunc = (ip: bigint, parentIp: bigint, ops: FtraceOps, fregs: FtraceRegs) => void;
 
-/** What a tracer registers. */
-export interface FtraceOps {
-  /** Called at every traced entry. */
-  func?: FtraceFunc;
-  /** Instead of `func`, for those who count nanoseconds: the record's index as a number. */
-  hit?: (site: number, fregs: FtraceRegs) => void;
+/** What an ops traces, whatever is done at a call. */
+export interface FtraceOpsFields {
   /** `FTRACE_OPS_FL_*` that it asks for; what is in force is {@linkcode FtraceRegistration.flags}. */
   flags?: number;
   /** Patterns of functions to trace; none traces all. */
@@ -147,10 +143,40 @@ export interface FtraceOps {
   private?: unknown;
 }
 
+/** An ops with the kernel's callback. */
+export interface FtraceFuncOps extends FtraceOpsFields {
+  /** Called at every traced entry. */
+  func: FtraceFunc;
+  /** Not beside `func`. */
+  hit?: undefined;
+}
+
+/** An ops for those who count nanoseconds. */
+export interface FtraceHitOps extends FtraceOpsFields {
+  /** Called at every traced entry, with the record's index as a number. */
+  hit: (site: number, fregs: FtraceRegs) => void;
+  /** Not beside `hit`. */
+  func?: undefined;
+}
+
+/** An ops without a callback: what a direct call names its functions by. */
+export interface FtraceSilentOps extends FtraceOpsFields {
+  /** None: what is called is no tracer's. */
+  func?: undefined;
+  /** None: what is called is no tracer's. */
+  hit?: undefined;
+}
+
+/** What a tracer registers: `func` or `hit`, never both. */
+export type FtraceOps = FtraceFuncOps | FtraceHitOps;
+
+/** Any ops: a tracer's, or one without a callback. */
+export type AnyFtraceOps = FtraceOps | FtraceSilentOps;
+
 /** What {@linkcode FtraceOps} registration gives back. Disposing it unregisters. */
 export interface FtraceRegistration extends Disposable {
   /** The ops as registered; it is never written to, so it may be frozen, or registered elsewhere too. */
-  readonly ops: FtraceOps;
+  readonly ops: AnyFtraceOps;
   /** `FTRACE_OPS_FL_*` in force: with ENABLED while it is registered, and what the core adds. */
   readonly flags: number;
   /** Unregisters; a second call does nothing. It needs no `this`. */

@@ -28,6 +28,7 @@ import { createHash, type FtraceHash, replaceSet, resolveWaiting, updateSet } fr
 import type { HashHalf } from "./filter_files.ts";
 import { ftraceBugReport } from "./ftrace_bug.ts";
 import {
+  type AnyFtraceOps,
   FTRACE_OPS_FL_ADDING,
   FTRACE_OPS_FL_ENABLED,
   FTRACE_OPS_FL_MODIFYING,
@@ -196,7 +197,7 @@ export class FunctionCore {
   }
 
   /** The ops that trace a record, newest first. */
-  opsOf(record: DynFtrace): readonly FtraceOps[] {
+  opsOf(record: DynFtrace): readonly AnyFtraceOps[] {
     return this.usesOf(record).map(({ ops }) => ops);
   }
 
@@ -219,14 +220,15 @@ export class FunctionCore {
    * `register_ftrace_function`. The ops is not written to, and may be registered on other machines.
    *
    * @throws {FtraceError} As the kernel; nothing is registered then.
-   * @throws {TypeError} If it has no callback.
+   * @throws {TypeError} If it has no callback, or both kinds.
    */
   register(ops: FtraceOps): FtraceRegistration {
     const { func, hit } = ops;
     if (!func && !hit) {
       throw new TypeError("Cannot register the ops: it has neither func nor hit");
     }
-    const isStatic = func === this.functionTraceCall && !hit;
+    if (func && hit) throw new TypeError("Cannot register the ops: it has both func and hit");
+    const isStatic = func === this.functionTraceCall;
     return this.#add(ops, isStatic, ({ record, ip, parentIp, fregs }) => {
       refusePromise(hit ? hit(record.index, fregs) : func!(ip, parentIp, ops, fregs));
     });
@@ -234,7 +236,7 @@ export class FunctionCore {
 
   /** Registers an ops of our own, whose handler gets the whole call. */
   registerInternal(
-    ops: FtraceOps,
+    ops: AnyFtraceOps,
     handler: (call: TracedCall) => void,
     directCall?: bigint,
   ): FtraceRegistration {
@@ -242,12 +244,12 @@ export class FunctionCore {
   }
 
   /** `unregister_ftrace_function`. @throws {FtraceError} EBUSY if it is not registered. */
-  unregister(ops: FtraceOps): void {
+  unregister(ops: AnyFtraceOps): void {
     this.#remove(this.#find(ops));
   }
 
   /** Changes where the sites of a direct call lead. @throws {FtraceError} EBUSY if it is not registered. */
-  redirect(ops: FtraceOps, directCall: bigint): void {
+  redirect(ops: AnyFtraceOps, directCall: bigint): void {
     const entry = this.#find(ops);
     entry.directCall = directCall;
     this.area.setDirectCall(entry.slot, directCall);
@@ -274,7 +276,7 @@ export class FunctionCore {
 
   /** `ftrace_set_filter`, `ftrace_set_notrace`. */
   setHash(
-    ops: FtraceOps,
+    ops: AnyFtraceOps,
     which: "filter" | "notrace",
     patterns: readonly string[],
     how?: FilterChange,
@@ -292,7 +294,7 @@ export class FunctionCore {
    * @throws {FtraceError} ENOENT if there is no site.
    */
   setFilterIp(
-    ops: FtraceOps,
+    ops: AnyFtraceOps,
     address: bigint,
     { remove = false, reset = false }: FilterChange & { readonly remove?: boolean } = {},
   ): void {
@@ -408,7 +410,7 @@ export class FunctionCore {
   }
 
   #add(
-    ops: FtraceOps,
+    ops: AnyFtraceOps,
     isStatic: boolean,
     handler: (call: TracedCall) => void,
     directCall = 0n,
@@ -500,7 +502,7 @@ export class FunctionCore {
     }
   }
 
-  #find(ops: FtraceOps): RegisteredOps {
+  #find(ops: AnyFtraceOps): RegisteredOps {
     this.#refuseIfDisabled();
     const entry = this.#registered.find((each) => each.ops === ops);
     if (entry) return entry;

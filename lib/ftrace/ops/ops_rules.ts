@@ -11,6 +11,7 @@ import type { Era } from "../era.ts";
 import { type FtraceHash, hashAllows, isEmptyHash } from "./filter.ts";
 import { FtraceError } from "../ftrace_error.ts";
 import {
+  type AnyFtraceOps,
   FTRACE_OPS_FL_DELETED,
   FTRACE_OPS_FL_DIRECT,
   FTRACE_OPS_FL_DYNAMIC,
@@ -23,14 +24,13 @@ import {
   FTRACE_OPS_FL_SAVE_REGS,
   FTRACE_OPS_FL_SAVE_REGS_IF_SUPPORTED,
   FTRACE_OPS_FL_STUB,
-  type FtraceOps,
 } from "./ftrace_ops.ts";
 import type { Dispatch } from "./tracing_area.ts";
 
 /** What of a registered ops the rules look at. */
 export interface OpsUse {
   /** The ops. */
-  readonly ops: FtraceOps;
+  readonly ops: AnyFtraceOps;
   /** What it traces. */
   readonly hash: FtraceHash;
   /** Its flags in force. */
@@ -51,7 +51,7 @@ export interface OpsState {
 
 /** The flags an ops is registered with. @throws {FtraceError} EINVAL or EBUSY. */
 export function checkFlags(
-  ops: FtraceOps,
+  ops: AnyFtraceOps,
   { era, enabled, isStatic, isRegistered }: OpsState,
 ): number {
   const who = ops.name ?? "the ops";

@@ -26,9 +26,9 @@ import { describe, refusePromise } from "../callbacks.ts";
 import { createHash } from "../ops/filter.ts";
 import { FtraceError } from "../ftrace_error.ts";
 import {
+  type AnyFtraceOps,
   FTRACE_OPS_FL_IPMODIFY,
   FTRACE_OPS_FL_SAVE_REGS,
-  type FtraceOps,
   type FtraceRegistration,
 } from "../ops/ftrace_ops.ts";
 import type { FunctionCore } from "../ops/function_core.ts";
@@ -269,7 +269,7 @@ export function createKprobes({ machine, core, check, report }: KprobesContext):
   const onFtrace = (name: string, ipmodify: boolean) => {
     const hash = createHash();
     const flags = FTRACE_OPS_FL_SAVE_REGS | (ipmodify ? FTRACE_OPS_FL_IPMODIFY : 0);
-    const ops: FtraceOps = { name, flags, hash };
+    const ops: AnyFtraceOps = { name, flags, hash };
     let registration: FtraceRegistration | undefined;
     return () => {
       const wanted = points.filter((point) =>

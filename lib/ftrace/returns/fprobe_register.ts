@@ -15,7 +15,7 @@ import type { FgraphOps } from "./fgraph_ops.ts";
 import { type FtraceHash, matchRecords, parsePattern } from "../ops/filter.ts";
 import { createFprobes, type Fprobe, type FprobeGuard, type Fprobes } from "./fprobe.ts";
 import { FtraceError, throwRefusal } from "../ftrace_error.ts";
-import type { FtraceOps, FtraceRegistration } from "../ops/ftrace_ops.ts";
+import type { AnyFtraceOps, FtraceRegistration } from "../ops/ftrace_ops.ts";
 
 /** See the module. */
 export interface FprobeRegister {
@@ -49,7 +49,7 @@ export interface FprobeHost {
   /** Lets sites follow hashes. */
   updateGraph(): void;
   /** Registers the plain ops. */
-  registerInternal(ops: FtraceOps, handler: (call: TracedCall) => void): FtraceRegistration;
+  registerInternal(ops: AnyFtraceOps, handler: (call: TracedCall) => void): FtraceRegistration;
   /** A handler threw; its probe is removed then. */
   reportThrow(site: number, error: unknown): void;
   /** Runs a handler; refuses a promise. */
@@ -71,7 +71,7 @@ export function createFprobeRegister(host: FprobeHost): FprobeRegister & Pick<Fp
     }
   };
   const fprobes = createFprobes(guard, era.forms.hasEntryFprobes);
-  const entryOps: FtraceOps = { name: "fprobe_ftrace_ops", hash: fprobes.entryHash };
+  const entryOps: AnyFtraceOps = { name: "fprobe_ftrace_ops", hash: fprobes.entryHash };
   let entryRegistration: FtraceRegistration | undefined;
   let hasGraph = false;
   /** Attaches what has probes now, and lets sites follow. */

@@ -10,7 +10,11 @@ import type { Machine } from "../../machine/machine.ts";
 import { describe } from "../callbacks.ts";
 import { FtraceError } from "../ftrace_error.ts";
 import { createHash, type FtraceHash, updateSet } from "../ops/filter.ts";
-import { FTRACE_OPS_FL_GRAPH, type FtraceOps, type FtraceRegistration } from "../ops/ftrace_ops.ts";
+import {
+  type AnyFtraceOps,
+  FTRACE_OPS_FL_GRAPH,
+  type FtraceRegistration,
+} from "../ops/ftrace_ops.ts";
 import type { FunctionCore } from "../ops/function_core.ts";
 import type { Fgraph } from "./fgraph.ts";
 import type { FgraphOps } from "./fgraph_ops.ts";
@@ -38,7 +42,7 @@ export class GraphRegister {
   readonly #hooks: ReturnHooks;
   readonly #fgraph: Fgraph;
   readonly #report: (line: string) => void;
-  readonly #ops: FtraceOps;
+  readonly #ops: AnyFtraceOps;
   #registration: FtraceRegistration | undefined;
   #unwinders: Disposable | undefined;
 

@@ -18,7 +18,7 @@ import type { TraceEventFile } from "./event_file.ts";
 import { createHash, type FtraceHash, matchRecords, noMatch, parsePattern } from "../ops/filter.ts";
 import type { FilterFiles, FunctionCommandCall } from "../ops/filter_files.ts";
 import { FtraceError } from "../ftrace_error.ts";
-import { FTRACE_OPS_FL_DYNAMIC, type FtraceOps } from "../ops/ftrace_ops.ts";
+import { type AnyFtraceOps, FTRACE_OPS_FL_DYNAMIC } from "../ops/ftrace_ops.ts";
 import type { FunctionCore } from "../ops/function_core.ts";
 import { type Countdown, createCountdown, type TracingActions } from "./triggers.ts";
 
@@ -74,7 +74,7 @@ export function registerFunctionProbes(
     }
     if (type.registration) return core.commitHash(type.hash, "filter", next);
     for (const index of next.records) type.hash.filter.add(index);
-    const ops: FtraceOps = {
+    const ops: AnyFtraceOps = {
       name: "function_trace_probe_call",
       flags: FTRACE_OPS_FL_DYNAMIC,
       hash: type.hash,
