@@ -11,7 +11,6 @@ export type Allowed = Readonly<Record<string, Readonly<Record<string, readonly s
 export const ALLOWED: Allowed = {
   "short-body": {
     "lib/ftrace/live/livepatch.ts": ["createLivepatch"],
-    "lib/ftrace/ops/filter_files.ts": ["createFilterFiles"],
     "lib/ftrace/ops/recording_thunk.ts": ["writeRecordingThunk"],
     "lib/ftrace/ops/tracing_area.ts": ["createTracingArea"],
     "lib/ftrace/probes/fprobe_events.ts": ["createFprobeEvents", "define"],

@@ -94,141 +94,31 @@ const EMPTY = {
 } as const;
 const MAX_PID = 2 ** 31 - 1;
 
+/** What a write has taken so far of one half of a hash. */
+interface HalfTaken {
+  readonly records: Set<number>;
+  readonly waiting: string[];
+}
+
+/** Takes one word of a file. @throws {FtraceError} To refuse it. */
+type TakeWord = (word: string, half: HalfTaken) => void;
+
 /** Makes the files of one machine. */
 export function createFilterFiles(context: FilterFilesContext): FilterFiles {
   const { records, globalHash, graphHash, pids } = context;
   const commands = new Map<string, FunctionCommand>();
   const listings = new Set<() => readonly string[]>();
-
-  /** Runs `take` on each word and closes the file, also when a word was refused. */
-  const writeWords = (text: string, take: (word: string) => void, close: () => void) => {
-    try {
-      for (const word of text.split(/\s+/)) if (word !== "") take(word);
-    } finally {
-      close();
-    }
-  };
-
-  const hashFile = (
-    hash: FtraceHash,
-    which: "filter" | "notrace",
-    take: (word: string, half: { records: Set<number>; waiting: string[] }) => void,
-    more: () => readonly string[],
-  ): ControlFile => ({
-    read() {
-      const functions = [...hash[which]].sort((a, b) => a - b).map((k) => listedName(records[k]!));
-      const lines = [
-        ...(isEmptyHash(hash, which) ? [EMPTY[which]] : functions),
-        ...hash.waiting[which],
-        ...more(),
-      ];
-      return lines.map((line) => `${line}\n`).join("");
-    },
-    write(text, { append = false } = {}) {
-      const half = append
-        ? { records: new Set(hash[which]), waiting: [...hash.waiting[which]] }
-        : { records: new Set<number>(), waiting: [] };
-      writeWords(
-        text,
-        (word) => take(word, half),
-        () => context.commit(hash, which, half),
-      );
-    },
-  });
-
-  /** One word of `set_ftrace_filter` or `set_ftrace_notrace` (`ftrace_process_regex`). */
-  const takeFunction = (which: "filter" | "notrace") =>
-  (
-    word: string,
-    half: { records: Set<number>; waiting: string[] },
-  ) => {
-    const [search, name, ...rest] = word.split(":") as [string, string?, ...string[]];
-    if (name === "mod" && rest.length > 0) return takeModule(word, rest.join(":"), half);
-    if (name === undefined) {
-      if (!applyPattern(word, half.records)) throw noMatch(word, records);
-      return;
-    }
-    const command = commands.get(name);
-    if (!command) {
-      throw new FtraceError(
-        "EINVAL",
-        "no-command",
-        `Cannot set "${word}": there is no function command "${name}"`,
-        [...commands.keys()].join(", ") || "a pattern of functions",
-      );
-    }
-    if (which === "notrace") {
-      throw new FtraceError(
-        "EINVAL",
-        "no-command",
-        `Cannot set "${word}": set_ftrace_notrace takes no function commands`,
-        "set_ftrace_filter",
-      );
-    }
-    const remove = search.startsWith("!");
-    const pattern = remove ? search.slice(1) : search;
-    command({
-      pattern,
-      remove,
-      parameter: rest.length > 0 ? rest.join(":") : undefined,
-      text: word,
-    });
-  };
-
-  /** Adds or removes what a pattern matches; false if that is nothing. */
-  const applyPattern = (word: string, into: Set<number>): boolean => {
-    const pattern = parsePattern(word);
-    const found = matchRecords(pattern, records);
-    for (const { index } of found) {
-      if (pattern.negated) into.delete(index);
-      else into.add(index);
-    }
-    return found.length > 0;
-  };
-
-  /** `pattern:mod:name`; what finds nothing waits for the module (`ftrace_mod_callback`). */
-  const takeModule = (
-    word: string,
-    module: string,
-    half: { records: Set<number>; waiting: string[] },
-  ) => {
-    if (applyPattern(word, half.records)) return;
-    const { text, negated } = parsePattern(word);
-    if (negated) {
-      const [search] = text.split(":");
-      const kept = half.waiting.filter((each) =>
-        !(each.slice(each.indexOf(":mod:") + 5) === module && (search === "*" || each === text))
-      );
-      if (kept.length === half.waiting.length) throw noMatch(word, records);
-      half.waiting.splice(0, Infinity, ...kept);
-      return;
-    }
-    if (records.some((record) => record.module === module)) throw noMatch(word, records);
-    half.waiting.unshift(text);
-  };
-
-  /** One word of a graph file: no numbers, and taking away what is not there is refused. */
-  const takeGraphFunction = (word: string, { records: into }: { records: Set<number> }) => {
-    const pattern = parsePattern(word);
-    const found = pattern.index === undefined && pattern.module === undefined
-      ? matchRecords(pattern, records)
-      : [];
-    const affected = pattern.negated ? found.filter(({ index }) => into.has(index)) : found;
-    if (affected.length === 0) throw noMatch(word, records);
-    for (const { index } of affected) {
-      if (pattern.negated) into.delete(index);
-      else into.add(index);
-    }
-  };
-
+  const functionWord = (which: "filter" | "notrace"): TakeWord => (word, half) =>
+    takeFunction(records, commands, which, word, half);
+  const graphWord: TakeWord = (word, half) => takeGraphFunction(records, word, half);
   const probes = () => [...listings].flatMap((lines) => lines());
   const none = () => [];
   return {
     files: {
-      set_ftrace_filter: hashFile(globalHash, "filter", takeFunction("filter"), probes),
-      set_ftrace_notrace: hashFile(globalHash, "notrace", takeFunction("notrace"), none),
-      set_graph_function: hashFile(graphHash, "filter", takeGraphFunction, none),
-      set_graph_notrace: hashFile(graphHash, "notrace", takeGraphFunction, none),
+      set_ftrace_filter: hashFile(context, globalHash, "filter", functionWord("filter"), probes),
+      set_ftrace_notrace: hashFile(context, globalHash, "notrace", functionWord("notrace"), none),
+      set_graph_function: hashFile(context, graphHash, "filter", graphWord, none),
+      set_graph_notrace: hashFile(context, graphHash, "notrace", graphWord, none),
       set_ftrace_pid: createPidFile(pids.pids, "no pid\n", context.pidsChanged),
       set_ftrace_notrace_pid: createPidFile(pids.notracePids, "no pid\n", context.pidsChanged),
     },
@@ -248,6 +138,138 @@ export function createFilterFiles(context: FilterFilesContext): FilterFiles {
       return { [Symbol.dispose]: () => void listings.delete(lines) };
     },
   };
+}
+
+/** A file of one half of a hash; `more` lists what else is in it. */
+function hashFile(
+  { records, commit }: FilterFilesContext,
+  hash: FtraceHash,
+  which: "filter" | "notrace",
+  take: TakeWord,
+  more: () => readonly string[],
+): ControlFile {
+  return {
+    read() {
+      const functions = [...hash[which]].sort((a, b) => a - b).map((k) => listedName(records[k]!));
+      const lines = [
+        ...(isEmptyHash(hash, which) ? [EMPTY[which]] : functions),
+        ...hash.waiting[which],
+        ...more(),
+      ];
+      return lines.map((line) => `${line}\n`).join("");
+    },
+    write(text, { append = false } = {}) {
+      const half = append
+        ? { records: new Set(hash[which]), waiting: [...hash.waiting[which]] }
+        : { records: new Set<number>(), waiting: [] };
+      writeWords(
+        text,
+        (word) => take(word, half),
+        () => commit(hash, which, half),
+      );
+    },
+  };
+}
+
+/** Runs `take` on each word and closes the file, also when a word was refused. */
+function writeWords(text: string, take: (word: string) => void, close: () => void): void {
+  try {
+    for (const word of text.split(/\s+/)) if (word !== "") take(word);
+  } finally {
+    close();
+  }
+}
+
+/** One word of `set_ftrace_filter` or `set_ftrace_notrace` (`ftrace_process_regex`). */
+function takeFunction(
+  records: readonly DynFtrace[],
+  commands: ReadonlyMap<string, FunctionCommand>,
+  which: "filter" | "notrace",
+  word: string,
+  half: HalfTaken,
+): void {
+  const [search, name, ...rest] = word.split(":") as [string, string?, ...string[]];
+  if (name === "mod" && rest.length > 0) return takeModule(records, word, rest.join(":"), half);
+  if (name === undefined) {
+    if (!applyPattern(records, word, half.records)) throw noMatch(word, records);
+    return;
+  }
+  const command = commands.get(name);
+  if (!command) {
+    throw new FtraceError(
+      "EINVAL",
+      "no-command",
+      `Cannot set "${word}": there is no function command "${name}"`,
+      [...commands.keys()].join(", ") || "a pattern of functions",
+    );
+  }
+  if (which === "notrace") {
+    throw new FtraceError(
+      "EINVAL",
+      "no-command",
+      `Cannot set "${word}": set_ftrace_notrace takes no function commands`,
+      "set_ftrace_filter",
+    );
+  }
+  const remove = search.startsWith("!");
+  const pattern = remove ? search.slice(1) : search;
+  command({
+    pattern,
+    remove,
+    parameter: rest.length > 0 ? rest.join(":") : undefined,
+    text: word,
+  });
+}
+
+/** Adds or removes what a pattern matches; false if that is nothing. */
+function applyPattern(records: readonly DynFtrace[], word: string, into: Set<number>): boolean {
+  const pattern = parsePattern(word);
+  const found = matchRecords(pattern, records);
+  for (const { index } of found) {
+    if (pattern.negated) into.delete(index);
+    else into.add(index);
+  }
+  return found.length > 0;
+}
+
+/** `pattern:mod:name`; what finds nothing waits for the module (`ftrace_mod_callback`). */
+function takeModule(
+  records: readonly DynFtrace[],
+  word: string,
+  module: string,
+  half: HalfTaken,
+): void {
+  if (applyPattern(records, word, half.records)) return;
+  const { text, negated } = parsePattern(word);
+  if (negated) {
+    const [search] = text.split(":");
+    const kept = half.waiting.filter((each) =>
+      !(each.slice(each.indexOf(":mod:") + 5) === module && (search === "*" || each === text))
+    );
+    if (kept.length === half.waiting.length) throw noMatch(word, records);
+    half.waiting.splice(0, Infinity, ...kept);
+    return;
+  }
+  if (records.some((record) => record.module === module)) throw noMatch(word, records);
+  half.waiting.unshift(text);
+}
+
+/** One word of a graph file: no numbers, and taking away what is not there is refused. */
+function takeGraphFunction(
+  records: readonly DynFtrace[],
+  word: string,
+  { records: into }: { records: Set<number> },
+): void {
+  const pattern = parsePattern(word);
+  const found = pattern.index === undefined && pattern.module === undefined
+    ? matchRecords(pattern, records)
+    : [];
+  const affected = pattern.negated ? found.filter(({ index }) => into.has(index)) : found;
+  if (affected.length === 0) throw noMatch(word, records);
+  for (const { index } of affected) {
+    if (pattern.negated) into.delete(index);
+    else into.add(index);
+  }
 }
 
 /** A file that holds a list of tasks; `empty` is what it reads while there is none. */
