@@ -607,7 +607,7 @@ export class RingBuffer {
     }, 0);
   }
 
-  /** Takes events out: of every hart those stamped up to `until`, or all, with their payloads. */
+  /** Takes events out: of every hart those stamped before `until`, or all, with their payloads. */
   take(until?: bigint): EventBlock {
     return new EventBlock(this.#rings.map((ring, hart) => this.#takePart(ring, hart, until)));
   }
@@ -645,12 +645,12 @@ export class RingBuffer {
   }
 }
 
-/** Bytes of the records of events that are stamped up to a time. */
+/** Bytes of the records of events that are stamped before a time. */
 function endBefore(piece: Uint8Array, until: bigint): number {
   const view = new DataView(piece.buffer, piece.byteOffset, piece.length);
   for (let at = 0; at < piece.length; at += RECORD_SIZE) {
     const begins = beginsEvent(view.getUint8(at + RECORD.type));
-    if (begins && view.getBigUint64(at + RECORD.time, true) > until) return at;
+    if (begins && view.getBigUint64(at + RECORD.time, true) >= until) return at;
   }
   return piece.length;
 }

@@ -138,7 +138,9 @@ export class Files {
     if (there?.kind === "fifo" || there?.kind === "socket") return -ENXIO;
     if (flags & O_DIRECTORY) return -ENOTDIR;
     if (there?.kind === "block device") return -EACCES;
-    if (there?.kind === "character device") return this.#openDevice(path, flags, descriptor);
+    if (there?.kind === "character device") {
+      return this.#openDevice(place.host, flags, descriptor);
+    }
     const file = this.#host.open(place.host, {
       read: (flags & O_ACCMODE) !== 1,
       write: writes,
@@ -157,9 +159,9 @@ export class Files {
     return descriptor;
   }
 
-  /** Opens the guest's own device of that name; there are no others. */
-  #openDevice(path: string, flags: number, descriptor: number): number {
-    const device = guestDevice(this.#absolute(path), this.#random);
+  /** Opens the guest's own device in place of one of the host's; there are no others. */
+  #openDevice(host: string, flags: number, descriptor: number): number {
+    const device = guestDevice(host.slice(this.#root?.length ?? 0), this.#random);
     if (!device) return -EACCES;
     this.#open.set(descriptor, { kind: "device", device, flags: flags & ~O_CLOEXEC });
     return descriptor;
