@@ -79,9 +79,13 @@ export type { Fprobe } from "./lib/ftrace/returns/fprobe.ts";
 export type { Event, EventDefinition } from "./lib/ftrace/trace/trace_events.ts";
 export type { EventValue, FieldDeclarations } from "./lib/events/event_fields.ts";
 export { createHash, type FtraceHash, globMatch } from "./lib/ftrace/ops/filter.ts";
-export type { Kprobe } from "./lib/ftrace/probes/kprobe.ts";
-export type { KprobeEvent } from "./lib/ftrace/probes/kprobe_events.ts";
-export type { Kretprobe, KretprobeInstance } from "./lib/ftrace/probes/kretprobe.ts";
+export type { Kprobe, KprobeRegistration } from "./lib/ftrace/probes/kprobe.ts";
+export type { KprobeEvent } from "./lib/ftrace/probes/kprobe_event.ts";
+export type {
+  Kretprobe,
+  KretprobeInstance,
+  KretprobeRegistration,
+} from "./lib/ftrace/probes/kretprobe.ts";
 export type { TraceEvent } from "./lib/ftrace/trace/events.ts";
 export { type BarChart, createBarChart } from "./lib/output/bar_chart.ts";
 export { durationText } from "./lib/output/graph_text.ts";

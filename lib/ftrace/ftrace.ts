@@ -47,10 +47,10 @@ import {
 } from "./ops/function_lists.ts";
 import { addressKey } from "./ops/record_table.ts";
 import type { FprobeEvents } from "./probes/fprobe_events.ts";
-import type { Kprobe } from "./probes/kprobe.ts";
+import type { Kprobe, KprobeRegistration } from "./probes/kprobe.ts";
 import type { KprobeEvents } from "./probes/kprobe_events.ts";
 import type { Kprobes } from "./probes/kprobes.ts";
-import type { Kretprobe, Kretprobes } from "./probes/kretprobe.ts";
+import type { Kretprobe, KretprobeRegistration, Kretprobes } from "./probes/kretprobe.ts";
 import type { Recording } from "./recording.ts";
 import type { FgraphOps } from "./returns/fgraph_ops.ts";
 import type { FprobeRegister } from "./returns/fprobe_register.ts";
@@ -161,7 +161,7 @@ export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister {
   /** Kprobes: enabling and disabling them, and their list. */
   readonly kprobes: Kprobes;
   /** Probes an instruction (`register_kprobe`). @throws {FtraceError} By the era's table; ENOENT for an unknown symbol. */
-  registerKprobe(kp: Kprobe): Disposable;
+  registerKprobe(kp: Kprobe): KprobeRegistration;
   /** Events on kprobes and kretprobes: `kprobe_events` and `kprobe_profile`. */
   readonly kprobeEvents: KprobeEvents;
   /** Events on fprobes (`f:` in `dynamic_events`). */
@@ -169,7 +169,7 @@ export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister {
   /** Kretprobes: enabling and disabling them. */
   readonly kretprobes: Kretprobes;
   /** Probes a function's return (`register_kretprobe`). @throws {FtraceError} As a kprobe at its entry; EINVAL elsewhere. */
-  registerKretprobe(rp: Kretprobe): Disposable;
+  registerKretprobe(rp: Kretprobe): KretprobeRegistration;
   /**
    * Says what can be done with a function or an address (`name`, `name+offset`, `0x…`), and what
    * not, why, and what to use instead: one report for each function of that name.
@@ -333,7 +333,7 @@ class MachineFtrace implements Ftrace {
       records,
       globalHash: core.globalHash,
       caller: core.area.trampolines.symbols.ftrace_caller,
-      checkKprobe: (address) => probes.kprobes.check(address).warning,
+      checkKprobe: (address) => probes.kprobes.verdict(address),
       usesOf: (record) => core.usesOf(record),
     });
   }

@@ -16,11 +16,11 @@ import { FunctionCore } from "./ops/function_core.ts";
 import { addressKey, RecordTable } from "./ops/record_table.ts";
 import { ServedCall } from "./ops/served_call.ts";
 import { createTracingArea } from "./ops/tracing_area.ts";
-import { createFprobeEvents, type FprobeEvents } from "./probes/fprobe_events.ts";
-import { createKprobeCheck } from "./probes/kprobe.ts";
-import { createKprobeEvents, type KprobeEvents } from "./probes/kprobe_events.ts";
-import { createKprobes, type Kprobes } from "./probes/kprobes.ts";
-import { createKretprobes, type Kretprobes } from "./probes/kretprobe.ts";
+import { FprobeEvents } from "./probes/fprobe_events.ts";
+import { createKprobeCheck } from "./probes/kprobe_check.ts";
+import { KprobeEvents } from "./probes/kprobe_events.ts";
+import { Kprobes } from "./probes/kprobes.ts";
+import { Kretprobes } from "./probes/kretprobe.ts";
 import { Recording } from "./recording.ts";
 import { Fgraph } from "./returns/fgraph.ts";
 import { FGRAPH_ARRAY_SIZE } from "./returns/fgraph_ops.ts";
@@ -167,10 +167,10 @@ export function createProbeParts(
     report,
   });
   const check = createKprobeCheck(machine, era.kprobes, era.name, core.records);
-  const kprobes = createKprobes({ machine, core, check, report });
+  const kprobes = new Kprobes({ machine, core, check, report });
   const prepare = () => graphUsers.watchUnwinders();
-  const kretprobes = createKretprobes({ machine, kprobes, rethook, prepare, report });
-  const kprobeEvents = createKprobeEvents({
+  const kretprobes = new Kretprobes({ machine, kprobes, rethook, prepare, report });
+  const kprobeEvents = new KprobeEvents({
     machine,
     era,
     kprobes,
@@ -181,7 +181,7 @@ export function createProbeParts(
     fault: (command, text, position) =>
       traceEvents.errorLog.add("trace_kprobe", command, { text, position }),
   });
-  const fprobeEvents = createFprobeEvents({
+  const fprobeEvents = new FprobeEvents({
     machine,
     traceEvents,
     symbol,

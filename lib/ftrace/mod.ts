@@ -93,6 +93,7 @@ export {
   FPROBE_FL_KPROBE_SHARED,
   MAX_FPROBE_DATA_SIZE,
 } from "./returns/fprobe.ts";
+export type { Rethook, RethookNode } from "./returns/rethook.ts";
 export type { FprobeRegister } from "./returns/fprobe_register.ts";
 export type { TraceEvents, TraceEventsHost } from "./trace/trace_events.ts";
 export type {
@@ -130,10 +131,22 @@ export type {
 export type { PidFilter } from "./ops/pid_filter.ts";
 export type { DirectCalls, TracingCode } from "./ops/direct.ts";
 export type { FunctionLists } from "./ops/function_lists.ts";
-export type { KprobeCheck, KprobeRules, KprobeVerdict, ProbePlace } from "./probes/kprobe.ts";
-export type { Kprobes, ProbeKind } from "./probes/kprobes.ts";
+export type {
+  KprobeRegistration,
+  KprobeRules,
+  KprobeVerdict,
+  ProbePlace,
+} from "./probes/kprobe.ts";
+export type { KprobeCheck } from "./probes/kprobe_check.ts";
+export type { Kprobes, KprobesContext } from "./probes/kprobes.ts";
+export type { ProbeKind } from "./probes/kprobe_table.ts";
 export type { KprobeEvents } from "./probes/kprobe_events.ts";
-export { KRETPROBE_MAX_DATA_SIZE, type Kretprobes } from "./probes/kretprobe.ts";
+export {
+  KRETPROBE_MAX_DATA_SIZE,
+  type KretprobeRegistration,
+  type Kretprobes,
+  type KretprobesContext,
+} from "./probes/kretprobe.ts";
 export {
   RingBuffer,
   type RingBufferOptions,

@@ -1,6 +1,8 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
 import type { Kprobe } from "../../lib/ftrace/probes/kprobe.ts";
+import type { Hart } from "../../lib/hart/hart.ts";
+import type { PtRegs } from "../../lib/trampoline/ftrace_regs.ts";
 import { assemble } from "../../lib/isa/asm.ts";
 import { RV64 } from "../../lib/isa/decode.ts";
 import { makeFirmware, tracedFirmware } from "./made_guest.ts";
@@ -79,11 +81,12 @@ Deno.test("a probe can be taken out while it is hit, and by another probe's hand
     ftrace.registerKprobe(second);
     const third: Kprobe = {
       at: "bill+8",
-      preHandler: () => void (third.nhit === 2 && ftrace.kprobes.unregister(second)),
+      preHandler: () =>
+        void (ftrace.kprobes.of(third)!.nhit === 2 && ftrace.kprobes.unregister(second)),
     };
     ftrace.registerKprobe(third);
     await run();
-    assertEquals([second.nhit, third.nhit], [1, 2], what);
+    assertEquals([ftrace.kprobes.of(second)!.nhit, ftrace.kprobes.of(third)!.nhit], [1, 2], what);
     assertEquals(output(), (await unprobed()).output, what);
   });
 });
@@ -115,8 +118,11 @@ Deno.test("a probe that is hit while a handler runs on the hart is missed, and i
     });
     await guest.run();
     assertEquals(results.length, 5);
-    assertEquals([inner.nhit, inner.nmissed], [5, 5]);
-    assertEquals([simulated.nhit, simulated.nmissed], [5, 5]);
+    assertEquals([ftrace.kprobes.of(inner)!.nhit, ftrace.kprobes.of(inner)!.nmissed], [5, 5]);
+    assertEquals([ftrace.kprobes.of(simulated)!.nhit, ftrace.kprobes.of(simulated)!.nmissed], [
+      5,
+      5,
+    ]);
     assertEquals(guest.output(), (await unprobed()).output);
   }
 });
@@ -134,7 +140,7 @@ Deno.test("a fault of the probed instruction is the guest's, at its own address"
     if (outcome.kind !== "signal") throw new Error("the fixture faults");
     assertEquals([outcome.trap!.pc, outcome.trap!.value, outcome.trap!.cause], [pc, value, cause]);
     assertEquals(outcome.backtrace, expected.backtrace);
-    assertEquals(kp.nhit, 1);
+    assertEquals(guest.ftrace.kprobes.of(kp)!.nhit, 1);
     assertEquals(guest.machine.harts[0]!.instret, plain.machine.harts[0]!.instret);
   }
 });
@@ -148,7 +154,7 @@ Deno.test("the guest's own ebreak stays the guest's while there are probes", asy
     guest.ftrace.registerKprobe(kp);
     assertEquals(await guest.run(), expected);
     assertEquals(guest.output(), plain.output());
-    assertEquals(kp.nhit, 1);
+    assertEquals(guest.ftrace.kprobes.of(kp)!.nhit, 1);
   }
 });
 
@@ -187,7 +193,8 @@ Deno.test("a handler that throws is reported and its probe disabled; the guest g
   };
   guest.ftrace.registerKprobe(kp);
   await guest.run();
-  assertEquals([kp.nhit, kp.disabled], [1, true]);
+  const { nhit, disabled } = guest.ftrace.kprobes.of(kp)!;
+  assertEquals([nhit, disabled], [1, true]);
   assertEquals(guest.reports.length, 1);
   assertMatch(guest.reports[0]!, /bill\+0x8: no; it is disabled/);
   assertEquals(guest.output(), (await unprobed()).output);
@@ -264,7 +271,7 @@ Deno.test("probes come and go while the guest stands between any two instruction
     for (let limit = 1n; limit < 400n; limit++) {
       if (limit % 20n === 0n) {
         for (const kp of probes) ftrace.kprobes.unregister(kp);
-        hits += probes.reduce((sum, { nhit }) => sum + nhit!, 0);
+        hits += probes.reduce((sum, kp) => sum + ftrace.kprobes.of(kp)!.nhit, 0);
         probes = limit % 40n === 0n ? places.map((at): Kprobe => ({ at })) : [];
         for (const kp of probes) ftrace.registerKprobe(kp);
       }
@@ -384,10 +391,31 @@ Deno.test("every pc-relative form is simulated, and atomics are stepped without 
         "jalr",
         "jalr short",
       ]);
-      const skipped = probes.filter(({ nhit }) => nhit !== 2).length;
+      const skipped = probes.filter((kp) => ftrace.kprobes.of(kp)!.nhit !== 2).length;
       // What the taken branches jump over.
       assertEquals(skipped, 4, engine);
     }
   }
   assertEquals(new Set(results).size, 1, results.join("\n"));
+});
+
+Deno.test("registerKprobe() never writes to the probe: a frozen one counts, throws, and serves two machines", async () => {
+  const kp: Kprobe = Object.freeze({
+    at: "bill+8",
+    preHandler(_kp: Kprobe, _regs: PtRegs, hart: Hart) {
+      if (hart.instret > 0n) throw new Error("no");
+    },
+  });
+  for (let machine = 0; machine < 2; machine++) {
+    const guest = await traced("sample_p84");
+    const registration = guest.ftrace.registerKprobe(kp);
+    guest.ftrace.kprobes.disable(kp);
+    assertEquals(registration.disabled, true);
+    guest.ftrace.kprobes.enable(kp);
+    assertEquals(registration.disabled, false);
+    await guest.run();
+    assertEquals([registration.nhit, registration.nmissed, registration.disabled], [1, 0, true]);
+    registration[Symbol.dispose]();
+    assertEquals(guest.reports.length, 1);
+  }
 });

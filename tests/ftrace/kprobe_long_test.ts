@@ -42,7 +42,7 @@ for (const [name, args] of [["calls_p84", []], ["posix_p84", ["numbers"]]] as co
         assertEquals(output(), plain.output());
         const [instret, hits] = [
           machine.harts[0]!.instret,
-          probes.reduce((sum, { nhit }) => sum + nhit!, 0),
+          probes.reduce((sum, kp) => sum + ftrace.kprobes.of(kp)!.nhit, 0),
         ];
         assertEquals(instret, plain.machine.harts[0]!.instret);
         assertEquals(hits > Number(instret) / 4, true);

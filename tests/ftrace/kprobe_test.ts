@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
 import type { Kprobe } from "../../lib/ftrace/probes/kprobe.ts";
-import { kprobeBucket } from "../../lib/ftrace/probes/kprobes.ts";
+import { kprobeBucket } from "../../lib/ftrace/probes/kprobe_table.ts";
 import { RV64 } from "../../lib/isa/decode.ts";
 import {
   FTRACE_FL_IPMODIFY,
@@ -69,7 +69,7 @@ Deno.test("a kprobe at each place that allows one is hit, and the guest's output
     const probes = places.map((at): Kprobe => ({ at }));
     for (const kp of probes) ftrace.registerKprobe(kp);
     await run();
-    assertEquals(probes.map(({ nhit }) => nhit), places.map(() => 2), what);
+    assertEquals(probes.map((kp) => ftrace.kprobes.of(kp)!.nhit), places.map(() => 2), what);
     assertEquals(output(), expected, what);
     assertEquals(machine.harts[0]!.instret, instret, what);
     assertEquals(machine.harts[0]!.overhead > 0n, true, what);
@@ -106,7 +106,7 @@ Deno.test("a kprobe on every instruction that may be probed changes nothing that
         "EINVAL on-ftrace-slot",
         "EINVAL on-reject-list",
       ]);
-      const hits = probes.reduce((sum, { nhit }) => sum + nhit!, 0);
+      const hits = probes.reduce((sum, kp) => sum + ftrace.kprobes.of(kp)!.nhit, 0);
       // All instructions but the ecalls and, of each call, the word that ftrace owns.
       assertEquals(BigInt(hits) > instret * 8n / 10n && BigInt(hits) < instret, true);
       for (const kp of probes) ftrace.kprobes.unregister(kp);
@@ -160,7 +160,7 @@ Deno.test("args: a probe at +4 is lost when ftrace switches the site, and the no
     ops.unregister();
     assertEquals(site(), [NOP4, NOP4]);
     await guest.run();
-    assertEquals(kp.nhit, 0);
+    assertEquals(ftrace.kprobes.of(kp)!.nhit, 0);
     assertEquals(reports.length, 2);
   }
 });
@@ -178,7 +178,7 @@ Deno.test("args: a probe put at +4 of a traced site simulates the jalr, so that 
       assertEquals(word(machine, entry + 4n), EBREAK);
       assertMatch(guest.reports[0]!, /jalr is there now/);
       await guest.run();
-      assertEquals([kp.nhit, calls], [2, 2], `${engine} ${trampoline}`);
+      assertEquals([ftrace.kprobes.of(kp)!.nhit, calls], [2, 2], `${engine} ${trampoline}`);
       assertEquals(machine.harts[0]!.instret, (await unprobed()).instret);
     }
   }
@@ -282,7 +282,7 @@ Deno.test("args: kprobe_single of 6.12, a probe at +4 and the function tracer in
     }
     await run();
     const isTraced = [...ftrace.events()].some(({ type }) => type === "function");
-    return { isHit: kp.nhit! > 0, isTraced };
+    return { isHit: ftrace.kprobes.of(kp)!.nhit > 0, isTraced };
   };
   assertEquals(
     await ours(["probe", "tracer"]),
@@ -318,7 +318,7 @@ Deno.test("where sites name no ops a second tracer changes no word, and leaves a
     const second = ftrace.registerFtraceFunction(tracer());
     assertEquals(word(machine, entry + at), EBREAK, era);
     await run();
-    assertEquals([kp.nhit, calls], [2, 4], era);
+    assertEquals([ftrace.kprobes.of(kp)!.nhit, calls], [2, 4], era);
     second.unregister();
     assertEquals(word(machine, entry + at), EBREAK, era);
   }

@@ -64,7 +64,7 @@ Deno.test("registerKretprobe() sees entry and return of each call with its data,
       "2349,2115=9 common_coin",
       "2115,2349=9 bill",
     ], what);
-    assertEquals([rp.nhit, rp.nmissed], [7, 0], what);
+    assertEquals([ftrace.kretprobes.of(rp)!.nhit, ftrace.kretprobes.of(rp)!.nmissed], [7, 0], what);
     assertEquals([output(), machine.harts[0]!.instret], [OUTPUT, INSTRET], what);
   });
 });
@@ -168,7 +168,8 @@ Deno.test("args: a kretprobe on a function without a site works", async () => {
     const rp: Kretprobe = { at: "price_of" };
     guest.ftrace.registerKretprobe(rp);
     await guest.run();
-    assertEquals([rp.nhit, rp.nmissed], [5, 0]);
+    const { nhit, nmissed } = guest.ftrace.kretprobes.of(rp)!;
+    assertEquals([nhit, nmissed], [5, 0]);
     assertEquals(guest.output(), OUTPUT);
   }
 });
@@ -182,8 +183,16 @@ Deno.test("calls beyond maxactive are missed and counted; an entry handler gives
     ftrace.registerKretprobe(even);
     await run();
     // Depths are 2 and 5.
-    assertEquals([few.nhit, few.nmissed], [4, 3], what);
-    assertEquals([even.nhit, even.nmissed], [4, 0], what);
+    assertEquals(
+      [ftrace.kretprobes.of(few)!.nhit, ftrace.kretprobes.of(few)!.nmissed],
+      [4, 3],
+      what,
+    );
+    assertEquals(
+      [ftrace.kretprobes.of(even)!.nhit, ftrace.kretprobes.of(even)!.nmissed],
+      [4, 0],
+      what,
+    );
     assertEquals(output(), OUTPUT, what);
   });
 });
@@ -193,14 +202,23 @@ Deno.test("kretprobes are listed as r, and disabled and taken out while calls ar
     const outer: Kretprobe = { at: "bill" };
     const inner: Kretprobe = {
       at: "add_prices",
-      handler: () => void (inner.nhit === 1 && ftrace.kretprobes.unregister(outer)),
+      handler: () =>
+        void (ftrace.kretprobes.of(inner)!.nhit === 1 && ftrace.kretprobes.unregister(outer)),
     };
     const off: Kretprobe = { at: "program", disabled: true };
     for (const rp of [outer, inner, off]) ftrace.registerKretprobe(rp);
     assertMatch(ftrace.kprobes.list(), /^[0-9a-f]{16} {2}r {2}bill\+0x0 {4}(\[FTRACE\])?$/m);
     assertMatch(ftrace.kprobes.list(), /^[0-9a-f]{16} {2}r {2}program\+0x0 {4}\[DISABLED\]/m);
     await run();
-    assertEquals([outer.nhit, inner.nhit, off.nhit], [0, 2, 0], what);
+    assertEquals(
+      [
+        ftrace.kretprobes.of(outer)!.nhit,
+        ftrace.kretprobes.of(inner)!.nhit,
+        ftrace.kretprobes.of(off)!.nhit,
+      ],
+      [0, 2, 0],
+      what,
+    );
     assertEquals(output(), OUTPUT, what);
   });
 });
@@ -222,7 +240,7 @@ Deno.test("a probe that a kretprobe's handler makes the hart hit is missed", asy
     },
   });
   await guest.run();
-  assertEquals([missed.nhit, missed.nmissed], [1, 5]);
+  assertEquals([ftrace.kprobes.of(missed)!.nhit, ftrace.kprobes.of(missed)!.nmissed], [1, 5]);
   assertEquals(guest.output(), OUTPUT);
 });
 
@@ -274,9 +292,13 @@ Deno.test("the graph tracer and kretprobes hook the same returns, tail calls inc
         assertEquals(guest.output(), alone.output(), what);
         assertEquals(eventLines(ftrace), eventLines(alone.ftrace), what);
         assertEquals(buildCallTree(callEvents(ftrace)), golden, what);
-        const hits = probes.reduce((sum, { nhit }) => sum + nhit!, 0);
+        const hits = probes.reduce((sum, rp) => sum + ftrace.kretprobes.of(rp)!.nhit, 0);
         assertEquals(hits > 100, true, what);
-        assertEquals(probes.reduce((sum, { nmissed }) => sum + nmissed!, 0), 0, what);
+        assertEquals(
+          probes.reduce((sum, rp) => sum + ftrace.kretprobes.of(rp)!.nmissed, 0),
+          0,
+          what,
+        );
         // Calls that never came back: they ended in exit() or were left by longjmp().
         const left = { entries: 0, returns: 0 };
         for (const event of ftrace.events()) {
@@ -307,7 +329,7 @@ Deno.test("an exception passes frames whose returns kretprobes wait for, with th
       const outcome = await guest.run();
       assertEquals(outcome, expected, `${era} ${withGraph}`);
       assertEquals(guest.output(), alone.output(), `${era} ${withGraph}`);
-      assertEquals(probes.some(({ nhit }) => nhit! > 0), true);
+      assertEquals(probes.some((rp) => ftrace.kretprobes.of(rp)!.nhit > 0), true);
       assertEquals(guest.machine.harts[0]!.instret, alone.machine.harts[0]!.instret);
     }
   }
@@ -335,7 +357,10 @@ Deno.test("a backtrace of the guest's own is the same with kretprobes", async ()
     const outcome = await guest.run();
     assertEquals(outcome, expected, era);
     assertEquals(guest.output(), alone.output(), era);
-    const hits = probes.map(({ nhit, nmissed }) => nhit! + nmissed!);
+    const hits = probes.map((rp) => {
+      const { nhit, nmissed } = guest.ftrace.kretprobes.of(rp)!;
+      return nhit + nmissed;
+    });
     assertEquals(hits, probes.map((rp) => called.get(String(rp.at))), era);
   }
 });
@@ -353,4 +378,28 @@ Deno.test("the graph tracer sees the exit of each call that an unwinder was call
     }
   }
   assertEquals(open, []);
+});
+
+Deno.test("registerKretprobe() never writes to the probe: a frozen one counts and serves two machines", async () => {
+  const rp: Kretprobe = Object.freeze({ at: "price_of", maxactive: 1, handler() {} });
+  for (let machine = 0; machine < 2; machine++) {
+    const { ftrace, run } = await traced("sample_p84", { era: "call-ops" });
+    const registration = ftrace.registerKretprobe(rp);
+    await run();
+    assertEquals([registration.nhit, registration.nmissed], [5, 0]);
+  }
+});
+
+Deno.test("kretprobes.verdict() says what register() refuses, and places nothing", async () => {
+  const { ftrace } = await traced("sample_p84", { era: "args" });
+  for (const at of ["price_of", "bill+8"]) {
+    const rp: Kretprobe = { at };
+    const { message } = assertThrows(() => ftrace.registerKretprobe(rp), FtraceError);
+    assertEquals(ftrace.kretprobes.verdict(rp)?.message, message);
+  }
+  const bill = ftrace.lookup("bill")!;
+  assertEquals(ftrace.kprobes.verdict(bill + 8n), ftrace.kprobes.check(bill + 8n));
+  const refusal = ftrace.kprobes.verdict(bill);
+  assertEquals(refusal instanceof FtraceError && refusal.reason, "on-ftrace-slot");
+  assertEquals(ftrace.kprobes.list(), "");
 });

@@ -17,6 +17,7 @@ import { checkDirectEra, checkNotDirect } from "../ops/direct.ts";
 import type { FtraceHash } from "../ops/filter.ts";
 import { claimOn, ipTaken, nameOf, type OpsUse } from "../ops/ops_rules.ts";
 import { noReturnReason } from "../ops/records.ts";
+import type { KprobeCheck } from "../probes/kprobe_check.ts";
 import { checkFprobeEra } from "../returns/fprobe_register.ts";
 
 /** What one may want of a function. */
@@ -66,8 +67,8 @@ export interface WhyContext {
   readonly globalHash: FtraceHash;
   /** Address of `ftrace_caller`. */
   readonly caller: bigint;
-  /** A kprobe's warning, or its refusal as a throw; nothing is placed. */
-  readonly checkKprobe: (address: bigint) => string | undefined;
+  /** How a kprobe would be placed, or its refusal; nothing is placed. */
+  readonly checkKprobe: KprobeCheck;
   /** The registered ops that trace a record. */
   readonly usesOf: (record: DynFtrace) => readonly OpsUse[];
 }
@@ -132,21 +133,19 @@ export class FunctionUses {
         instead: "the address of an instruction",
       });
     }
-    try {
-      const warning = this.#context.checkKprobe(address);
-      const known = this.#context.machine.symbols.at(address) !== undefined;
-      return possible(
-        "kprobe",
-        warning ??
-          (known
-            ? "an instruction starts there"
-            : "taken, but no symbol tells where instructions start: that it is one is not known"),
-      );
-    } catch (error) {
-      if (!(error instanceof FtraceError)) throw error;
-      const { code, reason, instead } = error;
-      return answer("kprobe", { code, reason, text: sentence(error), instead });
+    const verdict = this.#context.checkKprobe(address);
+    if (verdict instanceof FtraceError) {
+      const { code, reason, instead } = verdict;
+      return answer("kprobe", { code, reason, text: sentence(verdict), instead });
     }
+    const known = this.#context.machine.symbols.at(address) !== undefined;
+    return possible(
+      "kprobe",
+      verdict.warning ??
+        (known
+          ? "an instruction starts there"
+          : "taken, but no symbol tells where instructions start: that it is one is not known"),
+    );
   }
 
   /** Whether live patching can replace it. */

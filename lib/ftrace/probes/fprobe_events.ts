@@ -10,14 +10,20 @@
  * @module
  */
 import { A0, RA, S0, SP, T1 } from "../../isa/abi.ts";
-import type { EventValue, FieldDeclarations } from "../../events/event_fields.ts";
 import type { FindSymbol } from "../../events/event_format.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { FtraceRegs, PtRegs } from "../../trampoline/ftrace_regs.ts";
 import { type Fprobe, FPROBE_FL_DISABLED } from "../returns/fprobe.ts";
 import { FtraceError } from "../ftrace_error.ts";
-import { probeEventName, probePrintFormat } from "./kprobe_events.ts";
-import { parseProbeArg, type ProbeArgContext, ProbeFault } from "./probe_args.ts";
+import { type ProbeArg, type ProbeArgContext, ProbeFault } from "./probe_args.ts";
+import {
+  commandWords,
+  parseProbeArgs,
+  probeEventName,
+  refuseCommand,
+  splitReturnSuffix,
+} from "./probe_command.ts";
+import { fetchArgs, probeEventDefinition, type ProbeValues } from "./probe_record.ts";
 import type { Event, TraceEvents } from "../trace/trace_events.ts";
 
 /** An event on an fprobe. */
@@ -32,19 +38,7 @@ export interface FprobeEvent extends Disposable {
   readonly event: Event;
 }
 
-/** Events on fprobes of one machine. */
-export interface FprobeEvents {
-  /** All of them, in order of definition. */
-  readonly events: readonly FprobeEvent[];
-  /**
-   * Carries out a line of `dynamic_events`: `f[:[GROUP/]NAME] FUNCTIONS[%return] [ARGS]`.
-   *
-   * @throws {FtraceError} EINVAL, EEXIST; EOPNOTSUPP where fprobe is refused.
-   */
-  write(command: string): FprobeEvent;
-}
-
-/** What {@linkcode createFprobeEvents} needs. */
+/** What {@linkcode FprobeEvents} stands on. */
 export interface FprobeEventsContext {
   /** The machine. */
   readonly machine: Machine;
@@ -56,160 +50,182 @@ export interface FprobeEventsContext {
   readonly register: (fp: Fprobe, filter: string) => Disposable;
 }
 
-/** Makes the events of one machine's fprobes; there are none at first. */
-export function createFprobeEvents(context: FprobeEventsContext): FprobeEvents {
-  const { machine, traceEvents, symbol, register } = context;
-  let events: readonly FprobeEvent[] = [];
-  const printed = (address: bigint): string => {
-    const found = symbol(address);
-    if (!found) return `0x${address.toString(16)}`;
-    const offset = (address - found.address).toString(16);
-    return `${found.name}+0x${offset}/0x${found.size.toString(16)}`;
-  };
+/** A command that was understood. */
+interface Definition {
+  readonly group: string;
+  readonly name: string;
+  /** Patterns of functions. */
+  readonly target: string;
+  /** Characters of the command before it. */
+  readonly targetAt: number;
+  readonly isReturn: boolean;
+  /** Arguments that are fetched at the entry, and at the return; all of them in order. */
+  readonly args: readonly ProbeArg[];
+  readonly atEntry: readonly ProbeArg[];
+  readonly atReturn: readonly ProbeArg[];
+  /** As `dynamic_events` reads it back. */
+  readonly text: string;
+}
 
-  const define = (line: string): FprobeEvent => {
-    const [head, place, ...words] = [...line.matchAll(/\S+/g)].map(({ 0: text, index }) => ({
-      text,
-      at: index,
-    }));
+/** Events on fprobes of one machine. */
+export class FprobeEvents {
+  readonly #context: FprobeEventsContext;
+  #events: readonly EventFprobe[] = [];
+
+  /** Starts without events. */
+  constructor(context: FprobeEventsContext) {
+    this.#context = context;
+  }
+
+  /** All of them, in order of definition. */
+  get events(): readonly FprobeEvent[] {
+    return this.#events;
+  }
+
+  /**
+   * Carries out a line of `dynamic_events`: `f[:[GROUP/]NAME] FUNCTIONS[%return] [ARGS]`.
+   *
+   * @throws {FtraceError} EINVAL, EEXIST; EOPNOTSUPP where fprobe is refused.
+   */
+  write(command: string): FprobeEvent {
+    const line = command.trim();
+    try {
+      const definition = this.#understand(line);
+      const event = new EventFprobe(this.#context, definition, (disposed) => {
+        if (!this.#events.includes(disposed)) return false;
+        this.#events = this.#events.filter((each) => each !== disposed);
+        return true;
+      });
+      this.#events = [...this.#events, event];
+      return event;
+    } catch (error) {
+      if (!(error instanceof ProbeFault)) throw error;
+      const { message, position } = error;
+      this.#context.traceEvents.errorLog.add("trace_fprobe", line, { text: message, position });
+      throw refuseCommand(line, error);
+    }
+  }
+
+  #understand(line: string): Definition {
+    const [head, place, ...words] = commandWords(line);
     const [, names] = /^f\d*(?::(\S*))?$/.exec(head?.text ?? "") ?? [null];
     if (names === null) throw new ProbeFault("Unknown command", 0);
     if (!place) throw new ProbeFault("Probe point is not specified", line.length);
-    const [, target, suffix] = /^([^%]*)(%.*)?$/.exec(place.text)!;
-    if (suffix !== undefined && suffix !== "%return") {
-      throw new ProbeFault("Invalid probed address suffix", place.at + target!.length);
-    }
-    const isReturn = suffix !== undefined;
+    const [target, isReturn] = splitReturnSuffix(place);
     const made = `${target}__${isReturn ? "exit" : "entry"}`.replaceAll(/\W/g, "_");
     const colon = head!.text.indexOf(":") + 1;
     const { group, name } = probeEventName(names, { group: "fprobes", name: made }, colon);
-    const same = events.find((each) => each.group === group && each.name === name);
+    this.#checkName(group, name, isReturn, line.indexOf(name, colon));
+    const isAtReturn = (text: string) => isReturn && text.includes("$retval");
+    const args = parseProbeArgs(words, ({ text }) => this.#argContext(isAtReturn(text)));
+    const atReturn = args.filter((_, k) => isAtReturn(words[k]!.text));
+    const atEntry = args.filter((arg) => !atReturn.includes(arg));
+    const text = [`f:${group}/${name}`, place.text, ...args.map(({ text }) => text)].join(" ");
+    return { group, name, target, targetAt: place.at, isReturn, args, atEntry, atReturn, text };
+  }
+
+  #checkName(group: string, name: string, isReturn: boolean, at: number): void {
+    const same = this.#events.find((each) => each.group === group && each.name === name);
     if (same) {
       const other = same.definition.includes("%return") !== isReturn;
       if (other) throw new ProbeFault("Probe type is different from existing probe", 0);
       throw new ProbeFault("There is already the exact same probe event", 0, "EEXIST");
     }
-    if (traceEvents.find(group, name)) {
+    if (this.#context.traceEvents.find(group, name)) {
       const said = "Given group/event name is already used by another event";
-      throw new ProbeFault(said, line.indexOf(name, colon), "EEXIST");
+      throw new ProbeFault(said, at, "EEXIST");
     }
-    const args = words.map(({ text, at }, k) => {
-      const atReturn = isReturn && text.includes("$retval");
-      const where: ProbeArgContext = {
-        space: () => machine.runningHart.space,
-        comm: () => machine.comm,
-        lookup: (name) => machine.symbols.named(name)[0]?.address,
-        symbol,
-        isReturn: atReturn,
-        isEntry: !atReturn,
-      };
-      return { ...parseProbeArg(text, k, at, where), atReturn };
-    });
-    args.forEach((arg, k) => {
-      if (args.findIndex((each) => each.name === arg.name) === k) return;
-      throw new ProbeFault("This argument name is already used", words[k]!.at);
-    });
-    const fetch = (
-      fregs: FtraceRegs,
-      ip: bigint,
-      atReturn: boolean,
-    ): Record<string, EventValue> => {
-      const regs = registersOf(fregs, ip);
-      return Object.fromEntries(
-        args.filter((arg) => arg.atReturn === atReturn).map((arg) => [arg.name, arg.fetch(regs)]),
-      );
+  }
+
+  #argContext(isReturn: boolean): ProbeArgContext {
+    const { machine, symbol } = this.#context;
+    return {
+      space: () => machine.runningHart.space,
+      comm: () => machine.comm,
+      lookup: (name) => machine.symbols.named(name)[0]?.address,
+      symbol,
+      isReturn,
+      isEntry: !isReturn,
     };
-    /** What was fetched at the entry of calls that have not returned. */
-    const open = new Map<bigint, Record<string, EventValue>>();
-    let calls = 0n;
-    const fp: Fprobe = {
-      flags: FPROBE_FL_DISABLED,
-      ...(isReturn
-        ? {
-          entryDataSize: 8,
-          entryHandler(_fp, ip, _retIp, fregs, data) {
-            open.set(++calls, fetch(fregs, ip, false));
-            data!.setBigUint64(0, calls);
-          },
-          exitHandler(_fp, ip, retIp, fregs, data) {
-            const call = data!.getBigUint64(0);
-            const atEntry = open.get(call);
-            open.delete(call);
-            const where = { __probe_func: ip, __probe_ret_ip: retIp };
-            // A call that was entered before the event was enabled has nothing of its entry.
-            if (atEntry) event.emit({ ...where, ...atEntry, ...fetch(fregs, retIp, true) });
-          },
-        }
-        : {
-          entryHandler: (_fp, ip, _retIp, fregs) =>
-            event.emit({ __probe_ip: ip, ...fetch(fregs, ip, false) }),
-        }),
-    };
-    let registration: Disposable;
+  }
+}
+
+/** An event and its probe. */
+class EventFprobe implements FprobeEvent {
+  readonly group: string;
+  readonly name: string;
+  readonly definition: string;
+  readonly event: Event;
+  readonly #definition: Definition;
+  readonly #registration: Disposable;
+  readonly #disposed: (event: EventFprobe) => boolean;
+  readonly #probe: Fprobe;
+  /** What was fetched at the entry of calls that have not returned. */
+  readonly #open = new Map<bigint, ProbeValues>();
+  #calls = 0n;
+
+  constructor(
+    { traceEvents, symbol, register }: FprobeEventsContext,
+    definition: Definition,
+    disposed: (event: EventFprobe) => boolean,
+  ) {
+    const { group, name, isReturn, args, target, targetAt } = definition;
+    this.group = group;
+    this.name = name;
+    this.definition = definition.text;
+    this.#definition = definition;
+    this.#disposed = disposed;
+    const fp = this.#probe = { flags: FPROBE_FL_DISABLED, ...this.#handlers() };
     try {
-      registration = register(fp, target!);
+      this.#registration = register(fp, target);
     } catch (error) {
       if (!(error instanceof FtraceError) || error.code === "EOPNOTSUPP") throw error;
-      throw new ProbeFault("Invalid probed address or symbol", place.at);
+      throw new ProbeFault("Invalid probed address or symbol", targetAt);
     }
-    const where: FieldDeclarations = isReturn
-      ? { __probe_func: "unsigned long", __probe_ret_ip: "unsigned long" }
-      : { __probe_ip: "unsigned long" };
-    const event: Event = traceEvents.define({
-      system: group,
-      name,
-      fields: { ...where, ...Object.fromEntries(args.map((arg) => [arg.name, arg.fieldType])) },
-      packed: true,
-      enabled: false,
-      print(values) {
-        const at = (field: string) => values[field] as bigint;
-        const where = isReturn
-          ? `(${printed(at("__probe_ret_ip"))} <- ${symbol(at("__probe_func"))?.name})`
-          : `(${printed(at("__probe_ip"))})`;
-        return where + args.map((arg) => ` ${arg.print(values[arg.name]!)}`).join("");
-      },
-      printFormat: probePrintFormat(isReturn, args),
-      changed(file) {
-        fp.flags = file.isLive ? 0 : FPROBE_FL_DISABLED;
-        // Calls that were left by a jump never come back for theirs.
-        if (!file.isLive) open.clear();
-      },
+    this.event = traceEvents.define({
+      ...probeEventDefinition(group, name, isReturn, args, symbol),
+      changed: ({ isLive }) => this.#arm(isLive),
     });
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#disposed(this)) return;
+    this.event[Symbol.dispose]();
+    this.#registration[Symbol.dispose]();
+  }
+
+  #arm(on: boolean): void {
+    this.#probe.flags = on ? 0 : FPROBE_FL_DISABLED;
+    // Calls that were left by a jump never come back for theirs.
+    if (!on) this.#open.clear();
+  }
+
+  #handlers(): Fprobe {
+    const { isReturn, atEntry, atReturn } = this.#definition;
+    if (!isReturn) {
+      return {
+        entryHandler: (_fp, ip, _retIp, fregs) =>
+          this.event.emit({ __probe_ip: ip, ...fetchArgs(atEntry, registersOf(fregs, ip)) }),
+      };
+    }
     return {
-      group,
-      name,
-      definition: [`f:${group}/${name}`, place.text, ...args.map(({ text }) => text)].join(" "),
-      event,
-      [Symbol.dispose]() {
-        if (!events.includes(this)) return;
-        events = events.filter((each) => each !== this);
-        event[Symbol.dispose]();
-        registration[Symbol.dispose]();
+      entryDataSize: 8,
+      entryHandler: (_fp, ip, _retIp, fregs, data) => {
+        this.#open.set(++this.#calls, fetchArgs(atEntry, registersOf(fregs, ip)));
+        data!.setBigUint64(0, this.#calls);
+      },
+      exitHandler: (_fp, ip, retIp, fregs, data) => {
+        const call = data!.getBigUint64(0);
+        const entered = this.#open.get(call);
+        this.#open.delete(call);
+        // A call that was entered before the event was enabled has nothing of its entry.
+        if (!entered) return;
+        const where = { __probe_func: ip, __probe_ret_ip: retIp };
+        const returned = fetchArgs(atReturn, registersOf(fregs, retIp));
+        this.event.emit({ ...where, ...entered, ...returned });
       },
     };
-  };
-
-  return {
-    get events() {
-      return events;
-    },
-    write(text) {
-      const line = text.trim();
-      try {
-        const event = define(line);
-        events = [...events, event];
-        return event;
-      } catch (error) {
-        if (!(error instanceof ProbeFault)) throw error;
-        const { message, position, code } = error;
-        traceEvents.errorLog.add("trace_fprobe", line, { text: message, position });
-        const at = line.slice(position).split(" ")[0] || "the end";
-        const what = `Cannot define "${line}": ${message}, at ${at}`;
-        const reason = code === "EEXIST" ? "already-defined" : "bad-syntax";
-        throw new FtraceError(code, reason, what);
-      }
-    },
-  };
+  }
 }
 
 /** The registers of a call as arguments read them; those that ftrace does not save are 0. */

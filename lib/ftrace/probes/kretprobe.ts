@@ -15,11 +15,12 @@ import type { Machine } from "../../machine/machine.ts";
 import { REGS_FRAME } from "../../trampoline/frame.ts";
 import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
 import { describe, refusePromise } from "../callbacks.ts";
-import { FtraceError } from "../ftrace_error.ts";
+import { FtraceError, throwRefusal } from "../ftrace_error.ts";
 import { type Kprobe, probeAddress } from "./kprobe.ts";
 import type { Kprobes } from "./kprobes.ts";
+import { addressKey } from "../ops/record_table.ts";
 import { noReturnReason } from "../ops/records.ts";
-import type { Rethook } from "../returns/rethook.ts";
+import type { Rethook, RethookNode } from "../returns/rethook.ts";
 
 /** Most bytes that an instance carries from the entry to the return (`KRETPROBE_MAX_DATA_SIZE`). */
 export const KRETPROBE_MAX_DATA_SIZE = 4096;
@@ -36,41 +37,31 @@ export interface Kretprobe {
   readonly maxactive?: number;
   /** Bytes that each instance carries from the entry to the return, up to 4096. */
   readonly dataSize?: number;
-  /** Registered, but not armed. */
+  /** It is not armed when it is registered; `kretprobes.enable()` arms it. */
   readonly disabled?: boolean;
+}
+
+/** A kretprobe that is registered, or was. Its owner's object is never written to. */
+export interface KretprobeRegistration extends Disposable {
   /** Returns so far. */
-  nhit?: number;
+  readonly nhit: number;
   /** Calls that could not be waited for, because the pool was empty or a handler was running. */
-  nmissed?: number;
+  readonly nmissed: number;
 }
 
 /** A call that a kretprobe waits for (`struct kretprobe_instance`). Valid until it has returned. */
 export interface KretprobeInstance {
-  /** Whose it is. */
+  /** The kretprobe that waits for the call. */
   readonly kretprobe: Kretprobe;
   /** Where the function returns to. */
   readonly returnAddress: bigint;
   /** Storage from the entry to the return; null if `dataSize` is 0. */
   readonly data: DataView | null;
-  /** The hart. */
+  /** The hart that makes the call. */
   readonly hart: Hart;
 }
 
-/** Kretprobes of one machine. */
-export interface Kretprobes {
-  /** Address of `arch_rethook_trampoline`: what ra holds while a return is waited for. */
-  readonly trampoline: bigint;
-  /** Places one (`register_kretprobe`). @throws {FtraceError} EINVAL off a function's entry, where its entry cannot be probed, or if it is registered; ENOENT; E2BIG. */
-  register(rp: Kretprobe): Disposable;
-  /** Takes it away; calls that are waited for end without a word. @throws {FtraceError} EINVAL if it is not registered. */
-  unregister(rp: Kretprobe): void;
-  /** Arms it. @throws {FtraceError} EINVAL if it is not registered. */
-  enable(rp: Kretprobe): void;
-  /** Disarms it and keeps it. @throws {FtraceError} EINVAL if it is not registered. */
-  disable(rp: Kretprobe): void;
-}
-
-/** What {@linkcode createKretprobes} needs. */
+/** What {@linkcode Kretprobes} stands on. */
 export interface KretprobesContext {
   /** The machine. */
   readonly machine: Machine;
@@ -84,159 +75,237 @@ export interface KretprobesContext {
   readonly report: (line: string) => void;
 }
 
-/** Makes the kretprobes of one machine, none of them placed. */
-export function createKretprobes(context: KretprobesContext): Kretprobes {
-  const { machine, kprobes, rethook, report } = context;
-  const { symbols } = machine;
-  const registered = new Map<Kretprobe, Kprobe>();
-  const lookup = (name: string) => symbols.named(name)[0]?.address;
+/** Kretprobes of one machine. */
+export class Kretprobes {
+  readonly #context: KretprobesContext;
+  readonly #registered = new Map<Kretprobe, ReturnProbe>();
+  /** Registrations of probes, the last one of each, also when it is over. */
+  readonly #registrations = new WeakMap<Kretprobe, KretprobeRegistration>();
 
-  const placeName = ({ at }: Kretprobe) => {
+  /** Starts without probes. */
+  constructor(context: KretprobesContext) {
+    this.#context = context;
+  }
+
+  /** Address of `arch_rethook_trampoline`: what ra holds while a return is waited for. */
+  get trampoline(): bigint {
+    return this.#context.rethook.trampoline;
+  }
+
+  /**
+   * How a probe on the entry of a function's return would be refused, or undefined if it would not:
+   * EINVAL off a function's entry, where the entry cannot be probed, or if it is registered; E2BIG.
+   *
+   * @throws {FtraceError} ENOENT for an unknown symbol.
+   */
+  verdict(rp: Kretprobe): FtraceError | undefined {
+    if (this.#registered.has(rp)) {
+      return this.#refusal("EINVAL", "already-enabled", rp, "it is registered");
+    }
+    const found = this.#context.machine.symbols.at(this.#addressOf(rp));
+    if (found?.offset !== 0n) {
+      const instead = found ? `a kretprobe on ${found.symbol.name}` : "a function";
+      const why = "a return probe's address must be a function's entry";
+      return this.#refusal("EINVAL", "not-entry", rp, why, instead);
+    }
+    const { name } = found.symbol;
+    const noReturn = noReturnReason({ name, kind: "virtual" });
+    if (noReturn) {
+      const why = noReturn === "returns-twice"
+        ? "it returns a second time to the same place"
+        : "ra does not hold its return address";
+      return this.#refusal("EINVAL", noReturn, rp, why, "a kprobe on its entry");
+    }
+    if ((rp.dataSize ?? 0) > KRETPROBE_MAX_DATA_SIZE) {
+      const why = `an instance carries ${KRETPROBE_MAX_DATA_SIZE} bytes at most`;
+      return this.#refusal("E2BIG", "too-many", rp, why, "a Map of one's own");
+    }
+    const verdict = this.#context.kprobes.verdict(found.symbol.address);
+    if (!(verdict instanceof FtraceError)) return undefined;
+    if (verdict.reason !== "on-ftrace-slot") return verdict;
+    const why = "it takes a kprobe at the entry, which is ftrace's own in this era";
+    const instead = `fprobe on ${name} with an exitHandler`;
+    return this.#refusal("EINVAL", "on-ftrace-slot", rp, why, instead);
+  }
+
+  /**
+   * Places a probe (`register_kretprobe`); disposing takes it away.
+   *
+   * @throws {FtraceError} What {@linkcode Kretprobes.verdict} gives; ENOENT for an unknown symbol.
+   */
+  register(rp: Kretprobe): KretprobeRegistration {
+    throwRefusal(this.verdict(rp));
+    const { machine, rethook, kprobes, prepare } = this.#context;
+    const probe: ReturnProbe = new ReturnProbe(rp, this.#addressOf(rp), {
+      rethook,
+      kprobes,
+      harts: machine.harts.length,
+      isRegistered: () => this.#registered.get(rp) === probe,
+      failed: (error) => this.#failed(probe, error),
+    });
+    prepare();
+    this.#registered.set(rp, probe);
+    try {
+      kprobes.register(probe.kp, "r");
+    } catch (error) {
+      this.#registered.delete(rp);
+      throw error;
+    }
+    return this.#registration(probe);
+  }
+
+  /** Takes it away; calls that are waited for end without a word. @throws {FtraceError} EINVAL if it is not registered. */
+  unregister(rp: Kretprobe): void {
+    this.#context.kprobes.unregister(this.#probe(rp, "unregister").kp);
+    this.#registered.delete(rp);
+  }
+
+  /** Arms it. @throws {FtraceError} EINVAL if it is not registered. */
+  enable(rp: Kretprobe): void {
+    this.#context.kprobes.enable(this.#probe(rp, "enable").kp);
+  }
+
+  /** Disarms it and keeps it. @throws {FtraceError} EINVAL if it is not registered. */
+  disable(rp: Kretprobe): void {
+    this.#context.kprobes.disable(this.#probe(rp, "disable").kp);
+  }
+
+  /** Counts of a probe that is registered, or was; undefined if it never was. */
+  of(rp: Kretprobe): KretprobeRegistration | undefined {
+    return this.#registrations.get(rp);
+  }
+
+  #registration(probe: ReturnProbe): KretprobeRegistration {
+    const registration: KretprobeRegistration = {
+      get nhit() {
+        return probe.nhit;
+      },
+      get nmissed() {
+        return probe.nmissed;
+      },
+      [Symbol.dispose]: () => {
+        if (this.#registered.get(probe.rp) === probe) this.unregister(probe.rp);
+      },
+    };
+    this.#registrations.set(probe.rp, registration);
+    return registration;
+  }
+
+  #failed(probe: ReturnProbe, error: unknown): void {
+    const { rp } = probe;
+    this.#context.report(
+      `[kretprobe] Cannot serve ${this.#nameOf(rp)}: ${describe(error)}; it is unregistered`,
+    );
+    if (this.#registered.get(rp) === probe) this.unregister(rp);
+  }
+
+  #probe(rp: Kretprobe, what: string): ReturnProbe {
+    const probe = this.#registered.get(rp);
+    if (probe) return probe;
+    const message = `Cannot ${what} the kretprobe at ${this.#nameOf(rp)}: it is not registered`;
+    throw new FtraceError("EINVAL", "not-enabled", message);
+  }
+
+  #addressOf({ at }: Kretprobe): bigint {
+    const { symbols } = this.#context.machine;
+    return typeof at === "bigint"
+      ? at
+      : probeAddress(at, (name) => symbols.named(name)[0]?.address);
+  }
+
+  #nameOf({ at }: Kretprobe): string {
     if (typeof at === "string") return at;
-    const found = symbols.at(at);
+    const found = this.#context.machine.symbols.at(at);
     return found?.offset === 0n ? found.symbol.name : `0x${at.toString(16)}`;
-  };
-  const refuse = (
+  }
+
+  #refusal(
     code: "EINVAL" | "E2BIG",
     reason: FtraceError["reason"],
     rp: Kretprobe,
     why: string,
     instead = "",
-  ) =>
-    new FtraceError(code, reason, `Cannot place a kretprobe at ${placeName(rp)}: ${why}`, instead);
+  ): FtraceError {
+    const message = `Cannot place a kretprobe at ${this.#nameOf(rp)}: ${why}`;
+    return new FtraceError(code, reason, message, instead);
+  }
+}
 
-  const checked = (rp: Kretprobe): bigint => {
-    if (registered.has(rp)) throw refuse("EINVAL", "already-enabled", rp, "it is registered");
-    const address = typeof rp.at === "bigint" ? rp.at : probeAddress(rp.at, lookup);
-    const found = symbols.at(address);
-    if (found?.offset !== 0n) {
-      throw refuse(
-        "EINVAL",
-        "not-entry",
-        rp,
-        "a return probe's address must be a function's entry",
-        found ? `a kretprobe on ${found.symbol.name}` : "a function",
-      );
+/** What a registered kretprobe needs. */
+interface ReturnProbeParts {
+  readonly rethook: Rethook;
+  readonly kprobes: Kprobes;
+  /** How many harts there are. */
+  readonly harts: number;
+  readonly isRegistered: () => boolean;
+  readonly failed: (error: unknown) => void;
+}
+
+/** A registered kretprobe: the kprobe at its entry, its pool and its counts. */
+class ReturnProbe {
+  readonly rp: Kretprobe;
+  readonly kp: Kprobe;
+  nhit = 0;
+  #emptyPool = 0;
+  /** Instances that are left in the pool. */
+  #free: number;
+  readonly #dataSize: number;
+  readonly #parts: ReturnProbeParts;
+
+  constructor(rp: Kretprobe, at: bigint, parts: ReturnProbeParts) {
+    const { maxactive = 0, dataSize = 0, disabled = false } = rp;
+    this.rp = rp;
+    this.#parts = parts;
+    this.#dataSize = dataSize;
+    this.#free = maxactive > 0 ? maxactive : Math.max(10, 2 * parts.harts);
+    this.kp = { at, disabled, preHandler: (_kp, regs, hart) => this.#enter(regs, hart) };
+  }
+
+  get nmissed(): number {
+    return this.#emptyPool + (this.#parts.kprobes.of(this.kp)?.nmissed ?? 0);
+  }
+
+  #enter(regs: PtRegs, hart: Hart): void {
+    const { rp, kp } = this;
+    const { kprobes, rethook } = this.#parts;
+    if (this.#free === 0) {
+      this.#emptyPool++;
+      return;
     }
-    const noReturn = noReturnReason({ name: found.symbol.name, kind: "virtual" });
-    if (noReturn) {
-      const why = noReturn === "returns-twice"
-        ? "it returns a second time to the same place"
-        : "ra does not hold its return address";
-      throw refuse("EINVAL", noReturn, rp, why, "a kprobe on its entry");
-    }
-    if ((rp.dataSize ?? 0) > KRETPROBE_MAX_DATA_SIZE) {
-      throw refuse(
-        "E2BIG",
-        "too-many",
-        rp,
-        `an instance carries ${KRETPROBE_MAX_DATA_SIZE} bytes at most`,
-        "a Map of one's own",
-      );
-    }
+    // On ftrace, sp is saved as it is below the frame.
+    const frame = kprobes.isOnFtrace(kp) ? REGS_FRAME.size : 0;
+    const sp = addressKey(regs.x(SP)) + frame;
+    const ri: KretprobeInstance = {
+      kretprobe: rp,
+      returnAddress: regs.x(RA),
+      data: this.#dataSize > 0 ? new DataView(new ArrayBuffer(this.#dataSize)) : null,
+      hart,
+    };
+    if (rp.entryHandler && this.#call(() => rp.entryHandler!(ri, regs))) return;
+    if (!this.#parts.isRegistered()) return;
+    this.#free--;
+    rethook.hook(hart, sp, regs, this.#node(ri));
+  }
+
+  #node(ri: KretprobeInstance): RethookNode {
+    const { kprobes, isRegistered } = this.#parts;
+    return {
+      onReturn: (regs) => {
+        if (!isRegistered() || kprobes.of(this.kp)!.disabled) return;
+        this.nhit++;
+        kprobes.whileBusy(ri.hart, () => this.#call(() => this.rp.handler?.(ri, regs)));
+      },
+      release: () => void this.#free++,
+    };
+  }
+
+  /** Runs a handler; one that throws ends the probe. */
+  #call<T>(body: () => T): T | undefined {
     try {
-      kprobes.check(address);
+      return refusePromise(body());
     } catch (error) {
-      if (!(error instanceof FtraceError) || error.reason !== "on-ftrace-slot") throw error;
-      throw refuse(
-        "EINVAL",
-        "on-ftrace-slot",
-        rp,
-        "it takes a kprobe at the entry, which is ftrace's own in this era",
-        `fprobe on ${found.symbol.name} with an exitHandler`,
-      );
+      this.#parts.failed(error);
+      return undefined;
     }
-    return address;
-  };
-
-  const place = (rp: Kretprobe): Kprobe => {
-    const at = checked(rp);
-    const dataSize = rp.dataSize ?? 0;
-    let free = rp.maxactive && rp.maxactive > 0
-      ? rp.maxactive
-      : Math.max(10, 2 * machine.harts.length);
-    const call = <T>(body: () => T): T | undefined => {
-      try {
-        return refusePromise(body());
-      } catch (error) {
-        report(`[kretprobe] Cannot serve ${placeName(rp)}: ${describe(error)}; it is unregistered`);
-        if (registered.get(rp) === kp) unregister(rp);
-        return undefined;
-      }
-    };
-    const onEntry = (regs: PtRegs, hart: Hart) => {
-      if (free === 0) {
-        rp.nmissed = (rp.nmissed ?? 0) + 1;
-        return;
-      }
-      // On ftrace, sp is saved as it is below the frame.
-      const frame = kprobes.isOnFtrace(kp) ? REGS_FRAME.size : 0;
-      const sp = Number(BigInt.asIntN(64, regs.x(SP))) + frame;
-      const ri: KretprobeInstance = {
-        kretprobe: rp,
-        returnAddress: regs.x(RA),
-        data: dataSize > 0 ? new DataView(new ArrayBuffer(dataSize)) : null,
-        hart,
-      };
-      if (rp.entryHandler && call(() => rp.entryHandler!(ri, regs))) return;
-      if (registered.get(rp) !== kp) return;
-      free--;
-      rethook.hook(hart, sp, regs, {
-        onReturn(atReturn) {
-          if (registered.get(rp) !== kp || kp.disabled) return;
-          rp.nhit = (rp.nhit ?? 0) + 1;
-          kprobes.whileBusy(hart, () => call(() => rp.handler?.(ri, atReturn)));
-        },
-        release: () => void free++,
-      });
-    };
-    const kp: Kprobe = {
-      at,
-      disabled: rp.disabled ?? false,
-      preHandler: (_kp, regs, hart) => onEntry(regs, hart),
-      get nmissed() {
-        return rp.nmissed ?? 0;
-      },
-      set nmissed(count) {
-        rp.nmissed = count;
-      },
-    };
-    return kp;
-  };
-
-  const unregister = (rp: Kretprobe) => {
-    kprobes.unregister(kprobeOf(rp, "unregister"));
-    registered.delete(rp);
-  };
-  const kprobeOf = (rp: Kretprobe, what: string): Kprobe => {
-    const kp = registered.get(rp);
-    if (kp) return kp;
-    const message = `Cannot ${what} the kretprobe at ${placeName(rp)}: it is not registered`;
-    throw new FtraceError("EINVAL", "not-enabled", message);
-  };
-
-  return {
-    trampoline: rethook.trampoline,
-    register(rp) {
-      const kp = place(rp);
-      context.prepare();
-      rp.nhit ??= 0;
-      rp.nmissed ??= 0;
-      registered.set(rp, kp);
-      try {
-        kprobes.register(kp, "r");
-      } catch (error) {
-        registered.delete(rp);
-        throw error;
-      }
-      return {
-        [Symbol.dispose]() {
-          if (registered.get(rp) === kp) unregister(rp);
-        },
-      };
-    },
-    unregister,
-    enable: (rp) => kprobes.enable(kprobeOf(rp, "enable")),
-    disable: (rp) => kprobes.disable(kprobeOf(rp, "disable")),
-  };
+  }
 }

@@ -4,15 +4,21 @@
  * An argument says where a value is when the probe is hit (a register, the stack, memory behind a
  * pointer), and a type says how wide it is and how it prints (`kernel/trace/trace_probe.c`).
  *
- * The events are `kprobe_events.ts`.
+ * How values are fetched is `probe_fetch.ts`; the events are `kprobe_events.ts`.
  *
  * @module
  */
 import { A0, SP } from "../../isa/abi.ts";
 import type { EventValue } from "../../events/event_fields.ts";
 import type { FindSymbol } from "../../events/event_format.ts";
-import type { AddressSpace } from "../../memory/space.ts";
 import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
+import {
+  type FetchContext,
+  type FetchSource,
+  type FetchType,
+  fetchValue,
+  printValue,
+} from "./probe_fetch.ts";
 
 /** What is wrong with a command, and after how many of its characters. */
 export class ProbeFault extends Error {
@@ -30,28 +36,6 @@ export class ProbeFault extends Error {
     this.position = position;
     this.code = code;
   }
-}
-
-/** Where a value is. */
-type Source =
-  | { readonly kind: "register"; readonly number: number }
-  | { readonly kind: "epc" }
-  | { readonly kind: "comm" }
-  | { readonly kind: "immediate"; readonly value: bigint }
-  | { readonly kind: "memory"; readonly base: Source; readonly offset: bigint };
-
-/** How wide a value is, and how it prints. */
-interface FetchType {
-  /** The field's C type. */
-  readonly field: string;
-  /** Bytes. */
-  readonly size: number;
-  readonly signed: boolean;
-  /** A conversion of the kernel's printf. */
-  readonly format: string;
-  readonly isString?: boolean;
-  /** Bits of a bit field, and how far up they are. */
-  readonly bits?: { readonly width: number; readonly shift: number };
 }
 
 /** One argument of an event. */
@@ -73,11 +57,7 @@ export interface ProbeArg {
 }
 
 /** What arguments may refer to. */
-export interface ProbeArgContext {
-  /** What the hart that hit the probe sees. */
-  readonly space: () => AddressSpace;
-  /** Name of the task that runs. */
-  readonly comm: () => string;
+export interface ProbeArgContext extends FetchContext {
   /** Address of a symbol. */
   readonly lookup: (name: string) => bigint | undefined;
   /** Names an address. */
@@ -91,12 +71,9 @@ export interface ProbeArgContext {
 /** Names of registers, as `struct pt_regs` has them. */
 const REGISTERS = ("zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 " +
   "s9 s10 s11 t3 t4 t5 t6").split(" ");
-/** Bytes of a string that are fetched (`MAX_STRING_SIZE`). */
-const MAX_STRING_SIZE = 4096;
 const MAX_ARRAY_LENGTH = 64;
 /** Words of a kernel stack (`THREAD_SIZE`). */
 const STACK_WORDS = 2048;
-const FAULT = "(fault)";
 const IDENTIFIER = /^[A-Za-z_]\w*$/;
 
 const TYPES: Readonly<Record<string, FetchType>> = Object.fromEntries([
@@ -166,23 +143,23 @@ export function parseProbeArg(
     format: `${name}=${count === undefined ? part : `{${indexes.map(() => part).join(",")}}`}`,
     formatArgs: count === undefined ? [record] : indexes.map((k) => `${record}[${k}]`),
     fetch(regs) {
-      if (count === undefined) return fetchOne(source, type, regs, context);
-      const { base, offset } = source as Extract<Source, { kind: "memory" }>;
+      if (count === undefined) return fetchValue(source, type, regs, context);
+      const { base, offset } = source as Extract<FetchSource, { kind: "memory" }>;
       return indexes.map((k) => {
         const at = { kind: "memory", base, offset: offset + BigInt(k * type.size) } as const;
-        return fetchOne(at, type, regs, context) as number | bigint;
+        return fetchValue(at, type, regs, context) as number | bigint;
       });
     },
     print: (value) => {
       const shown = Array.isArray(value)
-        ? `{${value.map((each) => printOne(type, each as EventValue, context.symbol)).join(",")}}`
-        : printOne(type, value, context.symbol);
+        ? `{${value.map((each) => printValue(type, each as EventValue, context.symbol)).join(",")}}`
+        : printValue(type, value, context.symbol);
       return `${name}=${shown}`;
     },
   };
 }
 
-function parseSource(text: string, position: number, context: ProbeArgContext): Source {
+function parseSource(text: string, position: number, context: ProbeArgContext): FetchSource {
   switch (text[0]) {
     case "%": {
       const number = REGISTERS.indexOf(text.slice(1));
@@ -229,7 +206,7 @@ function parseSource(text: string, position: number, context: ProbeArgContext): 
   }
 }
 
-function parseVariable(text: string, position: number, context: ProbeArgContext): Source {
+function parseVariable(text: string, position: number, context: ProbeArgContext): FetchSource {
   if (text === "retval") {
     if (!context.isReturn) throw new ProbeFault("$retval is not available on probe", position);
     return { kind: "register", number: A0 };
@@ -240,7 +217,7 @@ function parseVariable(text: string, position: number, context: ProbeArgContext)
   const number = Number(digits);
   if (kind === "stack") {
     if (number >= STACK_WORDS) throw new ProbeFault("Invalid stack number", position);
-    const base: Source = { kind: "register", number: SP };
+    const base: FetchSource = { kind: "register", number: SP };
     return { kind: "memory", base, offset: BigInt(8 * number) };
   }
   if (kind === "arg") {
@@ -278,76 +255,4 @@ function parseInteger(text: string): bigint | undefined {
   if (!/^[+-]?(0x[0-9a-f]+|\d+)$/i.test(text)) return undefined;
   const size = BigInt(text.replace(/^[+-]/, ""));
   return text.startsWith("-") ? -size : size;
-}
-
-/** A raw 64-bit value, or undefined where memory faults. */
-function rawValue(source: Source, regs: PtRegs, space: AddressSpace): bigint | undefined {
-  switch (source.kind) {
-    case "register":
-      return regs.x(source.number);
-    case "epc":
-      return regs.epc;
-    case "immediate":
-      return BigInt.asUintN(64, source.value);
-    case "comm":
-      return 0n;
-    case "memory": {
-      const address = addressOf(source, regs, space);
-      return address === undefined ? undefined : space.readWord(address, 8);
-    }
-  }
-}
-
-function addressOf(
-  { base, offset }: Extract<Source, { kind: "memory" }>,
-  regs: PtRegs,
-  space: AddressSpace,
-): bigint | undefined {
-  const start = rawValue(base, regs, space);
-  return start === undefined ? undefined : BigInt.asUintN(64, start + offset);
-}
-
-function fetchOne(
-  source: Source,
-  { size, signed, isString, bits }: FetchType,
-  regs: PtRegs,
-  { space: seen, comm }: ProbeArgContext,
-): EventValue {
-  if (source.kind === "comm") return comm();
-  const space = seen();
-  let raw: bigint;
-  if (source.kind === "memory") {
-    const address = addressOf(source, regs, space);
-    if (isString) return address === undefined ? FAULT : stringAt(space, address) ?? FAULT;
-    const bytes = address === undefined ? undefined : space.read(address, size);
-    // The kernel records what could not be read as 0.
-    raw = [...bytes ?? []].reduceRight((value, byte) => value << 8n | BigInt(byte), 0n);
-  } else raw = rawValue(source, regs, space)!;
-  if (bits) raw = (raw >> BigInt(bits.shift)) & ((1n << BigInt(bits.width)) - 1n);
-  const value = signed ? BigInt.asIntN(8 * size, raw) : BigInt.asUintN(8 * size, raw);
-  return size === 8 ? value : Number(value);
-}
-
-function stringAt(space: AddressSpace, address: bigint): string | undefined {
-  const bytes = space.readString(address, MAX_STRING_SIZE);
-  return bytes && new TextDecoder().decode(bytes);
-}
-
-function printOne({ format }: FetchType, value: EventValue, symbol: FindSymbol): string {
-  switch (format) {
-    case '\\"%s\\"':
-      return `"${value}"`;
-    case "'%c'":
-      return `'${String.fromCharCode(Number(value))}'`;
-    case "%pS": {
-      const address = BigInt(value as bigint);
-      const found = symbol(address);
-      if (!found) return `0x${address.toString(16)}`;
-      return `${found.name}+0x${(address - found.address).toString(16)}/0x${
-        found.size.toString(16)
-      }`;
-    }
-    default:
-      return format.startsWith("0x") ? `0x${(value as bigint).toString(16)}` : String(value);
-  }
 }

@@ -1,0 +1,185 @@
+/**
+ * One probe of an event on kprobes or kretprobes: what is recorded when it is hit.
+ *
+ * A breakpoint is served in an NMI's context, in which Linux writes nothing to the ring buffer unless
+ * the architecture has an NMI-safe cmpxchg; RISC-V got it after 6.12, so in older eras such hits count
+ * and are not recorded (`kernel/trace/trace_kprobe.c`, `ring_buffer.c`).
+ *
+ * How events are defined is `kprobe_events.ts`.
+ *
+ * @module
+ */
+import type { FindSymbol } from "../../events/event_format.ts";
+import type { Hart } from "../../hart/hart.ts";
+import type { Machine } from "../../machine/machine.ts";
+import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
+import type { Era } from "../era.ts";
+import type { Event, TraceEvents } from "../trace/trace_events.ts";
+import type { Kprobe } from "./kprobe.ts";
+import type { Kprobes } from "./kprobes.ts";
+import type { Kretprobe, Kretprobes } from "./kretprobe.ts";
+import type { ProbeArg } from "./probe_args.ts";
+import type { KprobeCommand } from "./probe_command.ts";
+import { fetchArgs } from "./probe_record.ts";
+
+/** An event on a probe. */
+export interface KprobeEvent extends Disposable {
+  /** Its group, `kprobes` unless the definition says otherwise. */
+  readonly group: string;
+  /** Its name. */
+  readonly name: string;
+  /** The definition as `kprobe_events` reads it back. */
+  readonly definition: string;
+  /** The event: `event.file.enabled = true` arms the probe. */
+  readonly event: Event;
+  /** Hits so far; of a return, returns. */
+  readonly nhit: number;
+  /** Hits that were not served. */
+  readonly nmissed: number;
+}
+
+/** What `KprobeEvents` stands on. */
+export interface KprobeEventsContext {
+  /** The machine. */
+  readonly machine: Machine;
+  /** The kernel's ways in force. */
+  readonly era: Era;
+  /** Probes on instructions. */
+  readonly kprobes: Kprobes;
+  /** Probes on returns. */
+  readonly kretprobes: Kretprobes;
+  /** Where events are defined. */
+  readonly traceEvents: TraceEvents;
+  /** Names an address. */
+  readonly symbol: FindSymbol;
+  /** Takes a line for the user. */
+  readonly report: (line: string) => void;
+  /** Notes what is wrong with a command (`error_log`). */
+  readonly fault: (command: string, text: string, position: number) => void;
+}
+
+/** A command that was understood. */
+export interface KprobeDefinition {
+  /** The command. */
+  readonly command: KprobeCommand;
+  /** The probed instruction. */
+  readonly address: bigint;
+  /** What is recorded with each hit. */
+  readonly args: readonly ProbeArg[];
+  /** The place as it is written back. */
+  readonly place: string;
+  /** Place and arguments: what tells probes of one event apart. */
+  readonly key: string;
+}
+
+/** What the breakpoint's context looks like in an event: NMI and hardirq, and a count gone below 0. */
+const BREAKPOINT_CONTEXT = { flags: 0x48, preemptCount: 0xff } as const;
+
+/** What a probe tells the events that it is one of. */
+export interface EventProbeOwner {
+  /** A hit was counted and not recorded. */
+  dropped(): void;
+  /** It is disposed; false if it was before. */
+  disposed(): boolean;
+}
+
+/** One probe of an event. */
+export class EventProbe implements KprobeEvent {
+  /** Group of its event. */
+  readonly group: string;
+  /** Name of its event. */
+  readonly name: string;
+  /** The definition as `kprobe_events` reads it back. */
+  readonly definition: string;
+  readonly #context: KprobeEventsContext;
+  readonly #owner: EventProbeOwner;
+  readonly #args: readonly ProbeArg[];
+  readonly #address: bigint;
+  /** One of the two is registered. */
+  readonly #kp: Kprobe | undefined;
+  readonly #rp: Kretprobe | undefined;
+  #event: Event | undefined;
+
+  /** Makes the probe, which {@linkcode EventProbe.register} places; `owner` is told of what becomes of it. */
+  constructor(
+    context: KprobeEventsContext,
+    { command, address, args, place }: KprobeDefinition,
+    owner: EventProbeOwner,
+  ) {
+    const { isReturn, maxactive, group, name } = command;
+    this.group = group;
+    this.name = name;
+    const head = isReturn ? `r${maxactive}` : "p";
+    const written = args.map(({ text }) => text);
+    this.definition = [`${head}:${group}/${name}`, place, ...written].join(" ");
+    this.#context = context;
+    this.#owner = owner;
+    this.#args = args;
+    this.#address = address;
+    const at = { at: address, disabled: true };
+    if (isReturn) {
+      this.#rp = { ...at, maxactive, handler: ({ hart }, regs) => this.#returned(regs, hart) };
+    } else {
+      this.#kp = { ...at, preHandler: (_kp, regs, hart) => this.#hit(regs, hart) };
+    }
+  }
+
+  /** Its event. */
+  get event(): Event {
+    return this.#event!;
+  }
+
+  /** Hits so far; of a return, returns. */
+  get nhit(): number {
+    return this.#registration.nhit;
+  }
+
+  /** Hits that were not served. */
+  get nmissed(): number {
+    return this.#registration.nmissed;
+  }
+
+  /** Places the probe, which is not armed yet. @throws {FtraceError} As registering one does. */
+  register(): void {
+    if (this.#rp) this.#context.kretprobes.register(this.#rp);
+    else this.#context.kprobes.register(this.#kp!);
+  }
+
+  /** Gives it its event, and arms it if that is enabled already. */
+  join(event: Event): void {
+    this.#event = event;
+    if (event.isLive) this.arm(true);
+  }
+
+  /** Arms it or disarms it. */
+  arm(on: boolean): void {
+    const { kprobes, kretprobes } = this.#context;
+    if (this.#rp) on ? kretprobes.enable(this.#rp) : kretprobes.disable(this.#rp);
+    else on ? kprobes.enable(this.#kp!) : kprobes.disable(this.#kp!);
+  }
+
+  /** Takes the probe away, and the event with its last one. */
+  [Symbol.dispose](): void {
+    if (!this.#owner.disposed()) return;
+    if (this.#rp) this.#context.kretprobes.unregister(this.#rp);
+    else this.#context.kprobes.unregister(this.#kp!);
+  }
+
+  get #registration(): { readonly nhit: number; readonly nmissed: number } {
+    const { kprobes, kretprobes } = this.#context;
+    return (this.#rp ? kretprobes.of(this.#rp) : kprobes.of(this.#kp!))!;
+  }
+
+  #hit(regs: PtRegs, hart: Hart): void {
+    const { kprobes, era } = this.#context;
+    const values = { __probe_ip: this.#address, ...fetchArgs(this.#args, regs) };
+    if (kprobes.isOnFtrace(this.#kp!)) this.event.emit(values, hart);
+    else if (era.recordsInNmi) this.event.emit(values, hart, BREAKPOINT_CONTEXT);
+    else this.#owner.dropped();
+  }
+
+  #returned(regs: PtRegs, hart: Hart): void {
+    const where = { __probe_func: this.#address, __probe_ret_ip: regs.epc };
+    this.event.emit({ ...where, ...fetchArgs(this.#args, regs) }, hart);
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Events of probes as they are recorded and printed: the fields that say where, and the arguments.
+ *
+ * @module
+ */
+import type { EventValue, FieldDeclarations } from "../../events/event_fields.ts";
+import type { FindSymbol } from "../../events/event_format.ts";
+import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
+import type { EventDefinition } from "../trace/trace_events.ts";
+import type { ProbeArg } from "./probe_args.ts";
+
+/** Values of an event by field. */
+export type ProbeValues = Readonly<Record<string, EventValue>>;
+
+/** The values of arguments now. */
+export function fetchArgs(args: readonly ProbeArg[], regs: PtRegs): ProbeValues {
+  return Object.fromEntries(args.map((arg) => [arg.name, arg.fetch(regs)]));
+}
+
+/**
+ * How the event of a probe is defined: its fields, and how it prints; `symbol` names an address. It
+ * is not enabled.
+ */
+export function probeEventDefinition(
+  group: string,
+  name: string,
+  isReturn: boolean,
+  args: readonly ProbeArg[],
+  symbol: FindSymbol,
+): EventDefinition {
+  const where: FieldDeclarations = isReturn
+    ? { __probe_func: "unsigned long", __probe_ret_ip: "unsigned long" }
+    : { __probe_ip: "unsigned long" };
+  return {
+    name,
+    system: group,
+    fields: { ...where, ...Object.fromEntries(args.map((arg) => [arg.name, arg.fieldType])) },
+    packed: true,
+    enabled: false,
+    print(values) {
+      const at = (field: string) => values[field] as bigint;
+      const place = isReturn
+        ? `(${placeText(symbol, at("__probe_ret_ip"))} <- ${symbol(at("__probe_func"))?.name})`
+        : `(${placeText(symbol, at("__probe_ip"))})`;
+      return place + args.map((arg) => ` ${arg.print(values[arg.name]!)}`).join("");
+    },
+    printFormat: probePrintFormat(isReturn, args),
+  };
+}
+
+/** `name+0x8/0xf0`, as events print where they are. */
+function placeText(symbol: FindSymbol, address: bigint): string {
+  const found = symbol(address);
+  if (!found) return `0x${address.toString(16)}`;
+  const offset = (address - found.address).toString(16);
+  return `${found.name}+0x${offset}/0x${found.size.toString(16)}`;
+}
+
+/** What a format file says of printing: the place, or both places of a return, and the arguments. */
+function probePrintFormat(isReturn: boolean, args: readonly ProbeArg[]): string {
+  const where = isReturn ? ["__probe_func", "__probe_ret_ip"] : ["__probe_ip"];
+  const format = `"(${where.map(() => "%lx").join(" <- ")})${
+    args.map((arg) => ` ${arg.format}`).join("")
+  }"`;
+  const values = args.flatMap((arg) => arg.formatArgs);
+  return [format, ...where.map((field) => `REC->${field}`), ...values].join(", ");
+}
