@@ -123,58 +123,152 @@ interface EnabledPatch {
 
 /** Makes live patching for one machine; nothing is registered until there is a patch. */
 export function createLivepatch(context: LivepatchContext): Livepatch {
-  const { machine, era, records } = context;
-  const byEntry = new Map(records.map((record) => [record.entry, record]));
-  let enabled: readonly EnabledPatch[] = [];
+  return new LivepatchRegister(context);
+}
+
+class LivepatchRegister implements Livepatch {
+  readonly #context: LivepatchContext;
+  readonly #records: ReadonlyMap<bigint, DynFtrace>;
+  #enabled: readonly EnabledPatch[] = [];
   /** Where calls go: the newest version, by index of the record (`func_stack`). */
-  let current = new Map<number, bigint>();
-  const hash = createHash();
-  const ops: FtraceOps = {
-    name: "livepatch",
-    flags: FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT |
-      (era.savesRegs ? FTRACE_OPS_FL_SAVE_REGS : 0),
-    hash,
-    hit(site, fregs) {
-      const target = current.get(site);
-      if (target !== undefined) fregs.instructionPointer = target;
-    },
-  };
-  let registration: FtraceRegistration | undefined;
+  #current: ReadonlyMap<number, bigint> = new Map();
+  readonly #hash = createHash();
+  readonly #ops: FtraceOps;
+  #registration: FtraceRegistration | undefined;
+
+  constructor(context: LivepatchContext) {
+    this.#context = context;
+    this.#records = new Map(context.records.map((record) => [record.entry, record]));
+    this.#ops = {
+      name: "livepatch",
+      flags: FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT |
+        (context.era.savesRegs ? FTRACE_OPS_FL_SAVE_REGS : 0),
+      hash: this.#hash,
+      hit: (site, fregs) => {
+        const target = this.#current.get(site);
+        if (target !== undefined) fregs.instructionPointer = target;
+      },
+    };
+  }
+
+  get patches(): readonly KlpPatchState[] {
+    return this.#enabled.map(({ state }) => state);
+  }
+
+  enablePatch(patch: KlpPatch): KlpPatchState {
+    const { name } = patch;
+    const { machine, strict } = this.#context;
+    throwRefusal(checkLivepatchEra(name, strict));
+    if (this.#enabled.some(({ state }) => state.name === name)) {
+      throw refusal("EINVAL", "already-enabled", `Cannot enable ${name}: it is in force`);
+    }
+    const wanted = this.#wantedOf(patch);
+    const linked = this.#link(patch);
+    const { symbols } = linked;
+    const replaced = [...wanted].map(([record, newName]) => ({
+      record,
+      newAddress: symbols.find((symbol) => symbol.name === newName)!.address,
+    }));
+    const state = this.#stateOf(name, replaced);
+    const targets = new Map(replaced.map(({ record, newAddress }) => [record.index, newAddress]));
+    this.#commit([...patch.replace ? [] : this.#enabled, { state, targets }]);
+    const functions = functionsOf(linked);
+    machine.symbols.add(functions.map((each) => ({ ...each, name: `${each.name} [${name}]` })));
+    this.#context.addModule(name, sitesOf(linked, new SymbolTable(functions)));
+    return state;
+  }
+
+  #stateOf(
+    name: string,
+    replaced: readonly { readonly record: DynFtrace; readonly newAddress: bigint }[],
+  ): KlpPatchState {
+    const isEnabled = () => this.#enabled.some((each) => each.state === state);
+    const disable = () => {
+      if (isEnabled()) this.#commit(this.#enabled.filter((each) => each.state !== state));
+    };
+    const state: KlpPatchState = {
+      name,
+      get enabled() {
+        return isEnabled();
+      },
+      replacements: replaced.map(({ record, newAddress }) => ({
+        name: record.name,
+        oldAddress: record.entry,
+        newAddress,
+      })),
+      disable,
+      [Symbol.dispose]: disable,
+    };
+    return state;
+  }
 
   /** Puts exactly these patches in force. @throws {FtraceError} EBUSY: nothing is changed then. */
-  const commit = (patches: readonly EnabledPatch[]) => {
+  #commit(patches: readonly EnabledPatch[]): void {
     const next = new Map(patches.flatMap(({ targets }) => [...targets]));
     if (next.size === 0) {
-      registration?.unregister();
-      registration = undefined;
-      hash.filter.clear();
-    } else if (registration) {
-      context.commitHash(hash, "filter", { records: new Set(next.keys()), waiting: [] });
-    } else {
-      for (const index of next.keys()) hash.filter.add(index);
-      try {
-        registration = context.register(ops);
-      } catch (error) {
-        hash.filter.clear();
-        throw error;
-      }
+      this.#registration?.unregister();
+      this.#registration = undefined;
+      this.#hash.filter.clear();
+    } else if (this.#registration) {
+      const records = new Set(next.keys());
+      this.#context.commitHash(this.#hash, "filter", { records, waiting: [] });
+    } else this.#register([...next.keys()]);
+    this.#current = next;
+    this.#enabled = patches;
+  }
+
+  #register(indices: readonly number[]): void {
+    for (const index of indices) this.#hash.filter.add(index);
+    try {
+      this.#registration = this.#context.register(this.#ops);
+    } catch (error) {
+      this.#hash.filter.clear();
+      throw error;
     }
-    current = next;
-    enabled = patches;
-  };
+  }
+
+  /** What a patch replaces, and by what. @throws {FtraceError} EINVAL where it cannot be. */
+  #wantedOf(patch: KlpPatch): ReadonlyMap<DynFtrace, string> {
+    const { name } = patch;
+    const cannot = (reason: FtraceReason, why: string, instead = "") =>
+      refusal("EINVAL", reason, `Cannot enable ${name}: ${why}`, instead);
+    const defined = parseObject(patch.object).symbols.filter(({ isFunction, section }) =>
+      isFunction && section !== "undefined"
+    );
+    const funcs = patch.funcs ??
+      defined.filter(({ binding }) => binding !== "local")
+        .filter((symbol) => this.#context.machine.symbols.named(symbol.name).length > 0)
+        .map((symbol): KlpFunc => ({ oldName: symbol.name }));
+    if (funcs.length === 0) {
+      const instead = "funcs, if they have other names";
+      throw cannot("no-match", "none of its functions is the program's", instead);
+    }
+    const wanted = new Map<DynFtrace, string>();
+    for (const func of funcs) {
+      const newName = func.newName ?? func.oldName;
+      if (!defined.some((symbol) => symbol.name === newName)) {
+        throw cannot("no-symbol", `it has no function ${newName}`);
+      }
+      const record = this.#recordOf(name, func);
+      if (wanted.has(record)) throw cannot("already-enabled", `it has ${func.oldName} twice`);
+      wanted.set(record, newName);
+    }
+    return wanted;
+  }
 
   /** The record of a function that is to be replaced. @throws {FtraceError} EINVAL. */
-  const recordOf = (patch: string, { oldName, oldSympos = 0 }: KlpFunc): DynFtrace => {
+  #recordOf(patch: string, { oldName, oldSympos = 0 }: KlpFunc): DynFtrace {
     const refuse = (reason: FtraceReason, why: string, instead = "") =>
       refusal("EINVAL", reason, `Cannot patch ${oldName} by ${patch}: ${why}`, instead);
-    const all = machine.symbols.named(oldName).filter(({ type }) => type === "func");
+    const { symbols } = this.#context.machine;
+    const all = symbols.named(oldName).filter(({ type }) => type === "func");
     if (all.length === 0) throw refuse("no-symbol", "the program has no such function");
     if (all.length > 1 && oldSympos === 0) {
       throw refuse("ambiguous", `the program has ${all.length} of that name`, "oldSympos, from 1");
     }
     const symbol = all[Math.max(0, oldSympos - 1)];
     if (!symbol) throw refuse("no-symbol", `the program has no ${oldSympos}th of that name`);
-    const record = byEntry.get(symbol.address);
+    const record = this.#records.get(symbol.address);
     if (!record || record.kind === "disabled") {
       const reason = (record?.reason ?? "no-site") as FtraceReason;
       throw refuse(reason, `it has no site to switch (${reason})`, "list --why, which says more");
@@ -183,122 +277,52 @@ export function createLivepatch(context: LivepatchContext): Livepatch {
       throw refuse("link-in-t0", "ra is not its way back, so no ordinary function can stand in");
     }
     return record;
-  };
+  }
 
-  const link = (patch: KlpPatch): LinkedObject => {
-    const { tracing } = machine;
+  /** Links a patch against the program, and puts it into memory. @throws {FtraceError} */
+  #link(patch: KlpPatch): LinkedObject {
+    const { machine } = this.#context;
     const permissions = { code: READ | EXECUTE, constants: READ, data: READ | WRITE };
     const linked = linkObject(parseObject(patch.object), {
-      allocate: (bytes, kind) => BigInt(tracing.allocateCode(bytes, permissions[kind])),
-      resolve(name) {
-        const all = machine.symbols.named(name);
-        const found = all.find(({ binding }) => binding !== "local") ?? all[0];
-        if (found && (all.length === 1 || found.binding !== "local")) return found.address;
-        throw found
-          ? refusal(
-            "EINVAL",
-            "ambiguous",
-            `Cannot link ${patch.name}: ${all.length} ${name} are there`,
-          )
-          : refusal("ENOENT", "no-symbol", `Cannot link ${patch.name}: nobody defines ${name}`);
-      },
+      allocate: (bytes, kind) => BigInt(machine.tracing.allocateCode(bytes, permissions[kind])),
+      resolve: (name) => this.#resolve(patch.name, name),
     });
     for (const { address, bytes } of linked.regions) machine.space.poke(address, bytes);
     machine.fenceI();
     return linked;
-  };
-  /** Call sites that were compiled into a patch: its functions can be traced, as a module's. */
-  const sitesOf = ({ sites, regions }: LinkedObject, symbols: SymbolTable) =>
-    sites.flatMap((address) => {
-      const code = regions.find((region) =>
-        region.address <= address && address < region.address + BigInt(region.bytes.length)
-      );
-      return code ? [siteAt({ address: code.address, data: code.bytes }, symbols, address)] : [];
-    });
+  }
 
-  return {
-    get patches() {
-      return enabled.map(({ state }) => state);
-    },
-    enablePatch(patch) {
-      const { name } = patch;
-      throwRefusal(checkLivepatchEra(name, context.strict));
-      if (enabled.some(({ state }) => state.name === name)) {
-        throw refusal("EINVAL", "already-enabled", `Cannot enable ${name}: it is in force`);
-      }
-      const object = parseObject(patch.object);
-      const defined = new Set(
-        object.symbols.filter(({ isFunction, section }) => isFunction && section !== "undefined")
-          .map((symbol) => symbol.name),
-      );
-      const globals = object.symbols.filter(({ isFunction, section, binding }) =>
-        isFunction && section !== "undefined" && binding !== "local"
-      );
-      const funcs = patch.funcs ??
-        globals.filter((symbol) => machine.symbols.named(symbol.name).length > 0)
-          .map((symbol): KlpFunc => ({ oldName: symbol.name }));
-      if (funcs.length === 0) {
-        throw refusal(
-          "EINVAL",
-          "no-match",
-          `Cannot enable ${name}: none of its functions is the program's`,
-          "funcs, if they have other names",
-        );
-      }
-      const wanted = new Map<DynFtrace, string>();
-      for (const func of funcs) {
-        const newName = func.newName ?? func.oldName;
-        if (!defined.has(newName)) {
-          throw refusal(
-            "EINVAL",
-            "no-symbol",
-            `Cannot enable ${name}: it has no function ${newName}`,
-          );
-        }
-        const record = recordOf(name, func);
-        if (wanted.has(record)) {
-          throw refusal(
-            "EINVAL",
-            "already-enabled",
-            `Cannot enable ${name}: it has ${func.oldName} twice`,
-          );
-        }
-        wanted.set(record, newName);
-      }
-      const linked = link(patch);
-      const { symbols } = linked;
-      const replacements = [...wanted].map(([record, newName]) => ({
-        name: record.name,
-        oldAddress: record.entry,
-        newAddress: symbols.find((symbol) => symbol.name === newName)!.address,
-        index: record.index,
-      }));
-      const state: KlpPatchState = {
-        name,
-        get enabled() {
-          return enabled.some((each) => each.state === state);
-        },
-        replacements: replacements.map(({ index: _, ...replacement }) => replacement),
-        disable() {
-          if (state.enabled) commit(enabled.filter((each) => each.state !== state));
-        },
-        [Symbol.dispose]: () => state.disable(),
-      };
-      const targets = new Map(replacements.map(({ index, newAddress }) => [index, newAddress]));
-      commit([...patch.replace ? [] : enabled, { state, targets }]);
-      const functions = symbols.filter(({ isFunction }) => isFunction)
-        .map(({ name, address, size, isGlobal }): ElfSymbol => ({
-          name,
-          address,
-          size,
-          type: "func",
-          binding: isGlobal ? "global" : "local",
-        }));
-      machine.symbols.add(functions.map((each) => ({ ...each, name: `${each.name} [${name}]` })));
-      context.addModule(name, sitesOf(linked, new SymbolTable(functions)));
-      return state;
-    },
-  };
+  /** The address of what a patch uses of the program. @throws {FtraceError} EINVAL, ENOENT. */
+  #resolve(patch: string, name: string): bigint {
+    const all = this.#context.machine.symbols.named(name);
+    const found = all.find(({ binding }) => binding !== "local") ?? all[0];
+    if (found && (all.length === 1 || found.binding !== "local")) return found.address;
+    throw found
+      ? refusal("EINVAL", "ambiguous", `Cannot link ${patch}: ${all.length} ${name} are there`)
+      : refusal("ENOENT", "no-symbol", `Cannot link ${patch}: nobody defines ${name}`);
+  }
+}
+
+/** Call sites that were compiled into a patch: its functions can be traced, as a module's. */
+function sitesOf({ sites, regions }: LinkedObject, symbols: SymbolTable): readonly SiteSource[] {
+  return sites.flatMap((address) => {
+    const code = regions.find((region) =>
+      region.address <= address && address < region.address + BigInt(region.bytes.length)
+    );
+    return code ? [siteAt({ address: code.address, data: code.bytes }, symbols, address)] : [];
+  });
+}
+
+/** The functions of a patch as symbols of a program. */
+function functionsOf({ symbols }: LinkedObject): readonly ElfSymbol[] {
+  return symbols.filter(({ isFunction }) => isFunction)
+    .map(({ name, address, size, isGlobal }): ElfSymbol => ({
+      name,
+      address,
+      size,
+      type: "func",
+      binding: isGlobal ? "global" : "local",
+    }));
 }
 
 function refusal(

@@ -61,129 +61,238 @@ export interface RecordedTrampoline {
 
 /** Writes the thunk of `ftrace_caller`. */
 export function writeRecordingThunk(
-  { code, local, guest, host }: ThunkWriter,
-  { frame, cost, ipOffset, literalOffset, clobbersT4 }: RecordedTrampoline,
+  thunk: ThunkWriter,
+  trampoline: RecordedTrampoline,
   state: RecordingState,
 ): void {
-  const at = local(I32), link = local(I32), head = local(I64), record = local(I32);
-  const ring = local(I32);
-  const x = (register: number) => X + 8 * register;
-  const loadWord = (address: number) => code.i32(0).access("i32.load", host, address);
-  const loadLong = (address: number) => code.i32(0).access("i64.load", host, address);
-  const addLong = (address: number, amount: () => void) => {
-    code.i32(0);
-    loadLong(address);
-    amount();
-    code.op("i64.add").access("i64.store", host, address);
-  };
-  const ringWord = (field: number) => code.get(ring).access("i32.load", host, field);
-  const ringLong = (field: number) => code.get(ring).access("i64.load", host, field);
-  const ringCapacity = () => code.get(ring).access("i64.load32_u", host, CONTROL.capacity);
-  const countInRing = (field: number) => {
-    code.get(ring);
-    ringLong(field).i64(1n).op("i64.add").access("i64.store", host, field);
-  };
-  const charge = (amount: number) => addLong(OVERHEAD, () => code.i64(BigInt(amount)));
-  /** Declines if the top of the stack is not 0. */
-  const declineIf = () => code.if().i32(0).op("return", "end");
-  const writable = () => {
-    code.i32(12).op("i32.shr_u").access("i32.load8_u", host, QUIET);
-    code.i32(WRITE).op("i32.and", "i32.eqz");
-    declineIf();
-  };
+  new RecordingThunk(thunk, trampoline, state).write();
+}
 
-  // The frame must lie in writable stack; else the real trampoline is to fault.
-  loadWord(TRANSLATED);
-  declineIf();
-  loadLong(x(SP)).i64(32n).op("i64.shr_u").i64(0n).op("i64.ne");
-  declineIf();
-  loadWord(x(SP)).i32(frame.size).op("i32.lt_u");
-  declineIf();
-  loadWord(x(SP)).i32(frame.size).op("i32.sub").tee(at);
-  writable();
-  loadWord(x(SP)).i32(1).op("i32.sub");
-  writable();
+/** Host address of an integer register of the running hart. */
+const x = (register: number): number => X + 8 * register;
 
-  // Only the recording ops is served here.
-  loadWord(x(T0)).set(link);
-  loadWord(state.recorder).op("i32.eqz");
-  declineIf();
-  if (literalOffset === undefined) loadWord(state.shared);
-  else code.get(link).i32(ipOffset + literalOffset).op("i32.sub").access("i32.load", guest);
-  loadWord(state.recorder).op("i32.ne");
-  declineIf();
+/** The thunk being written: its locals, and the parts in the order in which they run. */
+class RecordingThunk {
+  readonly #code: ThunkWriter["code"];
+  readonly #guest: number;
+  readonly #host: number;
+  readonly #trampoline: RecordedTrampoline;
+  readonly #state: RecordingState;
+  /** Guest address of the frame. */
+  readonly #at: number;
+  /** What the site linked in t0. */
+  readonly #link: number;
+  /** Records that the ring has had. */
+  readonly #head: number;
+  /** Host address of the record, or 0 if the event is not stored. */
+  readonly #record: number;
+  /** Host address of the ring's control block. */
+  readonly #ring: number;
 
-  // Room in the ring: a full one forgets its oldest record, refuses, or is the host's to drain.
-  loadWord(HART_ID).i32(2).op("i32.shl").access("i32.load", host, state.controls).set(ring);
-  ringWord(CONTROL.hostOnly);
-  declineIf();
-  code.i32(0).set(record);
-  ringWord(CONTROL.on).if();
-  ringLong(CONTROL.head).tee(head);
-  ringLong(CONTROL.tail).op("i64.sub");
-  ringCapacity().op("i64.ge_u").if();
-  ringWord(CONTROL.mode).i32(RingModeCode.drain).op("i32.eq");
-  declineIf();
-  code.op("end");
-  code.get(head);
-  ringLong(CONTROL.tail).op("i64.sub");
-  ringCapacity().op("i64.ge_u");
-  ringWord(CONTROL.mode).i32(RingModeCode.drop).op("i32.eq", "i32.and").if();
-  countInRing(CONTROL.dropped);
-  code.op("else");
-  code.get(head);
-  ringCapacity().op("i64.rem_u", "i32.wrap_i64").i32(RECORD_SIZE).op("i32.mul");
-  ringWord(CONTROL.base).op("i32.add").set(record);
-  code.get(head);
-  ringLong(CONTROL.tail).op("i64.sub");
-  ringCapacity().op("i64.ge_u").if();
-  code.get(ring).get(head).i64(1n).op("i64.add");
-  ringCapacity().op("i64.sub").access("i64.store", host, CONTROL.tail).op("end");
-  code.get(ring).get(head).i64(1n).op("i64.add").access("i64.store", host, CONTROL.head);
-  countInRing(CONTROL.events);
-  code.op("end", "end");
+  constructor(thunk: ThunkWriter, trampoline: RecordedTrampoline, state: RecordingState) {
+    this.#code = thunk.code;
+    this.#guest = thunk.guest;
+    this.#host = thunk.host;
+    this.#trampoline = trampoline;
+    this.#state = state;
+    this.#at = thunk.local(I32);
+    this.#link = thunk.local(I32);
+    this.#head = thunk.local(I64);
+    this.#record = thunk.local(I32);
+    this.#ring = thunk.local(I32);
+  }
 
-  // The trampoline's first half, and the event at the time it has then.
-  charge(cost.before);
-  code.get(record).if();
-  code.get(record);
-  loadLong(INSTRET);
-  loadWord(CHARGE_TRACING).if(I64);
-  loadLong(OVERHEAD).op("else").i64(0n).op("end", "i64.add");
-  loadLong(IDLE).op("i64.add");
-  code.access("i64.store", host, RECORD.time);
-  code.get(record).get(link).i32(ipOffset).op("i32.sub", "i64.extend_i32_u");
-  code.access("i64.store", host, RECORD.ip);
-  code.get(record);
-  loadLong(x(RA)).access("i64.store", host, RECORD.data);
-  code.get(record).i32(state.pid);
-  loadWord(HART_ID).op("i32.add").access("i32.store", host, RECORD.pid);
-  code.get(record).i32(RecordType.function).access("i32.store", host, RECORD.type).op("end");
-  addLong(state.calls, () => code.i64(1n));
+  write(): void {
+    this.#declineUnlessWritable();
+    this.#declineUnlessAlone();
+    this.#takeRoom();
+    this.#charge(this.#trampoline.cost.before);
+    this.#writeEvent();
+    this.#addLong(this.#state.calls, () => this.#code.i64(1n));
+    this.#writeFrame();
+    this.#charge(this.#trampoline.cost.after);
+    this.#leave();
+  }
 
-  // The frame, as the trampoline leaves it below the stack.
-  const save = (offset: number | undefined, register: number) => {
+  /** The frame must lie in writable stack; else the real trampoline is to fault. */
+  #declineUnlessWritable(): void {
+    const code = this.#code;
+    const { size } = this.#trampoline.frame;
+    this.#loadWord(TRANSLATED);
+    this.#declineIf();
+    this.#loadLong(x(SP)).i64(32n).op("i64.shr_u").i64(0n).op("i64.ne");
+    this.#declineIf();
+    this.#loadWord(x(SP)).i32(size).op("i32.lt_u");
+    this.#declineIf();
+    this.#loadWord(x(SP)).i32(size).op("i32.sub");
+    code.tee(this.#at);
+    this.#declineUnlessPageIsWritable();
+    this.#loadWord(x(SP)).i32(1).op("i32.sub");
+    this.#declineUnlessPageIsWritable();
+  }
+
+  /** Looks at the page of the address on the stack. */
+  #declineUnlessPageIsWritable(): void {
+    this.#code.i32(12).op("i32.shr_u").access("i32.load8_u", this.#host, QUIET);
+    this.#code.i32(WRITE).op("i32.and", "i32.eqz");
+    this.#declineIf();
+  }
+
+  /** Only the recording ops is served here. */
+  #declineUnlessAlone(): void {
+    const { literalOffset, ipOffset } = this.#trampoline;
+    this.#loadWord(x(T0)).set(this.#link);
+    this.#loadWord(this.#state.recorder).op("i32.eqz");
+    this.#declineIf();
+    if (literalOffset === undefined) this.#loadWord(this.#state.shared);
+    else {
+      this.#code.get(this.#link).i32(ipOffset + literalOffset).op("i32.sub");
+      this.#code.access("i32.load", this.#guest);
+    }
+    this.#loadWord(this.#state.recorder).op("i32.ne");
+    this.#declineIf();
+  }
+
+  /** Room in the ring: a full one forgets its oldest record, refuses, or is the host's to drain. */
+  #takeRoom(): void {
+    const code = this.#code;
+    this.#loadWord(HART_ID).i32(2).op("i32.shl");
+    code.access("i32.load", this.#host, this.#state.controls).set(this.#ring);
+    this.#ringWord(CONTROL.hostOnly);
+    this.#declineIf();
+    code.i32(0).set(this.#record);
+    this.#ringWord(CONTROL.on).if();
+    this.#ringLong(CONTROL.head).tee(this.#head);
+    this.#ringLong(CONTROL.tail).op("i64.sub");
+    this.#ringCapacity().op("i64.ge_u").if();
+    this.#ringWord(CONTROL.mode).i32(RingModeCode.drain).op("i32.eq");
+    this.#declineIf();
+    code.op("end");
+    this.#isFull();
+    this.#ringWord(CONTROL.mode).i32(RingModeCode.drop).op("i32.eq", "i32.and").if();
+    this.#countInRing(CONTROL.dropped);
+    code.op("else");
+    this.#placeRecord();
+    code.op("end", "end");
+  }
+
+  #placeRecord(): void {
+    const code = this.#code;
+    code.get(this.#head);
+    this.#ringCapacity().op("i64.rem_u", "i32.wrap_i64").i32(RECORD_SIZE).op("i32.mul");
+    this.#ringWord(CONTROL.base).op("i32.add").set(this.#record);
+    this.#isFull().if();
+    code.get(this.#ring).get(this.#head).i64(1n).op("i64.add");
+    this.#ringCapacity().op("i64.sub").access("i64.store", this.#host, CONTROL.tail).op("end");
+    code.get(this.#ring).get(this.#head).i64(1n).op("i64.add");
+    code.access("i64.store", this.#host, CONTROL.head);
+    this.#countInRing(CONTROL.events);
+  }
+
+  /** Stores the event at the time that the trampoline's first half leaves. */
+  #writeEvent(): void {
+    const code = this.#code;
+    const host = this.#host, record = this.#record;
+    code.get(record).if();
+    code.get(record);
+    this.#loadLong(INSTRET);
+    this.#loadWord(CHARGE_TRACING).if(I64);
+    this.#loadLong(OVERHEAD).op("else").i64(0n).op("end", "i64.add");
+    this.#loadLong(IDLE).op("i64.add");
+    code.access("i64.store", host, RECORD.time);
+    code.get(record).get(this.#link).i32(this.#trampoline.ipOffset);
+    code.op("i32.sub", "i64.extend_i32_u").access("i64.store", host, RECORD.ip);
+    code.get(record);
+    this.#loadLong(x(RA)).access("i64.store", host, RECORD.data);
+    code.get(record).i32(this.#state.pid);
+    this.#loadWord(HART_ID).op("i32.add").access("i32.store", host, RECORD.pid);
+    code.get(record).i32(RecordType.function);
+    code.access("i32.store", host, RECORD.type).op("end");
+  }
+
+  /** The frame, as the trampoline leaves it below the stack. */
+  #writeFrame(): void {
+    const code = this.#code;
+    const { frame } = this.#trampoline;
+    this.#save(frame.ra, RA);
+    this.#save(frame.sp, SP);
+    this.#save(frame.s0, S0);
+    for (let n = 0; n < 8; n++) this.#save(frame.a0 + 8 * n, A0 + n);
+    if (frame.t1 !== undefined) {
+      code.get(this.#at).i64(0n).access("i64.store", this.#guest, frame.t1);
+    }
+    code.get(this.#at).get(this.#link).op("i64.extend_i32_u");
+    code.access("i64.store", this.#guest, frame.epc);
+  }
+
+  #save(offset: number | undefined, register: number): void {
     if (offset === undefined) return;
-    code.get(at);
-    loadLong(x(register)).access("i64.store", guest, offset);
-  };
-  save(frame.ra, RA);
-  save(frame.sp, SP);
-  save(frame.s0, S0);
-  for (let n = 0; n < 8; n++) save(frame.a0 + 8 * n, A0 + n);
-  if (frame.t1 !== undefined) code.get(at).i64(0n).access("i64.store", guest, frame.t1);
-  code.get(at).get(link).op("i64.extend_i32_u").access("i64.store", guest, frame.epc);
+    this.#code.get(this.#at);
+    this.#loadLong(x(register)).access("i64.store", this.#guest, offset);
+  }
 
-  charge(cost.after);
-  const setLong = (address: number, value: () => void) => {
-    code.i32(0);
+  /** The registers as the trampoline leaves them; 1 says that the call was served. */
+  #leave(): void {
+    const { frame, clobbersT4 } = this.#trampoline;
+    const resume = () => this.#code.get(this.#link).op("i64.extend_i32_u");
+    if (clobbersT4) this.#setLong(x(T4), () => this.#loadLong(x(SP)));
+    this.#setLong(x(T0), resume);
+    if (frame.t1 !== undefined) this.#setLong(x(T1), () => this.#code.i64(0n));
+    this.#setLong(PC, resume);
+    this.#code.i32(1);
+  }
+
+  /** Declines if the top of the stack is not 0. */
+  #declineIf(): void {
+    this.#code.if().i32(0).op("return", "end");
+  }
+
+  #loadWord(address: number): ThunkWriter["code"] {
+    return this.#code.i32(0).access("i32.load", this.#host, address);
+  }
+
+  #loadLong(address: number): ThunkWriter["code"] {
+    return this.#code.i32(0).access("i64.load", this.#host, address);
+  }
+
+  #setLong(address: number, value: () => void): void {
+    this.#code.i32(0);
     value();
-    code.access("i64.store", host, address);
-  };
-  const resume = () => code.get(link).op("i64.extend_i32_u");
-  if (clobbersT4) setLong(x(T4), () => loadLong(x(SP)));
-  setLong(x(T0), resume);
-  if (frame.t1 !== undefined) setLong(x(T1), () => code.i64(0n));
-  setLong(PC, resume);
-  code.i32(1);
+    this.#code.access("i64.store", this.#host, address);
+  }
+
+  #addLong(address: number, amount: () => void): void {
+    this.#code.i32(0);
+    this.#loadLong(address);
+    amount();
+    this.#code.op("i64.add").access("i64.store", this.#host, address);
+  }
+
+  #charge(amount: number): void {
+    this.#addLong(OVERHEAD, () => this.#code.i64(BigInt(amount)));
+  }
+
+  #ringWord(field: number): ThunkWriter["code"] {
+    return this.#code.get(this.#ring).access("i32.load", this.#host, field);
+  }
+
+  #ringLong(field: number): ThunkWriter["code"] {
+    return this.#code.get(this.#ring).access("i64.load", this.#host, field);
+  }
+
+  #ringCapacity(): ThunkWriter["code"] {
+    return this.#code.get(this.#ring).access("i64.load32_u", this.#host, CONTROL.capacity);
+  }
+
+  /** Whether the ring has no room for a record. */
+  #isFull(): ThunkWriter["code"] {
+    this.#code.get(this.#head);
+    this.#ringLong(CONTROL.tail).op("i64.sub");
+    return this.#ringCapacity().op("i64.ge_u");
+  }
+
+  #countInRing(field: number): void {
+    this.#code.get(this.#ring);
+    this.#ringLong(field).i64(1n).op("i64.add").access("i64.store", this.#host, field);
+  }
 }

@@ -12,6 +12,7 @@
  */
 import { assemble } from "../../isa/asm.ts";
 import type { Machine } from "../../machine/machine.ts";
+import type { AddressSpace } from "../../memory/space.ts";
 import { EXECUTE, PAGE_SIZE, READ } from "../../memory/page.ts";
 import { buildTrampolines, type Trampolines } from "../../trampoline/caller.ts";
 import { type IpTable, ipTableBytes } from "../../trampoline/list_func.ts";
@@ -97,148 +98,192 @@ export interface TracingArea {
 }
 
 /** Lays out and fills the tracing range. */
-export function createTracingArea(
-  machine: Machine,
-  era: Era,
-  poison: Poison,
-): TracingArea {
-  const literals = era.opsLiteral;
-  const { memory, space, tracing } = machine;
-  const text = tracing.allocate(PAGE_SIZE, READ | EXECUTE);
-  const stubs = tracing.allocate(MAX_OPS * 4, READ | EXECUTE);
-  const data = tracing.allocate(PAGE_SIZE, READ);
-  const structs = tracing.allocate(MAX_OPS * OPS_SIZE, READ);
-  const tables = tracing.allocate(TABLES, READ);
-  const trampolines = buildTrampolines(era.trampoline, BigInt(text), BigInt(data), poison);
-  if (trampolines.bytes.length > PAGE_SIZE) {
-    throw new RangeError("Cannot place the trampolines: more than a page");
+export function createTracingArea(machine: Machine, era: Era, poison: Poison): TracingArea {
+  return new Area(machine, era, poison);
+}
+
+class Area implements TracingArea {
+  readonly trampolines: Trampolines;
+  readonly literals: boolean;
+  readonly scratchFrame: number;
+  shared: number = OPS_SLOT.nop;
+  sharedBy: Dispatch = "direct";
+  readonly #machine: Machine;
+  readonly #space: AddressSpace;
+  readonly #text: number;
+  readonly #stubs: number;
+  readonly #structs: number;
+  readonly #rooms: ReturnType<typeof createRooms>;
+  /** Which slots are in use, and which of those are called directly. */
+  readonly #taken = new Uint8Array(MAX_OPS);
+  readonly #direct = new Uint8Array(MAX_OPS);
+  /** The slot that a slot's struct names as the next. */
+  readonly #next = new Int16Array(MAX_OPS).fill(NO_SLOT);
+  // Literals are aligned: V8 is slow at DataView beyond 2 GiB, and at bigints everywhere.
+  readonly #words: Int32Array;
+  #count = 0;
+  #lastSlot: number = OPS_SLOT.nop;
+
+  constructor(machine: Machine, era: Era, poison: Poison) {
+    const { memory, space, tracing } = machine;
+    this.#machine = machine;
+    this.#space = space;
+    this.literals = era.opsLiteral;
+    this.#words = new Int32Array(memory.guest.buffer);
+    this.#text = tracing.allocate(PAGE_SIZE, READ | EXECUTE);
+    this.#stubs = tracing.allocate(MAX_OPS * 4, READ | EXECUTE);
+    const data = tracing.allocate(PAGE_SIZE, READ);
+    this.scratchFrame = data + PAGE_SIZE / 2;
+    this.#structs = tracing.allocate(MAX_OPS * OPS_SIZE, READ);
+    this.#rooms = createRooms(tracing.allocate(TABLES, READ), TABLES);
+    this.trampolines = buildTrampolines(
+      era.trampoline,
+      BigInt(this.#text),
+      BigInt(data),
+      poison,
+    );
+    this.#placeTrampolines();
   }
-  space.poke(BigInt(text), trampolines.bytes);
-  const writeWord = (address: bigint, value: bigint) => {
+
+  #placeTrampolines(): void {
+    const { bytes, symbols, data } = this.trampolines;
+    if (bytes.length > PAGE_SIZE) {
+      throw new RangeError("Cannot place the trampolines: more than a page");
+    }
+    this.#space.poke(BigInt(this.#text), bytes);
+    this.#fill(OPS_SLOT.list, symbols.ftrace_ops_list_func, FTRACE_OPS_FL_STUB);
+    this.#fill(OPS_SLOT.nop, symbols.ftrace_stub, FTRACE_OPS_FL_STUB);
+    const { function_trace_op, ftrace_call_dest } = data;
+    if (function_trace_op !== undefined) this.writeWord(function_trace_op, this.ops(OPS_SLOT.list));
+    if (ftrace_call_dest !== undefined) this.writeWord(ftrace_call_dest, symbols.ftrace_stub);
+  }
+
+  slotAt(ip: number): number | undefined {
+    if (!this.literals) return this.shared;
+    const at = (ip - LITERAL_OFFSET) >>> 2;
+    const offset = (this.#words[at]! >>> 0) - this.#structs;
+    const slot = offset / OPS_SIZE;
+    const isStruct = this.#words[at + 1] === 0 && offset % OPS_SIZE === 0;
+    return isStruct && this.#taken[slot] === 1 ? slot : undefined;
+  }
+
+  stub(slot: number): bigint {
+    return BigInt(this.#stubs + slot * 4);
+  }
+
+  ops(slot: number): bigint {
+    return BigInt(this.#structs + slot * OPS_SIZE);
+  }
+
+  writeWord(address: bigint, value: bigint): void {
     const word = new Uint8Array(8);
     new DataView(word.buffer).setBigUint64(0, value, true);
-    space.poke(address, word);
-  };
-  const stub = (slot: number) => BigInt(stubs + slot * 4);
-  const ops = (slot: number) => BigInt(structs + slot * OPS_SIZE);
-  /** Which slots are in use, and which of those are called directly. */
-  const taken = new Uint8Array(MAX_OPS);
-  const direct = new Uint8Array(MAX_OPS);
-  /** The slot that a slot's struct names as the next. */
-  const next = new Int16Array(MAX_OPS).fill(NO_SLOT);
-  let count = 0;
-  let lastSlot: number = OPS_SLOT.nop;
-  const fill = (slot: number, func: bigint, flags: number, directCall = 0n) => {
+    this.#space.poke(address, word);
+  }
+
+  take(flags: number, directCall: bigint): number {
+    if (this.#count >= MAX_OPS) {
+      throw new FtraceError(
+        "ENOMEM",
+        "too-many",
+        `Cannot register another ops: ${MAX_OPS - OPS_SLOT.first} are in use`,
+      );
+    }
+    do this.#lastSlot = this.#lastSlot + 1 < MAX_OPS ? this.#lastSlot + 1 : OPS_SLOT.first; while (
+      this.#taken[this.#lastSlot] === 1
+    );
+    this.#fill(this.#lastSlot, this.stub(this.#lastSlot), flags, directCall);
+    return this.#lastSlot;
+  }
+
+  free(slot: number): void {
+    this.#taken[slot] = 0;
+    this.#count--;
+  }
+
+  link(slots: readonly number[]): void {
+    const first = slots.length > 0 ? this.ops(slots[0]!) : 0n;
+    this.writeWord(this.trampolines.data.ftrace_ops_list, first);
+    slots.forEach((slot, k) => {
+      const following = slots[k + 1] ?? NO_SLOT;
+      if (this.#next[slot] === following) return;
+      this.#next[slot] = following;
+      const address = following === NO_SLOT ? 0n : this.ops(following);
+      this.writeWord(this.ops(slot) + BigInt(OPS_NEXT), address);
+    });
+  }
+
+  setTables(slot: number, filter: number, notrace: number): void {
+    this.writeWord(this.ops(slot) + BigInt(OPS_FILTER_HASH), BigInt(filter));
+    this.writeWord(this.ops(slot) + BigInt(OPS_NOTRACE_HASH), BigInt(notrace));
+  }
+
+  setDirectCall(slot: number, address: bigint): void {
+    this.writeWord(this.ops(slot) + BigInt(OPS_DIRECT_CALL), address);
+    this.#direct[slot] = address === 0n ? 0 : 1;
+  }
+
+  isDirect(slot: number): boolean {
+    return this.#direct[slot] === 1;
+  }
+
+  placeTable(table: IpTable): number {
+    const bytes = ipTableBytes(table);
+    const address = this.#rooms.take(bytes.length, !this.#isWalked());
+    if (address === undefined) {
+      throw new FtraceError(
+        "ENOMEM",
+        "too-many",
+        `Cannot place a filter of ${table.keys.length / 2} functions: the tracing range is full`,
+        "one hash for several ops, or smaller filters",
+      );
+    }
+    this.#space.poke(BigInt(address), bytes);
+    return address;
+  }
+
+  freeTable(address: number): void {
+    this.#rooms.free(address);
+  }
+
+  assemble(
+    source: string,
+    more: Readonly<Record<string, bigint>> = {},
+  ): ReturnType<TracingArea["assemble"]> {
+    const labels: Record<string, bigint> = { ...more };
+    for (const [name, value] of Object.entries(this.trampolines.symbols)) {
+      if (value !== undefined) labels[name] ??= value;
+    }
+    const tried = assemble(source, { origin: BigInt(this.#text), symbols: labels });
+    const size = tried.bytes.length;
+    const address = BigInt(this.#machine.tracing.allocate(size, READ | EXECUTE));
+    const made = assemble(source, { origin: address, symbols: labels });
+    this.#space.poke(address, made.bytes);
+    this.#machine.fenceI();
+    return { address, symbols: made.symbols };
+  }
+
+  /** Whether a hart is in the list function, where it may hold the address of a table. */
+  #isWalked(): boolean {
+    const { ftrace_ops_list_func, ftrace_list_func_end } = this.trampolines.symbols;
+    return this.#machine.harts.some(({ pc }) =>
+      pc >= ftrace_ops_list_func && pc < ftrace_list_func_end
+    );
+  }
+
+  /** Makes a slot's stub and struct. */
+  #fill(slot: number, func: bigint, flags: number, directCall = 0n): void {
     const word = new Uint8Array(4);
     new DataView(word.buffer).setUint32(0, HOST_CALL, true);
-    space.poke(BigInt(stubs + slot * 4), word);
-    space.poke(ops(slot), new Uint8Array(OPS_SIZE));
-    writeWord(ops(slot) + BigInt(OPS_FUNC), func);
-    writeWord(ops(slot) + BigInt(OPS_FLAGS), BigInt(flags));
-    writeWord(ops(slot) + BigInt(OPS_DIRECT_CALL), directCall);
-    direct[slot] = directCall === 0n ? 0 : 1;
-    next[slot] = NO_SLOT;
-    taken[slot] = 1;
-    count++;
-  };
-  const { symbols } = trampolines;
-  fill(OPS_SLOT.list, symbols.ftrace_ops_list_func, FTRACE_OPS_FL_STUB);
-  fill(OPS_SLOT.nop, symbols.ftrace_stub, FTRACE_OPS_FL_STUB);
-  const { function_trace_op, ftrace_call_dest, ftrace_ops_list } = trampolines.data;
-  if (function_trace_op !== undefined) writeWord(function_trace_op, ops(OPS_SLOT.list));
-  if (ftrace_call_dest !== undefined) writeWord(ftrace_call_dest, symbols.ftrace_stub);
-
-  const rooms = createRooms(tables, TABLES);
-  /** A hart in the list function may hold the address of a table. */
-  const isWalked = () =>
-    machine.harts.some(({ pc }) =>
-      pc >= symbols.ftrace_ops_list_func && pc < symbols.ftrace_list_func_end
-    );
-  const setDirectCall = (slot: number, address: bigint) => {
-    writeWord(ops(slot) + BigInt(OPS_DIRECT_CALL), address);
-    direct[slot] = address === 0n ? 0 : 1;
-  };
-  // Literals are aligned: V8 is slow at DataView beyond 2 GiB, and at bigints everywhere.
-  const words = new Int32Array(memory.guest.buffer);
-
-  return {
-    trampolines,
-    literals,
-    shared: OPS_SLOT.nop,
-    sharedBy: "direct",
-    slotAt(ip) {
-      if (!literals) return this.shared;
-      const at = (ip - LITERAL_OFFSET) >>> 2;
-      const offset = (words[at]! >>> 0) - structs;
-      const slot = offset / OPS_SIZE;
-      return words[at + 1] === 0 && offset % OPS_SIZE === 0 && taken[slot] === 1 ? slot : undefined;
-    },
-    stub,
-    ops,
-    writeWord,
-    scratchFrame: data + PAGE_SIZE / 2,
-    take(flags, directCall) {
-      if (count >= MAX_OPS) {
-        throw new FtraceError(
-          "ENOMEM",
-          "too-many",
-          `Cannot register another ops: ${MAX_OPS - OPS_SLOT.first} are in use`,
-        );
-      }
-      do lastSlot = lastSlot + 1 < MAX_OPS ? lastSlot + 1 : OPS_SLOT.first; while (
-        taken[lastSlot] === 1
-      );
-      fill(lastSlot, stub(lastSlot), flags, directCall);
-      return lastSlot;
-    },
-    free(slot) {
-      taken[slot] = 0;
-      count--;
-    },
-    link(slots) {
-      writeWord(ftrace_ops_list, slots.length > 0 ? ops(slots[0]!) : 0n);
-      slots.forEach((slot, k) => {
-        const following = slots[k + 1] ?? NO_SLOT;
-        if (next[slot] === following) return;
-        next[slot] = following;
-        const address = following === NO_SLOT ? 0n : ops(following);
-        writeWord(ops(slot) + BigInt(OPS_NEXT), address);
-      });
-    },
-    setTables(slot, filter, notrace) {
-      writeWord(ops(slot) + BigInt(OPS_FILTER_HASH), BigInt(filter));
-      writeWord(ops(slot) + BigInt(OPS_NOTRACE_HASH), BigInt(notrace));
-    },
-    setDirectCall,
-    isDirect: (slot) => direct[slot] === 1,
-    placeTable(table) {
-      const bytes = ipTableBytes(table);
-      const address = rooms.take(bytes.length, !isWalked());
-      if (address === undefined) {
-        throw new FtraceError(
-          "ENOMEM",
-          "too-many",
-          `Cannot place a filter of ${table.keys.length / 2} functions: the tracing range is full`,
-          "one hash for several ops, or smaller filters",
-        );
-      }
-      space.poke(BigInt(address), bytes);
-      return address;
-    },
-    freeTable: (address) => rooms.free(address),
-    assemble(source, more = {}) {
-      const labels: Record<string, bigint> = { ...more };
-      for (const [name, value] of Object.entries(symbols)) {
-        if (value !== undefined) labels[name] ??= value;
-      }
-      const size = assemble(source, { origin: BigInt(text), symbols: labels }).bytes.length;
-      const address = BigInt(tracing.allocate(size, READ | EXECUTE));
-      const made = assemble(source, { origin: address, symbols: labels });
-      space.poke(address, made.bytes);
-      machine.fenceI();
-      return { address, symbols: made.symbols };
-    },
-  };
+    this.#space.poke(this.stub(slot), word);
+    this.#space.poke(this.ops(slot), new Uint8Array(OPS_SIZE));
+    this.writeWord(this.ops(slot) + BigInt(OPS_FUNC), func);
+    this.writeWord(this.ops(slot) + BigInt(OPS_FLAGS), BigInt(flags));
+    this.setDirectCall(slot, directCall);
+    this.#next[slot] = NO_SLOT;
+    this.#taken[slot] = 1;
+    this.#count++;
+  }
 }
 
 /** Rooms of one stretch of memory, of 8 bytes and a power of two, as a table needs. */
