@@ -75,7 +75,7 @@ export {
   type FtraceRegistration,
 } from "./lib/ftrace/ops/ftrace_ops.ts";
 export type { FgraphOps, GraphEntry, GraphReturn } from "./lib/ftrace/returns/fgraph_ops.ts";
-export type { Fprobe } from "./lib/ftrace/returns/fprobe.ts";
+export type { Fprobe, FprobeRegistration } from "./lib/ftrace/returns/fprobe.ts";
 export type { Event, EventDefinition } from "./lib/ftrace/trace/trace_events.ts";
 export type { EventValue, FieldDeclarations } from "./lib/events/event_fields.ts";
 export { createHash, type FtraceHash, globMatch } from "./lib/ftrace/ops/filter.ts";

@@ -10,7 +10,6 @@
  */
 import type { Machine } from "../machine/machine.ts";
 import type { Poison } from "../trampoline/poison.ts";
-import { refusePromise } from "./callbacks.ts";
 import type { Era } from "./era.ts";
 import { FunctionCore } from "./ops/function_core.ts";
 import { addressKey, RecordTable } from "./ops/record_table.ts";
@@ -24,7 +23,7 @@ import { Kretprobes } from "./probes/kretprobe.ts";
 import { Recording } from "./recording.ts";
 import { Fgraph } from "./returns/fgraph.ts";
 import { FGRAPH_ARRAY_SIZE } from "./returns/fgraph_ops.ts";
-import { createFprobeRegister, type FprobeRegister } from "./returns/fprobe_register.ts";
+import { type FprobeRegister, Fprobes } from "./returns/fprobe_register.ts";
 import { GraphRegister } from "./returns/graph_register.ts";
 import { placeRethookTrampoline, Rethook } from "./returns/rethook.ts";
 import { ReturnHooks } from "./returns/return_hooks.ts";
@@ -154,18 +153,7 @@ export function createProbeParts(
   { recording: { traceEvents }, rethook, core, graphUsers }: TracingParts,
 ): ProbeParts {
   const symbol = (address: bigint) => machine.symbols.at(address)?.symbol;
-  const fprobes = createFprobeRegister({
-    records: core.records,
-    era,
-    strict,
-    addGraph: (gops, hash) => graphUsers.add(gops, hash),
-    removeGraph: (gops) => graphUsers.unregister(gops),
-    updateGraph: () => graphUsers.update(),
-    registerInternal: (ops, handler) => core.registerInternal(ops, handler),
-    reportThrow: (site, error) => graphUsers.reportThrow("fprobe", site, error),
-    run: (body) => refusePromise(body()),
-    report,
-  });
+  const fprobes = new Fprobes({ core, graphUsers, era, strict, report });
   const check = createKprobeCheck(machine, era.kprobes, era.name, core.records);
   const kprobes = new Kprobes({ machine, core, check, report });
   const prepare = () => graphUsers.watchUnwinders();

@@ -7,6 +7,7 @@ import {
   FPROBE_FL_KPROBE_SHARED,
 } from "../../lib/ftrace/returns/fprobe.ts";
 import type { Ftrace } from "../../lib/ftrace/ftrace.ts";
+import type { FgraphOps } from "../../lib/ftrace/returns/fgraph_ops.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
 import { traced } from "./guest.ts";
 
@@ -109,7 +110,7 @@ Deno.test("flags disable a probe softly, at the entry and at the exit of a call 
     entryHandler: () => void entries++,
     exitHandler: () => void exits++,
   };
-  ftrace.registerFprobe(probe, "bill");
+  const registration = ftrace.registerFprobe(probe, "bill");
   let prices = 0;
   ftrace.registerFprobe({
     entryHandler() {
@@ -118,7 +119,7 @@ Deno.test("flags disable a probe softly, at the entry and at the exit of a call 
     },
   }, "price_of");
   await guest.run();
-  assertEquals([entries, exits, probe.nmissed], [1, 0, 0]);
+  assertEquals([entries, exits, registration.nmissed], [1, 0, 0]);
 });
 
 Deno.test("a probe that is unregistered while a call is open gets no exit", async () => {
@@ -144,11 +145,11 @@ Deno.test("data of all probes on a call must fit the shadow stack, or every one 
   const { ftrace } = guest;
   // Two take 2 × (1 + 15) = 32 words, the most a user of the graph tracer gets for a call.
   const probes: Fprobe[] = [0, 1].map(() => ({ entryDataSize: 120, exitHandler() {} }));
-  for (const probe of probes) ftrace.registerFprobe(probe, "price_of");
+  const placed = probes.map((probe) => ftrace.registerFprobe(probe, "price_of"));
   const third: Fprobe = { entryDataSize: 8, exitHandler() {} };
-  ftrace.registerFprobe(third, "price_*");
+  placed.push(ftrace.registerFprobe(third, "price_*"));
   await guest.run();
-  assertEquals([...probes, third].map(({ nmissed }) => nmissed), [5, 5, 5]);
+  assertEquals(placed.map(({ nmissed }) => nmissed), [5, 5, 5]);
 });
 
 Deno.test("probes miss calls that are too deep for the kernel's shadow stack", async () => {
@@ -159,19 +160,19 @@ Deno.test("probes miss calls that are too deep for the kernel's shadow stack", a
     entryHandler: () => void hits++,
     exitHandler() {},
   };
-  guest.ftrace.registerFprobe(probe, "descend");
+  const registration = guest.ftrace.registerFprobe(probe, "descend");
   await guest.run();
   // A call takes 5 words and 1 + 1 + 1 for its data: 61 fit; the frame of the next does not, which
   // is the graph tracer's loss, not the probe's.
-  assertEquals([hits, probe.nmissed], [122, 0]);
+  assertEquals([hits, registration.nmissed], [122, 0]);
   const tight = await traced("descend_p84", { graphStack: "kernel" });
   const large: Fprobe = { entryDataSize: 112, entryHandler: () => void hits++, exitHandler() {} };
-  tight.ftrace.registerFprobe(large, "descend");
+  const missed = tight.ftrace.registerFprobe(large, "descend");
   hits = 0;
   await tight.run();
   // 21 words each: 23 end at 483, and of the next one the frame fits but not the data. Its frame is
   // given back then, so every deeper call tries again.
-  assertEquals([hits, large.nmissed], [46, 2 * (10001 - 23)]);
+  assertEquals([hits, missed.nmissed], [46, 2 * (10001 - 23)]);
   assertEquals([guest.output(), tight.output()], ["100010000\n", "100010000\n"]);
 });
 
@@ -227,4 +228,46 @@ Deno.test("enabled_functions names probes as the kernel does: an ops for entries
   assertEquals(lines.map((line) => /fprobe\w*_entry/.exec(line)?.[0]), [
     ...["fprobe_ftrace_entry", "fprobe_fgraph_entry"],
   ]);
+});
+
+Deno.test("registerFprobe() never writes to the probe: a frozen one serves two machines", async () => {
+  let hits = 0;
+  const fp: Fprobe = Object.freeze({
+    entryDataSize: 8,
+    entryHandler: () => void hits++,
+    exitHandler: () => void hits++,
+  });
+  for (const graphStack of ["kernel", "unlimited"] as const) {
+    const { ftrace, run } = await traced("sample_p84", { graphStack });
+    using registration = ftrace.registerFprobe(fp, "price_of");
+    await run();
+    assertEquals(registration.nmissed, 0);
+  }
+  assertEquals(hits, 20);
+});
+
+Deno.test("registerFprobe()'s registration ends its own registration, not a later one of the probe", async () => {
+  const { ftrace } = await traced("sample_p84");
+  const fp: Fprobe = { entryHandler() {} };
+  const first = ftrace.registerFprobe(fp, "bill");
+  ftrace.unregisterFprobe(fp);
+  ftrace.registerFprobe(fp, "bill");
+  first[Symbol.dispose]();
+  ftrace.unregisterFprobe(fp);
+  assertEquals(assertThrows(() => ftrace.unregisterFprobe(fp), FtraceError).code, "EINVAL");
+});
+
+Deno.test("registerFtraceGraph() never writes to the ops: a frozen one serves two machines", async () => {
+  const calls: string[] = [];
+  const gops: FgraphOps = Object.freeze({
+    entryFunc: () => void calls.push("entry"),
+    retFunc: () => void calls.push("exit"),
+    filter: Object.freeze(["price_of"]),
+  });
+  for (let machine = 0; machine < 2; machine++) {
+    const { ftrace, run } = await traced("sample_p84");
+    using _registration = ftrace.registerFtraceGraph(gops);
+    await run();
+  }
+  assertEquals(calls.length, 20);
 });

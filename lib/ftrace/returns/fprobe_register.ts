@@ -4,157 +4,217 @@
  * Eras before 6.14 have no fprobe on RISC-V. They get it as with the series that put it on the graph
  * tracer, and say so once, unless they are to be followed to the letter.
  *
- * What a probe does at a call is `fprobe.ts`.
+ * What a probe does at a call is `fprobe_calls.ts`.
  *
  * @module
  */
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
-import type { TracedCall } from "../ops/served_call.ts";
 import type { Era } from "../era.ts";
-import type { FgraphOps } from "./fgraph_ops.ts";
-import { type FtraceHash, matchRecords, parsePattern } from "../ops/filter.ts";
-import { createFprobes, type Fprobe, type FprobeGuard, type Fprobes } from "./fprobe.ts";
 import { FtraceError, throwRefusal } from "../ftrace_error.ts";
+import { matchRecords, parsePattern } from "../ops/filter.ts";
 import type { AnyFtraceOps, FtraceRegistration } from "../ops/ftrace_ops.ts";
+import type { FunctionCore } from "../ops/function_core.ts";
+import { type Fprobe, type FprobeRegistration, MAX_FPROBE_DATA_SIZE } from "./fprobe.ts";
+import { FprobeCalls, type PlacedFprobe } from "./fprobe_calls.ts";
+import type { GraphRegister } from "./graph_register.ts";
 
-/** See the module. */
+/** How probes on entries and exits are registered. */
 export interface FprobeRegister {
   /**
-   * Probes functions by patterns.
+   * Probes functions by patterns; disposing takes the probe away.
    *
    * @throws {FtraceError} EINVAL without a filter, ENOENT if nothing matches, E2BIG for its data,
    *   EBUSY if it is registered, EOPNOTSUPP if strict and the kernel has none.
    */
-  registerFprobe(fp: Fprobe, filter: string, notfilter?: string): Disposable;
-  /** Probes sites by address. @throws {FtraceError} The same; ENOENT if one is no site. */
-  registerFprobeIps(fp: Fprobe, addresses: readonly bigint[]): Disposable;
-  /** Probes functions by exact name. @throws {FtraceError} The same; ENOENT if one has no site. */
-  registerFprobeSyms(fp: Fprobe, names: readonly string[]): Disposable;
+  registerFprobe(fp: Fprobe, filter: string, notfilter?: string): FprobeRegistration;
+  /**
+   * Probes sites by address; disposing takes the probe away.
+   *
+   * @throws {FtraceError} See {@linkcode FprobeRegister.registerFprobe}; ENOENT if one is no site.
+   */
+  registerFprobeIps(fp: Fprobe, addresses: readonly bigint[]): FprobeRegistration;
+  /**
+   * Probes functions by exact name; disposing takes the probe away.
+   *
+   * @throws {FtraceError} See {@linkcode FprobeRegister.registerFprobe}; ENOENT if one has no site.
+   */
+  registerFprobeSyms(fp: Fprobe, names: readonly string[]): FprobeRegistration;
   /** Removes a probe. @throws {FtraceError} EINVAL if it is not registered. */
   unregisterFprobe(fp: Fprobe): void;
 }
 
-/** What {@linkcode createFprobeRegister} needs of ftrace. */
-export interface FprobeHost {
-  /** Everything that can be traced. */
-  readonly records: readonly DynFtrace[];
+/** What {@linkcode Fprobes} stands on. */
+export interface FprobesParts {
+  /** Records, and the plain ops. */
+  readonly core: FunctionCore;
+  /** Takes the graph ops. */
+  readonly graphUsers: GraphRegister;
   /** The kernel's ways. */
   readonly era: Era;
   /** Follow that kernel to the letter. */
   readonly strict: boolean;
-  /** Adds the graph ops, or lets sites follow its hash. */
-  addGraph(gops: FgraphOps, hash: FtraceHash): void;
-  /** Removes it. */
-  removeGraph(gops: FgraphOps): void;
-  /** Lets sites follow hashes. */
-  updateGraph(): void;
-  /** Registers the plain ops. */
-  registerInternal(ops: AnyFtraceOps, handler: (call: TracedCall) => void): FtraceRegistration;
-  /** A handler threw; its probe is removed then. */
-  reportThrow(site: number, error: unknown): void;
-  /** Runs a handler; refuses a promise. */
-  run(body: () => number | void): number | void;
-  /** A line about something worth knowing. */
-  report(line: string): void;
+  /** Takes a line about something worth knowing. */
+  readonly report: (line: string) => void;
 }
 
-/** Starts without probes. */
-export function createFprobeRegister(host: FprobeHost): FprobeRegister & Pick<Fprobes, "at"> {
-  const { records, era, strict } = host;
-  const guard: FprobeGuard = (fp, site, body) => {
+/** The fprobes of one machine. */
+export class Fprobes implements FprobeRegister {
+  readonly #parts: FprobesParts;
+  readonly #calls: FprobeCalls;
+  readonly #placed = new Map<Fprobe, PlacedFprobe>();
+  readonly #entryOps: AnyFtraceOps;
+  #entryRegistration: FtraceRegistration | undefined;
+  #hasGraph = false;
+  #saidOlder = false;
+
+  /** Starts without probes. */
+  constructor(parts: FprobesParts) {
+    this.#parts = parts;
+    this.#calls = new FprobeCalls(parts.era.forms.hasEntryFprobes, (placed, site, error) => {
+      parts.graphUsers.reportThrow("fprobe", site, error);
+      this.#remove(placed);
+    });
+    this.#entryOps = { name: "fprobe_ftrace_ops", hash: this.#calls.byEntry.hash };
+  }
+
+  /** Implements {@linkcode FprobeRegister.registerFprobe}. */
+  registerFprobe(fp: Fprobe, filter: string, notfilter?: string): FprobeRegistration {
+    if (!filter) throw empty("the filter is empty");
+    const { records } = this.#parts.core;
+    const unwanted = new Set(notfilter ? matchRecords(parsePattern(notfilter), records) : []);
+    const sites = matchRecords(parsePattern(filter), records)
+      .filter((record) => !unwanted.has(record));
+    if (sites.length === 0) throw noSite(`"${filter}"`);
+    return this.#add(fp, sites);
+  }
+
+  /** Implements {@linkcode FprobeRegister.registerFprobeIps}. */
+  registerFprobeIps(fp: Fprobe, addresses: readonly bigint[]): FprobeRegistration {
+    if (addresses.length === 0) throw empty("there are no addresses");
+    const sites = addresses.map((address) => {
+      const record = this.#parts.core.records.find(({ ip, entry }) =>
+        ip === address || entry === address
+      );
+      if (!record || record.kind === "disabled") throw noSite(`0x${address.toString(16)}`);
+      return record;
+    });
+    return this.#add(fp, sites);
+  }
+
+  /** Implements {@linkcode FprobeRegister.registerFprobeSyms}. */
+  registerFprobeSyms(fp: Fprobe, names: readonly string[]): FprobeRegistration {
+    if (names.length === 0) throw empty("there are no names");
+    const sites = names.flatMap((name) => {
+      const found = this.#parts.core.records.filter((each) =>
+        each.name === name && each.kind !== "disabled"
+      );
+      if (found.length === 0) throw noSite(name);
+      return found;
+    });
+    return this.#add(fp, sites);
+  }
+
+  /** Implements {@linkcode FprobeRegister.unregisterFprobe}. */
+  unregisterFprobe(fp: Fprobe): void {
+    const placed = this.#placed.get(fp);
+    if (!placed) {
+      throw new FtraceError(
+        "EINVAL",
+        "not-enabled",
+        "Cannot unregister the fprobe: it is not registered",
+      );
+    }
+    this.#remove(placed);
+  }
+
+  #add(fp: Fprobe, records: readonly DynFtrace[]): FprobeRegistration {
+    this.#checkEra();
+    if (this.#placed.has(fp)) {
+      throw new FtraceError(
+        "EBUSY",
+        "already-enabled",
+        "Cannot register the fprobe: it is registered",
+      );
+    }
+    checkDataSize(fp.entryDataSize ?? 0);
+    const sites = [...new Set(records.map(({ index }) => index))];
+    const splits = this.#parts.era.forms.hasEntryFprobes;
+    const place = splits && !fp.exitHandler ? this.#calls.byEntry : this.#calls.byGraph;
+    const placed: PlacedFprobe = { fp, sites, place, registered: true, nmissed: 0 };
+    this.#placed.set(fp, placed);
+    place.add(placed);
     try {
-      return host.run(body);
+      this.#follow();
     } catch (error) {
-      host.reportThrow(site, error);
-      unregisterFprobe(fp);
-      return 1;
-    }
-  };
-  const fprobes = createFprobes(guard, era.forms.hasEntryFprobes);
-  const entryOps: AnyFtraceOps = { name: "fprobe_ftrace_ops", hash: fprobes.entryHash };
-  let entryRegistration: FtraceRegistration | undefined;
-  let hasGraph = false;
-  /** Attaches what has probes now, and lets sites follow. */
-  const follow = () => {
-    if (fprobes.graphCount > 0 && !hasGraph) {
-      host.addGraph(fprobes.gops, fprobes.gops.hash);
-      hasGraph = true;
-    } else if (fprobes.graphCount === 0 && hasGraph) {
-      hasGraph = false;
-      host.removeGraph(fprobes.gops);
-    }
-    if (fprobes.entryCount > 0 && !entryRegistration) {
-      entryRegistration = host.registerInternal(entryOps, (call) => fprobes.entry(call));
-    } else if (fprobes.entryCount === 0 && entryRegistration) {
-      entryRegistration.unregister();
-      entryRegistration = undefined;
-    }
-    host.updateGraph();
-  };
-  let saidOlder = false;
-  const checkEra = () => {
-    if (era.hasFprobe) return;
-    throwRefusal(checkFprobeEra(era, strict));
-    if (!saidOlder) {
-      host.report(`fprobe runs on the graph tracer, as from Linux 6.14 on; ${era.name} is older`);
-    }
-    saidOlder = true;
-  };
-  const add = (fp: Fprobe, sites: readonly DynFtrace[]): Disposable => {
-    checkEra();
-    fprobes.add(fp, sites);
-    try {
-      follow();
-    } catch (error) {
-      fprobes.remove(fp);
+      this.#forget(placed);
       throw error;
     }
-    let done = false;
     return {
-      [Symbol.dispose]() {
-        if (!done) unregisterFprobe(fp);
-        done = true;
+      get nmissed() {
+        return placed.nmissed;
       },
+      [Symbol.dispose]: () => this.#remove(placed),
     };
-  };
-  function unregisterFprobe(fp: Fprobe): void {
-    fprobes.remove(fp);
-    follow();
   }
-  return {
-    registerFprobe(fp, filter, notfilter) {
-      if (!filter) throw empty("the filter is empty");
-      const unwanted = new Set(notfilter ? matchRecords(parsePattern(notfilter), records) : []);
-      const sites = matchRecords(parsePattern(filter), records)
-        .filter((record) => !unwanted.has(record));
-      if (sites.length === 0) throw noSite(`"${filter}"`);
-      return add(fp, sites);
-    },
-    registerFprobeIps(fp, addresses) {
-      if (addresses.length === 0) throw empty("there are no addresses");
-      return add(
-        fp,
-        addresses.map((address) => {
-          const record = records.find(({ ip, entry }) => ip === address || entry === address);
-          if (!record || record.kind === "disabled") throw noSite(`0x${address.toString(16)}`);
-          return record;
-        }),
+
+  #remove(placed: PlacedFprobe): void {
+    if (!placed.registered) return;
+    this.#forget(placed);
+    this.#follow();
+  }
+
+  #forget(placed: PlacedFprobe): void {
+    placed.registered = false;
+    placed.place.remove(placed);
+    this.#placed.delete(placed.fp);
+  }
+
+  /** Attaches what has probes now, and lets sites follow. */
+  #follow(): void {
+    const { byGraph, byEntry, gops } = this.#calls;
+    const { core, graphUsers } = this.#parts;
+    if (byGraph.count > 0 && !this.#hasGraph) {
+      graphUsers.add(gops, byGraph.hash);
+      this.#hasGraph = true;
+    } else if (byGraph.count === 0 && this.#hasGraph) {
+      this.#hasGraph = false;
+      graphUsers.unregister(gops);
+    }
+    if (byEntry.count > 0 && !this.#entryRegistration) {
+      this.#entryRegistration = core.registerInternal(
+        this.#entryOps,
+        (call) => this.#calls.entry(call),
       );
-    },
-    registerFprobeSyms(fp, names) {
-      if (names.length === 0) throw empty("there are no names");
-      return add(
-        fp,
-        names.flatMap((name) => {
-          const found = records.filter((each) => each.name === name && each.kind !== "disabled");
-          if (found.length === 0) throw noSite(name);
-          return found;
-        }),
-      );
-    },
-    unregisterFprobe,
-    at: (site) => fprobes.at(site),
-  };
+    } else if (byEntry.count === 0 && this.#entryRegistration) {
+      this.#entryRegistration.unregister();
+      this.#entryRegistration = undefined;
+    }
+    graphUsers.update();
+  }
+
+  #checkEra(): void {
+    const { era, strict, report } = this.#parts;
+    if (era.hasFprobe) return;
+    throwRefusal(checkFprobeEra(era, strict));
+    if (!this.#saidOlder) {
+      report(`fprobe runs on the graph tracer, as from Linux 6.14 on; ${era.name} is older`);
+    }
+    this.#saidOlder = true;
+  }
+}
+
+function checkDataSize(size: number): void {
+  if (!Number.isSafeInteger(size) || size < 0) {
+    throw new TypeError(`Cannot keep ${size} bytes a call: it must be a whole number from 0 up`);
+  }
+  if (size > MAX_FPROBE_DATA_SIZE) {
+    throw new FtraceError(
+      "E2BIG",
+      "too-many",
+      `Cannot keep ${size} bytes a call: ${MAX_FPROBE_DATA_SIZE} is the most`,
+      "a Map keyed by call",
+    );
+  }
 }
 
 /** That an era has fprobes, or is not followed to the letter: the refusal if neither is so. */
