@@ -28,9 +28,9 @@ import type { Event, TraceEvents } from "../trace/trace_events.ts";
 
 /** An event on an fprobe. */
 export interface FprobeEvent extends Disposable {
-  /** Its group, `fprobes` unless the definition says otherwise. */
+  /** Group of the event, `fprobes` unless the definition says otherwise. */
   readonly group: string;
-  /** Its name. */
+  /** Name of the event. */
   readonly name: string;
   /** The definition as `dynamic_events` reads it back. */
   readonly definition: string;
@@ -44,9 +44,9 @@ export interface FprobeEventsContext {
   readonly machine: Machine;
   /** Where events are defined, and errors noted. */
   readonly traceEvents: TraceEvents;
-  /** Names an address. */
+  /** The symbol that covers an address. */
   readonly symbol: FindSymbol;
-  /** Registers a probe. */
+  /** Registers a probe on functions by patterns. */
   readonly register: (fp: Fprobe, filter: string) => Disposable;
 }
 

@@ -31,7 +31,7 @@ export interface Kprobe {
 
 /** A probe that is registered, or was. */
 export interface KprobeRegistration extends Disposable {
-  /** Hits so far. */
+  /** How often the probe was hit so far. */
   readonly nhit: number;
   /** Hits that were not served, because a probe's handler was running on the hart. */
   readonly nmissed: number;
@@ -54,11 +54,11 @@ export type KprobeRules = Readonly<Record<number, KprobeVerdict>>;
 
 /** How an accepted probe is to be placed. */
 export interface ProbePlace {
-  /** Address of the instruction. */
+  /** Address of the probed instruction. */
   readonly address: bigint;
-  /** Its bits; 16 of them if it is compressed. */
+  /** Bits of the instruction; 16 of them if it is compressed. */
   readonly bits: number;
-  /** Bytes. */
+  /** Bytes of the instruction. */
   readonly length: 2 | 4;
   /** Whether it is simulated at its own address: its effect depends on pc. */
   readonly simulated: boolean;

@@ -24,17 +24,17 @@ import { fetchArgs } from "./probe_record.ts";
 
 /** An event on a probe. */
 export interface KprobeEvent extends Disposable {
-  /** Its group, `kprobes` unless the definition says otherwise. */
+  /** Group of the event, `kprobes` unless the definition says otherwise. */
   readonly group: string;
-  /** Its name. */
+  /** Name of the event. */
   readonly name: string;
   /** The definition as `kprobe_events` reads it back. */
   readonly definition: string;
   /** The event: `event.file.enabled = true` arms the probe. */
   readonly event: Event;
-  /** Hits so far; of a return, returns. */
+  /** How often the probe was hit; of a return, how often it returned. */
   readonly nhit: number;
-  /** Hits that were not served. */
+  /** How many hits of the probe were not served. */
   readonly nmissed: number;
 }
 
@@ -50,7 +50,7 @@ export interface KprobeEventsContext {
   readonly kretprobes: Kretprobes;
   /** Where events are defined. */
   readonly traceEvents: TraceEvents;
-  /** Names an address. */
+  /** The symbol that covers an address. */
   readonly symbol: FindSymbol;
   /** Takes a line for the user. */
   readonly report: (line: string) => void;
@@ -60,9 +60,9 @@ export interface KprobeEventsContext {
 
 /** A command that was understood. */
 export interface KprobeDefinition {
-  /** The command. */
+  /** The command that defines the event. */
   readonly command: KprobeCommand;
-  /** The probed instruction. */
+  /** Address of the probed instruction. */
   readonly address: bigint;
   /** What is recorded with each hit. */
   readonly args: readonly ProbeArg[];
@@ -124,7 +124,7 @@ export class EventProbe implements KprobeEvent {
     }
   }
 
-  /** Its event. */
+  /** The event that its hits are recorded as. */
   get event(): Event {
     return this.#event!;
   }
@@ -151,7 +151,7 @@ export class EventProbe implements KprobeEvent {
     if (event.isLive) this.arm(true);
   }
 
-  /** Arms it or disarms it. */
+  /** Arms the probe or disarms it. */
   arm(on: boolean): void {
     const { kprobes, kretprobes } = this.#context;
     if (this.#rp) on ? kretprobes.enable(this.#rp) : kretprobes.disable(this.#rp);

@@ -16,23 +16,23 @@ export type ProbeKind = "k" | "r";
 
 /** What is kept of one registered probe. */
 export interface PlacedKprobe {
-  /** The probe. */
+  /** The probe itself, its owner's object. */
   readonly kp: Kprobe;
-  /** Who it belongs to. */
+  /** Whether the probe is somebody's own or a kretprobe's. */
   readonly kind: ProbeKind;
-  /** All probes of its address. */
+  /** The point of the probe: all probes of its address. */
   readonly point: ProbePoint;
-  /** It is not to be armed. */
+  /** Whether the probe is not to be armed. */
   disabled: boolean;
-  /** Hits so far. */
+  /** How often the probe was hit so far. */
   nhit: number;
-  /** Hits that were not served. */
+  /** How many hits of the probe were not served. */
   nmissed: number;
 }
 
 /** All probes of one address. */
 export interface ProbePoint {
-  /** How they are placed. */
+  /** How the probes of the address are placed. */
   readonly place: ProbePlace;
   /** Newest first, as the kernel's list is. */
   probes: readonly PlacedKprobe[];

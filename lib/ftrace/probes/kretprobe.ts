@@ -43,7 +43,7 @@ export interface Kretprobe {
 
 /** A kretprobe that is registered, or was. Its owner's object is never written to. */
 export interface KretprobeRegistration extends Disposable {
-  /** Returns so far. */
+  /** How many returns the handler was told of so far. */
   readonly nhit: number;
   /** Calls that could not be waited for, because the pool was empty or a handler was running. */
   readonly nmissed: number;
@@ -63,7 +63,7 @@ export interface KretprobeInstance {
 
 /** What {@linkcode Kretprobes} stands on. */
 export interface KretprobesContext {
-  /** The machine. */
+  /** The machine whose functions are probed. */
   readonly machine: Machine;
   /** Where entries are probed. */
   readonly kprobes: Kprobes;

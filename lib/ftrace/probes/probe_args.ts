@@ -22,15 +22,15 @@ import {
 
 /** What is wrong with a command, and after how many of its characters. */
 export class ProbeFault extends Error {
-  /** Always `"ProbeFault"`. */
+  /** Name of the class: always `"ProbeFault"`. */
   override readonly name = "ProbeFault";
   /** Characters of the command before the place. */
   readonly position: number;
 
-  /** The errno. */
+  /** The errno that the command is refused with. */
   readonly code: "EINVAL" | "EEXIST" | "EADDRNOTAVAIL";
 
-  /** `text` is the kernel's. */
+  /** A fault at `position`; `text` is the kernel's words for it. */
   constructor(text: string, position: number, code: ProbeFault["code"] = "EINVAL") {
     super(text);
     this.position = position;
@@ -40,7 +40,7 @@ export class ProbeFault extends Error {
 
 /** One argument of an event. */
 export interface ProbeArg {
-  /** Its field's name. */
+  /** Name of the argument, and of its field. */
   readonly name: string;
   /** As it is written back: `fd=%a0`. */
   readonly text: string;
@@ -48,19 +48,19 @@ export interface ProbeArg {
   readonly fieldType: string;
   /** Its part of the print format, and what it prints there. */
   readonly format: string;
-  /** The arguments of that part. */
+  /** What the conversions of the argument's part of the print format take. */
   readonly formatArgs: readonly string[];
-  /** Its value now. */
+  /** Value of the argument now, for a hart with these registers. */
   fetch(regs: PtRegs): EventValue;
-  /** `fd=0x3`. */
+  /** How the argument prints with a value: `fd=0x3`. */
   print(value: EventValue): string;
 }
 
 /** What arguments may refer to. */
 export interface ProbeArgContext extends FetchContext {
-  /** Address of a symbol. */
+  /** Address of the symbol with a name, or undefined. */
   readonly lookup: (name: string) => bigint | undefined;
-  /** Names an address. */
+  /** The symbol that covers an address. */
   readonly symbol: FindSymbol;
   /** Whether the probe is on a return. */
   readonly isReturn: boolean;

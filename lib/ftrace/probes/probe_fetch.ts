@@ -23,7 +23,7 @@ export interface FetchContext {
   readonly comm: () => string;
 }
 
-/** Where a value is. */
+/** Where the value of an argument is when a probe is hit. */
 export type FetchSource =
   | { readonly kind: "register"; readonly number: number }
   | { readonly kind: "epc" }
@@ -33,11 +33,11 @@ export type FetchSource =
 
 /** How wide a value is, and how it prints. */
 export interface FetchType {
-  /** The field's C type. */
+  /** C type of the argument's field. */
   readonly field: string;
-  /** Bytes. */
+  /** Bytes of the value; 0 of a string. */
   readonly size: number;
-  /** Whether the top bit is a sign. */
+  /** Whether the value's top bit is a sign. */
   readonly signed: boolean;
   /** A conversion of the kernel's printf. */
   readonly format: string;

@@ -26,7 +26,7 @@ import { createShadowRoom, type ShadowLimit, type ShadowRoom } from "./shadow_ro
 
 /** What {@linkcode Fgraph} stands on. */
 export interface FgraphParts {
-  /** The machine. */
+  /** The machine whose calls are caught. */
   readonly machine: Machine;
   /** Where frames are kept. */
   readonly hooks: ReturnHooks;
@@ -40,7 +40,7 @@ export interface FgraphParts {
 
 /** The graph tracer of one machine. */
 export class Fgraph implements CallOwner {
-  /** Its users. */
+  /** The users of the graph tracer. */
   readonly users: GraphUsers;
   /** Address of `return_to_handler`. */
   readonly returnToHandler: bigint;

@@ -16,19 +16,19 @@ export const FGRAPH_ARRAY_SIZE = 16;
 
 /** A call, as its entry handler sees it (`struct ftrace_graph_ent`). */
 export interface GraphEntry {
-  /** The site, as the era names it. */
+  /** Address of the called function's site, as the era names it. */
   readonly func: bigint;
-  /** Index of the site's record. */
+  /** Index of the called function's record. */
   readonly site: number;
   /** Where it was called from: the real return address. */
   readonly parentIp: bigint;
-  /** Open traced calls around it. */
+  /** How many open traced calls are around this one. */
   readonly depth: number;
-  /** Virtual nanoseconds. */
+  /** When the call was entered, in virtual nanoseconds. */
   readonly callTime: bigint;
-  /** Hart. */
+  /** Number of the hart that makes the call. */
   readonly cpu: number;
-  /** Task. */
+  /** Number of the task that makes the call. */
   readonly pid: number;
   /** Whether its return can be caught: not where a function returns twice or links in t0. */
   readonly returns: boolean;
@@ -46,7 +46,7 @@ export interface GraphEntry {
 
 /** A call that has ended (`struct ftrace_graph_ret`). */
 export interface GraphReturn extends GraphEntry {
-  /** Virtual nanoseconds. */
+  /** When the call returned, or was found to be unwound, in virtual nanoseconds. */
   readonly returnTime: bigint;
   /** a0 as it returns, unsigned; 0 if it was unwound. */
   readonly returnValue: bigint;
@@ -68,6 +68,6 @@ export interface FgraphOps {
   notrace?: readonly string[];
   /** A hash shared with others, in place of the two above. */
   hash?: FtraceHash;
-  /** Name in reports. */
+  /** Name of the user, for reports; `fgraph` without it. */
   name?: string;
 }

@@ -22,15 +22,15 @@ const HEADER_WORDS = 1;
 
 /** What is kept of one registered probe. */
 export interface PlacedFprobe {
-  /** The probe. */
+  /** The probe itself, its owner's object. */
   readonly fp: Fprobe;
   /** Indices of the records that it is on. */
   readonly sites: readonly number[];
   /** The probes that it is one of; it stays there, whatever handlers it is given later. */
   readonly place: FprobeSites;
-  /** False once it is unregistered. */
+  /** Whether the probe is still registered. */
   registered: boolean;
-  /** Hits that were not served. */
+  /** Hits of the probe that were not served. */
   nmissed: number;
 }
 

@@ -14,15 +14,15 @@ import type { ReturnFrame } from "./return_hooks.ts";
 
 /** Where a call is made. */
 export interface CallPlace {
-  /** The site, as the era names it. */
+  /** Address of the site, as the era names it. */
   readonly ip: bigint;
   /** The hart's stack pointer at the site. */
   readonly sp: number;
   /** What is in ra there, which may be a hook. */
   readonly returnAddress: bigint;
-  /** The real return address. */
+  /** Where the call really returns to, behind all hooks. */
   readonly parentIp: bigint;
-  /** Open traced calls around it. */
+  /** How many open traced calls are around it. */
   readonly depth: number;
 }
 

@@ -16,15 +16,15 @@ const NO_MODULE = ":mod:!*";
 
 /** A user and the functions it traces. */
 export interface GraphUser {
-  /** Its handlers. */
+  /** The handlers of the user. */
   readonly gops: FgraphOps;
-  /** What it traces. */
+  /** Which functions the user traces. */
   readonly hash: FtraceHash;
   /** A handler of its has thrown, at the record with that index. */
   readonly failed: (site: number, error: unknown) => void;
 }
 
-/** The users by index. */
+/** The users of one graph tracer, by index. */
 export class GraphUsers {
   /** What all users together trace; {@linkcode GraphUsers.unite} keeps it. */
   readonly hash: FtraceHash = createHash();

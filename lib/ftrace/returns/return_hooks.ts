@@ -59,7 +59,7 @@ interface PassedCall {
   readonly depth: number;
 }
 
-/** Where hooked returns lead to. */
+/** The trampolines that hooked returns lead to. */
 export interface ReturnTrampolines {
   /** Address of `return_to_handler`: the graph tracer's. */
   readonly returnToHandler: bigint;
@@ -67,11 +67,11 @@ export interface ReturnTrampolines {
   readonly rethookTrampoline: bigint;
 }
 
-/** All open frames of one machine. */
+/** The shadow stacks of one machine: every return that is hooked. */
 export class ReturnHooks {
-  /** Address of `return_to_handler`. */
+  /** What ra holds inside a call of the graph tracer: the address of `return_to_handler`. */
   readonly returnToHandler: bigint;
-  /** Address of `arch_rethook_trampoline`. */
+  /** What ra holds inside a call that a kretprobe waits for: the address of `arch_rethook_trampoline`. */
   readonly rethookTrampoline: bigint;
   readonly #machine: Pick<Machine, "stackIdentity">;
   /** By number of the hart, in the order in which stacks were met. */

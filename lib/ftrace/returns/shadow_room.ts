@@ -35,13 +35,13 @@ export interface ShadowRoom {
   push(task: number): number | undefined;
   /** Takes words for data, and gives how many, or undefined if there is no room or they are too many. */
   reserve(task: number, bytes: number): number | undefined;
-  /** Gives words of a call back. */
+  /** Gives the words back that a call of a task has taken. */
   release(task: number, words: number): void;
   /** Calls lost so far for want of room. */
   overrun(task: number): number;
 }
 
-/** Makes empty stacks. */
+/** Makes the room of stacks that are empty, under the limits of a kernel. */
 export function createShadowRoom(limit: ShadowLimit): ShadowRoom {
   const tasks: { words: number; records: number; overrun: number }[] = [];
   const of = (task: number) => tasks[task] ??= { words: 0, records: 0, overrun: 0 };

@@ -13,7 +13,7 @@
  * @module
  */
 
-/** A return that is hooked. */
+/** A return that is hooked: a frame of a shadow stack. */
 export interface HiddenReturn {
   /** What ra holds instead: the address of a return trampoline. */
   readonly hook: bigint;
@@ -83,7 +83,7 @@ export interface StackWords {
 export interface RestoredReturn<F extends HiddenReturn = HiddenReturn> {
   /** The frame whose return address it is. */
   readonly frame: F;
-  /** Guest address of the slot. */
+  /** Guest address of the word that holds the frame's return address. */
   readonly slot: number;
 }
 
