@@ -150,147 +150,199 @@ export function createEventFile(
   fields: readonly EventField[],
   isBuiltIn: boolean,
   host: EventFileHost,
-  told: (file: TraceEventFile) => void = () => {},
+  changed: (file: TraceEventFile) => void = () => {},
 ): TraceEventFile {
-  /** Whether it occurs at all, recorded or not. */
-  let occurs = isBuiltIn;
-  let softDisabled = false;
-  let holders = 0;
-  let filter: EventFilter | undefined;
-  let filterText = "none";
-  let triggers: readonly EventTrigger[] = [];
-  /** Soft mode for the sake of triggers. */
-  let hold: Disposable | undefined;
+  return new EventFile(description, fields, isBuiltIn, host, changed);
+}
 
-  const changed = () => {
-    host.changed(file);
-    told(file);
-  };
-  const file: TraceEventFile = {
-    description,
-    fields,
-    isBuiltIn,
-    get enabled() {
-      return occurs && !softDisabled;
-    },
-    set enabled(on) {
-      if (isBuiltIn) return;
-      if (on) {
-        softDisabled = false;
-        occurs = true;
-      } else {
-        if (holders === 0) occurs = false;
-        softDisabled = holders > 0;
-      }
-      changed();
-    },
-    get softDisabled() {
-      return softDisabled;
-    },
-    set softDisabled(off) {
-      if (holders > 0) softDisabled = off;
-      changed();
-    },
-    get enableText() {
-      return `${file.enabled ? "1" : "0"}${holders > 0 ? "*" : ""}`;
-    },
-    get isLive() {
-      return occurs;
-    },
-    get isPlain() {
-      return occurs && !softDisabled && filter === undefined && triggers.length === 0;
-    },
-    get filterText() {
-      return filterText;
-    },
-    setFilter(text) {
-      const expression = text.trim();
-      filter = undefined;
-      filterText = "none";
-      changed();
-      if (expression === "0") return;
-      filter = compileEventFilter(expression, fields, host, ({ text: what, position }) => {
-        const caret = "^".padStart(position > 0 ? Math.min(position, expression.length) + 1 : 0);
-        filterText = `${expression}\n${caret}\nparse_error: ${what}`;
-      });
-      filterText = expression;
-      changed();
-    },
-    get triggers() {
-      return triggers;
-    },
-    readTriggers: () =>
-      triggers.length > 0
-        ? triggers.map(({ text }) => `${text}\n`).join("")
-        : `# Available triggers:\n# ${host.triggerNames.join(" ")}\n`,
-    writeTrigger: (text) => host.writeTrigger(file, text),
-    readHist: () => triggers.flatMap(({ readHist }) => readHist?.() ?? []).join("\n\n"),
-    holdSoft() {
-      if (holders++ === 0 && !occurs) {
-        softDisabled = true;
-        occurs = true;
-      }
-      changed();
-      let held = true;
-      return {
-        [Symbol.dispose]() {
-          if (!held) return;
-          held = false;
-          if (--holders > 0 || !softDisabled) return;
-          softDisabled = false;
-          occurs = isBuiltIn;
-          changed();
-        },
-      };
-    },
-    addTrigger(trigger) {
-      triggers = [trigger, ...triggers];
-      hold ??= file.holdSoft();
-      changed();
-    },
-    removeTrigger(trigger) {
-      if (!triggers.includes(trigger)) return;
-      triggers = triggers.filter((each) => each !== trigger);
-      trigger.end?.();
-      if (triggers.length === 0) {
-        hold?.[Symbol.dispose]();
-        hold = undefined;
-      }
-      changed();
-    },
-    occur(occurrence, write) {
-      let made: FilterSubject | undefined;
-      const subject = () => made ??= host.subject(description, occurrence);
-      const isRecorded = () => !softDisabled && (!filter || filter.matches(subject()));
-      if (triggers.length === 0) {
-        if (isRecorded()) write();
-        return;
-      }
-      const conditional = triggers.some(({ filter, isPost, needsRecord }) =>
-        filter !== undefined || isPost || needsRecord
-      );
-      if (!conditional) {
-        // These act before the event gets its place: a traceoff keeps the event itself out.
-        for (const trigger of triggers) trigger.fire(occurrence, subject);
-        if (isRecorded()) write();
-        return;
-      }
-      // The event has its place already when these act, so a traceoff does not keep it out.
-      const placed = host.tracingOn;
-      const later: EventTrigger[] = [];
-      for (const trigger of triggers) {
-        if (trigger.filter && !trigger.filter.matches(subject())) continue;
-        if (trigger.isPost) later.push(trigger);
-        else trigger.fire(occurrence, subject);
-      }
-      if (isRecorded()) {
-        const after = host.tracingOn;
-        if (after !== placed) host.tracingOn = placed;
-        write();
-        if (after !== placed) host.tracingOn = after;
-      }
-      for (const trigger of later) trigger.fire(occurrence, subject);
-    },
-  };
-  return file;
+class EventFile implements TraceEventFile {
+  readonly description: EventDescription;
+  readonly fields: readonly EventField[];
+  readonly isBuiltIn: boolean;
+  readonly #host: EventFileHost;
+  readonly #onChange: (file: TraceEventFile) => void;
+  /** Whether the event occurs at all, recorded or not. */
+  #occurs: boolean;
+  #softDisabled = false;
+  #holders = 0;
+  #filter: EventFilter | undefined;
+  #filterText = "none";
+  #triggers: readonly EventTrigger[] = [];
+  /** Soft mode for the sake of triggers. */
+  #hold: Disposable | undefined;
+
+  constructor(
+    description: EventDescription,
+    fields: readonly EventField[],
+    isBuiltIn: boolean,
+    host: EventFileHost,
+    onChange: (file: TraceEventFile) => void,
+  ) {
+    this.description = description;
+    this.fields = fields;
+    this.isBuiltIn = isBuiltIn;
+    this.#host = host;
+    this.#onChange = onChange;
+    this.#occurs = isBuiltIn;
+  }
+
+  get enabled(): boolean {
+    return this.#occurs && !this.#softDisabled;
+  }
+  set enabled(on: boolean) {
+    if (this.isBuiltIn) return;
+    if (on) {
+      this.#softDisabled = false;
+      this.#occurs = true;
+    } else {
+      if (this.#holders === 0) this.#occurs = false;
+      this.#softDisabled = this.#holders > 0;
+    }
+    this.#changed();
+  }
+
+  get softDisabled(): boolean {
+    return this.#softDisabled;
+  }
+  set softDisabled(off: boolean) {
+    if (this.#holders > 0) this.#softDisabled = off;
+    this.#changed();
+  }
+
+  get enableText(): string {
+    return `${this.enabled ? "1" : "0"}${this.#holders > 0 ? "*" : ""}`;
+  }
+
+  get isLive(): boolean {
+    return this.#occurs;
+  }
+
+  get isPlain(): boolean {
+    return this.enabled && this.#filter === undefined && this.#triggers.length === 0;
+  }
+
+  get filterText(): string {
+    return this.#filterText;
+  }
+
+  setFilter(text: string): void {
+    const expression = text.trim();
+    this.#filter = undefined;
+    this.#filterText = "none";
+    this.#changed();
+    if (expression === "0") return;
+    const onFault = ({ text: what, position }: CommandFault) => {
+      const caret = "^".padStart(position > 0 ? Math.min(position, expression.length) + 1 : 0);
+      this.#filterText = `${expression}\n${caret}\nparse_error: ${what}`;
+    };
+    this.#filter = compileEventFilter(expression, this.fields, this.#host, onFault);
+    this.#filterText = expression;
+    this.#changed();
+  }
+
+  get triggers(): readonly EventTrigger[] {
+    return this.#triggers;
+  }
+
+  readTriggers(): string {
+    return this.#triggers.length > 0
+      ? this.#triggers.map(({ text }) => `${text}\n`).join("")
+      : `# Available triggers:\n# ${this.#host.triggerNames.join(" ")}\n`;
+  }
+
+  writeTrigger(text: string): void {
+    this.#host.writeTrigger(this, text);
+  }
+
+  readHist(): string {
+    return this.#triggers.flatMap(({ readHist }) => readHist?.() ?? []).join("\n\n");
+  }
+
+  holdSoft(): Disposable {
+    if (this.#holders++ === 0 && !this.#occurs) {
+      this.#softDisabled = true;
+      this.#occurs = true;
+    }
+    this.#changed();
+    let held = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (held) this.#release();
+        held = false;
+      },
+    };
+  }
+
+  #release(): void {
+    if (--this.#holders > 0 || !this.#softDisabled) return;
+    this.#softDisabled = false;
+    this.#occurs = this.isBuiltIn;
+    this.#changed();
+  }
+
+  addTrigger(trigger: EventTrigger): void {
+    this.#triggers = [trigger, ...this.#triggers];
+    this.#hold ??= this.holdSoft();
+    this.#changed();
+  }
+
+  removeTrigger(trigger: EventTrigger): void {
+    if (!this.#triggers.includes(trigger)) return;
+    this.#triggers = this.#triggers.filter((each) => each !== trigger);
+    trigger.end?.();
+    if (this.#triggers.length === 0) {
+      this.#hold?.[Symbol.dispose]();
+      this.#hold = undefined;
+    }
+    this.#changed();
+  }
+
+  occur(occurrence: EventOccurrence, write: () => void): void {
+    let made: FilterSubject | undefined;
+    const subject = () => made ??= this.#host.subject(this.description, occurrence);
+    const triggers = this.#triggers;
+    if (triggers.length === 0) {
+      if (this.#records(subject)) write();
+      return;
+    }
+    const conditional = triggers.some(({ filter, isPost, needsRecord }) =>
+      filter !== undefined || isPost || needsRecord
+    );
+    if (conditional) return this.#occurInPlace(occurrence, subject, write);
+    // These act before the event gets its place: a traceoff keeps the event itself out.
+    for (const trigger of triggers) trigger.fire(occurrence, subject);
+    if (this.#records(subject)) write();
+  }
+
+  /** The event has its place already when its triggers act, so a traceoff does not keep it out. */
+  #occurInPlace(
+    occurrence: EventOccurrence,
+    subject: () => FilterSubject,
+    write: () => void,
+  ): void {
+    const host = this.#host;
+    const placed = host.tracingOn;
+    const later: EventTrigger[] = [];
+    for (const trigger of this.#triggers) {
+      if (trigger.filter && !trigger.filter.matches(subject())) continue;
+      if (trigger.isPost) later.push(trigger);
+      else trigger.fire(occurrence, subject);
+    }
+    if (this.#records(subject)) {
+      const after = host.tracingOn;
+      if (after !== placed) host.tracingOn = placed;
+      write();
+      if (after !== placed) host.tracingOn = after;
+    }
+    for (const trigger of later) trigger.fire(occurrence, subject);
+  }
+
+  #records(subject: () => FilterSubject): boolean {
+    return !this.#softDisabled && (!this.#filter || this.#filter.matches(subject()));
+  }
+
+  #changed(): void {
+    this.#host.changed(this);
+    this.#onChange(this);
+  }
 }

@@ -55,21 +55,146 @@ interface ProbeType {
 const refuse = (text: string, why: string, instead = "") =>
   new FtraceError("EINVAL", "bad-syntax", `Cannot set "${text}": ${why}`, instead);
 
-/** Makes the commands known to `set_ftrace_filter`. */
-export function registerFunctionProbes(
-  { files, core, actions, dump, find }: FunctionProbesHost,
-): void {
-  const { records } = core;
-  /** Newest first, as they are listed. */
-  let types: readonly (readonly [name: string, type: ProbeType])[] = [];
+/** Does something at a call: gives what, if there is something to do now. */
+type Act = (call: TracedCall) => (() => void) | undefined;
 
-  const typeOf = (name: string) => types.find(([each]) => each === name)?.[1];
-  const commit = (name: string, type: ProbeType) => {
+/** Makes the commands known to `set_ftrace_filter`. */
+export function registerFunctionProbes(host: FunctionProbesHost): void {
+  const { actions, dump, files } = host;
+  const probes = new FunctionProbes(host);
+  probes.registerSimple("traceon", () => {
+    if (!actions.tracingOn) return () => actions.tracingOn = true;
+  });
+  probes.registerSimple("traceoff", () => {
+    if (actions.tracingOn) return () => actions.tracingOn = false;
+  });
+  probes.registerSimple("stacktrace", (call) => () => actions.stack(call.hart, call));
+  const allocate = () => actions.allocateSnapshot();
+  probes.registerSimple("snapshot", () => () => actions.snapshot(), allocate);
+  probes.registerOnce("dump", () => dump(undefined));
+  probes.registerOnce("cpudump", ({ hart }) => dump(hart.id), "unlimited");
+  probes.registerEventSwitch("enable_event");
+  probes.registerEventSwitch("disable_event");
+  files.addListing(() => probes.list());
+}
+
+class FunctionProbes {
+  readonly #host: FunctionProbesHost;
+  /** Newest first, as they are listed. */
+  #types: readonly (readonly [name: string, type: ProbeType])[] = [];
+
+  constructor(host: FunctionProbesHost) {
+    this.#host = host;
+  }
+
+  /** Lines of `set_ftrace_filter`, one a probe. */
+  list(): readonly string[] {
+    const { records } = this.#host.core;
+    return this.#types.flatMap(([, { probes }]) =>
+      [...probes].sort(([a], [b]) => a - b)
+        .map(([index, { text }]) => `${records[index]!.name}:${text()}`)
+    );
+  }
+
+  /** A command of one action; `prepare` is called before the first probe. */
+  registerSimple(name: string, act: Act, prepare: () => void = () => {}): void {
+    this.#host.files.registerCommand(name, (command) => {
+      const { parameter, remove, text } = command;
+      const type = parameter === undefined ? name : `${name}:count`;
+      // To take one away any parameter will do: it only says which type.
+      const from = remove ? undefined : countOf(parameter?.split(":")[0], text);
+      if (!remove) prepare();
+      this.#change(type, command, () => {
+        const count = createCountdown(from);
+        return { text: () => `${name}:${count.text}`, hit: counted(count, act), end() {} };
+      });
+    });
+  }
+
+  /** Once only, whatever the count; as in the kernel, `cpudump` does not show that it has one. */
+  registerOnce(name: string, act: (call: TracedCall) => void, text?: string): void {
+    this.#host.files.registerCommand(name, (command) =>
+      this.#change(name, command, () => {
+        const count = createCountdown(1n);
+        const hit = counted(count, (call) => () => act(call));
+        return { text: () => `${name}:${text ?? count.text}`, hit, end() {} };
+      }));
+  }
+
+  /** `enable_event:SYSTEM:EVENT[:COUNT]` or its opposite. */
+  registerEventSwitch(name: "enable_event" | "disable_event"): void {
+    this.#host.files.registerCommand(name, (command) => {
+      const { parameter, remove, text } = command;
+      const [system = "", event, countText] = parameter?.split(":") ?? [];
+      const file = event === undefined ? undefined : this.#host.find(system, event);
+      if (!file || file.isBuiltIn) {
+        throw new FtraceError(
+          "EINVAL",
+          "no-match",
+          `Cannot set "${text}": there is no event ${system}:${event ?? ""}`,
+          `FUNCTIONS:${name}:SYSTEM:EVENT[:COUNT]`,
+        );
+      }
+      if (!remove && countText === "") throw refuse(text, "behind the last colon comes a count");
+      const count = createCountdown(remove ? undefined : countOf(countText, text));
+      const shown = () => `${name}:${system}:${event}:${count.text}`;
+      this.#change(countText === undefined ? name : `${name}:count`, command, () => {
+        return eventSwitch(file, name === "enable_event", count, shown);
+      });
+    });
+  }
+
+  /** Adds probes of a type to what the pattern matches, or takes them away. */
+  #change(name: string, command: FunctionCommandCall, make: (record: DynFtrace) => Probe): void {
+    const { pattern, remove, text } = command;
+    const { records } = this.#host.core;
+    const matched = matchRecords(parsePattern(pattern), records);
+    if (remove) return this.#takeAway(name, matched, text);
+    if (matched.length === 0) throw noMatch(pattern, records);
+    const type = this.#typeOf(name) ??
+      { probes: new Map<number, Probe>(), hash: createHash(), registration: undefined };
+    const fresh = matched.filter(({ index }) => !type.probes.has(index));
+    if (fresh.length === 0) {
+      throw new FtraceError(
+        "EINVAL",
+        "already-enabled",
+        `Cannot set "${text}": every function of it has this probe`,
+      );
+    }
+    for (const record of fresh) type.probes.set(record.index, make(record));
+    this.#commit(name, type);
+  }
+
+  #takeAway(name: string, matched: readonly DynFtrace[], text: string): void {
+    const type = this.#typeOf(name);
+    const gone = matched.filter(({ index }) => type?.probes.has(index));
+    if (!type || gone.length === 0) {
+      throw new FtraceError(
+        "ENODEV",
+        "no-match",
+        `Cannot take away "${text}": there is no such probe`,
+        "!FUNCTIONS:COMMAND for one without a count, !FUNCTIONS:COMMAND:0 for one with a count",
+      );
+    }
+    for (const { index } of gone) {
+      type.probes.get(index)!.end();
+      type.probes.delete(index);
+    }
+    this.#commit(name, type);
+  }
+
+  #typeOf(name: string): ProbeType | undefined {
+    return this.#types.find(([each]) => each === name)?.[1];
+  }
+
+  /** Makes the ops of a type trace the functions that have a probe of it. */
+  #commit(name: string, type: ProbeType): void {
+    const { core } = this.#host;
     const next = { records: new Set(type.probes.keys()), waiting: [] };
     if (next.records.size === 0) {
       type.registration?.[Symbol.dispose]();
       type.registration = undefined;
-      types = types.filter(([, each]) => each !== type);
+      this.#types = this.#types.filter(([, each]) => each !== type);
       return;
     }
     if (type.registration) return core.commitHash(type.hash, "filter", next);
@@ -83,140 +208,43 @@ export function registerFunctionProbes(
       ops,
       (call) => type.probes.get(call.record.index)?.hit(call),
     );
-    types = [[name, type], ...types];
-  };
+    this.#types = [[name, type], ...this.#types];
+  }
+}
 
-  /** Adds probes of a type to what the pattern matches, or takes them away. */
-  const change = (
-    name: string,
-    { pattern, remove, text }: FunctionCommandCall,
-    make: (record: DynFtrace) => Probe,
-  ) => {
-    const matched = matchRecords(parsePattern(pattern), records);
-    if (remove) {
-      const type = typeOf(name);
-      const gone = matched.filter(({ index }) => type?.probes.has(index));
-      if (!type || gone.length === 0) {
-        throw new FtraceError(
-          "ENODEV",
-          "no-match",
-          `Cannot take away "${text}": there is no such probe`,
-          "!FUNCTIONS:COMMAND for one without a count, !FUNCTIONS:COMMAND:0 for one with a count",
-        );
-      }
-      for (const { index } of gone) {
-        type.probes.get(index)!.end();
-        type.probes.delete(index);
-      }
-      return commit(name, type);
-    }
-    if (matched.length === 0) throw noMatch(pattern, records);
-    const type = typeOf(name) ??
-      { probes: new Map<number, Probe>(), hash: createHash(), registration: undefined };
-    const fresh = matched.filter(({ index }) => !type.probes.has(index));
-    if (fresh.length === 0) {
-      throw new FtraceError(
-        "EINVAL",
-        "already-enabled",
-        `Cannot set "${text}": every function of it has this probe`,
-      );
-    }
-    for (const record of fresh) type.probes.set(record.index, make(record));
-    commit(name, type);
-  };
+function countOf(parameter: string | undefined, text: string): bigint | undefined {
+  if (parameter === undefined || parameter === "") return undefined;
+  const count = toInteger(parameter);
+  if (count === undefined || count < 0n) throw refuse(text, `"${parameter}" is no count`);
+  return count;
+}
 
-  const countOf = (parameter: string | undefined, text: string): bigint | undefined => {
-    if (parameter === undefined || parameter === "") return undefined;
-    const count = toInteger(parameter);
-    if (count === undefined || count < 0n) throw refuse(text, `"${parameter}" is no count`);
-    return count;
-  };
-
-  /** A command of one action; `act` says whether it changes something now, and then does it. */
-  const simple = (
-    name: string,
-    act: (call: TracedCall) => (() => void) | undefined,
-    prepare: () => void = () => {},
-  ) =>
-    files.registerCommand(name, (command) => {
-      const { parameter, remove, text } = command;
-      const type = parameter === undefined ? name : `${name}:count`;
-      // To take one away any parameter will do: it only says which type.
-      const from = remove ? undefined : countOf(parameter?.split(":")[0], text);
-      if (!remove) prepare();
-      change(type, command, () => {
-        const count = createCountdown(from);
-        return { text: () => `${name}:${count.text}`, hit: counted(count, act), end() {} };
-      });
-    });
-  const counted = (count: Countdown, act: (call: TracedCall) => (() => void) | undefined) =>
-  (
-    call: TracedCall,
-  ) => {
+/** What a probe does with a call, as often as the count lets it. */
+function counted(count: Countdown, act: Act): (call: TracedCall) => void {
+  return (call) => {
     if (count.spent) return;
     const todo = act(call);
     if (!todo) return;
     count.take();
     todo();
   };
+}
 
-  simple("traceon", () => {
-    if (!actions.tracingOn) return () => actions.tracingOn = true;
-  });
-  simple("traceoff", () => {
-    if (actions.tracingOn) return () => actions.tracingOn = false;
-  });
-  simple("stacktrace", (call) => () => actions.stack(call.hart, call));
-  simple("snapshot", () => () => actions.snapshot(), () => actions.allocateSnapshot());
-
-  /** Once only, whatever the count; as in the kernel, `cpudump` does not show that it has one. */
-  const once = (name: string, act: (call: TracedCall) => void, text?: string) =>
-    files.registerCommand(name, (command) =>
-      change(name, command, () => {
-        const count = createCountdown(1n);
-        const hit = counted(count, (call) => () => act(call));
-        return { text: () => `${name}:${text ?? count.text}`, hit, end() {} };
-      }));
-  once("dump", () => dump(undefined));
-  once("cpudump", ({ hart }) => dump(hart.id), "unlimited");
-
-  for (const name of ["enable_event", "disable_event"] as const) {
-    const enable = name === "enable_event";
-    files.registerCommand(name, (command) => {
-      const { parameter, remove, text } = command;
-      const [system = "", event, counted] = parameter?.split(":") ?? [];
-      const file = event === undefined ? undefined : find(system, event);
-      if (!file || file.isBuiltIn) {
-        throw new FtraceError(
-          "EINVAL",
-          "no-match",
-          `Cannot set "${text}": there is no event ${system}:${event ?? ""}`,
-          `FUNCTIONS:${name}:SYSTEM:EVENT[:COUNT]`,
-        );
-      }
-      if (!remove && counted === "") throw refuse(text, "behind the last colon comes a count");
-      const from = remove ? undefined : countOf(counted, text);
-      const count = createCountdown(from);
-      change(counted === undefined ? name : `${name}:count`, command, () => {
-        const hold = file.holdSoft();
-        return {
-          text: () => `${name}:${system}:${event}:${count.text}`,
-          hit() {
-            if (count.spent || file.softDisabled !== enable) return;
-            count.take();
-            file.softDisabled = !enable;
-          },
-          end: () => hold[Symbol.dispose](),
-        };
-      });
-    });
-  }
-
-  files.addListing(() =>
-    types.flatMap(([, { probes }]) =>
-      [...probes].sort(([a], [b]) => a - b).map(([index, { text }]) =>
-        `${records[index]!.name}:${text()}`
-      )
-    )
-  );
+/** A probe that lets an event be recorded, or no longer. */
+function eventSwitch(
+  file: TraceEventFile,
+  enable: boolean,
+  count: Countdown,
+  text: () => string,
+): Probe {
+  const hold = file.holdSoft();
+  return {
+    text,
+    hit() {
+      if (count.spent || file.softDisabled !== enable) return;
+      count.take();
+      file.softDisabled = !enable;
+    },
+    end: () => hold[Symbol.dispose](),
+  };
 }

@@ -203,7 +203,7 @@ export function createTraceEvents(host: TraceEventsHost): TraceEvents {
       const comm = pid === 0 ? "swapper/0" : host.comm(pid) ?? "<...>";
       return { values, type: id, flags: 0, preemptCount: 0, pid, cpu: hart.id, comm };
     },
-    writeTrigger: triggers.write,
+    writeTrigger: (file, text) => triggers.write(file, text),
     triggerNames: triggers.names,
     changed(file) {
       if (file === functionFile) host.functionIsPlain(file.isPlain);

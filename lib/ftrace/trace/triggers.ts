@@ -10,9 +10,10 @@
  *
  * @module
  */
-import type { ErrorLog } from "../../events/error_log.ts";
+import type { CommandFault, ErrorLog } from "../../events/error_log.ts";
+import type { EventFilter } from "../../events/event_filter.ts";
 import { toInteger } from "../../events/event_subject.ts";
-import { createHistogram } from "../../events/histogram.ts";
+import { createHistogram, type Histogram } from "../../events/histogram.ts";
 import type { HistogramWords } from "../../events/histogram_column.ts";
 import type { Hart } from "../../hart/hart.ts";
 import {
@@ -118,165 +119,273 @@ function parseCommand(line: string): Command {
 
 /** Makes the triggers of a trace. */
 export function createTriggers(host: TriggersHost): Triggers {
-  const { actions } = host;
-  type Fire = EventTrigger["fire"];
+  return new TriggerCommands(host);
+}
 
-  const filterOf = ({ condition }: Command, file: TraceEventFile) =>
-    condition === undefined ? undefined : compileEventFilter(condition, file.fields, host);
-  const ifText = ({ condition }: Command) => condition === undefined ? "" : ` if ${condition}`;
-  const countOf = (text: string | undefined, command: Command) => {
-    if (text === undefined || text === "") return createCountdown(undefined);
-    const count = toInteger(text);
-    if (count === undefined || count < 0n) throw refuse(command.text, `"${text}" is no count`);
-    return createCountdown(count);
-  };
-  const add = (
-    file: TraceEventFile,
-    { kind }: { readonly kind: string },
-    make: () => EventTrigger,
-  ) => {
-    if (file.triggers.some((each) => each.kind === kind)) {
-      throw new FtraceError(
-        "EEXIST",
-        "already-defined",
-        `Cannot set the trigger ${kind}: the event has it`,
-        `!${kind} first`,
-      );
+/** What an event does with a trigger. */
+type Fire = EventTrigger["fire"];
+/** Whether an occurrence has something to do now, and what. */
+type Act = (...occurrence: Parameters<Fire>) => (() => void) | undefined;
+
+/** The commands of trigger files by name, and what carries them out. */
+class TriggerCommands implements Triggers {
+  readonly names: readonly string[];
+  readonly #host: TriggersHost;
+  readonly #histograms: HistTriggers;
+  readonly #commands: Readonly<Record<string, (file: TraceEventFile, command: Command) => void>>;
+
+  constructor(host: TriggersHost) {
+    this.#host = host;
+    this.#histograms = new HistTriggers(host);
+    const { actions } = host;
+    const allocate = () => actions.allocateSnapshot();
+    this.#commands = {
+      traceon: this.#simple("traceon", () => {
+        if (!actions.tracingOn) return () => actions.tracingOn = true;
+      }),
+      traceoff: this.#simple("traceoff", () => {
+        if (actions.tracingOn) return () => actions.tracingOn = false;
+      }),
+      snapshot: this.#simple("snapshot", () => () => actions.snapshot(), { prepare: allocate }),
+      stacktrace: this.#simple(
+        "stacktrace",
+        ({ hart, call }) => () => actions.stack(hart, call),
+        { isPost: true },
+      ),
+      enable_event: (file, command) => this.#switchEvent("enable_event", file, command),
+      disable_event: (file, command) => this.#switchEvent("disable_event", file, command),
+      enable_hist: (file, command) => this.#switchHist("enable_hist", file, command),
+      disable_hist: (file, command) => this.#switchHist("disable_hist", file, command),
+      hist: (file, command) => this.#histograms.write(file, command),
+    };
+    this.names = Object.keys(this.#commands).filter((name) =>
+      host.offersHist || !name.includes("hist")
+    );
+  }
+
+  write(file: TraceEventFile, text: string): void {
+    const command = parseCommand(text);
+    const carryOut = Object.hasOwn(this.#commands, command.name)
+      ? this.#commands[command.name]
+      : undefined;
+    if (!carryOut) {
+      const { names } = this;
+      throw refuse(command.text, `there is no trigger "${command.name}"`, names.join(", "));
     }
-    file.addTrigger(make());
-  };
-  const removeKind = (file: TraceEventFile, kind: string) => {
-    const found = file.triggers.find((each) => each.kind === kind);
-    if (found) file.removeTrigger(found);
-  };
+    carryOut(file, command);
+  }
 
-  /** A trigger of one action, by its name; `act` says whether it changes something now, and then does it. */
-  const simple = (
+  /** A trigger of one action, by its name. */
+  #simple(
     kind: string,
-    act: (...occurrence: Parameters<Fire>) => (() => void) | undefined,
+    act: Act,
     { isPost = false, prepare = () => {} }: { isPost?: boolean; prepare?: () => void } = {},
-  ) =>
-  (file: TraceEventFile, command: Command) => {
-    if (command.remove) return removeKind(file, kind);
-    const count = countOf(command.parameter, command);
-    const filter = filterOf(command, file);
-    add(file, { kind }, () => {
-      prepare();
-      return {
-        kind,
-        filter,
-        isPost,
-        needsRecord: false,
-        get text() {
-          return `${kind}:${count.text}${ifText(command)}`;
-        },
-        fire(...occurrence) {
-          if (count.spent) return;
-          const todo = act(...occurrence);
-          if (!todo) return;
-          count.take();
-          todo();
-        },
+  ): (file: TraceEventFile, command: Command) => void {
+    return (file, command) => {
+      if (command.remove) return removeKind(file, kind);
+      const count = countOf(command.parameter, command);
+      const filter = filterOf(command, file, this.#host);
+      const fire: Fire = (...occurrence) => {
+        if (count.spent) return;
+        const todo = act(...occurrence);
+        if (!todo) return;
+        count.take();
+        todo();
       };
-    });
-  };
-
-  /** `enable_event:SYSTEM:EVENT[:COUNT]` and its opposite. */
-  const eventTrigger =
-    (name: "enable_event" | "disable_event") => (file: TraceEventFile, command: Command) => {
-      const [system = "", event, countText] = command.parameter?.split(":") ?? [];
-      const other = event === undefined ? undefined : host.find(system, event);
-      if (!other || other.isBuiltIn) {
-        throw new FtraceError(
-          "EINVAL",
-          "no-match",
-          `Cannot set the trigger "${command.text}": there is no event ${system}:${event ?? ""}`,
-          `${name}:SYSTEM:EVENT`,
-        );
-      }
-      const kind = `${name}:${system}:${event}`;
-      // Both are of one type: an event has one of them for another event, and either word takes it away.
-      const twins = [`enable_event:${system}:${event}`, `disable_event:${system}:${event}`];
-      if (command.remove) return twins.forEach((twin) => removeKind(file, twin));
-      const count = countOf(countText, command);
-      const filter = filterOf(command, file);
-      const taken = file.triggers.find((each) => twins.includes(each.kind))?.kind ?? kind;
-      add(file, { kind: taken }, () => {
-        const enable = name === "enable_event";
-        const hold = other.holdSoft();
-        return {
-          kind,
-          filter,
-          isPost: false,
-          needsRecord: false,
-          get text() {
-            return `${kind}:${count.text}${ifText(command)}`;
-          },
-          end: () => hold[Symbol.dispose](),
-          fire() {
-            if (count.spent || other.softDisabled !== enable) return;
-            count.take();
-            other.softDisabled = !enable;
-          },
-        };
+      add(file, kind, () => {
+        prepare();
+        return countedTrigger(kind, command, count, filter, fire, isPost);
       });
     };
-
-  interface HistTrigger extends EventTrigger {
-    paused: boolean;
-    readonly clear: () => void;
-    readonly identity: string;
   }
-  const hists = new WeakMap<EventTrigger, HistTrigger>();
 
-  const hist = (file: TraceEventFile, command: Command) => {
-    host.allowHist();
+  /** `enable_event:SYSTEM:EVENT[:COUNT]` and its opposite. */
+  #switchEvent(
+    name: "enable_event" | "disable_event",
+    file: TraceEventFile,
+    command: Command,
+  ): void {
+    const [system = "", event, countText] = command.parameter?.split(":") ?? [];
+    const other = event === undefined ? undefined : this.#host.find(system, event);
+    if (!other || other.isBuiltIn) {
+      throw new FtraceError(
+        "EINVAL",
+        "no-match",
+        `Cannot set the trigger "${command.text}": there is no event ${system}:${event ?? ""}`,
+        `${name}:SYSTEM:EVENT`,
+      );
+    }
+    const kind = `${name}:${system}:${event}`;
+    // Both are of one type: an event has one of them for another event, and either word takes it away.
+    const twins = [`enable_event:${system}:${event}`, `disable_event:${system}:${event}`];
+    if (command.remove) return twins.forEach((twin) => removeKind(file, twin));
+    const count = countOf(countText, command);
+    const filter = filterOf(command, file, this.#host);
+    const taken = file.triggers.find((each) => twins.includes(each.kind))?.kind ?? kind;
+    add(file, taken, () => {
+      const enable = name === "enable_event";
+      const hold = other.holdSoft();
+      const fire = () => {
+        if (count.spent || other.softDisabled !== enable) return;
+        count.take();
+        other.softDisabled = !enable;
+      };
+      const trigger = countedTrigger(kind, command, count, filter, fire);
+      return withEnd(trigger, () => hold[Symbol.dispose]());
+    });
+  }
+
+  /** `enable_hist:SYSTEM:EVENT` and its opposite: the histograms of another event go on, or pause. */
+  #switchHist(name: "enable_hist" | "disable_hist", file: TraceEventFile, command: Command): void {
+    this.#host.allowHist();
+    const [system = "", event = "", countText] = command.parameter?.split(":") ?? [];
+    const other = this.#host.find(system, event);
+    if (!other) throw refuse(command.text, `there is no event ${system}:${event}`);
+    const kind = `${name}:${system}:${event}`;
+    if (command.remove) return removeKind(file, kind);
+    const count = countOf(countText, command);
+    const filter = filterOf(command, file, this.#host);
+    const fire = () => {
+      if (count.spent) return;
+      count.take();
+      this.#histograms.pause(other, name === "disable_hist");
+    };
+    add(file, kind, () => countedTrigger(kind, command, count, filter, fire));
+  }
+}
+
+/** A trigger that acts as often as its count lets it, and says what is left of that. */
+function countedTrigger(
+  kind: string,
+  command: Command,
+  count: Countdown,
+  filter: EventFilter | undefined,
+  fire: Fire,
+  isPost = false,
+): EventTrigger {
+  return {
+    kind,
+    filter,
+    isPost,
+    needsRecord: false,
+    get text() {
+      return `${kind}:${count.text}${ifText(command)}`;
+    },
+    fire,
+  };
+}
+
+/** A trigger with something to do when it is taken away; its text stays live. */
+function withEnd(trigger: EventTrigger, end: () => void): EventTrigger {
+  return Object.defineProperties({ end }, Object.getOwnPropertyDescriptors(trigger)) as
+    & EventTrigger
+    & { end(): void };
+}
+
+function filterOf(
+  { condition }: Command,
+  file: TraceEventFile,
+  host: TriggersHost,
+): EventFilter | undefined {
+  return condition === undefined ? undefined : compileEventFilter(condition, file.fields, host);
+}
+
+function ifText({ condition }: Command): string {
+  return condition === undefined ? "" : ` if ${condition}`;
+}
+
+function countOf(text: string | undefined, command: Command): Countdown {
+  if (text === undefined || text === "") return createCountdown(undefined);
+  const count = toInteger(text);
+  if (count === undefined || count < 0n) throw refuse(command.text, `"${text}" is no count`);
+  return createCountdown(count);
+}
+
+function add(file: TraceEventFile, kind: string, make: () => EventTrigger): void {
+  if (file.triggers.some((each) => each.kind === kind)) {
+    throw new FtraceError(
+      "EEXIST",
+      "already-defined",
+      `Cannot set the trigger ${kind}: the event has it`,
+      `!${kind} first`,
+    );
+  }
+  file.addTrigger(make());
+}
+
+function removeKind(file: TraceEventFile, kind: string): void {
+  const found = file.triggers.find((each) => each.kind === kind);
+  if (found) file.removeTrigger(found);
+}
+
+interface HistTrigger extends EventTrigger {
+  paused: boolean;
+  readonly clear: () => void;
+  readonly identity: string;
+}
+
+/** Histograms that events have as triggers. */
+class HistTriggers {
+  readonly #host: TriggersHost;
+  readonly #triggers = new WeakMap<EventTrigger, HistTrigger>();
+
+  constructor(host: TriggersHost) {
+    this.#host = host;
+  }
+
+  /** Lets the histograms of an event go on, or pause. */
+  pause(file: TraceEventFile, paused: boolean): void {
+    for (const each of file.triggers) {
+      const found = this.#triggers.get(each);
+      if (found) found.paused = paused;
+    }
+  }
+
+  /** `hist:keys=…`: makes a histogram, takes it away, clears it, pauses it or lets it go on. */
+  write(file: TraceEventFile, command: Command): void {
+    this.#host.allowHist();
     const written = `hist${command.parameter === undefined ? "" : `:${command.parameter}`}`;
-    const { system, name } = file.description;
-    const made = createHistogram(written, { ...host.names, fields: file.fields });
+    const fault = (fault: CommandFault) => {
+      const { system, name } = file.description;
+      this.#host.errorLog.add(`hist:${system}:${name}`, written, fault);
+    };
+    const made = createHistogram(written, { ...this.#host.names, fields: file.fields });
     if ("refusal" in made) {
-      const { why, fault } = made.refusal;
-      if (fault) host.errorLog.add(`hist:${system}:${name}`, written, fault);
-      throw refuse(command.text, why, fault ? "" : "hist:keys=FIELD[:vals=FIELD][:sort=FIELD]");
+      const { why, fault: found } = made.refusal;
+      if (found) fault(found);
+      throw refuse(command.text, why, found ? "" : "hist:keys=FIELD[:vals=FIELD][:sort=FIELD]");
     }
     const { histogram } = made;
     const identity = `hist:${histogram.identity}${ifText(command)}`;
-    const there = file.triggers.map((each) => hists.get(each)).find((each) =>
+    const there = file.triggers.map((each) => this.#triggers.get(each)).find((each) =>
       each?.identity === identity
     );
     if (command.remove) {
       if (there) file.removeTrigger(there);
-      return;
-    }
-    if (there) {
-      if (histogram.request === undefined) {
-        const fault = { text: "Hist trigger already exists", position: 0 };
-        host.errorLog.add(`hist:${system}:${name}`, written, fault);
-        throw new FtraceError(
-          "EEXIST",
-          "already-defined",
-          `Cannot set the trigger "${command.text}": the event has this histogram`,
-          "clear, pause or continue",
-        );
-      }
-      if (histogram.request === "clear") there.clear();
-      else there.paused = histogram.request === "pause";
-      return;
-    }
+    } else if (there) change(there, histogram, command, fault);
+    else this.#add(file, command, histogram, identity, fault);
+  }
+
+  #add(
+    file: TraceEventFile,
+    command: Command,
+    histogram: Histogram,
+    identity: string,
+    fault: (fault: CommandFault) => void,
+  ): void {
     if (histogram.request === "clear" || histogram.request === "continue") {
-      const text = "Can't clear or continue a nonexistent hist trigger";
-      host.errorLog.add(`hist:${system}:${name}`, written, { text, position: 0 });
+      fault({ text: "Can't clear or continue a nonexistent hist trigger", position: 0 });
       throw new FtraceError(
         "ENOENT",
         "no-match",
         `Cannot ${histogram.request} the histogram "${command.text}": there is none`,
       );
     }
-    const filter = filterOf(command, file);
+    const host = this.#host;
     const trigger: HistTrigger = {
       kind: identity,
       identity,
-      filter,
+      filter: filterOf(command, file, host),
       isPost: false,
       needsRecord: true,
       paused: histogram.request === "pause",
@@ -291,71 +400,27 @@ export function createTriggers(host: TriggersHost): Triggers {
       },
       readHist: () => histogram.read(trigger.text),
     };
-    hists.set(trigger, trigger);
+    this.#triggers.set(trigger, trigger);
     file.addTrigger(trigger);
-  };
+  }
+}
 
-  /** `enable_hist:SYSTEM:EVENT` and its opposite: the histograms of another event go on, or pause. */
-  const histSwitch =
-    (name: "enable_hist" | "disable_hist") => (file: TraceEventFile, command: Command) => {
-      host.allowHist();
-      const [system = "", event = "", countText] = command.parameter?.split(":") ?? [];
-      const other = host.find(system, event);
-      if (!other) throw refuse(command.text, `there is no event ${system}:${event}`);
-      const kind = `${name}:${system}:${event}`;
-      if (command.remove) return removeKind(file, kind);
-      const count = countOf(countText, command);
-      const filter = filterOf(command, file);
-      add(file, { kind }, () => ({
-        kind,
-        filter,
-        isPost: false,
-        needsRecord: false,
-        get text() {
-          return `${kind}:${count.text}${ifText(command)}`;
-        },
-        fire() {
-          if (count.spent) return;
-          count.take();
-          for (const each of other.triggers) {
-            const found = hists.get(each);
-            if (found) found.paused = name === "disable_hist";
-          }
-        },
-      }));
-    };
-
-  const commands: Readonly<Record<string, (file: TraceEventFile, command: Command) => void>> = {
-    traceon: simple("traceon", () => {
-      if (!actions.tracingOn) return () => actions.tracingOn = true;
-    }),
-    traceoff: simple("traceoff", () => {
-      if (actions.tracingOn) return () => actions.tracingOn = false;
-    }),
-    snapshot: simple("snapshot", () => () => actions.snapshot(), {
-      prepare: () => actions.allocateSnapshot(),
-    }),
-    stacktrace: simple(
-      "stacktrace",
-      ({ hart, call }) => () => actions.stack(hart, call),
-      { isPost: true },
-    ),
-    enable_event: eventTrigger("enable_event"),
-    disable_event: eventTrigger("disable_event"),
-    enable_hist: histSwitch("enable_hist"),
-    disable_hist: histSwitch("disable_hist"),
-    hist,
-  };
-  const names = Object.keys(commands).filter((name) => host.offersHist || !name.includes("hist"));
-  return {
-    names,
-    write(file, text) {
-      const command = parseCommand(text);
-      const carryOut = commands[command.name];
-      if (!carryOut) {
-        throw refuse(command.text, `there is no trigger "${command.name}"`, names.join(", "));
-      }
-      carryOut(file, command);
-    },
-  };
+/** Clears, pauses or goes on with a histogram that is there. @throws {FtraceError} EEXIST. */
+function change(
+  there: HistTrigger,
+  { request }: Histogram,
+  command: Command,
+  fault: (fault: CommandFault) => void,
+): void {
+  if (request === undefined) {
+    fault({ text: "Hist trigger already exists", position: 0 });
+    throw new FtraceError(
+      "EEXIST",
+      "already-defined",
+      `Cannot set the trigger "${command.text}": the event has this histogram`,
+      "clear, pause or continue",
+    );
+  }
+  if (request === "clear") there.clear();
+  else there.paused = request === "pause";
 }
