@@ -232,7 +232,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     files: ftrace.filterFiles,
     core: ftrace.core,
     actions: ftrace.recording.actions,
-    find: ftrace.traceEvents.find,
+    find: (system, name) => ftrace.traceEvents.find(system, name),
     dump(hart) {
       // As the kernel does: what follows is not to push out what was worth a dump.
       ftrace.buffer.on = false;

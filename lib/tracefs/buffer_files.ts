@@ -35,12 +35,33 @@ const LARGEST_MARKER = 4096;
 
 /** The files. */
 export function bufferFiles(state: TraceState): ControlFiles {
-  const { ftrace } = state;
-  const { buffer, machine } = ftrace;
-  const harts = machine.harts.length;
   const files: Record<string, ControlFile> = {
     trace: traceFile(state),
     trace_pipe: pipeFile(state),
+    snapshot: snapshotFile(state),
+    ...recordingFiles(state),
+    ...sizeFiles(state),
+    ...subBufferFiles(state),
+    ...markerFiles(state),
+    ...savedTaskFiles(state),
+    printk_formats: textFile(() => ""),
+  };
+  for (const { id } of state.ftrace.machine.harts) {
+    const folder = `per_cpu/cpu${id}`;
+    files[`${folder}/trace`] = traceFile(state, id);
+    files[`${folder}/trace_pipe`] = pipeFile(state, id);
+    files[`${folder}/snapshot`] = snapshotFile(state, id);
+    files[`${folder}/stats`] = textFile(() => statisticsText(state, id));
+    files[`${folder}/buffer_size_kb`] = sizeFile(state, id);
+  }
+  return files;
+}
+
+/** Whether, by which clock, from what duration and on which harts events are recorded. */
+function recordingFiles({ ftrace }: TraceState): ControlFiles {
+  const { buffer, machine } = ftrace;
+  const harts = machine.harts.length;
+  return {
     tracing_on: numberFile(
       "tracing_on",
       () => buffer.on ? 1 : 0,
@@ -71,7 +92,13 @@ export function bufferFiles(state: TraceState): ControlFiles {
         if (text !== "") buffer.cpumask = parseMask(text, harts);
       },
     },
-    snapshot: snapshotFile(state),
+  };
+}
+
+/** How large the rings are, and the file that frees them. */
+function sizeFiles(state: TraceState): ControlFiles {
+  const { buffer, machine } = state.ftrace;
+  return {
     buffer_size_kb: sizeFile(state),
     buffer_total_size_kb: textFile(() => {
       const total = (kibOf: (hart: number) => number) =>
@@ -81,7 +108,6 @@ export function bufferFiles(state: TraceState): ControlFiles {
         ? `${total((id) => wholeKib(buffer.kibOf(id)))}\n`
         : `${total(() => UNEXPANDED_KIB)} (expanded: ${full})\n`;
     }),
-    ...subBufferFiles(state),
     free_buffer: {
       write() {
         if (state.options["disable_on_free"]) buffer.on = false;
@@ -90,6 +116,12 @@ export function bufferFiles(state: TraceState): ControlFiles {
         state.expanded = true;
       },
     },
+  };
+}
+
+/** What is written into the trace by hand. */
+function markerFiles(state: TraceState): ControlFiles {
+  return {
     trace_marker: {
       write(text) {
         if (text === "") return;
@@ -97,10 +129,17 @@ export function bufferFiles(state: TraceState): ControlFiles {
         const kept = bytes.length > LARGEST_MARKER
           ? new TextDecoder().decode(bytes.subarray(0, LARGEST_MARKER))
           : text;
-        ftrace.traceMarkWrite(kept);
+        state.ftrace.traceMarkWrite(kept);
       },
     },
     trace_marker_raw: { write: (text) => writeRaw(state, text) },
+  };
+}
+
+/** Names and thread groups of the tasks in the trace. */
+function savedTaskFiles(state: TraceState): ControlFiles {
+  const { machine } = state.ftrace;
+  return {
     saved_cmdlines: textFile(() =>
       state.options["record-cmd"]
         ? tasksOf(state).map((pid) => `${pid} ${machine.commOf(pid)}\n`).join("")
@@ -110,17 +149,7 @@ export function bufferFiles(state: TraceState): ControlFiles {
     saved_tgids: textFile(() =>
       state.options["record-tgid"] ? tasksOf(state).map((pid) => `${pid} ${pid}\n`).join("") : ""
     ),
-    printk_formats: textFile(() => ""),
   };
-  for (const { id } of machine.harts) {
-    const folder = `per_cpu/cpu${id}`;
-    files[`${folder}/trace`] = traceFile(state, id);
-    files[`${folder}/trace_pipe`] = pipeFile(state, id);
-    files[`${folder}/snapshot`] = snapshotFile(state, id);
-    files[`${folder}/stats`] = textFile(() => statisticsText(state, id));
-    files[`${folder}/buffer_size_kb`] = sizeFile(state, id);
-  }
-  return files;
 }
 
 /** Numbers of the guest's tasks: of firmware one a hart, one after the other. */

@@ -62,34 +62,108 @@ const ROOTS = /^\/sys\/kernel\/(?:debug\/)?tracing(?:\/|$)/;
 
 /** Makes the tree. */
 export function createTracefs(ftrace: Ftrace, options: TracefsOptions = {}): Tracefs {
-  const state = createTraceState(ftrace, options.tracers ?? [], options.tracerOptions);
-  const fixed: ControlFiles = {
-    README: { read: () => README },
-    ...tracerFiles(state),
-    ...optionFiles(state),
-    ...filterFiles(state),
-    ...bufferFiles(state),
-    ...reportFiles(state),
-    ...probeFiles(state),
-    ...eventFiles(state),
-  };
-  const fixedFiles = new Map(Object.entries(fixed));
-  const groups: readonly FileGroup[] = [eventFolders(state)];
+  return new ControlTree(ftrace, options);
+}
 
-  const find = (path: string): ControlFile | undefined => {
-    const file = fixedFiles.get(path);
+/** The tree over the groups of files. */
+class ControlTree implements Tracefs {
+  readonly state: TraceState;
+  readonly #ftrace: Ftrace;
+  readonly #fixed: ReadonlyMap<string, ControlFile>;
+  readonly #groups: readonly FileGroup[];
+
+  constructor(ftrace: Ftrace, options: TracefsOptions) {
+    this.#ftrace = ftrace;
+    const state = createTraceState(ftrace, options.tracers ?? [], options.tracerOptions);
+    this.state = state;
+    const fixed: ControlFiles = {
+      README: { read: () => README },
+      ...tracerFiles(state),
+      ...optionFiles(state),
+      ...filterFiles(state),
+      ...bufferFiles(state),
+      ...reportFiles(state),
+      ...probeFiles(state),
+      ...eventFiles(state),
+    };
+    this.#fixed = new Map(Object.entries(fixed));
+    this.#groups = [eventFolders(state)];
+  }
+
+  paths(): readonly string[] {
+    return this.#paths().sort();
+  }
+
+  kind(path: string): TracefsKind | undefined {
+    return this.#kindOf(normalise(path));
+  }
+
+  resolve(path: string): string {
+    return normalise(path);
+  }
+
+  access(path: string): { readonly readable: boolean; readonly writable: boolean } {
+    const file = this.#find(normalise(path));
+    return { readable: file?.read !== undefined, writable: file?.write !== undefined };
+  }
+
+  list(directory = ""): readonly string[] {
+    const path = normalise(directory);
+    const kind = this.#kindOf(path);
+    if (kind === "directory") return [...this.#namesIn(path)].sort();
+    throw kind === "file"
+      ? new TracefsError("ENOTDIR", "open", `Cannot list ${directory}: it is a file`)
+      : new TracefsError("ENOENT", "open", `Cannot list ${directory}: it is not there`);
+  }
+
+  read(path: string): string {
+    const file = this.#open(path, "read");
+    if (!file.read) {
+      throw new TracefsError("EINVAL", "read", `Cannot read ${path}: it can only be written`);
+    }
+    try {
+      return file.read();
+    } catch (error) {
+      throw asTracefsError(error, "read");
+    }
+  }
+
+  async write(path: string, text: string, mode: Partial<WriteMode> = {}): Promise<void> {
+    const { append = false } = mode;
+    const file = this.#open(path, "write");
+    if (!file.write) {
+      if (text === "") return;
+      throw new TracefsError("EINVAL", "write", `Cannot write ${path}: it can only be read`);
+    }
+    try {
+      await file.write(text, { append });
+    } catch (error) {
+      throw asTracefsError(error, "write");
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.state.stop();
+  }
+
+  #find(path: string): ControlFile | undefined {
+    const file = this.#fixed.get(path);
     if (file) return file;
-    for (const group of groups) {
+    for (const group of this.#groups) {
       const found = group.find(path);
       if (found) return found;
     }
     return undefined;
-  };
-  const paths = () => [...fixedFiles.keys(), ...groups.flatMap((group) => [...group.paths()])];
-  const namesIn = (directory: string): ReadonlySet<string> => {
+  }
+
+  #paths(): string[] {
+    return [...this.#fixed.keys(), ...this.#groups.flatMap((group) => [...group.paths()])];
+  }
+
+  #namesIn(directory: string): ReadonlySet<string> {
     const prefix = directory === "" ? "" : `${directory}/`;
     const names = new Set<string>();
-    for (const path of paths()) {
+    for (const path of this.#paths()) {
       if (path.startsWith(prefix) && !path.startsWith("/", prefix.length)) {
         names.add(path.slice(prefix.length).split("/")[0]!);
       }
@@ -97,70 +171,30 @@ export function createTracefs(ftrace: Ftrace, options: TracefsOptions = {}): Tra
     // What lies elsewhere in a real file system is not shown in the tracing folder.
     if (directory === "") { for (const other of ["proc", "sys"]) names.delete(other); }
     return names;
-  };
-  const kindOf = (path: string): TracefsKind | undefined => {
+  }
+
+  #kindOf(path: string): TracefsKind | undefined {
     if (path === "") return "directory";
-    if (find(path)) return "file";
-    return namesIn(path).size > 0 ? "directory" : undefined;
-  };
-  const open = (given: string, call: TracefsCall): ControlFile => {
+    if (this.#find(path)) return "file";
+    return this.#namesIn(path).size > 0 ? "directory" : undefined;
+  }
+
+  #open(given: string, call: TracefsCall): ControlFile {
     const path = normalise(given);
-    const kind = kindOf(path);
-    if (kind === "file") return find(path)!;
+    const kind = this.#kindOf(path);
+    if (kind === "file") return this.#find(path)!;
     if (kind === "directory") {
       // A shell's > fails at open(), cat at read().
       const at = call === "write" ? "open" : "read";
       throw new TracefsError("EISDIR", at, `Cannot open ${given}: it is a directory`);
     }
     const there = given === "" ? "nothing" : given;
+    const why = missing(path, this.#ftrace);
     // A tree of control files cannot be added to: that is what EACCES says to a shell's >.
     throw call === "write"
-      ? new TracefsError("EACCES", "open", `Cannot create ${there}: ${missing(path, ftrace)}`)
-      : new TracefsError("ENOENT", "open", `Cannot open ${there}: ${missing(path, ftrace)}`);
-  };
-
-  return {
-    state,
-    paths: () => paths().sort(),
-    kind: (path) => kindOf(normalise(path)),
-    resolve: normalise,
-    access(path) {
-      const file = find(normalise(path));
-      return { readable: file?.read !== undefined, writable: file?.write !== undefined };
-    },
-    list(directory = "") {
-      const path = normalise(directory);
-      const kind = kindOf(path);
-      if (kind === "directory") return [...namesIn(path)].sort();
-      throw kind === "file"
-        ? new TracefsError("ENOTDIR", "open", `Cannot list ${directory}: it is a file`)
-        : new TracefsError("ENOENT", "open", `Cannot list ${directory}: it is not there`);
-    },
-    read(path) {
-      const file = open(path, "read");
-      if (!file.read) {
-        throw new TracefsError("EINVAL", "read", `Cannot read ${path}: it can only be written`);
-      }
-      try {
-        return file.read();
-      } catch (error) {
-        throw asTracefsError(error, "read");
-      }
-    },
-    async write(path, text, { append = false } = {}) {
-      const file = open(path, "write");
-      if (!file.write) {
-        if (text === "") return;
-        throw new TracefsError("EINVAL", "write", `Cannot write ${path}: it can only be read`);
-      }
-      try {
-        await file.write(text, { append });
-      } catch (error) {
-        throw asTracefsError(error, "write");
-      }
-    },
-    [Symbol.asyncDispose]: () => state.stop(),
-  };
+      ? new TracefsError("EACCES", "open", `Cannot create ${there}: ${why}`)
+      : new TracefsError("ENOENT", "open", `Cannot open ${there}: ${why}`);
+  }
 }
 
 /** The path below the root; a path with `..` that leaves the root is the root's. */

@@ -55,20 +55,93 @@ export function createGraphTrace(
   buffer: RingBuffer,
   settings: GraphTraceSettings = {},
 ): GraphTrace {
-  const { array, events, prototypes, enumNames = false, nameOf, slept = () => 0n } = settings;
-  const graphHash = createHash();
-  const harts: OpenCalls[] = [];
-  const of = (cpu: number): OpenCalls => harts[cpu] ??= { recorded: 0, suppressed: 0 };
-  const writeEntry = (entry: GraphEntry, depth: number, fregs: FtraceRegs) => {
+  return new GraphRecorder(buffer, settings);
+}
+
+/** What stands between the graph tracer's calls and the rings. */
+class GraphRecorder implements GraphTrace {
+  readonly graphHash: FtraceHash = createHash();
+  maxDepth = 0;
+  readonly #buffer: RingBuffer;
+  readonly #settings: GraphTraceSettings;
+  readonly #harts: OpenCalls[] = [];
+
+  constructor(buffer: RingBuffer, settings: GraphTraceSettings) {
+    this.#buffer = buffer;
+    this.#settings = settings;
+  }
+
+  // A graph ops has its handlers as functions, so they know their trace.
+  readonly entryFunc = (entry: GraphEntry, fregs: FtraceRegs): boolean => {
+    const { isTraced, keepsTimes } = this.#settings;
+    if (isTraced && !isTraced()) return false;
+    const open = this.#openOf(entry.cpu);
+    const { filter, notrace } = this.graphHash;
+    if (open.suppressed > 0 || notrace.has(entry.site)) {
+      if (!entry.returns) return false;
+      open.suppressed++;
+      entry.data = SUPPRESSED;
+      return true;
+    }
+    if (open.recorded === 0 && filter.size > 0 && !filter.has(entry.site)) return false;
+    const depth = open.recorded;
+    if (this.maxDepth > 0 && depth >= this.maxDepth) return false;
+    if (keepsTimes && entry.returns && !entry.reserveData(TIMES_SIZE)) return false;
+    if (!this.#enter(entry, depth, fregs)) return false;
+    if (entry.returns) open.recorded++;
+    entry.data = { depth, slept: this.#slept() } satisfies RecordedCall;
+    return true;
+  };
+
+  readonly retFunc = (exit: GraphReturn): void => {
+    const { array, events } = this.#settings;
+    const open = this.#openOf(exit.cpu);
+    if (exit.data === SUPPRESSED) {
+      open.suppressed--;
+      return;
+    }
+    open.recorded--;
+    const call = exit.data as RecordedCall;
+    const countsSleep = array?.traceOptions.values["sleep-time"] ?? true;
+    const returnTime = exit.returnTime + (countsSleep ? this.#slept() - call.slept : 0n);
+    const threshold = array?.tracingThresh ?? 0;
+    if (threshold > 0 && returnTime - exit.callTime < BigInt(Math.round(threshold * 1000))) return;
+    if (!events || events.graphIsPlain) {
+      this.#buffer.writeGraphExit(exit.cpu, exit, exit.pid, call.depth, returnTime);
+    } else this.#leaveEvent(events, exit, call.depth, returnTime);
+  };
+
+  #openOf(cpu: number): OpenCalls {
+    return this.#harts[cpu] ??= { recorded: 0, suppressed: 0 };
+  }
+
+  #slept(): bigint {
+    return this.#settings.slept?.() ?? 0n;
+  }
+
+  /** Records an entry; false if a filter or trigger on its event is against it. */
+  #enter(entry: GraphEntry, depth: number, fregs: FtraceRegs): boolean {
+    const { array, events } = this.#settings;
+    // With a threshold an entry says nothing yet: its end will, if it took long enough.
+    const written = !array?.tracingThresh;
+    if (events && !events.graphIsPlain) {
+      return this.#enterEvent(events, entry, depth, fregs, written);
+    }
+    if (written) this.#writeEntry(entry, depth, fregs);
+    return true;
+  }
+
+  #writeEntry(entry: GraphEntry, depth: number, fregs: FtraceRegs): void {
+    const { array, prototypes, nameOf, enumNames = false } = this.#settings;
     const values = array?.traceOptions.values;
     const { cpu, pid, func, callTime } = entry;
     if (!values?.["funcgraph-args"] && !values?.["funcgraph-retaddr"]) {
-      buffer.writeGraphEntry(cpu, callTime, func, depth, pid);
+      this.#buffer.writeGraphEntry(cpu, callTime, func, depth, pid);
       return;
     }
     const parameters = prototypes?.get(nameOf?.(entry.site) ?? "");
     const register = (n: number) => fregs.argument(n);
-    buffer.write({
+    this.#buffer.write({
       type: "funcgraph_entry",
       time: callTime,
       cpu,
@@ -82,77 +155,29 @@ export function createGraphTrace(
         : undefined,
       retaddr: values["funcgraph-retaddr"] ? entry.parentIp : undefined,
     });
-  };
-  // Closures of their own, so that a call that is only recorded makes none.
-  const enterEvent = (
+  }
+
+  // Methods of their own, so that a call that is only recorded makes no closure.
+  #enterEvent(
     to: GraphEvents,
     entry: GraphEntry,
     depth: number,
     fregs: FtraceRegs,
     written: boolean,
-  ) =>
-    to.enterGraph(entry, depth, fregs, () => {
-      if (written) writeEntry(entry, depth, fregs);
+  ): boolean {
+    return to.enterGraph(entry, depth, fregs, () => {
+      if (written) this.#writeEntry(entry, depth, fregs);
     });
-  const leaveEvent = (
-    to: GraphEvents,
-    exit: GraphReturn,
-    depth: number,
-    returnTime: bigint,
-  ) =>
+  }
+
+  #leaveEvent(to: GraphEvents, exit: GraphReturn, depth: number, returnTime: bigint): void {
     to.leaveGraph(
       exit,
       depth,
       returnTime,
-      () => void buffer.writeGraphExit(exit.cpu, exit, exit.pid, depth, returnTime),
+      () => void this.#buffer.writeGraphExit(exit.cpu, exit, exit.pid, depth, returnTime),
     );
-  const trace: GraphTrace = {
-    graphHash,
-    maxDepth: 0,
-    entryFunc(entry: GraphEntry, fregs: FtraceRegs): boolean {
-      if (settings.isTraced && !settings.isTraced()) return false;
-      const open = of(entry.cpu);
-      if (open.suppressed > 0 || graphHash.notrace.has(entry.site)) {
-        if (!entry.returns) return false;
-        open.suppressed++;
-        entry.data = SUPPRESSED;
-        return true;
-      }
-      if (open.recorded === 0 && graphHash.filter.size > 0 && !graphHash.filter.has(entry.site)) {
-        return false;
-      }
-      const depth = open.recorded;
-      if (trace.maxDepth > 0 && depth >= trace.maxDepth) return false;
-      if (settings.keepsTimes && entry.returns && !entry.reserveData(TIMES_SIZE)) return false;
-      // With a threshold an entry says nothing yet: its end will, if it took long enough.
-      const written = !array?.tracingThresh;
-      if (!events || events.graphIsPlain) {
-        if (written) writeEntry(entry, depth, fregs);
-      } else if (!enterEvent(events, entry, depth, fregs, written)) return false;
-      if (entry.returns) open.recorded++;
-      entry.data = { depth, slept: slept() } satisfies RecordedCall;
-      return true;
-    },
-    retFunc(exit: GraphReturn): void {
-      const open = of(exit.cpu);
-      if (exit.data === SUPPRESSED) {
-        open.suppressed--;
-        return;
-      }
-      open.recorded--;
-      const call = exit.data as RecordedCall;
-      const asleep = array?.traceOptions.values["sleep-time"] ?? true ? slept() - call.slept : 0n;
-      const returnTime = exit.returnTime + asleep;
-      const threshold = array?.tracingThresh ?? 0;
-      if (
-        threshold > 0 && returnTime - exit.callTime < BigInt(Math.round(threshold * 1000))
-      ) return;
-      if (!events || events.graphIsPlain) {
-        buffer.writeGraphExit(exit.cpu, exit, exit.pid, call.depth, returnTime);
-      } else leaveEvent(events, exit, call.depth, returnTime);
-    },
-  };
-  return trace;
+  }
 }
 
 /** Calls of one hart that have been entered and not left. */

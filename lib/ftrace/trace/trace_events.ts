@@ -48,7 +48,7 @@ import type { GraphEntry, GraphReturn } from "../returns/fgraph_ops.ts";
 import { globMatch } from "../ops/filter.ts";
 import { FtraceError } from "../ftrace_error.ts";
 import { createPidFilter, pidAllows, type PidFilter } from "../ops/pid_filter.ts";
-import { createTriggers, type TracingActions } from "./triggers.ts";
+import { createTriggers, type TracingActions, type Triggers } from "./triggers.ts";
 import type { FtraceRegs } from "../../trampoline/ftrace_regs.ts";
 
 /** What an event of one's own is. */
@@ -160,178 +160,262 @@ export interface TraceEvents {
 
 /** Makes the events of a trace; there are only the tracers' own at first. */
 export function createTraceEvents(host: TraceEventsHost): TraceEvents {
-  const { actions, harts } = host;
-  const errorLog = createErrorLog(() => host.hart().now());
-  const pids = createPidFilter();
-  const words = { glob: globMatch, functionRange: host.functionRange };
-  let saidHist = false;
-  const find = (system: string, name: string) =>
-    files.find(({ description }) => description.system === system && description.name === name);
-  const triggers = createTriggers({
-    actions,
-    errorLog,
-    words,
-    names: { symbol: host.symbol, comm: host.comm },
-    find,
-    callers: host.callers,
-    offersHist: host.hasHist || !host.strict,
-    allowHist() {
-      if (host.hasHist) return;
-      if (host.strict) {
-        throw new FtraceError(
-          "EINVAL",
-          "not-supported-by-era",
-          "Cannot set a hist trigger: this era's kernel is built without them",
-          "--era call-ops, or no --strict",
-        );
-      }
-      if (!saidHist) host.report("hist triggers are served, though this era's kernel has none");
-      saidHist = true;
-    },
-  });
-  const fileHost: EventFileHost = {
-    get tracingOn() {
-      return actions.tracingOn;
-    },
-    set tracingOn(on) {
-      actions.tracingOn = on;
-    },
-    errorLog,
-    words,
-    subject({ id }, { hart, values }) {
-      const pid = host.pid(hart);
-      const comm = pid === 0 ? "swapper/0" : host.comm(pid) ?? "<...>";
-      return { values, type: id, flags: 0, preemptCount: 0, pid, cpu: hart.id, comm };
-    },
-    writeTrigger: (file, text) => triggers.write(file, text),
-    triggerNames: triggers.names,
-    changed(file) {
-      if (file === functionFile) host.functionIsPlain(file.isPlain);
-      else if (file.isBuiltIn) graphIsPlain = entryFile.isPlain && exitFile.isPlain;
-    },
-  };
-  let graphIsPlain = true;
-  const builtIn = new Map<string, TraceEventFile>();
-  for (const event of builtInEvents(host.hasEventArgs)) {
-    const fields = [...event.fields, ...event.extra];
-    builtIn.set(event.name, createEventFile(event, fields, true, fileHost));
+  return new EventTable(host);
+}
+
+/** The events, and what they share: the error log, the pids, the triggers. */
+class EventTable implements TraceEvents {
+  readonly pids: PidFilter = createPidFilter();
+  readonly errorLog: ErrorLog;
+  readonly offersHist: boolean;
+  readonly #host: TraceEventsHost;
+  readonly #triggers: Triggers;
+  readonly #fileHost: EventFileHost;
+  readonly #builtIn: ReadonlyMap<string, TraceEventFile>;
+  readonly #function: TraceEventFile;
+  readonly #entry: TraceEventFile;
+  readonly #exit: TraceEventFile;
+  #files: readonly TraceEventFile[];
+  #graphIsPlain = true;
+  #nextId: number;
+  #saidHist = false;
+
+  constructor(host: TraceEventsHost) {
+    this.#host = host;
+    this.errorLog = createErrorLog(() => host.hart().now());
+    this.offersHist = host.hasHist || !host.strict;
+    const words = { glob: globMatch, functionRange: host.functionRange };
+    this.#triggers = createTriggers({
+      actions: host.actions,
+      errorLog: this.errorLog,
+      words,
+      names: { symbol: host.symbol, comm: host.comm },
+      find: (system, name) => this.find(system, name),
+      callers: host.callers,
+      offersHist: this.offersHist,
+      allowHist: () => this.#allowHist(),
+    });
+    this.#fileHost = this.#makeFileHost(words);
+    const builtIn = builtInEvents(host.hasEventArgs).map((event) => {
+      const fields = [...event.fields, ...event.extra];
+      return [event.name, createEventFile(event, fields, true, this.#fileHost)] as const;
+    });
+    this.#builtIn = new Map<string, TraceEventFile>(builtIn);
+    this.#files = [...this.#builtIn.values()];
+    this.#nextId = firstFreeId(host.hasEventArgs);
+    this.#function = this.builtIn("function");
+    this.#entry = this.builtIn("funcgraph_entry");
+    this.#exit = this.builtIn("funcgraph_exit");
   }
-  let files: readonly TraceEventFile[] = [...builtIn.values()];
-  let nextId = firstFreeId(host.hasEventArgs);
-  const stamp = (hart: Hart): EventCommon => ({
-    time: hart.now(),
-    cpu: hart.id,
-    pid: host.pid(hart),
-    flags: 0,
-    preemptCount: 0,
-  });
-  /** Lays the argument registers beside an entry's own fields. */
-  const withArguments = (values: Record<string, EventValue>, fregs: FtraceRegs) => {
-    const registers = Array.from({ length: 8 }, (_, n) => BigInt.asUintN(64, fregs.argument(n)));
-    registers.forEach((value, n) => values[`a${n}`] = value);
-    values["args"] = registers;
-    return values;
-  };
-  const functionFile = builtIn.get("function")!;
-  const entryFile = builtIn.get("funcgraph_entry")!;
-  const exitFile = builtIn.get("funcgraph_exit")!;
-  /** A depth as the event has it: a long from 6.16 on. */
-  const depthOf = (depth: number) => host.hasEventArgs ? BigInt(depth) : depth;
-  return {
-    offersHist: host.hasHist || !host.strict,
-    pids,
-    errorLog,
-    enterFunction(call, write) {
-      if (functionFile.isPlain) return write();
-      const { hart, ip, parentIp, fregs } = call;
-      const values = withArguments({ ip, parent_ip: parentIp }, fregs);
-      functionFile.occur({ hart, call, values }, write);
-    },
-    get graphIsPlain() {
-      return graphIsPlain;
-    },
-    enterGraph(entry, depth, fregs, write) {
-      const values = withArguments({ func: entry.func, depth: depthOf(depth) }, fregs);
-      let passed = false;
-      entryFile.occur({ hart: harts[entry.cpu]!, values, call: host.currentCall() }, () => {
+
+  get files(): readonly TraceEventFile[] {
+    return this.#files;
+  }
+
+  get graphIsPlain(): boolean {
+    return this.#graphIsPlain;
+  }
+
+  builtIn(name: BuiltInEventName): TraceEventFile {
+    return this.#builtIn.get(name)!;
+  }
+
+  find(system: string, name: string): TraceEventFile | undefined {
+    return this.#files.find(({ description }) =>
+      description.system === system && description.name === name
+    );
+  }
+
+  enterFunction(call: TracedCall, write: () => void): void {
+    if (this.#function.isPlain) return write();
+    const { hart, ip, parentIp, fregs } = call;
+    const values = withArguments({ ip, parent_ip: parentIp }, fregs);
+    this.#function.occur({ hart, call, values }, write);
+  }
+
+  enterGraph(entry: GraphEntry, depth: number, fregs: FtraceRegs, write: () => void): boolean {
+    // A depth is a long from 6.16 on.
+    const { harts, hasEventArgs } = this.#host;
+    const given = { func: entry.func, depth: hasEventArgs ? BigInt(depth) : depth };
+    const values = withArguments(given, fregs);
+    let passed = false;
+    this.#entry.occur(
+      { hart: harts[entry.cpu]!, values, call: this.#host.currentCall() },
+      () => {
         passed = true;
         write();
+      },
+    );
+    return passed;
+  }
+
+  leaveGraph(exit: GraphReturn, depth: number, rettime: bigint, write: () => void): void {
+    const { func, overrun, callTime: calltime, returnValue: retval } = exit;
+    const values = { func, depth, overrun, calltime, rettime, retval };
+    this.#exit.occur({ hart: this.#host.harts[exit.cpu]!, values }, write);
+  }
+
+  define<const F extends FieldDeclarations>(definition: EventDefinition<F>): Event<F> {
+    const { name, system = "hartrace", print } = definition;
+    this.#requireFreeName(system, name);
+    const fields = layoutFields(definition.fields, definition);
+    const format = typeof print === "string" ? print : plainPrint(fields);
+    const description = {
+      system,
+      name,
+      id: this.#nextId,
+      fields,
+      printFormat: definition.printFormat ?? printFormatOf(format, fields),
+    };
+    const toText: PrintEvent = typeof print === "function"
+      ? (values) => print(values as Parameters<typeof print>[0])
+      : compilePrint(format, fields);
+    this.#nextId++;
+    const file = createEventFile(description, fields, false, this.#fileHost, definition.changed);
+    if (definition.enabled ?? true) file.enabled = true;
+    this.#files = [...this.#files, file];
+    return new DefinedEvent(file, toText, this.#host, this.pids, () => {
+      this.#files = this.#files.filter((each) => each !== file);
+    });
+  }
+
+  /** Refuses a name that is no identifier, or another event's. */
+  #requireFreeName(system: string, name: string): void {
+    for (const word of [name, system]) {
+      if (!/^[A-Za-z_]\w*$/.test(word)) {
+        throw new SyntaxError(`Cannot define the event ${system}:${name}: it is no C identifier`);
+      }
+    }
+    if (!this.find(system, name)) return;
+    throw new FtraceError(
+      "EEXIST",
+      "already-defined",
+      `Cannot define the event ${system}:${name}: there is one of that name`,
+    );
+  }
+
+  #allowHist(): void {
+    const host = this.#host;
+    if (host.hasHist) return;
+    if (host.strict) {
+      throw new FtraceError(
+        "EINVAL",
+        "not-supported-by-era",
+        "Cannot set a hist trigger: this era's kernel is built without them",
+        "--era call-ops, or no --strict",
+      );
+    }
+    if (!this.#saidHist) host.report("hist triggers are served, though this era's kernel has none");
+    this.#saidHist = true;
+  }
+
+  #makeFileHost(words: EventFileHost["words"]): EventFileHost {
+    const host = this.#host;
+    const { actions } = host;
+    return {
+      get tracingOn() {
+        return actions.tracingOn;
+      },
+      set tracingOn(on) {
+        actions.tracingOn = on;
+      },
+      errorLog: this.errorLog,
+      words,
+      subject({ id }, { hart, values }) {
+        const pid = host.pid(hart);
+        const comm = pid === 0 ? "swapper/0" : host.comm(pid) ?? "<...>";
+        return { values, type: id, flags: 0, preemptCount: 0, pid, cpu: hart.id, comm };
+      },
+      writeTrigger: (file, text) => this.#triggers.write(file, text),
+      triggerNames: this.#triggers.names,
+      changed: (file) => this.#changed(file),
+    };
+  }
+
+  /** Notes whether the tracers' events still need nobody to be asked. */
+  #changed(file: TraceEventFile): void {
+    if (file === this.#function) this.#host.functionIsPlain(file.isPlain);
+    else if (file.isBuiltIn) this.#graphIsPlain = this.#entry.isPlain && this.#exit.isPlain;
+  }
+}
+
+/** An event that somebody defined. */
+class DefinedEvent<F extends FieldDeclarations> implements Event<F> {
+  readonly file: TraceEventFile;
+  readonly #toText: PrintEvent;
+  readonly #host: TraceEventsHost;
+  readonly #pids: PidFilter;
+  readonly #remove: () => void;
+  #recorded = 0;
+
+  constructor(
+    file: TraceEventFile,
+    toText: PrintEvent,
+    host: TraceEventsHost,
+    pids: PidFilter,
+    remove: () => void,
+  ) {
+    this.file = file;
+    this.#toText = toText;
+    this.#host = host;
+    this.#pids = pids;
+    this.#remove = remove;
+  }
+
+  get recorded(): number {
+    return this.#recorded;
+  }
+
+  get isLive(): boolean {
+    return this.file.isLive;
+  }
+
+  // A function of its own, so that a tracer may take it out of the event.
+  readonly emit = (
+    given: { readonly [K in keyof F]: EventValue },
+    hart: Hart = this.#host.hart(),
+    context?: Pick<EventCommon, "flags" | "preemptCount">,
+  ): void => {
+    const host = this.#host;
+    const { description, fields } = this.file;
+    if (!this.file.isLive || !pidAllows(this.#pids, host.pid(hart))) return;
+    const values = normalizeValues(fields, given);
+    const toText = this.#toText;
+    this.file.occur({ hart, values, call: host.currentCall() }, () => {
+      const isRecorded = host.record({
+        time: hart.now(),
+        cpu: hart.id,
+        pid: host.pid(hart),
+        flags: 0,
+        preemptCount: 0,
+        ...context,
+        type: "event",
+        name: description.name,
+        description,
+        values,
+        get text() {
+          return toText(values, host.symbol);
+        },
       });
-      return passed;
-    },
-    leaveGraph(exit, depth, rettime, write) {
-      const { func, overrun, callTime: calltime, returnValue: retval } = exit;
-      const values = { func, depth, overrun, calltime, rettime, retval };
-      exitFile.occur({ hart: harts[exit.cpu]!, values }, write);
-    },
-    get files() {
-      return files;
-    },
-    builtIn: (name) => builtIn.get(name)!,
-    find,
-    define(definition) {
-      const { name, system = "hartrace", print } = definition;
-      for (const word of [name, system]) {
-        if (!/^[A-Za-z_]\w*$/.test(word)) {
-          throw new SyntaxError(`Cannot define the event ${system}:${name}: it is no C identifier`);
-        }
-      }
-      if (find(system, name)) {
-        throw new FtraceError(
-          "EEXIST",
-          "already-defined",
-          `Cannot define the event ${system}:${name}: there is one of that name`,
-        );
-      }
-      const fields = layoutFields(definition.fields, definition);
-      const format = typeof print === "string" ? print : plainPrint(fields);
-      const description = {
-        system,
-        name,
-        id: nextId,
-        fields,
-        printFormat: definition.printFormat ?? printFormatOf(format, fields),
-      };
-      const toText: PrintEvent = typeof print === "function"
-        ? (values) => print(values as Parameters<typeof print>[0])
-        : compilePrint(format, fields);
-      nextId++;
-      const file = createEventFile(description, fields, false, fileHost, definition.changed);
-      if (definition.enabled ?? true) file.enabled = true;
-      files = [...files, file];
-      let recorded = 0;
-      return {
-        file,
-        get recorded() {
-          return recorded;
-        },
-        get isLive() {
-          return file.isLive;
-        },
-        emit(given, hart = host.hart(), context) {
-          if (!file.isLive || !pidAllows(pids, host.pid(hart))) return;
-          const values = normalizeValues(fields, given);
-          file.occur({ hart, values, call: host.currentCall() }, () => {
-            const isRecorded = host.record({
-              ...stamp(hart),
-              ...context,
-              type: "event",
-              name,
-              description,
-              values,
-              get text() {
-                return toText(values, host.symbol);
-              },
-            });
-            if (isRecorded) recorded++;
-          });
-        },
-        [Symbol.dispose]() {
-          for (const trigger of file.triggers) file.removeTrigger(trigger);
-          if (file.isLive) file.enabled = false;
-          files = files.filter((each) => each !== file);
-        },
-      };
-    },
+      if (isRecorded) this.#recorded++;
+    });
   };
+
+  [Symbol.dispose](): void {
+    const { file } = this;
+    for (const trigger of file.triggers) file.removeTrigger(trigger);
+    if (file.isLive) file.enabled = false;
+    this.#remove();
+  }
+}
+
+/** Lays the argument registers beside an entry's own fields. */
+function withArguments(
+  values: Record<string, EventValue>,
+  fregs: FtraceRegs,
+): Record<string, EventValue> {
+  const registers = Array.from({ length: 8 }, (_, n) => BigInt.asUintN(64, fregs.argument(n)));
+  registers.forEach((value, n) => values[`a${n}`] = value);
+  values["args"] = registers;
+  return values;
 }
