@@ -2,7 +2,8 @@
  * Lint plugin: keeps files and functions small enough to read one by one.
  *
  * In `lib` and `plugins` no file imports itself by way of others (types count: a reader follows them
- * too), no body of a function is longer than 80 lines, and no file has a name that says nothing. In
+ * too), no file is longer than 500 lines, no body of a function than 80 (lines of a literal of data
+ * count as one there), and no file has a name that says nothing. In
  * `lib` only `host` and `cli` know what program they run in.
  *
  * What still breaks a rule is listed in `lint_allowed.ts`; a line there that is no longer needed is
@@ -14,6 +15,8 @@ import { ALLOWED, type Allowed } from "./lint_allowed.ts";
 
 /** Most lines between the braces of a function; lines of a literal of data count as one. */
 const MOST_LINES = 80;
+/** Most lines of a file that is no table. */
+const MOST_FILE_LINES = 500;
 /** File names that tell nobody what is inside. */
 const EMPTY_NAMES = /^(utils?|types|helpers?|common|misc|index)\.ts$/;
 
@@ -247,6 +250,26 @@ function tellingName(reports: Reports, path: string): Deno.lint.LintVisitor {
   };
 }
 
+// ---- length of files
+
+function shortFile(
+  reports: Reports,
+  path: string,
+  context: Deno.lint.RuleContext,
+): Deno.lint.LintVisitor {
+  const { text } = context.sourceCode;
+  return {
+    Program(node) {
+      const lines = text.split("\n").length - 1;
+      if (lines > MOST_FILE_LINES) {
+        const name = path.slice(path.lastIndexOf("/") + 1);
+        reports.report(node, "file", `${name} has ${lines} lines; ${MOST_FILE_LINES} are the most`);
+      }
+      reports.finish(node);
+    },
+  };
+}
+
 type Check = (
   reports: Reports,
   path: string,
@@ -257,6 +280,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   "no-circle": noCircle,
   "short-body": shortBody,
   "host-door": hostDoor,
+  "short-file": shortFile,
   "telling-name": tellingName,
 };
 

@@ -91,6 +91,13 @@ Deno.test("telling-name reports files that are called after nothing", () => {
   assertEquals(messages("lib/isa/field_types.ts", "export {};"), []);
 });
 
+Deno.test("short-file reports a file of more than 500 lines", () => {
+  assertEquals(messages("lib/isa/long.ts", `${lines(500)}\n`), []);
+  assertEquals(messages("lib/isa/long.ts", `${lines(501)}\n`), [
+    "long.ts has 501 lines; 500 are the most",
+  ]);
+});
+
 Deno.test("structurePlugin() lets pass what is allowed, and reports what need not be", () => {
   const allowed = {
     "host-door": { "lib/memory/a.ts": ["Deno"] },
