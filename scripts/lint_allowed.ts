@@ -12,6 +12,5 @@ export const ALLOWED: Allowed = {
   "short-file": {
     "lib/ftrace/ops/function_core.ts": ["file"],
     "lib/ftrace/trace/ring_buffer.ts": ["file"],
-    "lib/isa/asm.ts": ["file"],
   },
 };

@@ -6,24 +6,18 @@
  * 16-bit form gets it, unless its operands depend on addresses (but for jumps and branches); lengths
  * start short and only grow until all distances fit, so that the search ends.
  *
- * Pseudo-instructions are in `pseudo.ts`, arithmetic in `expression.ts`, statements are taken apart
- * by `statement.ts`.
+ * Operands are read by `asm_operands.ts`; pseudo-instructions are in `pseudo.ts`, arithmetic in
+ * `expression.ts`, statements are taken apart by `statement.ts`.
  *
  * @module
  */
+import { fieldsOf, isName, type OperandValues } from "./asm_operands.ts";
 import { compressWord } from "./compress.ts";
 import { type Isa, RV64 } from "./decode.ts";
-import { type Compressed, type Entry, extract, has, insert } from "./encoding.ts";
+import { type Compressed, extract, has, insert } from "./encoding.ts";
 import { evaluate } from "./expression.ts";
-import {
-  csrNumber,
-  fNumber,
-  orderNumber,
-  ROUNDING_NAMES,
-  SPELLED_WORDS,
-  xNumber,
-} from "./names.ts";
-import { OPERANDS, wordsOf } from "./operands.ts";
+import { SPELLED_WORDS } from "./names.ts";
+import { wordsOf } from "./operands.ts";
 import { expandPseudo } from "./pseudo.ts";
 import { parseStatements, type Statement, stringBytes } from "./statement.ts";
 
@@ -229,6 +223,11 @@ class Assembler {
     }
   }
 
+  /** What operands of an instruction at `at` are worth. */
+  #valueAt(index: number, at: bigint): OperandValues {
+    return { at, value: (text) => this.#value(text, index, at) };
+  }
+
   // ---- directives
 
   #directive(line: number, name: string, operands: readonly string[], rest: string): void {
@@ -370,7 +369,7 @@ class Assembler {
     const definition = this.#isa.named(mnemonic);
     const order = ordered ? { aq: aq ? 1 : 0, rl: rl ? 1 : 0 } : {};
     return ({ address }) => {
-      const fields = this.#fields(definition, operands, index, address);
+      const fields = fieldsOf(definition, operands, this.#valueAt(index, address));
       return insert(definition.pattern, { ...fields, ...order });
     };
   }
@@ -381,100 +380,12 @@ class Assembler {
     index: number,
     at: bigint,
   ): number {
-    const fields = this.#fields(compressed, operands, index, at);
+    const fields = fieldsOf(compressed, operands, this.#valueAt(index, at));
     const half = insert(compressed.pattern, fields);
     if (!compressed.when((name) => extract(compressed.pattern, half, name))) {
       throw new SyntaxError(`these operands of ${compressed.name} are reserved`);
     }
     return half;
-  }
-
-  /** Values of the fields that the operands give, each of which its field can hold. */
-  #fields(
-    { name, text, pattern }: Pick<Entry, "name" | "text" | "pattern">,
-    operands: readonly string[],
-    index: number,
-    at: bigint,
-  ): Record<string, number> {
-    const parts = text === "" ? [] : text.split(",");
-    const fields: Record<string, number> = {};
-    const set = (word: string, value: number, operand: string) => {
-      const { field } = OPERANDS[word]!;
-      fields[field] = value;
-      if (extract(pattern, insert(pattern, fields), field) !== value) {
-        throw new SyntaxError(`${operand} does not fit ${name}`);
-      }
-    };
-    parts.forEach((part, k) => {
-      const operand = operands[k];
-      const [, offset, base] = /^([\w']*)\(([\w']+)\)$/.exec(part) ?? [];
-      if (operand === undefined) {
-        const value = OPERANDS[part]?.default;
-        if (value === undefined) throw new SyntaxError(`${name} has ${parts.length} operands`);
-        set(part, value, part);
-      } else if (base !== undefined) {
-        const [, distance, register] = /^(.*)\(\s*(\w+)\s*\)$/s.exec(operand) ?? [];
-        if (register === undefined) throw new SyntaxError(`${operand} is not of the form ${part}`);
-        this.#set(base, register, index, at, set);
-        if (offset) this.#set(offset, distance!.trim() || "0", index, at, set);
-        else if (distance!.trim() !== "" && this.#value(distance!, index, at) !== 0n) {
-          throw new SyntaxError(`${name} has no offset`);
-        }
-      } else this.#set(part, operand, index, at, set);
-    });
-    if (operands.length > parts.length) {
-      throw new SyntaxError(`${name} has ${parts.length || "no"} operands`);
-    }
-    return fields;
-  }
-
-  /** Reads one operand as a word of an operand text. */
-  #set(
-    word: string,
-    operand: string,
-    index: number,
-    at: bigint,
-    set: (word: string, value: number, operand: string) => void,
-  ): void {
-    const known = OPERANDS[word];
-    if (!known) {
-      if (xNumber(operand) !== xNumber(word)) throw new SyntaxError(`${operand} is not ${word}`);
-      return;
-    }
-    const number = () => this.#value(operand, index, at);
-    let value: number | undefined;
-    switch (known.spelling) {
-      case "x":
-        value = xNumber(operand);
-        break;
-      case "f":
-        value = fNumber(operand);
-        break;
-      case "csr":
-        value = csrNumber(operand) ?? Number(number());
-        break;
-      case "rounding":
-        value = ROUNDING_NAMES.indexOf(operand);
-        if (operand === "unknown" || value < 0) value = undefined;
-        break;
-      case "order":
-        value = orderNumber(operand);
-        break;
-      case "upper": {
-        const upperBits = number();
-        if (upperBits === BigInt.asUintN(20, upperBits)) {
-          value = Number(BigInt.asIntN(32, upperBits << 12n));
-        }
-        break;
-      }
-      case "target":
-        value = Number(number() - at);
-        break;
-      default:
-        value = Number(BigInt.asIntN(64, number()));
-    }
-    if (value === undefined) throw new SyntaxError(`${operand} cannot be ${word}`);
-    set(word, value, operand);
   }
 
   // ---- layout
@@ -533,10 +444,4 @@ function little(value: bigint, length: number): Uint8Array {
   const bytes = new Uint8Array(8);
   new DataView(bytes.buffer).setBigUint64(0, BigInt.asUintN(64, value), true);
   return bytes.subarray(0, length);
-}
-
-/** Whether a word is the name of a register, a CSR or a rounding mode. */
-function isName(word: string): boolean {
-  return (xNumber(word) ?? fNumber(word) ?? csrNumber(word) ?? orderNumber(word)) !== undefined ||
-    ROUNDING_NAMES.includes(word);
 }
