@@ -9,7 +9,7 @@ import { CLI_OPTIONS, type CliOption, type OptionGroup } from "./options.ts";
 
 /** Where the explanations of options begin. */
 const COLUMN = 28;
-/** The same for options of tracers, which are longer. */
+/** Where the explanations of tracers' options begin, whose names are longer. */
 const TRACER_COLUMN = 38;
 
 /** The text of `--help`. */

@@ -26,7 +26,7 @@ export interface Program {
   readonly name: string;
   /** The ELF file. */
   readonly bytes: Uint8Array;
-  /** The same, understood. */
+  /** The ELF file, parsed. */
   readonly elf: Elf;
   /** Whether it is the built-in one. */
   readonly isSample: boolean;

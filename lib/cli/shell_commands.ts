@@ -17,7 +17,7 @@ export interface ShellCommandEntry {
   readonly arguments: string;
   /** One line. */
   readonly help: string;
-  /** Does it; gives its status. */
+  /** Carries out the command and gives its exit status. */
   run(
     context: ShellCommandContext,
     args: readonly string[],

@@ -29,7 +29,7 @@ import type { FgraphOps } from "./returns/fgraph_ops.ts";
 export interface AttachedCall<Data> {
   /** Name of the function. */
   readonly name: string;
-  /** Its entry. */
+  /** Address of the function's entry. */
   readonly address: bigint;
   /** Where it returns to: an address in its caller. */
   readonly returnAddress: bigint;

@@ -114,7 +114,7 @@ export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister {
   readonly buffer: RingBuffer;
   /** `set_ftrace_filter` and `set_ftrace_notrace`: shared by function and function_graph. */
   readonly globalHash: FtraceHash;
-  /** The same as control files, with `set_graph_function` and `set_ftrace_pid`, and function commands. */
+  /** The filters as control files, with `set_graph_function` and `set_ftrace_pid`, and function commands. */
   readonly filterFiles: FilterFiles;
   /** `enabled_functions` and the other lists, as text. */
   readonly functionLists: FunctionLists;
@@ -156,7 +156,7 @@ export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister {
   pauseGraphTracing(hart: Hart): Disposable;
   /** The real return address behind one found at `slot` of a guest stack (`ftrace_graph_ret_addr`). */
   ftraceGraphRetAddr(hart: Hart, value: bigint, slot: number): bigint;
-  /** Removes it. @throws {FtraceError} EINVAL if it is not registered. */
+  /** Ends a graph ops. @throws {FtraceError} EINVAL if it is not registered. */
   unregisterFtraceGraph(gops: FgraphOps): void;
   /** Kprobes: enabling and disabling them, and their list. */
   readonly kprobes: Kprobes;

@@ -22,7 +22,7 @@ export interface TextOption {
   readonly choices?: readonly string[];
 }
 
-/** A number. */
+/** An option that takes a number. */
 export interface NumberOption {
   /** One line, for `list options` and `--help`. */
   readonly description: string;

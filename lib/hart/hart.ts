@@ -49,7 +49,7 @@ export class Hart {
   readonly fetched: FetchCache;
   /** Integer registers, signed; x[0] stays 0. Another view once the hart runs, or no longer does. */
   x!: BigInt64Array;
-  /** The same registers as halves: low, high, low, high … */
+  /** The integer registers as halves: low, high, low, high … */
   x32!: Int32Array;
   /** Floating-point registers, raw bits. */
   f!: BigUint64Array;

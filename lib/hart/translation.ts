@@ -59,7 +59,7 @@ export interface TranslationRegisters {
 
 /** Translates for one hart. */
 export class Translation {
-  /** Its translations. */
+  /** Translations found so far. */
   readonly tlb: Tlb;
   /** Bank for loads and stores. */
   dataBank: number = Bank.M;
@@ -134,7 +134,7 @@ export class Translation {
     return this.isTracing(this.#hart.pc) && this.#isUnmapped(address) ? Number(address) : found;
   }
 
-  /** The same for a fetch of two bytes. */
+  /** The physical address for a fetch of two bytes, or a fault as of `data()`. */
   fetch(address: bigint): number {
     const known = this.tlb.fetch(this.fetchBank, address);
     if (known >= 0) return known;

@@ -30,7 +30,7 @@ export function compressWord(isa: Isa, word: number): number | undefined {
   return undefined;
 }
 
-/** The same instruction as compressed ones have it. */
+/** An instruction in the form that compressed ones are made from, of the forms that mean the same. */
 function preferred(isa: Isa, word: number): number {
   const { definition: { name }, imm } = isa.decode(word);
   const rd = field(word, "rd");

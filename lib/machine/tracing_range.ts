@@ -27,7 +27,7 @@ export interface MachineTracingRange {
   readonly end: number;
   /** Takes whole pages for `bytes` bytes, zeroed. @throws {RangeError} When the range is full. */
   allocate(bytes: number, permissions: number): number;
-  /** The same from the stretch for added code. @throws {RangeError} When it is full. */
+  /** Takes whole pages from the stretch for added code, zeroed. @throws {RangeError} When it is full. */
   allocateCode(bytes: number, permissions: number): number;
 }
 

@@ -42,7 +42,7 @@ export interface TableAccess {
   write(address: bigint, value: bigint): boolean;
 }
 
-/** A leaf. */
+/** The entry that ends a page-table walk. */
 export interface Leaf {
   /** Physical address. */
   readonly physical: bigint;

@@ -89,7 +89,7 @@ export class Pmp {
     return machine ? ALL : 0;
   }
 
-  /** The same for a whole page, or undefined if its bytes differ. */
+  /** What is permitted in a whole page, or undefined if its bytes differ. */
   pagePermissions(page: number, machine: boolean): number | undefined {
     const start = BigInt(page), end = start + BigInt(PAGE_SIZE);
     for (const range of this.#ranges) {

@@ -111,7 +111,7 @@ export class Tlb {
     return (Number(BigInt.asIntN(32, address)) + addend) >>> 0;
   }
 
-  /** The same for a fetch. */
+  /** The physical address of a fetch, or -1 if the TLB does not have its page. */
   fetch(bank: number, address: bigint): number {
     const entry = this.fetchEntry(bank, address);
     if (this.#view.getBigInt64(entry, true) !== (address & ~OFFSET)) return -1;

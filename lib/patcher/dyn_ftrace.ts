@@ -21,7 +21,7 @@ export const FTRACE_FL_TRAMP: number = 1 << 28;
 export const FTRACE_FL_TRAMP_EN: number = 1 << 27;
 /** A user owns the instruction pointer here. */
 export const FTRACE_FL_IPMODIFY: number = 1 << 26;
-/** Not touched. */
+/** The site is left as it is (`FTRACE_FL_DISABLED`). */
 export const FTRACE_FL_DISABLED: number = 1 << 25;
 /** A direct call is attached. */
 export const FTRACE_FL_DIRECT: number = 1 << 24;
@@ -29,7 +29,7 @@ export const FTRACE_FL_DIRECT: number = 1 << 24;
 export const FTRACE_FL_DIRECT_EN: number = 1 << 23;
 /** The one user may be named by the site's literal. */
 export const FTRACE_FL_CALL_OPS: number = 1 << 22;
-/** It is. */
+/** The one user is named by the site's literal. */
 export const FTRACE_FL_CALL_OPS_EN: number = 1 << 21;
 /** Was traced at some time. */
 export const FTRACE_FL_TOUCHED: number = 1 << 20;

@@ -37,7 +37,7 @@ export interface PatchText {
 
 /** A change of one site: from what it calls now to what it shall call; undefined is nothing. */
 export interface SiteChange {
-  /** The site. */
+  /** The site that changes. */
   readonly record: DynFtrace;
   /** What it calls now. */
   readonly from: Target | undefined;
@@ -63,7 +63,7 @@ export interface PatchStatistics {
 export class FtraceBug extends Error {
   /** Always `"FtraceBug"`. */
   override readonly name = "FtraceBug";
-  /** The site. */
+  /** Address of the site. */
   readonly ip: bigint;
   /** The bytes that should have been there. */
   readonly expected: Uint8Array;

@@ -25,9 +25,9 @@ export interface Target {
 
 /** A store to guest text: 4 or 8 bytes, in one piece. */
 export interface Write {
-  /** Where. */
+  /** Address of the first byte stored. */
   readonly address: bigint;
-  /** What. */
+  /** The bytes to store. */
   readonly bytes: Uint8Array;
   /** Which fence the kernel makes after it, besides those at the end of the update. */
   readonly fence: "none" | "local" | "remote";
@@ -45,7 +45,7 @@ export interface Site {
 
 /** How a site looks and is switched. */
 export interface SiteScheme {
-  /** Its name. */
+  /** Name of the scheme. */
   readonly name: SchemeName;
   /** Bytes that ftrace owns at `ip` (`MCOUNT_INSN_SIZE`). */
   readonly mcountInsnSize: 8 | 4;

@@ -98,7 +98,7 @@ export function refusal(what: string, why: string): SyntaxError {
 export interface Field {
   /** Sets bits of data, whatever they cut off. */
   set(bits: number, value: bigint): void;
-  /** The same, refused if they cannot hold it, as signed or unsigned. */
+  /** Sets bits of data, refused if they cannot hold the value, as signed or unsigned. */
   word(bits: number, value: bigint): void;
   /** Adds to, takes from, or sets bits of data. */
   change(bits: number, how: "add" | "subtract" | "set", value: bigint): void;

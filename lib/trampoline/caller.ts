@@ -32,7 +32,7 @@ export type TrampolineName = "regs" | "args" | "preset" | "call-ops";
 export interface TrampolineSymbols {
   /** Where a switched site leads. */
   readonly ftrace_caller: bigint;
-  /** The same for users of full registers. */
+  /** Where a site leads whose users want full registers. */
   readonly ftrace_regs_caller: bigint | undefined;
   /** A function that does nothing. */
   readonly ftrace_stub: bigint;

@@ -44,7 +44,7 @@ export const ARGS_FRAME: FrameLayout = {
   full: false,
 };
 
-/** The same with CALL_OPS and direct calls, from 6.16 on: 14 words, still 112 bytes. */
+/** `struct __arch_ftrace_regs` with CALL_OPS and direct calls, from 6.16 on: 14 words, still 112 bytes. */
 export const CALL_OPS_FRAME: FrameLayout = { ...ARGS_FRAME, directTramp: 40, a0: 48 };
 
 /** `struct pt_regs`, 288 bytes, as the `ftrace_caller` of 6.9 fills it: only what C needs. */

@@ -24,7 +24,7 @@ const KEYS = 8;
 export interface IpTable {
   /** One less than the number of places, a power of two. */
   readonly mask: number;
-  /** The places. */
+  /** One ip a place, 0 for none. */
   readonly keys: Uint32Array;
 }
 

@@ -14,7 +14,7 @@ import { F32, F64, I32, I64, type ValueType } from "../../wasm/code.ts";
 
 /** Where the bytes of one guest access lie: a register, or a register + the immediate. */
 export interface AddressHole {
-  /** The register. */
+  /** The instruction's field that names the base register. */
   readonly field: Field;
   /** Whether the immediate is added to it. */
   readonly offset: boolean;
@@ -62,7 +62,7 @@ export type Piece =
 export interface Value {
   /** Its WASM type. */
   readonly type: ValueType;
-  /** Its code. */
+  /** The code that pushes the value. */
   readonly pieces: readonly Piece[];
 }
 

@@ -33,7 +33,7 @@ export interface WhyAnswer {
   readonly code?: FtraceErrorCode;
   /** The reason, if it is not, or why it is served another way than by its site. */
   readonly reason?: FtraceReason;
-  /** The same in words; of what is possible, how it is done. */
+  /** The refusal in words; for a possible use, how it is done. */
   readonly text: string;
   /** What to use instead; empty if nothing is needed, or helps. */
   readonly instead: string;

@@ -36,7 +36,7 @@ export interface FunctionLists {
   touched_functions(): string;
   /** Functions that can be traced, one a line. */
   available_filter_functions(): string;
-  /** The same with the address of each site before it. */
+  /** Functions that can be traced, the address of each one's site before it. */
   available_filter_functions_addrs(): string;
   /** How many records there are, and what memory a kernel would keep them in. */
   dyn_ftrace_total_info(): string;

@@ -17,7 +17,7 @@ import type { TracedEntry } from "../trace/stack_trace.ts";
 export interface TracedCall {
   /** The hart that makes it. */
   hart: Hart;
-  /** The site. */
+  /** Record of the call site. */
   record: DynFtrace;
   /** The site as the era names it. */
   ip: bigint;

@@ -25,7 +25,7 @@ export interface Kprobe {
   preHandler?: (kp: Kprobe, regs: PtRegs, hart: Hart) => number | boolean | void;
   /** After the instruction was executed. */
   postHandler?: (kp: Kprobe, regs: PtRegs, hart: Hart) => void;
-  /** It is not armed when it is registered (`KPROBE_FLAG_DISABLED`); `kprobes.enable()` arms it. */
+  /** Leaves the probe unarmed when it is registered (`KPROBE_FLAG_DISABLED`); `kprobes.enable()` arms it. */
   readonly disabled?: boolean;
 }
 

@@ -79,7 +79,7 @@ const BREAKPOINT_CONTEXT = { flags: 0x48, preemptCount: 0xff } as const;
 export interface EventProbeOwner {
   /** A hit was counted and not recorded. */
   dropped(): void;
-  /** It is disposed; false if it was before. */
+  /** The probe's event was disposed of; false if it had been before. */
   disposed(): boolean;
 }
 

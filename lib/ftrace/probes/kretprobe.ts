@@ -37,7 +37,7 @@ export interface Kretprobe {
   readonly maxactive?: number;
   /** Bytes that each instance carries from the entry to the return, up to 4096. */
   readonly dataSize?: number;
-  /** It is not armed when it is registered; `kretprobes.enable()` arms it. */
+  /** Leaves the probe unarmed when it is registered; `kretprobes.enable()` arms it. */
   readonly disabled?: boolean;
 }
 

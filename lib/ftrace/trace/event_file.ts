@@ -45,9 +45,9 @@ export interface EventTrigger {
   readonly isPost: boolean;
   /** Whether it looks at the event's values. */
   readonly needsRecord: boolean;
-  /** Does what it does. */
+  /** The event occurs and has passed the filter: the trigger acts. */
   fire(occurrence: EventOccurrence, subject: () => FilterSubject): void;
-  /** It is taken away. */
+  /** Called when the trigger is taken away. */
   end?(): void;
   /** The text of the `hist` file, if it is a histogram. */
   readHist?(): string;

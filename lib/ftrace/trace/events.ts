@@ -30,7 +30,7 @@ export interface EventCommon {
 export interface FunctionEvent extends EventCommon {
   /** What kind of event it is. */
   readonly type: "function";
-  /** The site. */
+  /** The address of the call site, in the era's sense of `ip`. */
   readonly ip: bigint;
   /** The return address at its entry. */
   readonly parentIp: bigint;
@@ -42,11 +42,11 @@ export interface FunctionEvent extends EventCommon {
 export interface FunctionRepeatsEvent extends EventCommon {
   /** What kind of event it is. */
   readonly type: "func_repeats";
-  /** The site. */
+  /** The address of the call site, in the era's sense of `ip`. */
   readonly ip: bigint;
   /** The return address at its entry. */
   readonly parentIp: bigint;
-  /** How often. */
+  /** How many repetitions there were. */
   readonly count: number;
   /** Time of the last repetition, nanoseconds. */
   readonly lastTime: bigint;
@@ -56,7 +56,7 @@ export interface FunctionRepeatsEvent extends EventCommon {
 export interface GraphEntryEvent extends EventCommon {
   /** What kind of event it is. */
   readonly type: "funcgraph_entry";
-  /** The function. */
+  /** The entry of the function. */
   readonly func: bigint;
   /** Calls around it on its stack, from 0. */
   readonly depth: number;
@@ -70,13 +70,13 @@ export interface GraphEntryEvent extends EventCommon {
 export interface GraphExitEvent extends EventCommon {
   /** What kind of event it is. */
   readonly type: "funcgraph_exit";
-  /** The function. */
+  /** The entry of the function. */
   readonly func: bigint;
   /** Calls around it on its stack, from 0. */
   readonly depth: number;
-  /** Nanoseconds. */
+  /** When the function was entered, nanoseconds. */
   readonly callTime: bigint;
-  /** Nanoseconds. */
+  /** When the function returned, nanoseconds. */
   readonly returnTime: bigint;
   /** Calls lost for want of room on the shadow stack. */
   readonly overrun: number;
@@ -90,9 +90,9 @@ export interface GraphExitEvent extends EventCommon {
 export interface PrintEvent extends EventCommon {
   /** What kind of event it is. */
   readonly type: "print";
-  /** The site. */
+  /** The address of the call site, in the era's sense of `ip`. */
   readonly ip: bigint;
-  /** The text. */
+  /** What was written. */
   readonly text: string;
 }
 
@@ -146,9 +146,9 @@ export interface SyscallExitEvent extends EventCommon {
 export interface NamedEvent extends EventCommon {
   /** What kind of event it is. */
   readonly type: "event";
-  /** Its name. */
+  /** Name of the event, without its group. */
   readonly name: string;
-  /** The text. */
+  /** What the event prints behind its name. */
   readonly text: string;
   /** What its record looks like; undefined if only its text was read. */
   readonly description?: EventDescription | undefined;

@@ -41,7 +41,7 @@ interface Probe {
   /** Behind the function's name in the listing. */
   readonly text: () => string;
   readonly hit: (call: TracedCall) => void;
-  /** It is taken away. */
+  /** Called when the probe is taken away. */
   readonly end: () => void;
 }
 

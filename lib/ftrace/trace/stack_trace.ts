@@ -24,7 +24,7 @@ export interface StackContext {
 
 /** A call at whose entry the stack is walked. */
 export interface TracedEntry {
-  /** The site. */
+  /** Address of the call site. */
   readonly ip: bigint;
   /** The return address at its entry. */
   readonly parentIp: bigint;

@@ -152,7 +152,7 @@ export interface TraceEvents {
   enterFunction(call: TracedCall, write: () => void): void;
   /** Whether the graph's events are recorded and nothing else, so that nobody need be asked. */
   readonly graphIsPlain: boolean;
-  /** The same under the graph tracer; gives whether the call passed the filter. */
+  /** A function is entered under the graph tracer; gives whether the call passed the filter. */
   enterGraph(entry: GraphEntry, depth: number, fregs: FtraceRegs, write: () => void): boolean;
   /** A function returns under the graph tracer. */
   leaveGraph(exit: GraphReturn, depth: number, rettime: bigint, write: () => void): void;

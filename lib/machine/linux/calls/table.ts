@@ -44,7 +44,7 @@ export type CallHandler = (
 export interface SystemCall {
   /** What its arguments are, in order. */
   readonly takes: readonly ArgumentKind[];
-  /** Does it. */
+  /** Carries out the call. */
   readonly serve: CallHandler;
 }
 
