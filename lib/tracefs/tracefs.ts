@@ -88,6 +88,12 @@ class ControlTree implements Tracefs {
     };
     this.#fixed = new Map(Object.entries(fixed));
     this.#groups = [eventFolders(state)];
+    // A script may take these out of the tree.
+    this.read = this.read.bind(this);
+    this.write = this.write.bind(this);
+    this.list = this.list.bind(this);
+    this.kind = this.kind.bind(this);
+    this.paths = this.paths.bind(this);
   }
 
   paths(): readonly string[] {

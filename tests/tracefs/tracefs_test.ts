@@ -240,3 +240,12 @@ Deno.test("ftrace_enabled 0 turns every site off and keeps the tracer; 1 turns t
     assertEquals(/ <-/.test(cat("trace")), true);
   }
 });
+
+Deno.test("createTracefs() gives functions that stand by themselves", async () => {
+  const { tracefs } = await withFiles("sample_p84");
+  const { read, write, list, kind, paths } = tracefs;
+  await write("tracing_on", "0");
+  assertEquals(read("tracing_on"), "0\n");
+  assertEquals(kind("tracing_on"), "file");
+  assert(list("").includes("tracing_on") && paths().includes("tracing_on"));
+});

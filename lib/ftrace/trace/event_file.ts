@@ -178,6 +178,11 @@ class EventFile implements TraceEventFile {
     host: EventFileHost,
     onChange: (file: TraceEventFile) => void,
   ) {
+    // A tracer may take these out of the file.
+    this.setFilter = this.setFilter.bind(this);
+    this.writeTrigger = this.writeTrigger.bind(this);
+    this.readTriggers = this.readTriggers.bind(this);
+    this.readHist = this.readHist.bind(this);
     this.description = description;
     this.fields = fields;
     this.isBuiltIn = isBuiltIn;
