@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { bindMethods } from "../bound.ts";
 import { A0, RA, S0, SP, T1 } from "../../isa/abi.ts";
 import type { FindSymbol } from "../../events/event_format.ts";
 import type { Machine } from "../../machine/machine.ts";
@@ -74,6 +75,7 @@ export class FprobeEvents {
 
   /** Starts without events. */
   constructor(context: FprobeEventsContext) {
+    bindMethods(this);
     this.#context = context;
   }
 

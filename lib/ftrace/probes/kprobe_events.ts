@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { bindMethods } from "../bound.ts";
 import { FtraceError } from "../ftrace_error.ts";
 import type { Event } from "../trace/trace_events.ts";
 import {
@@ -44,6 +45,7 @@ export class KprobeEvents {
 
   /** Starts without events. */
   constructor(context: KprobeEventsContext) {
+    bindMethods(this);
     this.#context = context;
   }
 

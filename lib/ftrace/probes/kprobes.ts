@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { bindMethods } from "../bound.ts";
 import type { Hart } from "../../hart/hart.ts";
 import type { Machine } from "../../machine/machine.ts";
 import { FtraceError } from "../ftrace_error.ts";
@@ -50,6 +51,7 @@ export class Kprobes {
 
   /** Serves the machine's breakpoints; no probe is placed. */
   constructor({ machine, core, check, report }: KprobesContext) {
+    bindMethods(this);
     this.#machine = machine;
     this.#core = core;
     this.#check = check;

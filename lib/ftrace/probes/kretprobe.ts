@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { bindMethods } from "../bound.ts";
 import { RA, SP } from "../../isa/abi.ts";
 import type { Hart } from "../../hart/hart.ts";
 import type { Machine } from "../../machine/machine.ts";
@@ -84,6 +85,7 @@ export class Kretprobes {
 
   /** Starts without probes. */
   constructor(context: KretprobesContext) {
+    bindMethods(this);
     this.#context = context;
   }
 
