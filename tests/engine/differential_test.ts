@@ -14,9 +14,10 @@ import {
   stateOf,
 } from "./guest.ts";
 import { createRandom, type Random } from "./random.ts";
+import { THOROUGH } from "../thorough.ts";
 
 /** Instances of each definition. */
-const INSTANCES = 60;
+const INSTANCES = THOROUGH ? 300 : 30;
 const INTEGERS = [
   0n,
   1n,
@@ -158,7 +159,7 @@ Deno.test("run() of one compressed instruction leaves the same state on every en
   ) => [createGuest(make), createGuest(make, "translated")]);
   const random = createRandom(7);
   const wrong: string[] = [];
-  for (let count = 0; count < 4000; count++) {
+  for (let count = 0; count < (THOROUGH ? 40_000 : 2_000); count++) {
     const half = Number(random.bits(16));
     if ((half & 3) === 3) continue;
     const seed = random.below(2 ** 31);

@@ -5,8 +5,11 @@ import { fuzz, onEngine, shrink } from "./fuzz.ts";
 import { FUZZ_CLASSES, type FuzzProgram, randomProgram } from "./fuzz_program.ts";
 import { installed } from "./guest_tools.ts";
 import { createRandom } from "./random.ts";
+import { THOROUGH } from "../thorough.ts";
 
 const user = installed("qemu-riscv64");
+/** Instructions of each class. */
+const COUNT = THOROUGH ? 20_000 : 2_000;
 const system = installed("qemu-system-riscv64");
 
 for (const kind of FUZZ_CLASSES) {
@@ -17,12 +20,12 @@ for (const kind of FUZZ_CLASSES) {
       const { disagreements, instructions } = await fuzz({
         kind,
         seed: 20_000,
-        count: 4_000,
+        count: COUNT,
         machine: "linux",
         qemu: true,
       });
       assertEquals(disagreements, []);
-      assert(instructions >= 4_000);
+      assert(instructions >= COUNT);
     },
   });
 }

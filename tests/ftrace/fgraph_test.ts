@@ -193,3 +193,18 @@ Deno.test("reserveData() keeps bytes from entry to exit for each user, at most 2
   assertEquals(kept.length, 10);
   for (let k = 0; k < 10; k += 2) assertEquals(kept[k], 10n * kept[k + 1]!);
 });
+
+Deno.test("registerFtraceGraph() gives a handle that ends its own registration, and no later one of the ops", async () => {
+  const { ftrace, run } = await traced("sample_p84");
+  let calls = 0;
+  const gops: FgraphOps = { filter: ["price_of"], entryFunc: () => (calls++, true) };
+  const first = ftrace.registerFtraceGraph(gops);
+  ftrace.unregisterFtraceGraph(gops);
+  first[Symbol.dispose]();
+  const second = ftrace.registerFtraceGraph(gops);
+  first[Symbol.dispose]();
+  await run();
+  assertEquals(calls > 0, true);
+  second[Symbol.dispose]();
+  assertThrows(() => ftrace.unregisterFtraceGraph(gops), FtraceError, "EINVAL");
+});

@@ -1,4 +1,4 @@
-import { ENGINE_NAMES } from "../../lib/engine/engines.ts";
+import { DEFAULT_ENGINE, ENGINE_NAMES } from "../../lib/engine/engines.ts";
 import { assert, assertEquals } from "@std/assert";
 import {
   buildCallTree,
@@ -8,6 +8,7 @@ import {
   parseCallTree,
 } from "../fixtures/call_tree.ts";
 import { readProgram } from "../fixtures/expected.ts";
+import { THOROUGH } from "../thorough.ts";
 import { callEvents, eventLines, graph, traced } from "./guest.ts";
 
 const ERAS = ["regs", "args", "preset", "call-ops"] as const;
@@ -23,7 +24,7 @@ for (const name of ["calls_p4", "calls_p84", "calls_p4a2", "exceptions_p4", "exc
   const expected = name.startsWith("calls") ? calls : exceptions;
   for (const era of ERAS) {
     for (const trampoline of PATHS) {
-      for (const engine of ENGINES) {
+      for (const engine of THOROUGH || era === "call-ops" ? ENGINES : [DEFAULT_ENGINE]) {
         Deno.test(`the graph of ${name} is the tree that the instrumented build gives (${era}, ${trampoline}, ${engine})`, async () => {
           const { runs } = await readProgram(name);
           const options = { era, trampoline, bufferKib: 16384 };

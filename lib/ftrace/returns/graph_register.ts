@@ -18,6 +18,7 @@ import {
 import type { FunctionCore } from "../ops/function_core.ts";
 import type { Fgraph } from "./fgraph.ts";
 import type { FgraphOps } from "./fgraph_ops.ts";
+import type { GraphUser } from "./graph_users.ts";
 import type { ReturnHooks } from "./return_hooks.ts";
 import { hookUnwinders } from "./unwinders.ts";
 
@@ -57,7 +58,7 @@ export class GraphRegister {
   }
 
   /**
-   * Adds a user (`register_ftrace_graph`); disposing removes it, once.
+   * Adds a user (`register_ftrace_graph`). Disposing ends this registration, and no later one.
    *
    * @throws {FtraceError} EBUSY if it is registered, ENOSPC if there are sixteen, EINVAL if a pattern
    *   matches nothing.
@@ -67,29 +68,36 @@ export class GraphRegister {
     if (!gops.entryFunc && !gops.retFunc) {
       throw new TypeError("Cannot register the graph ops: it has neither entryFunc nor retFunc");
     }
-    this.add(gops, gops.hash ?? this.#hashOf(gops));
-    let done = false;
+    const user = this.add(gops, gops.hash ?? this.#hashOf(gops));
     return {
       [Symbol.dispose]: () => {
-        if (!done) this.unregister(gops);
-        done = true;
+        if (this.#fgraph.users.has(user)) this.unregister(gops);
       },
     };
   }
 
-  /** Adds a user with a hash of its own. @throws {FtraceError} EBUSY, ENOSPC; what the core refuses. */
-  add(gops: FgraphOps, hash: FtraceHash): void {
-    const failed = (site: number, error: unknown) => {
-      this.reportThrow(gops.name ?? "fgraph", site, error);
-      this.unregister(gops);
+  /**
+   * Adds a user with a hash of its own, and gives the registration.
+   *
+   * @throws {FtraceError} EBUSY, ENOSPC; what the core refuses.
+   */
+  add(gops: FgraphOps, hash: FtraceHash): GraphUser {
+    const user: GraphUser = {
+      gops,
+      hash,
+      failed: (site, error) => {
+        this.reportThrow(gops.name ?? "fgraph", site, error);
+        if (this.#fgraph.users.has(user)) this.unregister(gops);
+      },
     };
-    this.#fgraph.users.add({ gops, hash, failed });
+    this.#fgraph.users.add(user);
     try {
       this.update();
     } catch (error) {
       this.#fgraph.remove(gops);
       throw error;
     }
+    return user;
   }
 
   /** Removes a user. @throws {FtraceError} EINVAL if it is not registered. */

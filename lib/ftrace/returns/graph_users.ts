@@ -66,6 +66,11 @@ export class GraphUsers {
     this.#slots[this.#free.shift()!] = user;
   }
 
+  /** Whether this user is registered: this registration of its ops, not another. */
+  has(user: GraphUser): boolean {
+    return this.#slots.includes(user);
+  }
+
   /** Removes a user and gives the index that it had, or −1 if it was not there. */
   remove(gops: FgraphOps): number {
     const index = this.#slots.findIndex((user) => user?.gops === gops);
