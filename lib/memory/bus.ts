@@ -4,15 +4,15 @@
  * @module
  */
 
-/** What answers at a range of addresses. Offsets are from its start. */
+/** A memory-mapped device. Offsets count from its first address. */
 export interface Device {
-  /** First address. */
+  /** First address of the device's registers. */
   readonly start: number;
-  /** Address behind the last. */
+  /** First address that is no longer the device's. */
   readonly end: number;
-  /** The value of `bytes` at an aligned offset, unsigned; undefined is an access fault. */
+  /** Loads `bytes` bytes at an aligned offset, unsigned; undefined is an access fault. */
   read(offset: number, bytes: number, hart: number): bigint | undefined;
-  /** Takes a value, unsigned; false is an access fault. */
+  /** Stores an unsigned value of `bytes` bytes at an aligned offset; false is an access fault. */
   write(offset: number, bytes: number, value: bigint, hart: number): boolean;
 }
 
@@ -20,12 +20,12 @@ export interface Device {
 export class Bus {
   readonly #devices: Device[] = [];
 
-  /** Puts a device where there is no memory. */
+  /** Adds a device, at addresses where no memory is mapped. */
   attach(device: Device): void {
     this.#devices.push(device);
   }
 
-  /** The device at an address. */
+  /** The device whose registers an address is among, or undefined. */
   at(address: number): Device | undefined {
     return this.#devices.find(({ start, end }) => address >= start && address < end);
   }

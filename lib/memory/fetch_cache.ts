@@ -29,12 +29,12 @@ const LINE = 128;
  */
 const MARK = 0xffff0000;
 
-/** Instructions fetched that begin in one page. */
+/** Fetched instructions whose first halfword lies in one page. */
 class FetchedPage {
   readonly #lines: (Uint32Array | undefined)[] = new Array(HALVES / LINE).fill(undefined);
   #count = 0;
 
-  /** Whether none is held. */
+  /** Whether no instruction of the page is held. */
   get isEmpty(): boolean {
     return this.#count === 0;
   }
@@ -45,7 +45,7 @@ class FetchedPage {
     return marked ? (marked ^ MARK) >>> 0 : undefined;
   }
 
-  /** Holds an instruction where none is. */
+  /** Holds an instruction at a halfword that has none yet. */
   hold(half: number, word: number): void {
     const line = this.#lines[Math.floor(half / LINE)] ??= new Uint32Array(LINE);
     line[half % LINE] = word ^ MARK;
@@ -58,7 +58,7 @@ class FetchedPage {
     this.#count--;
   }
 
-  /** The halfwords from `start` up to `end` where one is held. */
+  /** The halfwords from `start` up to `end` where an instruction is held. */
   *held(start: number, end: number): Iterable<number> {
     for (let half = start; half < end; half++) {
       const line = this.#lines[Math.floor(half / LINE)];
@@ -74,13 +74,16 @@ export class FetchCache {
   readonly #pages = new Map<number, FetchedPage>();
   /** Pages whose text may have changed since it was fetched. */
   readonly #suspects = new Set<number>();
-  /** Instructions of two pages that lie apart, by the first half's address and the other's page. */
+  /**
+   * Instructions whose halves lie in two pages that are not adjacent, by the first half's address
+   * and the second half's page.
+   */
   readonly #split = new Map<number, Map<number, number>>();
   /** Pages that halves of such instructions lie in. */
   readonly #splitPages = new Set<number>();
   readonly #listeners = new Set<(pc: number) => void>();
 
-  /** An empty cache. */
+  /** A cache of instructions in `memory` that holds none yet. */
   constructor(memory: Memory) {
     this.#memory = memory;
     memory.watch.onTextChange((page) => {
@@ -217,7 +220,7 @@ export class FetchCache {
     }
   }
 
-  /** Drops instructions of two pages where a half changed or can no longer be fetched. */
+  /** Drops split instructions of which a half changed or can no longer be fetched. */
   #dropSplit(): void {
     const { view, watch } = this.#memory;
     for (const [first, words] of this.#split) {

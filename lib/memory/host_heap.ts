@@ -9,13 +9,13 @@
  * @module
  */
 
-/** A stretch that nobody has. */
+/** A stretch of free bytes. */
 interface Hole {
   start: number;
   end: number;
 }
 
-/** Pieces of host memory from one address up to another. */
+/** The allocator of host memory behind the fixed areas. */
 export class HostHeap {
   readonly #bytes: Uint8Array;
   /** Holes by address, none beside another; the last is what was never taken. */
@@ -33,7 +33,7 @@ export class HostHeap {
     this.#untouched = start;
   }
 
-  /** Bytes that are taken. */
+  /** Bytes that are allocated. */
   get used(): number {
     return this.#used;
   }
@@ -89,7 +89,7 @@ export class HostHeap {
     else this.#holes.splice(at, 0, { start, end });
   }
 
-  /** Takes a stretch out of the hole at an index. */
+  /** Takes the bytes from `start` up to `end` out of the hole at an index. */
   #cut(at: number, start: number, end: number): void {
     const hole = this.#holes[at]!;
     const left = { start: hole.start, end: start }, right = { start: end, end: hole.end };

@@ -32,24 +32,24 @@ export class Memory {
   readonly guest: WebAssembly.Memory = new WebAssembly.Memory({ initial: 65536, maximum: 65536 });
   /** Host memory: 16384 WebAssembly pages, 1 GiB. */
   readonly host: WebAssembly.Memory = new WebAssembly.Memory({ initial: 16384, maximum: 16384 });
-  /** All of guest memory. */
+  /** Guest memory as bytes, by guest address. */
   readonly bytes: Uint8Array = new Uint8Array(this.guest.buffer);
-  /** All of guest memory. */
+  /** Guest memory as words of any size, by guest address. */
   readonly view: DataView = new DataView(this.guest.buffer);
-  /** All of host memory. */
+  /** Host memory as bytes. */
   readonly hostBytes: Uint8Array = new Uint8Array(this.host.buffer);
-  /** All of host memory. */
+  /** Host memory as words of any size. */
   readonly hostView: DataView = new DataView(this.host.buffer);
   /** Permissions of each guest page: READ, WRITE, EXECUTE, or 0 where nothing is mapped. */
   readonly permissions: Uint8Array = new Uint8Array(this.host.buffer, PERMISSIONS, GUEST_PAGES);
   /** 1 for each page that was writable or poked since it was last zeroed. */
   readonly #dirty: Uint8Array = new Uint8Array(GUEST_PAGES);
   #tracing = { start: 0, end: 0 };
-  /** Host memory that is taken and given back. */
+  /** The allocator of host memory behind the fixed areas. */
   readonly heap: HostHeap = new HostHeap(this.hostBytes, HEAP);
-  /** What answers where there is no memory. */
+  /** The devices that answer loads and stores where no memory is mapped. */
   readonly bus: Bus = new Bus();
-  /** Who wants to know of stores. */
+  /** The pages whose stores somebody has to be told of. */
   readonly watch: StoreWatch = new StoreWatch(this.permissions, this.host.buffer);
 
   /**
@@ -138,7 +138,7 @@ export class Memory {
   }
 }
 
-/** Numbers of the first page and of the one behind the last. */
+/** Numbers of the first page of a range and of the page behind its last. */
 function pagesOf(address: number, length: number): [first: number, last: number] {
   const end = address + length;
   if (!(address >= 0 && length >= 0 && end <= GUEST_SIZE)) {

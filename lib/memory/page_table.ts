@@ -18,7 +18,7 @@ const ENTRY_SIZE = 8n;
 /** Levels of each mode of satp; others do not translate. */
 export const LEVELS: Readonly<Record<number, number>> = { 8: 3, 9: 4, 10: 5 };
 
-/** How a translation is wanted. */
+/** The access to translate, and the control bits that decide about it. */
 export interface WalkRequest {
   /** satp.MODE. */
   readonly mode: number;
@@ -26,7 +26,7 @@ export interface WalkRequest {
   readonly root: bigint;
   /** READ, WRITE, both, or EXECUTE. */
   readonly access: number;
-  /** Whether it is for user mode; else for supervisor mode. */
+  /** Whether the access is user mode's; else supervisor mode's. */
   readonly user: boolean;
   /** mstatus.SUM: supervisor loads and stores reach user pages. */
   readonly sum: boolean;
@@ -36,7 +36,7 @@ export interface WalkRequest {
   readonly update: boolean;
 }
 
-/** What reads and writes entries; false and undefined are access faults. */
+/** Reads and writes page-table entries; false and undefined are access faults. */
 export interface TableAccess {
   read(address: bigint): bigint | undefined;
   write(address: bigint, value: bigint): boolean;
@@ -44,13 +44,13 @@ export interface TableAccess {
 
 /** The entry that ends a page-table walk. */
 export interface Leaf {
-  /** Physical address. */
+  /** Physical address that the virtual one translates to. */
   readonly physical: bigint;
   /** Bytes that the leaf covers, 2^bits. */
   readonly bits: number;
   /** What may be done here without another walk; no WRITE while it is not dirty. */
   readonly permissions: number;
-  /** Whether it is for all address spaces. */
+  /** Whether the mapping is in all address spaces (G). */
   readonly global: boolean;
 }
 

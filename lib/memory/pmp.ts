@@ -19,14 +19,14 @@ const ALL = READ | WRITE | EXECUTE;
 /** Values of a configuration's A field. */
 const Mode = { off: 0, topOfRange: 1, four: 2, power: 3 } as const;
 
-/** The bytes that an entry matches. */
+/** The physical addresses that an entry matches. */
 interface Range {
   readonly start: bigint;
   readonly end: bigint;
   readonly config: number;
 }
 
-/** One hart's PMP registers. */
+/** One hart's PMP registers (pmpcfg, pmpaddr) and what they permit. */
 export class Pmp {
   readonly #configs = new Uint8Array(PMP_ENTRIES);
   readonly #addresses: bigint[] = new Array(PMP_ENTRIES).fill(0n);
@@ -77,7 +77,7 @@ export class Pmp {
     });
   }
 
-  /** What may be done with the bytes: READ, WRITE and EXECUTE. */
+  /** Which of READ, WRITE and EXECUTE the entries permit to all of the bytes. */
   permissions(address: number, bytes: number, machine: boolean): number {
     if (this.#ranges.length === 0) return machine ? ALL : 0;
     const start = BigInt(address), end = start + BigInt(bytes);
@@ -89,7 +89,9 @@ export class Pmp {
     return machine ? ALL : 0;
   }
 
-  /** What is permitted in a whole page, or undefined if its bytes differ. */
+  /**
+   * What the entries permit to a whole page, or undefined if an entry matches only a part of it.
+   */
   pagePermissions(page: number, machine: boolean): number | undefined {
     const start = BigInt(page), end = start + BigInt(PAGE_SIZE);
     for (const range of this.#ranges) {

@@ -17,7 +17,7 @@ import { READ, WRITE } from "./page.ts";
 /** Bytes of a word that {@linkcode AddressSpace.readWord} takes. */
 export type WordSize = 1 | 2 | 4 | 8;
 
-/** What is at 64-bit addresses, as somebody sees them. */
+/** Guest memory by 64-bit address, under the permissions of a process or a hart. */
 export interface AddressSpace {
   /** Whether an address is an offset in guest memory, so that what is keyed by it may be a number. */
   readonly isFlat: boolean;
@@ -49,7 +49,7 @@ export class FlatSpace implements AddressSpace {
   readonly isFlat = true;
   readonly #memory: Memory;
 
-  /** All of `memory`. */
+  /** A space over all 4 GiB of `memory`. */
   constructor(memory: Memory) {
     this.#memory = memory;
   }

@@ -25,7 +25,7 @@ export class StoreWatch {
   readonly #quiet: Uint8Array;
   readonly #reasons: Uint8Array = new Uint8Array(GUEST_PAGES);
   readonly #textListeners = new Set<(page: number) => void>();
-  /** Listeners by page. */
+  /** Listeners to stores, by page. */
   readonly #storeListeners = new Map<number, Set<(address: number) => void>>();
 
   /** Watches nothing yet; `permissions` has a byte a page, and host memory is `host`. */

@@ -13,7 +13,7 @@
 import { EXECUTE, PAGE_SIZE, READ, WRITE } from "./page.ts";
 import type { Memory } from "./memory.ts";
 
-/** Banks of one hart. */
+/** How many TLB banks a hart has, for its modes and kinds of access. */
 export const TLB_BANKS = 5;
 
 /** Layout of an entry for data. */
@@ -50,7 +50,7 @@ const GLOBAL = 0x80000000;
 const LARGE = [21n, 30n, 39n, 48n];
 const OFFSET = 4095n;
 
-/** A page to be remembered. */
+/** The translation of one page, to be put into the TLB. */
 export interface Translated {
   /** Address of the virtual page, signed. */
   readonly page: bigint;
@@ -64,7 +64,7 @@ export interface Translated {
   readonly global: boolean;
 }
 
-/** One hart's translations. */
+/** One hart's TLB: translations of pages, in banks. */
 export class Tlb {
   readonly #memory: Memory;
   readonly #view: DataView;
@@ -73,7 +73,7 @@ export class Tlb {
   /** Larger leaves that entries were filled from, by log2 of their size. */
   readonly #large = new Map<bigint, Set<bigint>>(LARGE.map((bits) => [bits, new Set()]));
 
-  /** Takes host memory for empty banks. */
+  /** Allocates empty banks in host memory. */
   constructor(memory: Memory) {
     this.#memory = memory;
     this.#view = memory.hostView;
@@ -119,7 +119,7 @@ export class Tlb {
     return page * PAGE_SIZE + Number(address & OFFSET);
   }
 
-  /** Remembers a page for data. */
+  /** Enters the translation of a page for loads and stores. */
   fillData(bank: number, { page, physical, permissions, bits, global }: Translated): void {
     const view = this.#view;
     const entry = this.#dataEntry(bank, page);
@@ -131,7 +131,7 @@ export class Tlb {
     this.#filled(bank, page, bits);
   }
 
-  /** Remembers a page for fetches. */
+  /** Enters the translation of a page for fetches, if it is executable. */
   fillFetch(bank: number, { page, physical, permissions, bits, global }: Translated): void {
     if (!(permissions & EXECUTE)) return;
     const view = this.#view;
@@ -166,20 +166,20 @@ export class Tlb {
     }
   }
 
-  /** Forgets all. */
+  /** Empties all banks, as `sfence.vma` without operands does. */
   flush(): void {
     for (let bank = 0; bank < TLB_BANKS; bank++) this.flushBank(bank);
     for (const leaves of this.#large.values()) leaves.clear();
   }
 
-  /** Forgets one bank. */
+  /** Empties one bank. */
   flushBank(bank: number): void {
     if (!this.#used[bank]) return;
     this.#used[bank] = false;
     this.#memory.hostBytes.fill(0xff, this.dataOf(bank), this.dataOf(bank) + BANK_SIZE);
   }
 
-  /** Forgets all but what is for all address spaces. */
+  /** Drops the entries that are not global. */
   flushLocal(): void {
     this.#dropWhere((_page, global) => !global);
   }
