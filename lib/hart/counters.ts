@@ -3,12 +3,12 @@
  *
  * @module
  */
-/** mcountinhibit: the counters are numbered as its bits are. */
+/** Numbers of mcycle and minstret, which are their bits in mcountinhibit. */
 const CYCLE = 0, INSTRET = 2;
-/** There is nothing to inhibit in `time`. */
+/** The bits of mcountinhibit that can be set: bit 1 would be `time`, which never stops. */
 const INHIBITABLE = 0xfffffffdn;
 
-/** What a hart counts. */
+/** The hart whose time and retired instructions the counters show. */
 export interface CountedHart {
   /** Instructions of the guest's own that have retired. */
   readonly instret: bigint;
@@ -16,22 +16,22 @@ export interface CountedHart {
   now(): bigint;
 }
 
-/** One counter. */
+/** The state of mcycle or of minstret. */
 interface Counter {
-  /** What is added to what the hart counts, while it runs. */
+  /** What the counter is ahead of the hart's own count while it runs. */
   delta: bigint;
-  /** Its value while it is stopped. */
+  /** The counter's value while it is stopped, else undefined. */
   held: bigint | undefined;
-  /** What the hart counts. */
+  /** The hart's own count, which never stops. */
   readonly count: () => bigint;
 }
 
-/** The counters of a hart with machine mode. */
+/** mcycle, minstret and mcountinhibit of a hart with machine mode. */
 export class Counters {
   readonly #counters: Readonly<Record<number, Counter>>;
   #inhibited = 0n;
 
-  /** Counters of `hart`, which run. */
+  /** Counters that run and show what `hart` has counted. */
   constructor(hart: CountedHart) {
     this.#counters = {
       [CYCLE]: { delta: 0n, held: undefined, count: () => hart.now() },
@@ -54,12 +54,12 @@ export class Counters {
     else counter.delta = value - counter.count() - 1n;
   }
 
-  /** mcountinhibit. */
+  /** The value of mcountinhibit: a set bit stops the counter of its number. */
   get inhibited(): bigint {
     return this.#inhibited;
   }
 
-  /** Takes effect behind the instruction that writes. */
+  /** Stops and restarts counters, which takes effect behind the instruction that writes. */
   set inhibited(value: bigint) {
     this.#inhibited = value & INHIBITABLE;
     for (const number of [CYCLE, INSTRET]) {

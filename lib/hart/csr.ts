@@ -25,7 +25,7 @@ const { SIE, MIE, SPIE, MPIE, SPP, MPP, FS, MPRV, SUM, MXR, TVM, TW, TSR, XL, SD
 const MSTATUS_WRITABLE = SIE | MIE | SPIE | MPIE | SPP | MPP | FS | MPRV | SUM | MXR | TVM | TW |
   TSR;
 const SSTATUS = SIE | SPIE | SPP | FS | SUM | MXR;
-/** UXL. */
+/** The fixed UXL field of sstatus: user mode has 64 bits. */
 const SSTATUS_FIXED = 2n << 32n;
 /** Fetch, illegal, breakpoint, load and store causes, ecalls of U and S, page faults. */
 const DELEGABLE = 0xb3ffn;
@@ -37,7 +37,7 @@ const SENVCFG = 0xf1n;
 const MENVCFG = SENVCFG | 1n << 61n;
 const ALL = (1n << 64n) - 1n;
 
-/** A register of the privileged modes. */
+/** How a CSR of supervisor or machine mode is read and written. */
 interface Register {
   readonly read: (system: System) => bigint;
   /** Takes what can be written; may refuse. Without it the register keeps its value. */
@@ -48,7 +48,7 @@ type Field = {
   [K in keyof System]: System[K] extends bigint ? K : never;
 }[keyof System];
 
-/** A register that holds the bits of a mask. */
+/** A CSR whose bits in `mask` can be written and whose others are 0. */
 function plain(field: Exclude<Field, "mip" | "wakes">, mask: bigint): Register {
   return {
     read: (system) => system[field],
@@ -73,7 +73,7 @@ function writeStatus(system: System, value: bigint, mask: bigint): void {
   system.mstatus = (system.mstatus & ~kept) | (value & kept);
 }
 
-/** Bits that only a part of its readers and writers has. */
+/** sie or sip: the bits of mie or mip whose interrupts are delegated to S-mode. */
 function delegated(field: "mie" | "mip"): Register {
   return {
     read: (system) => system[field] & system.mideleg,
@@ -180,11 +180,11 @@ export interface Csrs {
 
 /** A hart, as far as its CSRs say something of it. */
 export interface CsrHart extends PrivilegedHart {
-  /** mhartid. */
+  /** The hart's number, which mhartid holds. */
   readonly id: number;
-  /** fflags and frm. */
+  /** The value of fcsr: fflags in bits 0 to 4, frm in bits 5 to 7. */
   fcsr: number;
-  /** Virtual nanoseconds as mtime has them. */
+  /** The value of mtime, in virtual nanoseconds. */
   readonly mtime: bigint;
   /** Whether instructions may lie at any even address. */
   readonly hasCompressed: boolean;
@@ -194,7 +194,7 @@ export interface CsrHart extends PrivilegedHart {
 
 /** Makes a hart's CSRs as reset leaves them. */
 export function createCsrs(hart: CsrHart): Csrs {
-  /** An address of an instruction. */
+  /** mepc or sepc: an address whose low bits are 0, as an instruction's are. */
   const place = (field: "mepc" | "sepc"): Register => ({
     read: (system) => system[field],
     write: (system, value) => void (system[field] = value & (hart.hasCompressed ? ~1n : ~3n)),
@@ -205,7 +205,7 @@ export function createCsrs(hart: CsrHart): Csrs {
     [0x341, place("mepc")],
     [0xf14, fixed(BigInt(hart.id))],
   ]);
-  /** Whether the mode may read this counter. */
+  /** Whether mcounteren and scounteren let the hart's mode read a counter. */
   const counts = (number: number): boolean => {
     const { system, mode } = hart;
     if (!system || mode === "M") return true;

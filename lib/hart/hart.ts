@@ -37,31 +37,31 @@ import { ADUE, type Mode } from "./privilege.ts";
 import { System } from "./system.ts";
 import type { Trap } from "./trap.ts";
 
-/** A RISC-V hart. */
+/** A RISC-V hart: its registers, its privilege mode, and the time that it has executed. */
 export class Hart {
-  /** mhartid. */
+  /** The hart's number among those of its machine, from 0 (mhartid). */
   readonly id: number;
-  /** What it loads from, stores to and fetches from. */
+  /** The memory that the hart loads from, stores to and fetches from. */
   readonly memory: Memory;
-  /** What its addresses lead to, for whoever reads its stack and arguments from outside. */
+  /** The address space that the hart sees, for tracers that read its stack and arguments. */
   readonly space: AddressSpace;
-  /** What it has fetched. */
+  /** The instructions that the hart has fetched since its last `fence.i`. */
   readonly fetched: FetchCache;
   /** Integer registers, signed; x[0] stays 0. Another view once the hart runs, or no longer does. */
   x!: BigInt64Array;
   /** The integer registers as halves: low, high, low, high … */
   x32!: Int32Array;
-  /** Floating-point registers, raw bits. */
+  /** Floating-point registers as raw bits, 64 each. */
   f!: BigUint64Array;
-  /** Privilege mode. */
+  /** The privilege mode that the hart executes in. */
   mode: Mode;
-  /** What a hart with machine mode has besides; a user's program sees nothing of it. */
+  /** The privileged registers; undefined for a hart that has user mode alone. */
   readonly system: System | undefined;
-  /** Control and status registers. */
+  /** The control and status registers, as the hart's mode may access them. */
   readonly csrs: Csrs;
   /** Whether somebody has to look at the hart before its next instruction. */
   attention = false;
-  /** Whether it waits for an interrupt. */
+  /** Whether the hart waits in `wfi` for an interrupt. */
   waiting = false;
   /**
    * What it decodes.
@@ -72,13 +72,13 @@ export class Hart {
   #extensions = ALL_EXTENSIONS;
   /** Whether misaligned loads and stores trap instead of working. */
   trapsMisaligned = false;
-  /** Added to its time by whoever sets mtime. */
+  /** What mtime is ahead of the hart's own time, because the guest wrote to it. */
   timeDelta = 0n;
   #serviceRequested = false;
   #flat = true;
   #floatGuard = false;
   #idle = 0n;
-  /** Where its state is while another hart runs. */
+  /** Host address of the hart's state while another hart runs. */
   readonly #home: number;
   #base = 0;
   readonly #views = new Map<number, Views>();
@@ -147,7 +147,7 @@ export class Hart {
     this.#words[0] = value;
   }
 
-  /** fflags and frm. */
+  /** The value of fcsr: fflags in bits 0 to 4, frm in bits 5 to 7. */
   get fcsr(): number {
     return this.#state.getUint32(this.#base + FCSR, true);
   }
@@ -290,7 +290,7 @@ export class Hart {
     return this.#idle === 0n ? busy : busy + this.#idle;
   }
 
-  /** mtime: the same, from where somebody set it. */
+  /** The value of mtime: the hart's virtual nanoseconds, counted on from what the guest wrote. */
   get mtime(): bigint {
     return BigInt.asUintN(64, this.now() + this.timeDelta);
   }
@@ -311,7 +311,7 @@ export class Hart {
     return this.system!.enter(interrupt, 0n, this.pc, true);
   }
 
-  /** Waits for an interrupt, unless there is one. */
+  /** Waits for an interrupt, as `wfi` does, unless one is pending. */
   wait(): void {
     if (!this.system || this.system.wakes) return;
     this.waiting = true;
@@ -319,7 +319,7 @@ export class Hart {
   }
 }
 
-/** Views on the state at one place. */
+/** Typed arrays over a hart's state at one host address. */
 interface Views {
   readonly x: BigInt64Array;
   readonly x32: Int32Array;

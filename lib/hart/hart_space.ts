@@ -12,20 +12,20 @@ import type { Memory } from "../memory/memory.ts";
 import { PAGE_SIZE, READ, WRITE } from "../memory/page.ts";
 import { type AddressSpace, FlatSpace, type WordSize } from "../memory/space.ts";
 
-/** What tells where the bytes of a hart lie. */
+/** The translation that a {@linkcode HartSpace} asks for each page. */
 export interface Lookup {
   /** Where the byte at an address lies in guest memory, or −1 if it may not be accessed so. */
   peek(address: bigint, access: number): number;
 }
 
-/** Bytes of an access that lie in one page. */
+/** The bytes of an access that lie in one page. */
 interface Piece {
   /** Offset in guest memory. */
   readonly at: number;
   readonly length: number;
 }
 
-/** What one hart sees. */
+/** Guest memory by one hart's virtual addresses. */
 export class HartSpace implements AddressSpace {
   readonly isFlat = false;
   readonly #lookup: Lookup;

@@ -11,12 +11,12 @@ export type Mode = "U" | "S" | "M";
 
 /** Modes by the number that MPP has for them; there is none of number 2. */
 export const MODES: readonly (Mode | undefined)[] = ["U", "S", undefined, "M"];
-/** The number of each mode. */
+/** The number of each privilege mode, as mstatus.MPP encodes it. */
 export const MODE_LEVELS: Readonly<Record<Mode, bigint>> = { U: 0n, S: 1n, M: 3n };
-/** Where MPP begins in mstatus. */
+/** The lowest bit of mstatus.MPP. */
 export const MPP_SHIFT = 11n;
 
-/** Fields of mstatus. */
+/** Fields of mstatus, each as the mask of its bits. */
 export const Mstatus = {
   SIE: 1n << 1n,
   MIE: 1n << 3n,

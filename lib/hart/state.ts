@@ -11,7 +11,7 @@ import { HART } from "../memory/memory.ts";
 export const X: number = HART;
 /** Floating-point registers, 32 × 64 raw bits. */
 export const F: number = HART + 256;
-/** i64. */
+/** i64: the pc, the address of the next instruction. */
 export const PC: number = HART + 512;
 /** u32: fflags in bits 0 to 4, frm in bits 5 to 7. */
 export const FCSR: number = HART + 520;
@@ -37,5 +37,5 @@ export const FLOAT_GUARD: number = HART + 588;
 export const TRANSLATED: number = HART + 592;
 /** u32: number of the hart. */
 export const HART_ID: number = HART + 596;
-/** Bytes of all this. */
+/** Bytes of a hart's state. */
 export const STATE_SIZE = 640;

@@ -19,18 +19,18 @@ import { type TranslatedHart, Translation } from "./translation.ts";
 const PRIORITY = [11, 3, 7, 9, 1, 5] as const;
 /** Interrupts that software can raise by writing mip. */
 const SOFTWARE = 0x222n;
-/** Causes that no fetch gets past. */
+/** Causes of traps that the fetch of an instruction raises. */
 const FETCH_CAUSES: readonly number[] = [0, 1, 12];
 
 /** A hart, as far as its privileged registers act on it. */
 export interface PrivilegedHart extends TranslatedHart, CountedHart {
-  /** The mode that it executes in. */
+  /** The privilege mode that the hart executes in. */
   mode: Mode;
-  /** Address of its next instruction. */
+  /** Address of the hart's next instruction. */
   pc: bigint;
-  /** What it can execute. */
+  /** The names of the ISA extensions that the hart can execute. */
   readonly extensions: ReadonlySet<string>;
-  /** Whether it waits for an interrupt. */
+  /** Whether the hart waits in `wfi` for an interrupt. */
   waiting: boolean;
   /** Whether something waits for the platform to look at it. */
   readonly serviceRequested: boolean;
@@ -44,37 +44,37 @@ export interface PrivilegedHart extends TranslatedHart, CountedHart {
 
 /** A hart's privileged registers; csr.ts sees to what can be written to each. */
 export class System {
-  /** mstatus without SD and the fixed fields. */
+  /** The writable fields of mstatus; SD and the fixed fields are added when it is read. */
   mstatus: bigint = Mstatus.FS;
   /** Exceptions of lower modes that S-mode handles, by cause. */
   medeleg = 0n;
-  /** Interrupts that it handles. */
+  /** Interrupts that S-mode handles, by number. */
   mideleg = 0n;
   /** Interrupts that are enabled, by number. */
   mie = 0n;
   /** Where M-mode's handler is; bit 0 is set if it is vectored. */
   mtvec = 0n;
-  /** M-mode's own. */
+  /** A word that M-mode's handler keeps for itself. */
   mscratch = 0n;
-  /** Where the trap was that M-mode handles. */
+  /** The pc at the last trap into M-mode, which `mret` returns to. */
   mepc = 0n;
-  /** Its cause; bit 63 is set for an interrupt. */
+  /** The cause of the last trap into M-mode; bit 63 is set for an interrupt. */
   mcause = 0n;
-  /** The address or instruction that it was about. */
+  /** The faulting address or illegal instruction of the last trap into M-mode, or 0. */
   mtval = 0n;
   /** Counters that S-mode may read. */
   mcounteren = 0n;
   /** What S-mode may do with cache blocks; bit 61, whether walks set accessed and dirty bits. */
   menvcfg: bigint = ADUE;
-  /** As mtvec, for S-mode. */
+  /** Where S-mode's handler is; bit 0 is set if it is vectored. */
   stvec = 0n;
-  /** S-mode's own. */
+  /** A word that S-mode's handler keeps for itself. */
   sscratch = 0n;
-  /** As mepc, for S-mode. */
+  /** The pc at the last trap into S-mode, which `sret` returns to. */
   sepc = 0n;
-  /** As mcause, for S-mode. */
+  /** The cause of the last trap into S-mode; bit 63 is set for an interrupt. */
   scause = 0n;
-  /** As mtval, for S-mode. */
+  /** The faulting address or illegal instruction of the last trap into S-mode, or 0. */
   stval = 0n;
   /** Counters that U-mode may read, of those that S-mode may. */
   scounteren = 0n;
@@ -84,13 +84,13 @@ export class System {
   satp = 0n;
   /** The bits of mip that software holds up. */
   #raised = 0n;
-  /** Those that devices hold up. */
+  /** The bits of mip that devices hold up. */
   #lines = 0n;
-  /** Physical memory protection. */
+  /** The hart's physical memory protection. */
   readonly pmp: Pmp = new Pmp();
-  /** mcycle and minstret. */
+  /** The hart's mcycle and minstret. */
   readonly counters: Counters;
-  /** Where addresses lead. */
+  /** Translates the hart's addresses: page tables, PMP and TLB. */
   readonly translation: Translation;
   readonly #hart: PrivilegedHart;
 
@@ -106,18 +106,18 @@ export class System {
     return this.#hart.extensions.has("svadu");
   }
 
-  /** mip. */
+  /** The pending interrupts: the bits of mip that software or devices hold up. */
   get mip(): bigint {
     return this.#raised | this.#lines;
   }
 
-  /** Raises or clears what software may. */
+  /** Sets the bits of mip that `mask` has and software may write to those of `bits`. */
   raise(bits: bigint, mask: bigint): void {
     const writable = mask & SOFTWARE;
     this.#raised = (this.#raised & ~writable) | (bits & writable);
   }
 
-  /** A device's line goes up or down. */
+  /** Raises or lowers a device's interrupt line to the hart. */
   setLine(interrupt: number, up: boolean): void {
     const bit = 1n << BigInt(interrupt);
     const lines = up ? this.#lines | bit : this.#lines & ~bit;
@@ -126,7 +126,7 @@ export class System {
     this.changed();
   }
 
-  /** The mode in which data is accessed. */
+  /** The mode whose rights loads and stores have: mstatus.MPP instead of the hart's own if MPRV. */
   get dataMode(): Mode {
     const { mode } = this.#hart;
     if (mode !== "M" || !(this.mstatus & Mstatus.MPRV)) return mode;
@@ -139,7 +139,7 @@ export class System {
     return state === 0n ? "off" : state === Mstatus.FS ? "dirty" : "clean";
   }
 
-  /** The interrupt that is to be taken now. */
+  /** The number of the interrupt to be taken now, if any. */
   pendingInterrupt(): number | undefined {
     const pending = this.mip & this.mie;
     if (pending === 0n) return undefined;
@@ -156,7 +156,7 @@ export class System {
     return (this.mip & this.mie) !== 0n;
   }
 
-  /** Works out what follows from these registers. */
+  /** To be called when a privileged register has changed: works out what follows from it. */
   changed(): void {
     const hart = this.#hart;
     this.translation.changed();

@@ -20,12 +20,12 @@ export const PAGE_FAULT = -1;
 /** Instead of an address: there is nothing, or PMP refuses the access. */
 export const ACCESS_FAULT = -2;
 
-/** Banks of the TLB. */
+/** The TLB's banks: S without and with SUM; `other` for MXR and MPRV. */
 const Bank = { M: 0, U: 1, S: 2, SUM: 3, other: 4 } as const;
 const MEMORY_SIZE = 2n ** 32n;
 const PAGE = BigInt(PAGE_SIZE - 1);
 
-/** A page that a walk has led to. */
+/** A page that a walk of the page tables has found. */
 interface Found {
   readonly physical: bigint;
   readonly permissions: number;
@@ -33,43 +33,43 @@ interface Found {
   readonly global: boolean;
 }
 
-/** A hart, as far as it says where its addresses lead. */
+/** A hart, as far as translation depends on it. */
 export interface TranslatedHart {
-  /** What it loads from, stores to and fetches from. */
+  /** The memory that the hart loads from, stores to and fetches from. */
   readonly memory: Memory;
-  /** The mode that it executes in. */
+  /** The privilege mode that the hart executes in. */
   readonly mode: Mode;
-  /** Address of the instruction that it executes. */
+  /** Address of the instruction that the hart executes. */
   readonly pc: bigint;
 }
 
-/** The registers that decide about addresses. */
+/** The privileged registers that translation depends on. */
 export interface TranslationRegisters {
   /** Mode, address space and root of the page tables. */
   readonly satp: bigint;
-  /** SUM, MXR and MPRV are what counts of it here. */
+  /** mstatus, whose fields SUM, MXR and MPRV matter here. */
   readonly mstatus: bigint;
-  /** Bit 61 says whether walks set accessed and dirty bits. */
+  /** menvcfg, whose bit 61 (ADUE) says whether walks set accessed and dirty bits. */
   readonly menvcfg: bigint;
-  /** The mode in which data is accessed. */
+  /** The mode whose rights loads and stores have. */
   readonly dataMode: Mode;
-  /** Physical memory protection. */
+  /** The hart's physical memory protection. */
   readonly pmp: Pmp;
 }
 
-/** Translates for one hart. */
+/** Translates one hart's addresses and keeps its TLB. */
 export class Translation {
-  /** Translations found so far. */
+  /** The translations found so far, which emitted code looks up. */
   readonly tlb: Tlb;
-  /** Bank for loads and stores. */
+  /** The TLB bank that loads and stores use in the present mode. */
   dataBank: number = Bank.M;
-  /** Bank for fetches. */
+  /** The TLB bank that fetches use in the present mode. */
   fetchBank: number = Bank.M;
   readonly #hart: TranslatedHart;
   readonly #system: TranslationRegisters;
   readonly #memory: Memory;
   #dataMode: Mode = "M";
-  /** What {@linkcode Bank.other} is filled for. */
+  /** The data mode and SUM that the entries of bank `other` were found under. */
   #other = "";
   /** Pages of the tracing range that were looked for in the guest's tables: whether none maps them. */
   readonly #unmapped = new Map<bigint, boolean>();
@@ -98,7 +98,9 @@ export class Translation {
     } else this.dataBank = dataMode === "U" ? Bank.U : sum ? Bank.SUM : Bank.S;
   }
 
-  /** satp has another address space. */
+  /**
+   * To be called when satp was written: drops what is not global, or everything if `mode` changed.
+   */
   changedSpace(mode: boolean): void {
     this.#unmapped.clear();
     if (mode) this.tlb.flush();
