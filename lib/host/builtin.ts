@@ -7,7 +7,7 @@
  * @module
  */
 
-/** What a host has that answers for modules. */
+/** A host that gives its built-in modules by name. */
 interface ModuleHost {
   readonly process?: { getBuiltinModule?(name: string): unknown };
 }

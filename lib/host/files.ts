@@ -8,7 +8,7 @@
  */
 import { builtinModule } from "./builtin.ts";
 
-/** What the host said instead of doing it. */
+/** A refusal of the host's file system, as an errno. */
 export class HostFailure {
   /** Name of the errno: `ENOENT`; `EIO` where the host gives none. */
   readonly errno: string;
@@ -19,7 +19,7 @@ export class HostFailure {
   }
 }
 
-/** What kind of file something is. */
+/** The kind of a file, as `stat` tells it. */
 export type FileKind =
   | "file"
   | "directory"
@@ -29,39 +29,39 @@ export type FileKind =
   | "character device"
   | "block device";
 
-/** What is known of a file. */
+/** The attributes of a file, as `fstat` gives them. */
 export interface FileStat {
-  /** What kind of file it is. */
+  /** The file's kind. */
   readonly kind: FileKind;
-  /** Bytes. */
+  /** The file's size in bytes. */
   readonly size: number;
-  /** Number of the file in its file system. */
+  /** The file's inode number. */
   readonly inode: number;
-  /** Permissions, and the bits above them. */
+  /** The file's permissions, with setuid, setgid and the sticky bit. */
   readonly mode: number;
-  /** Names that it has. */
+  /** How many hard links the file has. */
   readonly links: number;
   /** When it was last changed, milliseconds since 1970. */
   readonly modified: number;
 }
 
-/** How a file is opened. */
+/** How a file is to be opened, as the flags of `open(2)` say it. */
 export interface OpenHow {
-  /** Whether it is to be read. */
+  /** Whether the file is opened for reading. */
   readonly read: boolean;
-  /** Whether it is to be written. */
+  /** Whether the file is opened for writing. */
   readonly write: boolean;
-  /** Whether it is made if it is not there. */
+  /** Whether a missing file is created (O_CREAT). */
   readonly create: boolean;
-  /** Whether it is emptied. */
+  /** Whether the file is emptied (O_TRUNC). */
   readonly truncate: boolean;
-  /** Whether each write goes to its end. */
+  /** Whether each write goes to the end of the file (O_APPEND). */
   readonly append: boolean;
-  /** Permissions of one that is made. */
+  /** Permissions of a file that is created. */
   readonly mode: number;
 }
 
-/** An open file. */
+/** A file that the host has opened. */
 export interface HostFile {
   /** Reads from an offset, or from the file's own, which then moves on. */
   read(data: Uint8Array, offset?: number): number | HostFailure;
@@ -69,13 +69,13 @@ export interface HostFile {
   write(data: Uint8Array): number | HostFailure;
   /** Moves the file's own offset: from the start (0), from where it is (1) or from the end (2). */
   seek(offset: number, from: 0 | 1 | 2): number | HostFailure;
-  /** What is known of it. */
+  /** The file's attributes. */
   stat(): FileStat | HostFailure;
-  /** Closes it. */
+  /** Closes the file. */
   close(): void;
 }
 
-/** The host's file system. */
+/** The host's file system, which in a browser has no files. */
 export interface HostFiles {
   /** The folder that relative paths begin in. */
   cwd(): string;
@@ -91,7 +91,7 @@ export interface HostFiles {
   list(path: string): readonly string[] | HostFailure;
 }
 
-/** What of `node:fs` is needed. */
+/** The functions of `node:fs` that are used here. */
 interface NodeFs {
   readonly constants: Readonly<Record<string, number>>;
   openSync(path: string, flags: number, mode: number): number;
@@ -112,7 +112,7 @@ interface NodeFs {
   readdirSync(path: string): string[];
 }
 
-/** What of `fs.Stats` is needed. */
+/** The members of `fs.Stats` that are used here. */
 interface NodeStat {
   readonly size: number;
   readonly ino: number;
@@ -141,7 +141,7 @@ export function hostFiles(): HostFiles {
 
 const missing = () => new HostFailure("ENOENT");
 
-/** A host without files. */
+/** The file system of a host that has none, such as a browser. */
 const NO_FILES: HostFiles = {
   cwd: () => "/",
   open: missing,

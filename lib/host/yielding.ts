@@ -8,7 +8,7 @@
  */
 import { builtinModule } from "./builtin.ts";
 
-/** What of `node:timers` is needed. */
+/** The functions of `node:timers` that are used here. */
 interface Timers {
   setImmediate(callback: () => void): unknown;
 }
