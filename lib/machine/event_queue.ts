@@ -15,7 +15,7 @@ import type { Hart } from "../hart/hart.ts";
 
 /** Something that changes by itself as the harts' time goes on, such as a timer. */
 export interface EventSource {
-  /** What a message calls the source. */
+  /** Name of the source, for messages. */
   readonly name: string;
   /**
    * When something happens next on this hart's time, as `hart.now()` counts: the same moment until
@@ -34,7 +34,7 @@ const NEVER = -1n, UNKNOWN = -2n;
 /** The events of all harts, the earliest first; of those at one moment, the first source's. */
 export class EventQueue {
   readonly #sources: EventSource[] = [];
-  /** The earliest event on each hart's time. */
+  /** When each hart's earliest event is due, on that hart's time. */
   readonly #due: bigint[];
 
   /** An empty queue for so many harts, whose `id` counts from 0. */
@@ -87,7 +87,7 @@ export class EventQueue {
     return earliest === undefined ? undefined : earliest - hart.now();
   }
 
-  /** The first source's event at `due` happens. */
+  /** Lets the event that is due at `due` happen; of several, the first source's. */
   #happen(hart: Hart, due: bigint): void {
     this.#due[hart.id] = UNKNOWN;
     for (const source of this.#sources) {

@@ -11,13 +11,13 @@ import type { Memory } from "../memory/memory.ts";
 
 /** How many harts a machine has, and of what kind. */
 export interface HartOptions {
-  /** Bare: how many harts there are. 1 if absent. */
+  /** Bare: the number of harts; 1 if absent. */
   readonly harts?: number | undefined;
   /** Bare: the extensions of the harts, as an ISA string; all that are known if absent. */
   readonly isa?: string | undefined;
   /** Bare: misaligned loads and stores work (the default), or trap. */
   readonly misaligned?: "work" | "trap" | undefined;
-  /** Tracing costs the guest time. */
+  /** Whether instructions of trampolines count as the guest's time. */
   readonly chargeTracing?: boolean | undefined;
 }
 

@@ -27,9 +27,9 @@ export type HostCallHandler = (hart: Hart) => void;
  */
 export type BreakpointHandler = (hart: Hart, trap: Trap) => Trap | undefined;
 
-/** What {@linkcode HostCalls} works on. */
+/** The engine, harts and sites that {@linkcode HostCalls} works on. */
 export interface HostCallParts {
-  /** Steps harts. */
+  /** The engine that steps harts. */
   readonly engine: Engine;
   /** All harts of the machine. */
   readonly harts: readonly Hart[];
@@ -39,7 +39,7 @@ export interface HostCallParts {
   readonly sites: readonly SiteSource[];
   /** Seed of the schedule, for the line about a torn pair. */
   readonly seed: bigint;
-  /** Harts are left where they are while sites change. */
+  /** Whether harts are left where they are while sites change. */
   readonly parkDisabled: boolean;
   /** Takes the line about a torn pair. */
   readonly warn: (line: string) => void;
@@ -63,7 +63,7 @@ export class HostCalls {
    */
   readonly #siteBytes: ReadonlySet<number>;
 
-  /** No handlers yet. */
+  /** Starts without handlers. */
   constructor(parts: HostCallParts) {
     this.#parts = parts;
     this.#siteBytes = new Set(

@@ -45,23 +45,26 @@ export interface Machine extends Disposable {
   readonly kind: PlatformName;
   /** Guest and host memory. */
   readonly memory: Memory;
-  /** The space that the program is in: what sites, hooks and the tracing range are addresses of. */
+  /** The address space of the program: sites, hooks and the tracing range are addresses in it. */
   readonly space: AddressSpace;
-  /** All harts. */
+  /** All harts of the machine, by their number. */
   readonly harts: readonly Hart[];
   /** The hart whose turn it is: in a callback, the one that called. */
   readonly runningHart: Hart;
-  /** What executes the harts' instructions. */
+  /** The engine that executes the harts' instructions. */
   readonly engine: Engine;
-  /** The program's file. */
+  /** The ELF file of the program. */
   readonly elf: Elf;
-  /** Bytes that the program was moved up by. */
+  /** The load bias: bytes that the program was moved up by. */
   readonly bias: bigint;
-  /** The program's symbols, where it was loaded. */
+  /** The program's symbols, at the addresses where it was loaded. */
   readonly symbols: SymbolTable;
   /** The program's call sites, where it was loaded. */
   readonly sites: readonly SiteSource[];
-  /** Addresses that belong to tracing. */
+  /**
+   * The range of addresses that trampolines and their data have, which nothing of the guest's is
+   * in.
+   */
   readonly tracing: MachineTracingRange;
   /** Finds the callers of a hart's present function. */
   readonly unwinder: Unwinder<Hart>;
@@ -86,7 +89,7 @@ export interface Machine extends Disposable {
    * guest, of which nothing has happened. For who lets the guest run inside a callback.
    */
   step(hart: Hart): Trap | undefined;
-  /** Every hart drops what it has fetched. */
+  /** Executes `fence.i` on every hart: each drops what it has fetched. */
   fenceI(): void;
   /**
    * Steps harts that are stopped at a pc `inside`, until none is; not one that is in a host call.
@@ -114,7 +117,7 @@ export interface Machine extends Disposable {
   [Symbol.dispose](): void;
 }
 
-/** What a machine is made of. */
+/** What a machine is made of, once its options are decided. */
 interface MachineParts extends PlatformContext {
   readonly kind: PlatformName;
   readonly seed: bigint;

@@ -54,25 +54,25 @@ export interface PlatformOptions {
 export interface PlatformContext {
   /** Guest memory: physical memory of a board, or a process's own. */
   readonly memory: Memory;
-  /** The space that the program is in. */
+  /** The address space of the program. */
   readonly space: AddressSpace;
-  /** The program's file. */
+  /** The ELF file of the program. */
   readonly elf: Elf;
-  /** The program's symbols, where it was loaded. */
+  /** The program's symbols, at the addresses where it was loaded. */
   readonly symbols: SymbolTable;
-  /** Bytes that the program was moved up by. */
+  /** The load bias: bytes that the program was moved up by. */
   readonly bias: bigint;
   /** Addresses that nothing of the guest's may lie in. */
   readonly tracing: MachineTracingRange;
   /** All harts; hart 0 executes the first instruction. */
   readonly harts: readonly Hart[];
-  /** What executes instructions. */
+  /** The engine that executes the harts' instructions. */
   readonly engine: Engine;
   /** Finds the callers of a hart's present function. */
   readonly unwinder: Unwinder<Hart>;
   /** What the guest sees of the host. */
   readonly options: PlatformOptions;
-  /** What happens by itself at a moment of a hart's time. */
+  /** The events that fall due at a moment of a hart's time, such as timers. */
   readonly events: EventQueue;
   /**
    * Stops the hart whose turn it is behind its present instruction: the run loop then calls

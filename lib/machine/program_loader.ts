@@ -21,19 +21,19 @@ const GUEST_SIZE = 2n ** 32n;
 /** Segment flags: PF_X, PF_W, PF_R. */
 const PF_X = 1, PF_W = 2, PF_R = 4;
 
-/** A program, where it goes. */
+/** A program and where in guest memory it is to be loaded. */
 export interface PlacedProgram {
-  /** The program's file. */
+  /** The ELF file of the program. */
   readonly elf: Elf;
-  /** The program's symbols, where it goes. */
+  /** The program's symbols, at the addresses where it is loaded. */
   readonly symbols: SymbolTable;
-  /** Bytes that it is moved up by. */
+  /** The load bias: bytes that the program is moved up by. */
   readonly bias: bigint;
   /** Addresses that none of its segments may lie in. */
   readonly tracing: MachineTracingRange;
   /** Guest memory, for its pages and their permissions. */
   readonly memory: Memory;
-  /** The space that the program goes into. */
+  /** The address space that the program is loaded into. */
   readonly space: AddressSpace;
 }
 
@@ -124,7 +124,7 @@ function mapSegment(memory: Memory, start: number, { size, flags }: Segment): vo
   }
 }
 
-/** A 64-bit word as memory has it. */
+/** The bytes of a 64-bit word, little-endian. */
 function word(value: bigint): Uint8Array {
   const bytes = new Uint8Array(8);
   new DataView(bytes.buffer).setBigUint64(0, BigInt.asUintN(64, value), true);

@@ -33,17 +33,17 @@ export interface RunOptions {
 export interface RunLoopParts {
   /** All harts of the machine. */
   readonly harts: readonly Hart[];
-  /** Executes instructions. */
+  /** The engine that executes the harts' instructions. */
   readonly engine: Engine;
   /** Says what the traps of harts mean. */
   readonly platform: Platform;
-  /** Whose turn it is. */
+  /** Decides which hart runs next, and for how long. */
   readonly schedule: Schedule;
-  /** What happens by itself. */
+  /** The events that fall due as the harts' time goes on, such as timers. */
   readonly events: EventQueue;
   /** Serves host calls and breakpoints. */
   readonly calls: HostCalls;
-  /** Finds where harts are that wait for ever. */
+  /** Finds the callers of a hart that waits for ever, for the outcome's backtrace. */
   readonly unwinder: Unwinder<Hart>;
 }
 
@@ -53,7 +53,7 @@ export interface RunLoopParts {
  */
 type Pause = Outcome | Promise<Outcome | undefined> | "stopped" | "late" | undefined;
 
-/** Milliseconds that a slice is to take. */
+/** Milliseconds that a slice of the run is to take before the host's own events are served. */
 const SLICE_MS = 12;
 /** Instructions of a run's first slice, and the fewest of any later one. */
 const FIRST_SLICE = 20_000n, SHORTEST_SLICE = 10_000;

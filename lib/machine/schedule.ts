@@ -18,9 +18,9 @@ const LONGEST = 11;
 
 /** A hart's turn: until when, on its own time (`Hart.now`, nanoseconds), it is the running hart. */
 export interface HartTurn {
-  /** Whose turn it is. */
+  /** The hart that runs in this turn. */
   readonly hart: Hart;
-  /** Its turn ends when its own time has come to this. */
+  /** The hart's own time at which the turn ends. */
   readonly end: bigint;
 }
 
@@ -29,7 +29,7 @@ export class Schedule {
   readonly #harts: readonly Hart[];
   readonly #random: () => bigint;
   #running: Hart;
-  /** End of the present round. */
+  /** The time at which the present round ends. */
   #end = 0n;
   /** Harts of the present round whose turn is not over, in order. */
   #waiting: Hart[] = [];

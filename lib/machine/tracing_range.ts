@@ -21,9 +21,9 @@ import { PAGE_SIZE } from "../memory/page.ts";
 export interface MachineTracingRange {
   /** First address that nothing of the guest's may lie at: the added code's. */
   readonly reserved: number;
-  /** First address. */
+  /** First address of the range. */
   readonly start: number;
-  /** Address behind the last. */
+  /** First address behind the range. */
   readonly end: number;
   /** Takes whole pages for `bytes` bytes, zeroed. @throws {RangeError} When the range is full. */
   allocate(bytes: number, permissions: number): number;
@@ -31,7 +31,7 @@ export interface MachineTracingRange {
   allocateCode(bytes: number, permissions: number): number;
 }
 
-/** Bytes of the range. */
+/** Bytes of the range that trampolines and their data take. */
 const SIZE = 0x100000;
 /** Bytes of the stretch for added code. */
 const CODE_SIZE = 0x100000;

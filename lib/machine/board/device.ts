@@ -19,7 +19,7 @@ import type { Outcome } from "../outcome.ts";
 export interface Region {
   /** First address; below 4 GiB, and nothing else may be there. */
   readonly start: number;
-  /** Bytes. */
+  /** Size of the stretch in bytes. */
   readonly size: number;
 }
 
@@ -41,11 +41,11 @@ export interface InterruptLine {
 export interface DeviceContext {
   /** All harts of the machine. */
   readonly harts: readonly Hart[];
-  /** Physical memory. */
+  /** The physical address space of the machine. */
   readonly space: AddressSpace;
-  /** First address and bytes of RAM. */
+  /** Where RAM lies. */
   readonly ram: Region;
-  /** The firmware's symbols. */
+  /** The symbols of the firmware: the program that the board boots. */
   readonly symbols: SymbolTable;
   /** The lines to the inputs of {@linkcode DeviceRow.interrupts}, in that order. */
   readonly lines: readonly InterruptLine[];
@@ -97,7 +97,7 @@ export interface BoardDevice {
   serve?(): Outcome | undefined;
 }
 
-/** A device as data: one row of a board's table. */
+/** A kind of device: one row of a board's table. */
 export interface DeviceRow {
   /** The device tree's name for it, without an address. */
   readonly name: string;

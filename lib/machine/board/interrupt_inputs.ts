@@ -8,13 +8,13 @@
 import type { Hart } from "../../hart/hart.ts";
 import type { InterruptInput, InterruptLine } from "./device.ts";
 
-/** Inputs of the harts of one board. */
+/** The interrupt inputs of a board's harts, each driven by any number of lines. */
 export class InterruptInputs {
   readonly #harts: readonly Hart[];
   /** How many lines hold each input up, by hart and interrupt. */
   readonly #held: readonly Map<number, number>[];
 
-  /** Every input of these harts is down. */
+  /** Starts with every input of `harts` down. */
   constructor(harts: readonly Hart[]) {
     this.#harts = harts;
     this.#held = harts.map(() => new Map());

@@ -6,7 +6,7 @@
 import type { AddressSpace } from "../../memory/space.ts";
 import type { SymbolTable } from "../../program/symbols.ts";
 
-/** Bytes of a word, a line of the text. */
+/** Bytes of a word; each line of the text holds one. */
 const WORD = 8;
 
 /**

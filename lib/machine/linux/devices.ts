@@ -8,13 +8,13 @@
 import type { FileStat } from "../../host/files.ts";
 import { ENOSPC } from "./errno.ts";
 
-/** A device that is open. */
+/** A character device such as `/dev/null` that the guest has opened. */
 export interface GuestDevice {
   /** Fills `data`; gives how much of it, or a negated errno. */
   read(data: Uint8Array): number;
   /** Takes `data`; gives how much of it, or a negated errno. */
   write(data: Uint8Array): number;
-  /** What is known of it. */
+  /** The device's attributes, as `fstat` gives them. */
   readonly stat: FileStat;
 }
 

@@ -8,13 +8,13 @@
 
 import { type FileKind, HostFailure, type HostFiles } from "../../host/files.ts";
 
-/** An entry of a folder. */
+/** An entry of a directory, as `getdents64` gives it. */
 export interface DirectoryEntry {
-  /** Without folders. */
+  /** The entry's name, without the directory's path. */
   readonly name: string;
   /** Number of the file; never 0, which would be a hole. */
   readonly inode: bigint;
-  /** `DT_*` (dirent.h). */
+  /** The kind of the entry: `DT_*` of dirent.h. */
   readonly type: number;
 }
 

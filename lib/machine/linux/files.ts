@@ -53,17 +53,17 @@ export type OpenFile =
 
 /** Which files the guest may see. */
 export interface FileAccess {
-  /** Folder that is its `/`. */
+  /** The host's folder that the guest sees as `/`. */
   readonly root?: string | undefined;
-  /** `PATH` or `PATH:rw`. */
+  /** Host paths that the guest may read, or write, too: `PATH` or `PATH:rw`. */
   readonly allow?: readonly string[] | undefined;
-  /** Takes a line about a file it asked for in vain. */
+  /** Takes a line about the first file that the guest asked for and does not see. */
   readonly warn: (line: string) => void;
-  /** Fills bytes with what the seed gives next. */
+  /** Fills bytes with the next pseudorandom ones of the seed. */
   readonly random: (bytes: Uint8Array) => void;
 }
 
-/** Where a guest's path leads. */
+/** The host's file behind a guest's path. */
 interface Place {
   readonly host: string;
   readonly writable: boolean;
@@ -189,7 +189,7 @@ export class Files {
     return copy;
   }
 
-  /** Closes all files of the host's. */
+  /** Closes all files that the host has opened for the guest. */
   closeAll(): void {
     for (const descriptor of [...this.#open.keys()]) this.close(descriptor);
   }

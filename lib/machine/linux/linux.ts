@@ -34,7 +34,7 @@ const SIGRETURN = 139;
 const COMM_LENGTH = 15;
 /** Where the page of the vdso's kind lies: above the stack's end, below the last page. */
 const RETURN_PAGE = STACK_TOP - PAGE_SIZE;
-/** The stack's first byte. */
+/** The lowest address of the stack. */
 const STACK_START = RETURN_PAGE - PAGE_SIZE - STACK_SIZE;
 
 /** Makes the platform of a statically linked Linux program. */
@@ -179,7 +179,7 @@ function basename(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1).slice(0, COMM_LENGTH);
 }
 
-/** Bytes from a seed. */
+/** Makes a source of pseudorandom bytes from a seed. */
 function createRandom(seed: bigint): (bytes: Uint8Array) => void {
   const next = randomWords(seed);
   return (bytes) => {

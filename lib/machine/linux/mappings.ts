@@ -48,7 +48,7 @@ export class Mappings {
   #brkStart = 0;
   #brk = 0;
 
-  /** An empty address space. */
+  /** Starts with nothing mapped. */
   constructor(
     memory: Memory,
     tracing: MachineTracingRange,

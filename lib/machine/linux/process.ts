@@ -11,32 +11,32 @@ import type { Mappings } from "./mappings.ts";
 import type { Signals } from "./signals.ts";
 import type { PlatformOptions } from "../platform.ts";
 
-/** A process: one thread so far. */
+/** What system calls see of the process, which has one thread. */
 export interface Process {
-  /** What its addresses lead to. */
+  /** The process's address space. */
   readonly space: AddressSpace;
   /** All harts, for what must reach each of them. */
   readonly harts: readonly Hart[];
-  /** Mapped pages. */
+  /** The process's memory mappings and heap. */
   readonly mappings: Mappings;
-  /** Signal actions and frames. */
+  /** The process's signal actions, masks and frames. */
   readonly signals: Signals;
-  /** Descriptors. */
+  /** The process's descriptor table. */
   readonly files: Files;
   /** Where standard input and output go. */
   readonly options: PlatformOptions;
   /** Name of the program, as /proc/self/exe gives it. */
   readonly executable: string;
-  /** Process and thread number. */
+  /** The process ID, which is the thread ID, too. */
   readonly pid: number;
-  /** Finds where a hart has come from. */
+  /** Finds the callers of a hart's present function. */
   readonly unwinder: Unwinder<Hart>;
-  /** User and group. */
+  /** The user ID, which is the group ID, too. */
   readonly uid: number;
-  /** Fills bytes with what the seed gives next. */
+  /** Fills bytes with the next pseudorandom ones of the seed. */
   random(bytes: Uint8Array): void;
-  /** Says a line once. */
+  /** Warns with a line, but not twice with the same one. */
   warnOnce(line: string): void;
-  /** Virtual nanoseconds that sleeps have added. */
+  /** Virtual nanoseconds that sleeps have added to the process's clocks. */
   slept: bigint;
 }

@@ -31,17 +31,17 @@ const AT = {
 } as const;
 const PROGRAM_HEADER_SIZE = 56n;
 
-/** What the stack is made from. */
+/** What the kernel puts on a program's initial stack. */
 export interface StackContents {
-  /** argv, with the program's name. */
+  /** argv, which begins with the program's name. */
   readonly args: readonly string[];
-  /** `NAME=VALUE`. */
+  /** The environment, each variable as `NAME=VALUE`. */
   readonly env: readonly string[];
-  /** The program's file. */
+  /** The ELF file of the program, for its auxiliary vector. */
   readonly elf: Elf;
-  /** How far it was moved. */
+  /** The load bias: bytes that the program was moved up by. */
   readonly bias: bigint;
-  /** User and group. */
+  /** The user ID and group ID, for the auxiliary vector. */
   readonly uid: number;
   /** The 16 bytes of AT_RANDOM. */
   readonly random: Uint8Array;

@@ -14,7 +14,7 @@ import { TIME_CALLS } from "./calls/time.ts";
 import { ENOSYS } from "./errno.ts";
 import { SYSTEM_CALLS } from "./names.ts";
 
-/** The tables, by subject. */
+/** The tables of system calls, one a subject. */
 const SUBJECTS: readonly SystemCalls[] = [
   FILE_CALLS,
   MEMORY_CALLS,

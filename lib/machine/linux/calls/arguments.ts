@@ -7,11 +7,11 @@ import type { AddressSpace } from "../../../memory/space.ts";
 import { EFAULT } from "../errno.ts";
 import type { Process } from "../process.ts";
 
-/** An argument that is an int. */
+/** The value of an argument that is a C `int`. */
 export function int(value: bigint): number {
   return Number(BigInt.asIntN(32, value));
 }
-/** An argument that is a length; what is too long for any buffer stays too long. */
+/** The value of an argument that is a length, capped: what is too long for any buffer stays so. */
 export function size(value: bigint): number {
   return Number(value > 0x7ffff000n ? 0x7ffff000n : value);
 }

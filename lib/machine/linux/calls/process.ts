@@ -19,7 +19,7 @@ const HWPROBE: Readonly<Record<string, bigint>> = {
   "0": 0n,
   "1": 0n,
   "2": 0n,
-  /** Base behaviour: IMA. */
+  /** Base behaviour: the IMA extensions. */
   "3": 1n,
   /** Extensions; every hart of a Linux program has all of them. */
   "4": hwprobeOf(ALL_EXTENSIONS),
@@ -27,7 +27,7 @@ const HWPROBE: Readonly<Record<string, bigint>> = {
   "5": 2n,
   /** Bytes that cbo.zero zeroes. */
   "6": 64n,
-  /** The highest address. */
+  /** The highest virtual address that a process may use, inclusive. */
   "7": 2n ** 32n - 1n,
   /** Ticks of the time CSR a second. */
   "8": BILLION,

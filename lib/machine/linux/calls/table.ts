@@ -40,9 +40,9 @@ export type CallHandler = (
   hart: Hart,
 ) => CallResult | Promise<CallResult>;
 
-/** One system call. */
+/** A system call: its arguments and what carries it out. */
 export interface SystemCall {
-  /** What its arguments are, in order. */
+  /** The kinds of the call's arguments, in order. */
   readonly takes: readonly ArgumentKind[];
   /** Carries out the call. */
   readonly serve: CallHandler;
@@ -51,7 +51,7 @@ export interface SystemCall {
 /** System calls by name. */
 export type SystemCalls = Readonly<Record<string, SystemCall>>;
 
-/** An entry of a table. */
+/** Makes an entry of a table of system calls. */
 export function call(takes: readonly ArgumentKind[], serve: CallHandler): SystemCall {
   return { takes, serve };
 }
