@@ -13,29 +13,29 @@
 export const FTRACE_FL_ENABLED: number = 1 << 31;
 /** Some user wants full `pt_regs`. */
 export const FTRACE_FL_REGS: number = 1 << 30;
-/** The site calls the trampoline that saves them. */
+/** The site calls the trampoline that saves full `pt_regs`. */
 export const FTRACE_FL_REGS_EN: number = 1 << 29;
 /** One user has a trampoline of its own; never on RISC-V. */
 export const FTRACE_FL_TRAMP: number = 1 << 28;
-/** The site calls that one. */
+/** The site calls that user's own trampoline; never on RISC-V. */
 export const FTRACE_FL_TRAMP_EN: number = 1 << 27;
 /** A user owns the instruction pointer here. */
 export const FTRACE_FL_IPMODIFY: number = 1 << 26;
 /** The site is left as it is (`FTRACE_FL_DISABLED`). */
 export const FTRACE_FL_DISABLED: number = 1 << 25;
-/** A direct call is attached. */
+/** A direct call is attached to the function. */
 export const FTRACE_FL_DIRECT: number = 1 << 24;
-/** The site makes it without a trampoline. */
+/** The site makes the direct call itself, without a trampoline. */
 export const FTRACE_FL_DIRECT_EN: number = 1 << 23;
 /** The one user may be named by the site's literal. */
 export const FTRACE_FL_CALL_OPS: number = 1 << 22;
 /** The one user is named by the site's literal. */
 export const FTRACE_FL_CALL_OPS_EN: number = 1 << 21;
-/** Was traced at some time. */
+/** The function was traced at some time. */
 export const FTRACE_FL_TOUCHED: number = 1 << 20;
-/** Had a user that modified the ip, or a direct call, at some time. */
+/** The function had a user that modified the ip, or a direct call, at some time. */
 export const FTRACE_FL_MODIFIED: number = 1 << 19;
-/** The count of users. */
+/** The bits of `flags` that count the record's users. */
 export const FTRACE_FL_REF_MASK: number = (1 << 19) - 1;
 
 /** How a record is served: by its site, by a hook of the engine, or not at all. */
@@ -47,7 +47,7 @@ export interface DynFtrace {
   readonly index: number;
   /** The site as its era names it: the entry, or entry + 4. */
   readonly ip: bigint;
-  /** Where the function begins. */
+  /** Address of the function's first instruction. */
   readonly entry: bigint;
   /** Bytes of nop before the entry. */
   readonly before: number;
@@ -57,9 +57,9 @@ export interface DynFtrace {
   readonly name: string;
   /** The module (a shared object) it belongs to; absent in the main program. */
   readonly module?: string | undefined;
-  /** How it is served. */
+  /** What makes calls reach the tracers: the site, a hook of the engine, or nothing. */
   readonly kind: RecordKind;
-  /** Why it is not served by its site. */
+  /** Why the site does not serve the record, for `virtual` and `disabled` ones. */
   readonly reason: string | undefined;
   /** `FTRACE_FL_*` and the count of users. */
   flags: number;

@@ -37,11 +37,11 @@ export interface PatchText {
 
 /** A change of one site: from what it calls now to what it shall call; undefined is nothing. */
 export interface SiteChange {
-  /** The site that changes. */
+  /** The record of the site to be patched. */
   readonly record: DynFtrace;
-  /** What it calls now. */
+  /** What the site calls before the change; undefined if it is off. */
   readonly from: Target | undefined;
-  /** What it shall call. */
+  /** What the site calls after the change; undefined to switch it off. */
   readonly to: Target | undefined;
 }
 
@@ -51,11 +51,11 @@ export interface PatchStatistics {
   parks: number;
   /** Instructions that harts had to execute to get out of the way. */
   steps: number;
-  /** Stores to text and literals. */
+  /** Stores to guest text and to the literals before functions. */
   writes: number;
-  /** `fence.i` on the patching hart. */
+  /** Times that the patching hart executed `fence.i`. */
   localFences: number;
-  /** `fence.i` asked of every hart. */
+  /** Times that every hart was made to execute `fence.i`. */
   remoteFences: number;
 }
 
@@ -65,9 +65,9 @@ export class FtraceBug extends Error {
   override readonly name = "FtraceBug";
   /** Address of the site. */
   readonly ip: bigint;
-  /** The bytes that should have been there. */
+  /** The bytes that the site should have held. */
   readonly expected: Uint8Array;
-  /** The bytes that were. */
+  /** The bytes that the site held instead. */
   readonly found: Uint8Array;
 
   /** Reports the site at `ip`. */
@@ -94,9 +94,9 @@ function hexWords(bytes: Uint8Array): string {
 
 /** Switches the sites of one machine by one scheme. */
 export class Patcher {
-  /** How sites look. */
+  /** The scheme by which sites are laid out and switched. */
   readonly scheme: SiteScheme;
-  /** What it has cost. */
+  /** What patching has cost so far. */
   readonly statistics: PatchStatistics = {
     parks: 0,
     steps: 0,
@@ -107,7 +107,7 @@ export class Patcher {
   readonly #text: PatchText;
   /** Halfword addresses inside sites and patchable pairs, where no hart may be. */
   readonly #inside = new Set<number>();
-  /** Breakpoints of probes, by address: length. */
+  /** Length of each breakpoint that a probe has planted, by its address. */
   readonly #breakpoints = new Map<number, number>();
   /** Told the address of a probe's breakpoint when the words of a site have gone over it. */
   onOverwrite: ((address: number) => void) | undefined;

@@ -27,7 +27,7 @@ export interface Target {
 export interface Write {
   /** Address of the first byte stored. */
   readonly address: bigint;
-  /** The bytes to store. */
+  /** The bytes to store from that address on. */
   readonly bytes: Uint8Array;
   /** Which fence the kernel makes after it, besides those at the end of the update. */
   readonly fence: "none" | "local" | "remote";
@@ -35,17 +35,17 @@ export interface Write {
 
 /** What of a site decides whether a scheme can switch it. */
 export interface Site {
-  /** Where the function begins. */
+  /** Address of the function's first instruction. */
   readonly entry: bigint;
-  /** Bytes of nop before it. */
+  /** Bytes of nop before the function's entry. */
   readonly before: number;
-  /** Bytes of nop from there on. */
+  /** Bytes of nop from the function's entry on. */
   readonly after: number;
 }
 
-/** How a site looks and is switched. */
+/** How the instructions of a site look and in which steps they are switched. */
 export interface SiteScheme {
-  /** Name of the scheme. */
+  /** Name of the scheme, for reports. */
   readonly name: SchemeName;
   /** Bytes that ftrace owns at `ip` (`MCOUNT_INSN_SIZE`). */
   readonly mcountInsnSize: 8 | 4;
@@ -64,11 +64,14 @@ export interface SiteScheme {
     site: Site,
     caller: bigint,
   ): "site-too-small" | "misaligned" | "no-literal" | "out-of-reach" | undefined;
-  /** What `ftrace_init_nop` writes. */
+  /** The stores of `ftrace_init_nop`, which turn the compiler's nops into a site that is off. */
   initial(entry: bigint, target: Target): readonly Write[];
-  /** What `ftrace_make_call` writes, in order. */
+  /** The stores of `ftrace_make_call`, in order, which switch a site on. */
   makeCall(entry: bigint, target: Target): readonly Write[];
-  /** What `ftrace_make_nop` writes, in order. `nop` names the ops that does nothing. */
+  /**
+   * The stores of `ftrace_make_nop`, in order, which switch a site off. `nop` names the ops that
+   * does nothing.
+   */
   makeNop(entry: bigint, nop: Target): readonly Write[];
   /** What `ftrace_modify_call` expects to find at the entry before it writes. */
   expected(entry: bigint, current: Target): Uint8Array;
@@ -186,7 +189,7 @@ function oneWord(name: SchemeName, literal: boolean): SiteScheme {
   };
 }
 
-/** The four schemes. */
+/** Every scheme by its name. */
 export const SCHEMES: Readonly<Record<SchemeName, SiteScheme>> = {
   // 6.9 asks for a remote fence.i at every site; 6.12 has each hart run one when all are done.
   regs: twoWords("regs", "remote", "none"),
