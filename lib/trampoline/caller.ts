@@ -28,9 +28,9 @@ import { type Poison, poisonedExit } from "./poison.ts";
 /** The name of a set of trampolines; an era says which is its own. */
 export type TrampolineName = "regs" | "args" | "preset" | "call-ops";
 
-/** Addresses of labels. */
+/** Guest addresses of the trampolines' labels. */
 export interface TrampolineSymbols {
-  /** Where a switched site leads. */
+  /** `ftrace_caller`, which a switched site calls. */
   readonly ftrace_caller: bigint;
   /** Where a site leads whose users want full registers. */
   readonly ftrace_regs_caller: bigint | undefined;
@@ -42,7 +42,7 @@ export interface TrampolineSymbols {
   readonly ftrace_call: bigint | undefined;
   /** The patchable pair in `ftrace_regs_caller`. */
   readonly ftrace_regs_call: bigint | undefined;
-  /** Where a hooked return leads. */
+  /** `return_to_handler`, which a hooked ra holds. */
   readonly return_to_handler: bigint;
   /** Behind its last instruction: what ra holds after it. */
   readonly return_to_handler_end: bigint;
@@ -50,25 +50,25 @@ export interface TrampolineSymbols {
   readonly ftrace_return_to_handler: bigint;
   /** Calls every ops that wants the site. */
   readonly ftrace_ops_list_func: bigint;
-  /** Where an ops returns to in it. */
+  /** The address in the list function that an ops returns to. */
   readonly ftrace_ops_list_back: bigint;
   /** Calls one ops under the recursion lock. */
   readonly ftrace_ops_assist_func: bigint;
-  /** Where the ops returns to in it. */
+  /** The address in the assist function that the ops returns to. */
   readonly ftrace_ops_assist_back: bigint;
   /** Host call: takes the recursion lock, a0 = bit or −1. */
   readonly ftrace_test_recursion_trylock: bigint;
-  /** Host call: gives the bit in a0 back. */
+  /** Host call: releases the recursion bit in a0. */
   readonly ftrace_test_recursion_unlock: bigint;
-  /** Behind the list functions. */
+  /** First address behind the list functions. */
   readonly ftrace_list_func_end: bigint;
 }
 
 /** Instructions that a way through a trampoline retires. */
 export interface PathCost {
-  /** Up to and with the host call. */
+  /** Instructions up to the host call, which is counted. */
   readonly before: number;
-  /** After it, with the jump that resumes. */
+  /** Instructions after the host call, with the jump that resumes the function. */
   readonly after: number;
 }
 
@@ -76,40 +76,40 @@ export interface PathCost {
 export interface Trampolines {
   /** Address of the first byte. */
   readonly origin: bigint;
-  /** Text. */
+  /** The assembled instructions. */
   readonly bytes: Uint8Array;
-  /** Labels. */
+  /** Guest addresses of the labels. */
   readonly symbols: TrampolineSymbols;
-  /** Guest addresses of the words it loads. */
+  /** Guest addresses of the words that the trampolines load. */
   readonly data: {
-    /** The ops that the callback gets. */
+    /** The word that holds the ops that the callback gets. */
     readonly function_trace_op: bigint | undefined;
-    /** The callback's address. */
+    /** The word that holds the address of the callback. */
     readonly ftrace_call_dest: bigint | undefined;
-    /** Head of the list of ops. */
+    /** The word that holds the head of the list of ops. */
     readonly ftrace_ops_list: bigint;
   };
-  /** Frame of `ftrace_caller`. */
+  /** Layout of the frame that `ftrace_caller` builds. */
   readonly frame: FrameLayout;
-  /** Frame of `ftrace_regs_caller`. */
+  /** Layout of the frame that `ftrace_regs_caller` builds, where the era has it. */
   readonly regsFrame: FrameLayout | undefined;
-  /** Frame of `return_to_handler`. */
+  /** Layout of the frame that `return_to_handler` builds. */
   readonly returnFrame: ReturnLayout;
   /** From ip to t0 as a site leaves it (`FENTRY_RA_OFFSET`, `MCOUNT_INSN_SIZE`). */
   readonly ipOffset: number;
-  /** Whether t4 is left holding the stack pointer. */
+  /** Whether `ftrace_caller` returns with the stack pointer in t4. */
   readonly clobbersT4: boolean;
   /** Whether t1 is loaded from its slot and, if not 0, leads on. */
   readonly usesT1: boolean;
-  /** What it overwrites on the way back to a function. */
+  /** The registers that the trampolines overwrite on the way back to a function. */
   readonly poison: Poison;
-  /** What a traced call costs. */
+  /** Instructions that each trampoline retires. */
   readonly cost: {
-    /** Through `ftrace_caller`. */
+    /** For a call through `ftrace_caller`. */
     readonly caller: PathCost;
-    /** Through `ftrace_regs_caller`. */
+    /** For a call through `ftrace_regs_caller`, where the era has it. */
     readonly regsCaller: PathCost | undefined;
-    /** A hooked return. */
+    /** For a return through `return_to_handler`. */
     readonly returnToHandler: PathCost;
   };
 }

@@ -9,23 +9,23 @@
  * @module
  */
 
-/** Offsets of the saved registers. */
+/** Offsets of the saved registers in a frame of `ftrace_caller` or `ftrace_regs_caller`. */
 export interface FrameLayout {
   /** Bytes of stack that the frame takes. */
   readonly size: number;
-  /** Where the hart resumes. */
+  /** Offset of epc, the address where the hart resumes. */
   readonly epc: number;
-  /** Return address of the traced function. */
+  /** Offset of ra, where the traced function returns to. */
   readonly ra: number;
-  /** Stack pointer before the frame. */
+  /** Offset of sp, as it was before the frame, if it is saved. */
   readonly sp: number | undefined;
-  /** Frame pointer of the caller. */
+  /** Offset of s0, the caller's frame pointer, if it is saved. */
   readonly s0: number | undefined;
   /** In ARGS frames the address of a direct trampoline, 0 for none. */
   readonly t1: number | undefined;
   /** The field `direct_tramp` of CALL_OPS frames; trampolines leave through t1 all the same. */
   readonly directTramp: number | undefined;
-  /** a0; a1 to a7 follow. */
+  /** Offset of a0; a1 to a7 follow. */
   readonly a0: number;
   /** Whether all of `pt_regs` is there: x1 to x31 at 8 × their number. */
   readonly full: boolean;
@@ -87,7 +87,7 @@ export interface ReturnLayout {
   readonly a1: number;
 }
 
-/** 80 bytes, up to 6.9. */
+/** The frame of 80 bytes, which kernels up to 6.9 have. */
 export const SHORT_RETURN: ReturnLayout = { size: 80, ra: 0, s0: 8, a0: 16, a1: 24 };
 /** 112 bytes in the layout of {@linkcode ARGS_FRAME}. */
 export const ARGS_RETURN: ReturnLayout = { size: 112, ra: 8, s0: 24, a0: 40, a1: 48 };

@@ -16,7 +16,7 @@ import type { FrameLayout, ReturnLayout } from "./frame.ts";
 
 /** All integer registers and epc, as `struct pt_regs` has them: a view, like its source. */
 export interface PtRegs {
-  /** Where the hart resumes. */
+  /** Address where the hart resumes. */
   epc: bigint;
   /** Register x`number`, unsigned; x0 is 0. */
   x(number: number): bigint;
@@ -26,17 +26,17 @@ export interface PtRegs {
 
 /** What is known of the registers where there are no full `pt_regs` (`ftrace_partial_regs`). */
 export interface PartialRegs {
-  /** Where the hart resumes. */
+  /** Address where the hart resumes. */
   readonly epc: bigint;
-  /** Return address. */
+  /** Where the traced function returns to. */
   readonly ra: bigint;
-  /** Stack pointer. */
+  /** The stack pointer at the traced function's entry. */
   readonly sp: bigint;
-  /** Frame pointer. */
+  /** The caller's frame pointer. */
   readonly s0: bigint;
-  /** Direct-call target. */
+  /** The direct-call target, 0 if there is none. */
   readonly t1: bigint;
-  /** a0 to a7. */
+  /** The argument registers a0 to a7. */
   readonly a: readonly bigint[];
 }
 
@@ -46,14 +46,14 @@ export interface FramePlace {
   readonly offset: number;
   /** Address of the frame as the hart has it: signed, as a number. */
   readonly address: number;
-  /** The hart's space, in which its stack lies. */
+  /** The hart's address space, in which its stack lies. */
   readonly space: AddressSpace;
 }
 
 /** What of a space a frame is read through where it is not in one piece of memory. */
 type FrameSpace = Pick<AddressSpace, "readWord" | "writeWord">;
 
-/** The space of a frame that is gone. */
+/** Takes the place of the address space once the frame is gone. */
 const GONE: FrameSpace = {
   readWord: refuseGone,
   writeWord: refuseGone,

@@ -22,9 +22,9 @@ const KEYS = 8;
 
 /** A hash table of ips as guest code reads it: u32 mask, u32 0, then mask + 1 keys, 0 for none. */
 export interface IpTable {
-  /** One less than the number of places, a power of two. */
+  /** One less than the number of places, which is a power of two. */
   readonly mask: number;
-  /** One ip a place, 0 for none. */
+  /** The places of the hash table: an ip each, 0 where there is none. */
   readonly keys: Uint32Array;
 }
 
@@ -42,7 +42,7 @@ export function makeIpTable(ips: readonly number[]): IpTable {
   return { mask, keys };
 }
 
-/** A table's bytes. */
+/** The bytes of a table as guest code reads it from memory. */
 export function ipTableBytes({ mask, keys }: IpTable): Uint8Array {
   const bytes = new Uint8Array(KEYS + keys.length * 4);
   const view = new DataView(bytes.buffer);

@@ -13,7 +13,7 @@
 import { SP, T0, T1 } from "../isa/abi.ts";
 import { fNumber, xNumber } from "../isa/names.ts";
 
-/** Registers to overwrite, by number. */
+/** The registers that a trampoline is to overwrite, by number. */
 export interface Poison {
   /** Integer registers, without x0. */
   readonly x: readonly number[];
@@ -21,13 +21,15 @@ export interface Poison {
   readonly f: readonly number[];
 }
 
-/** What is known of registers at the entry of a function, in the order of the table. */
+/**
+ * A row of the live-register table: what registers hold at a function's entry, and who needs it.
+ */
 export interface EntryRegister {
-  /** Their names. */
+  /** ABI names of the registers. */
   readonly names: readonly string[];
   /** Whether the function, or its caller afterwards, needs them; `chain` if only nested functions do. */
   readonly live: boolean | "chain" | "floats";
-  /** What they hold there. */
+  /** What the registers hold at the entry, for the table that is printed. */
   readonly role: string;
 }
 

@@ -12,7 +12,7 @@
 import { assemble } from "../isa/asm.ts";
 import { REGS_FRAME } from "./frame.ts";
 
-/** The trampoline, assembled. */
+/** The assembled code and labels of `arch_rethook_trampoline`. */
 export interface RethookTrampoline {
   /** Text, from the first instruction on. */
   readonly bytes: Uint8Array;
