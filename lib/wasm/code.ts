@@ -9,11 +9,11 @@
  * @module
  */
 
-/** Type codes. */
+/** Codes of the value types in the binary format. */
 export const I32 = 0x7f, I64 = 0x7e, F32 = 0x7d, F64 = 0x7c;
-/** A value's type. */
+/** The code of a value type. */
 export type ValueType = 0x7f | 0x7e | 0x7d | 0x7c;
-/** The type of a block that gives nothing. */
+/** The type code of a block without a result. */
 const VOID = 0x40;
 
 /** Instructions without immediates, by name; a prefix byte stands above the number behind it. */
@@ -212,7 +212,7 @@ export class Code {
   #data: Uint8Array<ArrayBuffer>;
   #length = 0;
 
-  /** An empty one, with room for `capacity` bytes at first. */
+  /** An empty buffer, with room for `capacity` bytes at first. */
   constructor(capacity = 256) {
     this.#data = new Uint8Array(capacity);
   }
@@ -222,7 +222,7 @@ export class Code {
     return this.#length;
   }
 
-  /** What has been written, until the next call. */
+  /** The bytes written so far, a view that is valid until more are written. */
   get bytes(): Uint8Array<ArrayBuffer> {
     return this.#data.subarray(0, this.#length);
   }
@@ -234,14 +234,14 @@ export class Code {
     this.#data = larger;
   }
 
-  /** One byte. */
+  /** Appends one byte. */
   byte(value: number): this {
     this.#reserve(1);
     this.#data[this.#length++] = value;
     return this;
   }
 
-  /** Bytes as they are. */
+  /** Appends bytes as they are. */
   append(bytes: ArrayLike<number>): this {
     this.#reserve(bytes.length);
     this.#data.set(bytes, this.#length);
@@ -249,7 +249,7 @@ export class Code {
     return this;
   }
 
-  /** An unsigned LEB128 number below 2³². */
+  /** Appends an unsigned LEB128 number below 2³². */
   unsigned(value: number): this {
     let rest = value >>> 0;
     while (rest >= 0x80) {
@@ -259,7 +259,7 @@ export class Code {
     return this.byte(rest);
   }
 
-  /** A signed LEB128 number of 32 bits. */
+  /** Appends a signed LEB128 number of 32 bits. */
   signed(value: number): this {
     let rest = value | 0;
     for (;;) {
@@ -270,7 +270,7 @@ export class Code {
     }
   }
 
-  /** A signed LEB128 number of 64 bits. */
+  /** Appends a signed LEB128 number of 64 bits. */
   signed64(value: bigint): this {
     let rest = BigInt.asIntN(64, value);
     for (;;) {
@@ -281,13 +281,13 @@ export class Code {
     }
   }
 
-  /** A name: its length and its bytes. */
+  /** Appends a name: its length and its bytes. */
   text(value: string): this {
     const bytes = new TextEncoder().encode(value);
     return this.unsigned(bytes.length).append(bytes);
   }
 
-  /** Instructions without immediates. */
+  /** Appends instructions without immediates. */
   op(...names: readonly PlainName[]): this {
     for (const name of names) {
       const opcode = PLAIN[name];

@@ -7,27 +7,27 @@
  */
 import { Code, type ValueType } from "./code.ts";
 
-/** A function being written. */
+/** A function of the module whose instructions are being written. */
 export interface WasmFunction {
-  /** Its number in the module. */
+  /** The function's index, by which `call` names it. */
   readonly index: number;
-  /** Number of its type. */
+  /** Index of the function's type among the module's types. */
   readonly type: number;
   /** Types of the locals behind its parameters. */
   readonly locals: ValueType[];
-  /** Its code, without the final `end`. */
+  /** The function's instructions, without the final `end`. */
   readonly code: Code;
 }
 
 const MAGIC = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
-/** Section numbers. */
+/** Numbers of the sections that are written. */
 const Section = { type: 1, import: 2, function: 3, export: 7, code: 10 } as const;
 /** Kinds of what is imported or exported. */
 const Kind = { function: 0, table: 1, memory: 2 } as const;
 const FUNCTION_TYPE = 0x60;
 const FUNCREF = 0x70;
 
-/** Writes a module. */
+/** A WASM module under construction. */
 export class Module {
   readonly #types: Code[] = [];
   readonly #imports: Code[] = [];
@@ -79,7 +79,7 @@ export class Module {
     return written;
   }
 
-  /** The module's bytes. */
+  /** The module in the binary format, ready to be compiled. */
   encode(): Uint8Array<ArrayBuffer> {
     const out = new Code(4096).append(MAGIC);
     const section = (id: number, entries: readonly Code[]) => {
@@ -97,7 +97,7 @@ export class Module {
   }
 }
 
-/** Size, locals in runs of one type, code. */
+/** The code section's entry of a function: its size, its locals in runs of one type, its code. */
 function encodeFunction({ locals, code }: WasmFunction): Code {
   const runs: { type: ValueType; count: number }[] = [];
   for (const type of locals) {
