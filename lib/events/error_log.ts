@@ -8,19 +8,19 @@
 
 /** What is wrong with a command. */
 export interface CommandFault {
-  /** The kernel's words for it. */
+  /** The kernel's message for the fault. */
   readonly text: string;
   /** Characters of the command before the place; the caret stands under the next. */
   readonly position: number;
 }
 
-/** The log of one trace. */
+/** The `error_log` of one trace: its latest refused commands. */
 export interface ErrorLog {
   /** Adds an entry: `location` is who found it (`event filter parse error`, `trace_kprobe`). */
   add(location: string, command: string, fault: CommandFault): void;
   /** The file's text, "" if nothing went wrong. */
   read(): string;
-  /** Empties it (`echo > error_log`). */
+  /** Empties the log (`echo > error_log`). */
   clear(): void;
 }
 

@@ -23,18 +23,18 @@ export type EventValue =
 /** The values of an event, by field. */
 export type EventValues = Readonly<Record<string, EventValue>>;
 
-/** How a field's value is written down. */
+/** How a field's value is encoded in a record. */
 export type FieldKind = "integer" | "pointer" | "string" | "array" | "cpumask" | "bitmask";
 
 /** One field of an event's record. */
 export interface EventField {
-  /** Its name. */
+  /** Name of the field, by which filters and triggers refer to it. */
   readonly name: string;
   /** Its C type as a format file spells it, without an array's length: `char`, `__data_loc char[]`. */
   readonly type: string;
-  /** How its value is written. */
+  /** How the field's value is encoded in the record. */
   readonly kind: FieldKind;
-  /** Bytes from the start of the record. */
+  /** Offset of the field from the start of the record, in bytes. */
   readonly offset: number;
   /** Bytes it takes there; 0 for an array of open length at the end (`char buf[]`). */
   readonly size: number;
@@ -179,13 +179,13 @@ function parseType(name: string, text: string): Omit<EventField, "name" | "offse
 
 /** What a record says of itself besides its own fields. */
 export interface RecordHead {
-  /** The event's number. */
+  /** `common_type`: the number of the event. */
   readonly type: number;
   /** `common_flags`. */
   readonly flags: number;
   /** `common_preempt_count`. */
   readonly preemptCount: number;
-  /** Task. */
+  /** `common_pid`: the task that the event occurred in. */
   readonly pid: number;
 }
 

@@ -21,11 +21,11 @@ import {
 /** Most parentheses that may be open; the kernel's limit is the page that a command has to fit. */
 const MOST_NESTED = 256;
 
-/** A filter that was understood. */
+/** A parsed filter expression. */
 export interface EventFilter {
-  /** As it was written. */
+  /** The expression as it was written. */
   readonly text: string;
-  /** Whether an event passes. */
+  /** Whether an event passes the filter. */
   readonly matches: (subject: FilterSubject) => boolean;
 }
 

@@ -19,11 +19,11 @@ import {
 
 /** An event as its `format` file describes it. */
 export interface EventDescription {
-  /** Its group: the folder under `events`. */
+  /** The event's group: its folder under `events`. */
   readonly system: string;
-  /** Its name. */
+  /** Name of the event: its folder under that of the group. */
   readonly name: string;
-  /** Its number, in every record of it. */
+  /** The event's number, which every record of it begins with. */
   readonly id: number;
   /** Its own fields; {@linkcode COMMON_FIELDS} precede them. */
   readonly fields: readonly EventField[];
@@ -36,7 +36,7 @@ export type FindSymbol = (
   address: bigint,
 ) => { readonly name: string; readonly address: bigint; readonly size: bigint } | undefined;
 
-/** The text of `events/SYSTEM/NAME/format`. */
+/** Describes an event's record as `events/SYSTEM/NAME/format` does. */
 export function eventFormat({ name, id, fields, printFormat }: EventDescription): string {
   const lines = [`name: ${name}`, `ID: ${id}`, "format:"];
   const describe = (field: EventField) =>
@@ -66,7 +66,7 @@ type Piece =
     readonly precision: number | undefined;
     readonly bits: number;
     readonly conversion: string;
-    /** Index among the conversions. */
+    /** Index of the argument among the conversions of the format. */
     readonly argument: number;
   };
 

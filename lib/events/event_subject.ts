@@ -14,7 +14,7 @@ import {
 
 /** An event, as a filter sees it. */
 export interface FilterSubject {
-  /** The values of its own fields. */
+  /** The values of the event's own fields. */
   readonly values: EventValues;
   /** `common_type`. */
   readonly type: number;
@@ -24,9 +24,9 @@ export interface FilterSubject {
   readonly preemptCount: number;
   /** `common_pid`. */
   readonly pid: number;
-  /** Where it occurs. */
+  /** The CPU that the event occurs on. */
   readonly cpu: number;
-  /** Name of the task. */
+  /** Name of the task that the event occurs in. */
   readonly comm: string;
 }
 

@@ -13,7 +13,7 @@ import type { CommandFault } from "./error_log.ts";
 import type { EventField, EventValue } from "./event_fields.ts";
 import { type FilterSubject, findField, toInteger } from "./event_subject.ts";
 
-/** What words in an expression stand for. */
+/** What the names, globs and function names in an expression stand for. */
 export interface FilterWords {
   /** The fields of the event. */
   readonly fields: readonly EventField[];
@@ -46,7 +46,7 @@ export const FILTER_FAULTS = {
   noFilter: "No filter found",
 } as const;
 
-/** Whether an event passes. */
+/** A compiled expression: whether an event passes. */
 export type Matches = (subject: FilterSubject) => boolean;
 type Read = (subject: FilterSubject) => EventValue;
 
@@ -58,7 +58,7 @@ const MAX_OPERAND = 256, MAX_NUMBER = 24;
 
 /** Leaves the parser of a filter, and is caught by who started it. */
 export interface FilterFault {
-  /** What is wrong, and where. */
+  /** What is wrong with the expression, and where. */
   readonly fault: CommandFault;
 }
 
@@ -101,7 +101,7 @@ class PredicateParser {
     this.#at = start;
   }
 
-  /** Where the next character is. */
+  /** Position of the next character. */
   get end(): number {
     return this.#at;
   }
@@ -130,7 +130,7 @@ class PredicateParser {
     return fail(fault, this.#at + 1);
   }
 
-  /** Takes what a sticky pattern finds. */
+  /** Takes the text that a sticky pattern finds at the present position. */
   #take(pattern: RegExp): string {
     pattern.lastIndex = this.#at;
     const found = pattern.exec(this.#text)?.[0] ?? "";
@@ -154,7 +154,7 @@ class PredicateParser {
     return operator === "==" ? inside : (subject) => !inside(subject);
   }
 
-  /** Text in quotes. */
+  /** Reads a text in quotes. */
   #string({ field, read, operator }: Left, quote: string): Matches {
     if (operator !== "==" && operator !== "!=" && operator !== "~") {
       this.#refuse("illegalOperation");
@@ -168,7 +168,7 @@ class PredicateParser {
     return compareText(read, operator, this.#text.slice(from, to), this.#words.glob);
   }
 
-  /** A number that fits 64 bits. */
+  /** Reads a number that fits 64 bits. */
   #number({ field, read, operator }: Left): Matches {
     if (field.kind === "string") this.#refuse("expectString");
     if (operator === "~" || (field.kind !== "integer" && field.kind !== "pointer")) {

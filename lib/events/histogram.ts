@@ -28,9 +28,9 @@ export interface Histogram {
   readonly identity: string;
   /** What the command asks of a histogram that is there: `pause`, `continue`, `clear`, or nothing. */
   readonly request: "pause" | "continue" | "clear" | undefined;
-  /** Adds an event. */
+  /** Adds an event to the row of its keys. */
   add(subject: HistogramSubject): void;
-  /** Forgets all events. */
+  /** Empties the table (`clear`). */
   clear(): void;
   /** The `hist` file; `trigger` is the line that the trigger file shows for it. */
   read(trigger: string): string;
@@ -40,7 +40,7 @@ export interface Histogram {
 export interface HistogramRefusal {
   /** For the error log; the position counts from the command's `hist:`. */
   readonly fault: CommandFault | undefined;
-  /** In our words. */
+  /** The reason in words of this program, not the kernel's. */
   readonly why: string;
 }
 
@@ -140,7 +140,7 @@ class Rows implements Histogram {
   readonly #keys: readonly Column[];
   readonly #values: readonly Column[];
   readonly #order: readonly SortKey[];
-  /** Most rows. */
+  /** How many rows the table has room for. */
   readonly #size: number;
   readonly #rows = new Map<string, Row>();
   #dropped = 0n;

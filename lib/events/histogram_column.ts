@@ -15,13 +15,13 @@ export interface HistogramSubject extends FilterSubject {
   readonly stack: () => readonly bigint[];
 }
 
-/** What names in a histogram stand for. */
+/** The fields and names that a histogram command may refer to. */
 export interface HistogramWords {
   /** The fields of the event. */
   readonly fields: readonly EventField[];
-  /** Names an address. */
+  /** Finds the symbol of an address. */
   readonly symbol: FindSymbol;
-  /** Name of a task. */
+  /** Finds the name of a task. */
   readonly comm: (pid: number) => string | undefined;
 }
 
@@ -30,17 +30,17 @@ export type Cell = bigint | string | readonly bigint[];
 
 /** A key or a value: where it comes from and how it prints. */
 export interface Column {
-  /** As the command names it, with its modifier. */
+  /** The column as the command names it, with its modifier. */
   readonly text: string;
-  /** Name of the field. */
+  /** Name of the field whose values the column shows. */
   readonly name: string;
-  /** Whether its cells are text. */
+  /** Whether the column's cells are text. */
   readonly isText: boolean;
-  /** Whether its numbers are ranked by their sign. */
+  /** Whether the column's numbers are signed when rows are sorted. */
   readonly signed: boolean;
-  /** The cell of an event. */
+  /** Takes the column's cell from an event. */
   readonly read: (subject: HistogramSubject) => Cell;
-  /** Text of a cell, with the name of the column. */
+  /** The text of a cell, with the column's name before it. */
   readonly print: (cell: Cell) => string;
 }
 
