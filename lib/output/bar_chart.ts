@@ -9,9 +9,9 @@ export type BarChartScale = "log2" | bigint;
 
 /** Values, counted by bucket. */
 export interface BarChart {
-  /** How many values there are. */
+  /** How many values were counted. */
   readonly count: number;
-  /** Their sum. */
+  /** The sum of the values. */
   readonly total: bigint;
   /** Counts a value. */
   add(value: bigint): void;

@@ -32,7 +32,7 @@ import { formsOf } from "../ftrace/trace/release_forms.ts";
 /** What the printer remembers of one CPU. */
 interface CpuState {
   lastPid: number | undefined;
-  /** Where comments are put: one deeper than this. */
+  /** Depth in the outline; comments are indented one deeper. */
   depth: number;
   /** The function entered last at each depth and not left. */
   readonly entered: (bigint | undefined)[];

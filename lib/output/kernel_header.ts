@@ -32,9 +32,9 @@ export interface LatencyBanner {
 
 /** What a snapshot file says instead of columns, when there is nothing in it. */
 export interface SnapshotHelp {
-  /** Whether there is a buffer to put one into. */
+  /** Whether the snapshot's buffer is allocated. */
   readonly state: "freed" | "allocated";
-  /** Whether it is one CPU's file. */
+  /** Whether the file is one CPU's (`per_cpu/cpuN/snapshot`). */
   readonly perCpu: boolean;
 }
 
@@ -42,7 +42,7 @@ export interface SnapshotHelp {
 export interface KernelTextSettings {
   /** Name of the tracer; `function_graph` decides the form of the lines. */
   readonly tracer: string;
-  /** The trace options. */
+  /** The trace options (`trace_options`), which decide the columns. */
   readonly options: TraceOptions;
   /** Names of addresses and tasks. */
   readonly symbolizer: Symbolizer;

@@ -15,13 +15,13 @@ import { binText, contextText, eventText, hexText, printedText, rawText } from "
 import { type GraphState, graphText, isLeaf } from "./graph_text.ts";
 import { kernelHeader, type KernelTextSettings } from "./kernel_header.ts";
 
-/** A trace being printed. */
+/** Prints a trace event by event, as the kernel's `trace` file does. */
 export interface KernelText {
   /** The `#` lines. A reader of `trace_pipe` sees none. */
   header(): string;
   /** Takes the next event and gives the text that is now certain, often of earlier events. */
   event(event: TraceEvent | LostEvents): string;
-  /** Gives the rest. */
+  /** Gives the text that still waited for a later event. */
   end(): string;
 }
 

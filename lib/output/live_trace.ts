@@ -13,7 +13,7 @@ import type { RingBuffer } from "../ftrace/trace/ring_buffer.ts";
 import type { KernelTextSettings } from "./kernel_header.ts";
 import type { TraceOptions } from "../ftrace/trace/trace_options.ts";
 
-/** Bytes of a page. */
+/** Bytes of a page of guest memory. */
 const PAGE = 4096n;
 
 /** Names for the addresses and tasks of a live trace. */

@@ -19,7 +19,7 @@ import { formsOf } from "../ftrace/trace/release_forms.ts";
 export interface RingPageOptions {
   /** The CPU whose buffer it is; the page does not say. */
   readonly cpu: number;
-  /** The kernel it is from, as `uname -r` has it. */
+  /** The release of the kernel that wrote the page, as `uname -r` gives it. */
   readonly release: string;
   /** Reads events that are not built in; `type` is what the kernel assigned them at boot. */
   readonly decode?: (
@@ -29,11 +29,11 @@ export interface RingPageOptions {
   ) => TraceEvent | undefined;
 }
 
-/** What a page holds. */
+/** The decoded contents of a page of the kernel's ring buffer. */
 export interface RingPage {
   /** Time that the first event's delta counts from, nanoseconds. */
   readonly timestamp: bigint;
-  /** Bytes of events. */
+  /** Bytes of events on the page. */
   readonly committed: number;
   /** The events; one that says how many were lost before them comes first, if any were. */
   readonly events: readonly (TraceEvent | LostEvents)[];

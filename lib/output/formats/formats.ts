@@ -9,23 +9,23 @@ import type { ByteOutput } from "../byte_output.ts";
 import { liveTraceSettings } from "../live_trace.ts";
 import { KernelTextSink } from "./kernel_text_sink.ts";
 
-/** What a sink is made from. */
+/** The trace and the output that a format's sink is made from. */
 export interface FormatContext {
-  /** The trace. */
+  /** The ftrace whose events are written. */
   readonly ftrace: Ftrace;
-  /** Where its bytes go. */
+  /** The output that the sink writes to. */
   readonly output: ByteOutput;
   /** In which of the kernel's forms events print; asked when the first one comes. */
   readonly prints: () => string;
 }
 
-/** One format. */
+/** A format that a trace can be written in. */
 export interface TraceFormat {
-  /** As it is named. */
+  /** Name of the format, by which {@linkcode traceFormat} finds it. */
   readonly name: string;
-  /** One line of what it is. */
+  /** What the format is for, in one line. */
   readonly description: string;
-  /** Makes a sink that writes it. */
+  /** Makes a sink that writes events in the format. */
   create(context: FormatContext): EventSink;
 }
 

@@ -18,7 +18,7 @@ import { createKernelText, encodeKernelText, type KernelText } from "../kernel_t
 /** A count of the most digits that there is room for. */
 const LONGEST_COUNT = 99_999_999_999;
 const encoder = new TextEncoder();
-/** Characters that are worth a write. */
+/** How many characters are collected before they are written. */
 const BATCH = 1 << 16;
 
 /** Settings of the text, but for the counts, which are known at the end. */
@@ -34,7 +34,7 @@ export class KernelTextSink implements EventSink {
   /** Where the header is, and how long the room for it. */
   #header: { readonly at: number; readonly length: number } | undefined;
 
-  /** A sink that has not begun. */
+  /** A sink that has not written its header yet. */
   constructor(output: ByteOutput, settings: () => StreamedTextSettings) {
     this.#output = output;
     this.#settingsOf = settings;

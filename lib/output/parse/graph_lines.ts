@@ -16,7 +16,7 @@ import { type LineReader, MARKER, parseEventText, parseSeconds, parseSymbol } fr
 import { CHECKED_DEPTH } from "../graph_text.ts";
 import type { TraceOptions } from "../../ftrace/trace/trace_options.ts";
 
-/** What the lines show of the options. */
+/** What the lines reveal of the graph tracer's options. */
 export interface GraphShown {
   /** A brace was named though the name was not needed. */
   named: boolean;

@@ -15,7 +15,7 @@ export interface ParsedHeader {
   readonly settings: Omit<KernelTextSettings, "symbolizer">;
   /** False if the text had no header (`trace_pipe`). */
   readonly present: boolean;
-  /** The text below. */
+  /** The text below the header. */
   readonly body: string;
 }
 

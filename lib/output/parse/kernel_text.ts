@@ -33,7 +33,7 @@ import {
 } from "./lines.ts";
 import type { TraceOptions } from "../../ftrace/trace/trace_options.ts";
 
-/** A trace as a text tells it. */
+/** A trace as read back from its text. */
 export interface ParsedTrace {
   /** The events, in the order of the text. */
   readonly events: readonly (TraceEvent | LostEvents)[];
@@ -98,7 +98,7 @@ export function parseKernelText(text: string, release = "7.2"): ParsedTrace {
   });
 }
 
-/** What {@linkcode readBody} found. */
+/** The events of a text, and the options that its lines reveal. */
 interface Body {
   readonly events: readonly (TraceEvent | LostEvents)[];
   readonly bare: "raw" | "hex" | undefined;

@@ -13,7 +13,7 @@ import type { EventCommon, TraceEvent } from "../../ftrace/trace/events.ts";
 import { parseLatencyFlags } from "../columns.ts";
 import type { MadeUpSymbols } from "./made_up_symbols.ts";
 
-/** An event's own part, without time and place. */
+/** An event without the context that all have: time, CPU, task and flags. */
 export type EventBody = TraceEvent extends infer Event
   ? Event extends TraceEvent ? Omit<Event, keyof EventCommon>
   : never
@@ -27,19 +27,19 @@ export interface LineReader {
   readonly seen: SeenOptions;
 }
 
-/** What lines show of the options. */
+/** What the lines reveal of the trace options: whether any had such a part. */
 export interface SeenOptions {
-  /** A symbol with an offset. */
+  /** Some symbol had an offset (`sym-offset`). */
   offset: boolean;
-  /** A symbol with its address. */
+  /** Some symbol had its address (`sym-addr`). */
   address: boolean;
-  /** A function with a parent. */
+  /** Some function event named the caller (`print-parent`). */
   parent: boolean;
-  /** A function without one. */
+  /** Some function event named no caller. */
   noParent: boolean;
-  /** A time that is no seconds. */
+  /** Some time was a plain count, of a clock that does not count seconds. */
   counterClock: boolean;
-  /** A user address by its object. */
+  /** Some user address was named by its file and offset (`sym-userobj`). */
   userObject: boolean;
 }
 
@@ -65,7 +65,7 @@ const SYSCALL_ARGUMENTS = /^(?:\w+: (?:0x)?[0-9a-f]+(?:, |$))*$/;
 const RAW = /^(?:(\d+) (\d+) (\d+) )?([0-9a-f]+) ([0-9a-f]+)$/;
 const HEX = /^(?:([0-9a-f]{8}) ([0-9a-f]{8}) ([0-9a-f]{16}) )?([0-9a-f]{16}) ([0-9a-f]{16}) $/;
 
-/** The place and time that no text told. */
+/** The context of an event that the text gives none for. */
 const NOWHERE: EventCommon = { time: 0n, cpu: 0, pid: -1, flags: 0, preemptCount: 0 };
 
 /**
@@ -112,7 +112,7 @@ export function parseUserAddress(text: string, { symbols, seen }: LineReader): b
   return symbols.userAddress(path, BigInt(`0x${offset}`), address);
 }
 
-/** `12.000345` as nanoseconds. */
+/** Reads seconds such as `12.000345` as nanoseconds. */
 export function parseSeconds(text: string): bigint {
   return BigInt(text.replace(".", "")) * 1000n;
 }

@@ -11,7 +11,7 @@ import type { Symbolizer } from "../../ftrace/trace/events.ts";
 
 /** Names for addresses, growing while a text is read. */
 export interface MadeUpSymbols {
-  /** What it has so far. */
+  /** Gives the names that the text has told so far. */
   readonly symbolizer: Symbolizer;
   /** Address of `name` at an offset into it, as far as the text tells where it lies. */
   address(name: string, where?: SymbolPlace): bigint;
@@ -25,11 +25,11 @@ export interface MadeUpSymbols {
 
 /** What the text says about a symbol beside its name. */
 export interface SymbolPlace {
-  /** Bytes into the symbol. */
+  /** Offset of the address from the symbol's start, in bytes. */
   readonly offset?: bigint | undefined;
-  /** Bytes of the symbol. */
+  /** Size of the symbol in bytes. */
   readonly size?: bigint | undefined;
-  /** The very address. */
+  /** The address itself, if the text has it. */
   readonly address?: bigint | undefined;
 }
 
@@ -37,7 +37,7 @@ export interface SymbolPlace {
 const FIRST_ADDRESS = 0xffff_f000_0000_0000n;
 const SPACING = 1n << 24n;
 
-/** Makes an empty table. */
+/** Makes a table without symbols and tasks. */
 export function createMadeUpSymbols(): MadeUpSymbols {
   type Symbol = NonNullable<ReturnType<Symbolizer["symbol"]>>;
   const symbols = new Map<bigint, Symbol>();
