@@ -316,9 +316,9 @@ interface Cursor {
   u16(): number;
   u32(): number;
   u64(): bigint;
-  /** Unsigned LEB128, as far as a number is exact. */
+  /** Reads an unsigned LEB128, as far as a number is exact. */
   uleb(): number;
-  /** A text up to its NUL. */
+  /** Reads a text up to its NUL. */
   text(): string;
   /** Goes on by so many bytes. @throws {RangeError} Past the end. */
   skip(bytes: number): undefined;

@@ -17,59 +17,59 @@ import {
 
 /** A part of the file that is mapped (PT_LOAD). */
 export interface Segment {
-  /** Address, before a bias. */
+  /** Address of the segment in the file, before a load bias. */
   readonly address: bigint;
   /** Where its bytes lie in the file. */
   readonly offset: number;
-  /** Its bytes in the file; what memory has beyond them is zero. */
+  /** The segment's bytes in the file; what memory has beyond them is zero. */
   readonly data: Uint8Array;
   /** Bytes that the segment takes in memory. */
   readonly size: bigint;
-  /** Permissions: PF_X 1, PF_W 2, PF_R 4. */
+  /** The segment's permissions: PF_X 1, PF_W 2, PF_R 4. */
   readonly flags: number;
 }
 
-/** A section header. */
+/** A section of the file, as its header describes it. */
 export interface Section {
-  /** `.text` and the like. */
+  /** Name of the section, such as `.text`. */
   readonly name: string;
-  /** `SHT_*`. */
+  /** Type of the section: `SHT_*`. */
   readonly type: number;
-  /** Address, 0 if it is not loaded. */
+  /** Address of the section, 0 if it is not loaded. */
   readonly address: bigint;
-  /** Where in the file. */
+  /** Where the section's bytes lie in the file. */
   readonly offset: number;
   /** Bytes of the section. */
   readonly size: number;
-  /** Index of a section that belongs to it. */
+  /** `sh_link`: index of a section that belongs to this one, such as its string table. */
   readonly link: number;
 }
 
 /** A symbol of a program: a name for an address. */
 export interface ElfSymbol {
-  /** Name; the empty string is left out. */
+  /** Name of the symbol; symbols without a name are left out. */
   readonly name: string;
   /** Address, before a bias; of a thread-local symbol its offset in the image. */
   readonly address: bigint;
-  /** Bytes; 0 if unknown. */
+  /** Size of the symbol in bytes; 0 if unknown. */
   readonly size: bigint;
-  /** `STT_*` in words. */
+  /** Type of the symbol: `STT_*` in words. */
   readonly type: "notype" | "object" | "func" | "tls" | "other";
-  /** `STB_*` in words. */
+  /** Binding of the symbol: `STB_*` in words. */
   readonly binding: "local" | "global" | "weak" | "other";
 }
 
 /** A program as its file has it, before it is loaded. */
 export interface Elf {
-  /** EXEC lies where it says; DYN may be moved. */
+  /** EXEC is loaded at the file's own addresses; DYN may be moved by a bias. */
   readonly type: "EXEC" | "DYN";
   /** Address of the first instruction. */
   readonly entry: bigint;
-  /** What is mapped, in the file's order. */
+  /** The segments that are mapped, in the file's order. */
   readonly segments: readonly Segment[];
   /** Sections, none if the file was stripped of them. */
   readonly sections: readonly Section[];
-  /** `.symtab`, or else `.dynsym`. */
+  /** The symbols of `.symtab`, or else of `.dynsym`. */
   readonly symbols: readonly ElfSymbol[];
   /** R_RISCV_RELATIVE relocations: where, and the addend that belongs there. */
   readonly relatives: readonly { readonly address: bigint; readonly addend: bigint }[];

@@ -27,7 +27,7 @@ import {
 export interface LinkedRegion {
   /** Where the region lies in memory. */
   readonly address: bigint;
-  /** Its bytes, to the last. */
+  /** All bytes of the region. */
   readonly bytes: Uint8Array;
 }
 
@@ -37,25 +37,25 @@ export interface LinkedSymbol {
   readonly name: string;
   /** Address of the symbol. */
   readonly address: bigint;
-  /** Bytes; 0 if unknown. */
+  /** Size of the symbol in bytes; 0 if unknown. */
   readonly size: bigint;
-  /** Whether it is a function. */
+  /** Whether the symbol is a function. */
   readonly isFunction: boolean;
-  /** Whether other objects could see it. */
+  /** Whether other objects could refer to the symbol. */
   readonly isGlobal: boolean;
 }
 
-/** What an object has become. */
+/** An object that is linked: bytes to write, its symbols and call sites. */
 export interface LinkedObject {
-  /** What is to be written, and where. */
+  /** The regions to be written to memory. */
   readonly regions: readonly LinkedRegion[];
-  /** The symbols that it defines. */
+  /** The symbols that the object defines, at their addresses. */
   readonly symbols: readonly LinkedSymbol[];
   /** Where its call sites begin, as `__patchable_function_entries` lists them. */
   readonly sites: readonly bigint[];
 }
 
-/** What {@linkcode linkObject} needs. */
+/** Where {@linkcode linkObject} gets memory, and the addresses of undefined names. */
 export interface LinkOptions {
   /** Takes memory for one kind of sections; gives its address, page-aligned. */
   readonly allocate: (bytes: number, kind: "code" | "constants" | "data") => bigint;
@@ -72,7 +72,7 @@ export function linkObject(object: ObjectFile, options: LinkOptions): LinkedObje
   return new Linker(object, options).link();
 }
 
-/** One object on its way into memory. */
+/** Links one object: lays out its sections and applies its relocations. */
 class Linker {
   readonly #object: ObjectFile;
   readonly #options: LinkOptions;
@@ -202,10 +202,10 @@ interface Placed {
   readonly view: DataView;
 }
 
-/** Where everything of an object is. */
+/** Where an object's sections, its table of addresses and its common symbols were placed. */
 interface Layout {
   readonly regions: readonly LinkedRegion[];
-  /** Sections by index. */
+  /** The placed sections by their index in the object. */
   readonly placed: ReadonlyMap<number, Placed>;
   /** Slots of the table of addresses, by index of their symbol. */
   readonly got: ReadonlyMap<number, Placed>;

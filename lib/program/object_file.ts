@@ -18,15 +18,15 @@ import {
 
 /** A section of an object that takes memory. */
 export interface ObjectSection {
-  /** Its index, by which symbols name it. */
+  /** The section's index, by which symbols name it. */
   readonly index: number;
-  /** `.text` and the like. */
+  /** Name of the section, such as `.text`. */
   readonly name: string;
-  /** Its bytes; what memory has beyond them is zero. */
+  /** The section's bytes; what memory has beyond them is zero. */
   readonly data: Uint8Array;
   /** Bytes that the section takes in memory. */
   readonly size: number;
-  /** Its address is a multiple of this. */
+  /** Alignment: the section's address is a multiple of this. */
   readonly align: number;
   /** Whether the section may be written. */
   readonly writable: boolean;
@@ -36,15 +36,15 @@ export interface ObjectSection {
 
 /** A symbol that an object defines or wants. */
 export interface ObjectSymbol {
-  /** Name; empty for a section's own. */
+  /** Name of the symbol; empty for a section's own. */
   readonly name: string;
   /** Offset in its section, or the value of an absolute one, or the alignment of a common one. */
   readonly value: bigint;
-  /** Bytes; 0 if unknown. */
+  /** Size of the symbol in bytes; 0 if unknown. */
   readonly size: bigint;
-  /** Whether it is a function. */
+  /** Whether the symbol is a function. */
   readonly isFunction: boolean;
-  /** `STB_*` in words. */
+  /** Binding of the symbol: `STB_*` in words. */
   readonly binding: "local" | "global" | "weak" | "other";
   /** Where it is: in a section by index, or one of three special places. */
   readonly section: number | "undefined" | "absolute" | "common";
@@ -56,11 +56,11 @@ export interface Relocation {
   readonly section: number;
   /** Offset of the place in that section. */
   readonly offset: number;
-  /** `R_RISCV_*`. */
+  /** Type of the relocation: `R_RISCV_*`. */
   readonly type: number;
-  /** Index of its symbol. */
+  /** Index of the symbol whose address is filled in. */
   readonly symbol: number;
-  /** What is added to the symbol. */
+  /** The addend: what is added to the symbol's address. */
   readonly addend: bigint;
 }
 

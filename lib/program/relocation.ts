@@ -104,7 +104,7 @@ export interface Field {
   change(bits: number, how: "add" | "subtract" | "set", value: bigint): void;
   /** Sets the immediate of a 32-bit instruction. */
   immediate(value: bigint): void;
-  /** Sets the immediate of a compressed one. */
+  /** Sets the immediate of a compressed instruction. */
   compressed(value: bigint): void;
   /** The field so many bytes further on. */
   after(bytes: number): Field;

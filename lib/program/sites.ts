@@ -28,7 +28,7 @@ export interface SiteSource {
 
 const C_NOP = 0x0001;
 const NOP = 0x00000013;
-/** More nops than anyone asks for. */
+/** Most bytes of nop that are counted as a site's: more than anyone asks the compiler for. */
 const MOST = 4096;
 
 /** Finds a program's sites, in order of address; it and its `symbols` were moved by `bias`. */

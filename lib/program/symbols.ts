@@ -5,7 +5,7 @@
  */
 import type { ElfSymbol } from "./elf.ts";
 
-/** A program's symbols, where it was loaded. */
+/** A program's symbols, by name and by address, where it was loaded. */
 export class SymbolTable {
   /** Functions in order of address, one for each address. */
   readonly functions: readonly ElfSymbol[];

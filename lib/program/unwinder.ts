@@ -14,21 +14,23 @@ import { RV64 } from "../isa/decode.ts";
 import { ENTRY_TRAIL, follow, type Origin, type Trail } from "../isa/follow.ts";
 import type { SymbolTable } from "./symbols.ts";
 
-/** One function that has not returned. */
+/** A frame of the stack: one function that has not returned. */
 export interface StackFrame {
-  /** Where it stands: the pc, or the address that an inner call returns to. */
+  /** Where the function stands: the pc, or the address that an inner call returns to. */
   readonly pc: bigint;
-  /** Its stack pointer there, unsigned; a frame's size is the distance to the next one's. */
+  /**
+   * The function's stack pointer there, unsigned; a frame's size is the distance to the next one's.
+   */
   readonly sp: bigint;
 }
 
-/** Registers from which frames are found. */
+/** The registers from which a stack is unwound. */
 export interface StackStart {
-  /** Where the innermost function stands. */
+  /** The pc: where the innermost function stands. */
   readonly pc: bigint;
-  /** Its stack pointer. */
+  /** sp of the innermost function. */
   readonly sp: bigint;
-  /** Its return address register. */
+  /** ra, which may hold the innermost function's return address. */
   readonly ra: bigint;
   /** s0, which may be a frame pointer. */
   readonly s0: bigint;
@@ -37,11 +39,11 @@ export interface StackStart {
 /** The real address behind a return address that was found for the frame whose caller's sp is `sp`. */
 export type RealReturn = (value: bigint, sp: bigint) => bigint;
 
-/** A hart, as far as its stack is to be found. */
+/** A hart, as far as unwinding its stack needs it. */
 export interface StackHart {
   /** Address of the instruction that the hart comes to next. */
   readonly pc: bigint;
-  /** Its integer registers, signed. */
+  /** The hart's integer registers, signed. */
   readonly x: ArrayLike<bigint>;
 }
 
@@ -53,7 +55,7 @@ export interface StackMemory {
   fetchable(address: bigint): boolean;
 }
 
-/** Finds frames in one program. */
+/** Unwinds stacks of one program. */
 export interface Unwinder<H extends StackHart = StackHart> {
   /** The frames of a hart, 64 at most. */
   frames(hart: H, start?: StackStart): readonly StackFrame[];
@@ -91,7 +93,7 @@ class CodeUnwinder<H extends StackHart> implements Unwinder<H> {
   readonly #text: StackMemory;
   readonly #symbols: SymbolTable;
   readonly #stackOf: (hart: H) => StackMemory;
-  /** Functions by their entry. */
+  /** What is known of functions, by the address of their entry. */
   readonly #functions = new Map<bigint, KnownFunction>();
 
   constructor(text: StackMemory, symbols: SymbolTable, stackOf: (hart: H) => StackMemory) {
@@ -146,9 +148,11 @@ function registersOf(hart: StackHart): StackStart {
   return { pc: hart.pc, sp: register(SP), ra: register(RA), s0: register(S0) };
 }
 
-/** What is known of a function's frame. */
+/**
+ * Where a function keeps its return address and caller's registers, at each of its instructions.
+ */
 interface KnownFunction {
-  /** At each instruction. */
+  /** The state of the frame at each instruction that can be reached. */
   readonly at: ReadonlyMap<bigint, Trail>;
   /** Where calls return to, which may lie behind the function if they never do. */
   readonly behindCall: ReadonlyMap<bigint, Trail>;
