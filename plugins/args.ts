@@ -21,7 +21,7 @@ interface Outline {
   pending: { readonly call: object; readonly line: string } | undefined;
 }
 
-/** The tracer of arguments. */
+/** Prints each call with its arguments and result in the types of its C prototype. */
 const args: Tracer = defineTracer({
   name: "args",
   description: "arguments and results in the types of C prototypes: strings, enums, signs",

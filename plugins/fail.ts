@@ -8,7 +8,7 @@
  */
 import { defineTracer, ERRNO, type Ftrace, globMatch, type Tracer } from "../mod.ts";
 
-/** The fault injector. */
+/** Makes chosen calls return an error instead of running. */
 const fail: Tracer = defineTracer({
   name: "fail",
   description: "fault injection: chosen calls return an error instead of running",
@@ -89,7 +89,7 @@ const fail: Tracer = defineTracer({
 });
 export default fail;
 
-/** `NULL`, a number in C's notation, or an error's name with or without a sign. */
+/** Reads `NULL`, a number in C's notation, or an error's name with or without a sign. */
 function numberOf(option: string, text: string): bigint {
   const [, sign, rest] = /^([+-]?)(.+)$/.exec(text.trim()) ?? [];
   const known = rest === "NULL" ? 0 : ERRNO[rest ?? ""];

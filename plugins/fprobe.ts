@@ -7,7 +7,7 @@
  */
 import { defineTracer, type Fprobe, type Tracer } from "../mod.ts";
 
-/** The fprobe tracer. */
+/** Prints arguments, return value and duration of functions from an fprobe. */
 const fprobe: Tracer = defineTracer({
   name: "fprobe",
   description: "arguments at the entry, return value and duration at the exit",

@@ -8,7 +8,7 @@
  */
 import { defineTracer, type Tracer } from "../mod.ts";
 
-/** The function tracer. */
+/** Records an event at each traced entry, as the kernel's `function` tracer does. */
 const functionTracer: Tracer = defineTracer({
   name: "function",
   description: "one line a call: task, hart, time, function and caller",

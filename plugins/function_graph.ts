@@ -5,7 +5,7 @@
  */
 import { defineTracer, type Tracer } from "../mod.ts";
 
-/** The function graph tracer. */
+/** Records entries and returns, as the kernel's `function_graph` tracer does. */
 const functionGraph: Tracer = defineTracer({
   name: "function_graph",
   description: "calls and returns, nested, with durations",

@@ -21,7 +21,7 @@ interface Profile {
   squares: bigint;
 }
 
-/** What is kept of an open call. */
+/** A call that has not returned, with the call around it. */
 interface OpenCall {
   readonly outer: OpenCall | undefined;
   /** Nanoseconds of the traced calls inside it. */
@@ -33,7 +33,7 @@ const TITLE = [
   "  --------                               ---    ----            ---             ---",
 ];
 
-/** The function profiler. */
+/** Reports hits and times of each function, as the kernel's function profiler does. */
 const functionProfile: Tracer = defineTracer({
   name: "function_profile",
   description: "hits, time, average and variance of each function, the slowest first",

@@ -18,7 +18,7 @@ import {
 
 const ARGUMENTS = ["a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7"];
 
-/** The histogram tracer. */
+/** Draws histograms of durations, arguments or return values. */
 const hist: Tracer = defineTracer({
   name: "hist",
   description: "histograms of durations, arguments or return values",

@@ -9,7 +9,7 @@
  */
 import { defineTracer, type FtraceError, type KprobeEvent, type Tracer } from "../mod.ts";
 
-/** The kprobe tracer. */
+/** Records hits of kprobes and kretprobes, or says why there can be none. */
 const kprobe: Tracer = defineTracer({
   name: "kprobe",
   description: "hits of instructions, returns of functions, or why they cannot be probed",

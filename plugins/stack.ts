@@ -17,7 +17,7 @@ import {
   type TracerReport,
 } from "../mod.ts";
 
-/** A traced call that is open. */
+/** A traced call that has not returned. */
 interface Frame {
   readonly record: DynFtrace;
   readonly sp: number;
@@ -30,7 +30,7 @@ interface Stack {
   readonly frames: Frame[];
 }
 
-/** The stack tracer. */
+/** Reports the deepest stack and its frames, as the kernel's stack tracer does. */
 const stackTracer: Tracer = defineTracer({
   name: "stack",
   description: "the deepest the stack has been, with the size of each frame",

@@ -20,7 +20,7 @@ import {
 
 const ARGUMENTS = ["a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7"];
 
-/** The watch tracer. */
+/** Records calls whose arguments, return value or duration satisfy a condition. */
 const watch: Tracer = defineTracer({
   name: "watch",
   description: "calls whose arguments, return value or duration satisfy a condition",
@@ -118,7 +118,7 @@ function stored(ftrace: Ftrace): number {
   return found;
 }
 
-/** Small numbers in decimal, what looks like an address in hexadecimal. */
+/** Prints small numbers in decimal, and what looks like an address in hexadecimal. */
 function wordText(value: EventValue): string {
   const word = BigInt.asIntN(64, BigInt(value as bigint));
   return word > -65536n && word < 65536n ? `${word}` : `0x${BigInt.asUintN(64, word).toString(16)}`;
