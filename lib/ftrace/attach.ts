@@ -35,17 +35,17 @@ export interface AttachedCall<Data> {
   readonly returnAddress: bigint;
   /** Name of the function that called it, if it has a symbol. */
   readonly caller: string | undefined;
-  /** Its arguments, as they were at the entry. */
+  /** The call's arguments, as they were at the entry. */
   readonly args: CallArguments;
   /** Virtual nanoseconds at the entry. */
   readonly time: bigint;
-  /** The hart that runs it. */
+  /** The hart that makes the call. */
   readonly hart: Hart;
   /** Kept from entry to exit: what the handlers' `data()` gave, or an empty object. */
   data: Data;
 }
 
-/** What {@linkcode Attach} calls. */
+/** The handlers that {@linkcode Attach} calls at entries and returns. */
 export interface CallHandlers<Data> {
   /** Makes what `call.data` is at the entry of each call; an empty object without it. */
   readonly data?: () => Data;
@@ -55,9 +55,9 @@ export interface CallHandlers<Data> {
   readonly onLeave?: (call: AttachedCall<Data>, result: CallResult) => void;
 }
 
-/** Handlers that are attached. */
+/** Handlers that are attached to functions until they are detached. */
 export interface Attachment extends Disposable {
-  /** The functions they are attached to. */
+  /** The functions that the handlers are attached to. */
   readonly functions: readonly DynFtrace[];
   /** Takes the handlers away; once is enough. */
   detach(): void;
@@ -85,7 +85,7 @@ export type Attach = <Data = Record<string, unknown>>(
  */
 export type Select = (globs: string | readonly string[]) => readonly DynFtrace[];
 
-/** Chooses among `records`. */
+/** Makes the selection of functions among `records`. */
 export function createSelect(records: readonly DynFtrace[]): Select {
   return (globs) => {
     const texts = [globs].flat().flatMap((text) => text.split(/[\s,]+/)).filter((text) => text);
@@ -109,11 +109,11 @@ export function createSelect(records: readonly DynFtrace[]): Select {
   };
 }
 
-/** What {@linkcode createAttach} stands on. */
+/** The tracing interfaces that {@linkcode createAttach} is built on. */
 export interface AttachHost {
   /** Everything that can be traced; index = `DynFtrace.index`. */
   readonly records: readonly DynFtrace[];
-  /** Chooses functions. */
+  /** Chooses the functions to attach to. */
   readonly select: Select;
   /** Harts, time and strings of the guest. */
   readonly guest: GuestView;
@@ -127,7 +127,7 @@ export interface AttachHost {
   registerFtraceGraph(gops: FgraphOps): Disposable;
 }
 
-/** Makes the short way to trace. */
+/** Makes `ftrace.attach`, the short way to trace a function. */
 export function createAttach(host: AttachHost): Attach {
   return <Data>(globs: string | readonly string[], handlers: CallHandlers<Data>): Attachment => {
     if (!handlers.onEnter && !handlers.onLeave) {

@@ -26,7 +26,7 @@ export interface CallArguments extends Iterable<bigint> {
   string(n: number, most?: number): string | undefined;
 }
 
-/** What a call returns. */
+/** The return value of a call, in each reading that a handler may want. */
 export interface CallResult {
   /** a0, unsigned. Setting it changes what the caller gets. */
   value: bigint;
@@ -66,7 +66,7 @@ export class EnteredArguments {
     this.#fregs.setArgument(n, value);
   }
 
-  /** The low 32 bits of argument `n`, signed. */
+  /** The low 32 bits of argument `n`, signed, as a C `int`. */
   int(n: number): number {
     return Number(BigInt.asIntN(32, this.at(n)));
   }
@@ -76,7 +76,7 @@ export class EnteredArguments {
     return this.#guest.readString(this.at(n), most);
   }
 
-  /** All eight, in order. */
+  /** Gives all eight register arguments in order, unsigned. */
   *[Symbol.iterator](): Generator<bigint> {
     for (let n = 0; n < COUNT; n++) yield this.at(n);
   }
@@ -122,7 +122,7 @@ export class ReturnedResult implements CallResult {
   readonly #guest: GuestView;
   readonly #fregs: FtraceRegs;
 
-  /** What the return that saved `fregs` gives. */
+  /** The result of the call whose return saved `fregs`. */
   constructor(guest: GuestView, fregs: FtraceRegs) {
     this.#guest = guest;
     this.#fregs = fregs;

@@ -12,7 +12,7 @@ export function refusePromise<T>(result: T): T {
   return result;
 }
 
-/** What went wrong, for a report. */
+/** The message of an error that a callback threw, for a report. */
 export function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

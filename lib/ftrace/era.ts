@@ -18,21 +18,23 @@ export const ERA_NAMES = ["regs", "args", "preset", "call-ops"] as const;
 /** The name of an era, as `--era` takes it. */
 export type EraName = (typeof ERA_NAMES)[number];
 
-/** One kernel's ways. */
+/** How the kernel of one era patches sites, saves registers and answers requests. */
 export interface Era {
-  /** As `--era` takes it. */
+  /** Name of the era, as `--era` takes it. */
   readonly name: EraName;
   /** One line: the kernel it is pinned to and what marks it. */
   readonly description: string;
-  /** The release whose text and options it has. */
+  /** The kernel release whose text formats and options the era has. */
   readonly release: string;
-  /** The kernel that it is, in two numbers; undefined if no kernel ever was like that. */
+  /**
+   * Version of the kernel that the era models, in two numbers; undefined if there was none like it.
+   */
   readonly kernel: string | undefined;
-  /** What its release prints, counts and lays out in its own way. */
+  /** What the release prints, counts and lays out in its own way. */
   readonly forms: ReleaseForms;
-  /** How a site looks and is switched. */
+  /** The scheme by which call sites are laid out and switched. */
   readonly scheme: SiteScheme;
-  /** The code that sites call. */
+  /** The set of trampolines that call sites call. */
   readonly trampoline: TrampolineName;
   /** Whether an ops may have full `pt_regs` (DYNAMIC_FTRACE_WITH_REGS). */
   readonly savesRegs: boolean;
@@ -46,7 +48,7 @@ export interface Era {
   readonly recordsInNmi: boolean;
   /** How its graph tracer keeps calls: words of a stack for 16 users, or 50 records for one. */
   readonly graphStack: "words" | "records";
-  /** What it says to a kprobe on a site. */
+  /** What this kernel answers to a kprobe at each offset in a site. */
   readonly kprobes: KprobeRules;
   /** Whether `dyn_ftrace_total_info` tells how long switching sites took. */
   readonly tellsUpdateTime: boolean;
@@ -67,7 +69,7 @@ const TWO_WORDS: KprobeRules = { 0: refused, 2: inside, 4: overwritten, 6: insid
 /** A site whose second word is ftrace's location. */
 const ONE_WORD: KprobeRules = { 0: {}, 2: inside, 4: refused, 6: inside };
 
-/** One row an era. */
+/** The table of eras. */
 const ROWS: Readonly<Record<EraName, Omit<Era, "name" | "forms">>> = {
   regs: {
     description:
@@ -141,26 +143,26 @@ const ROWS: Readonly<Record<EraName, Omit<Era, "name" | "forms">>> = {
   },
 };
 
-/** All eras, oldest first. */
+/** All eras by name, the oldest first. */
 export const ERAS: Readonly<Record<EraName, Era>> = Object.fromEntries(
   ERA_NAMES.map((name) => [name, { name, forms: formsOf(ROWS[name].release), ...ROWS[name] }]),
 ) as Record<EraName, Era>;
 
 /** The era that serves all the sites of a program, and why it was chosen. */
 export interface EraChoice {
-  /** The era. */
+  /** The era that was chosen. */
   readonly era: Era;
-  /** One line with the counts. */
+  /** Why the era was chosen, in one line with the counts of sites. */
   readonly reason: string;
 }
 
 /** What a site must offer for a scheme to take it; `SiteSource` of the loader has it. */
 export interface SiteShape {
-  /** Where the function begins. */
+  /** Address of the function's first instruction. */
   readonly entry: bigint;
-  /** Bytes of nop before it. */
+  /** Bytes of nop before the function's entry. */
   readonly before: number;
-  /** Bytes of nop from there on. */
+  /** Bytes of nop from the function's entry on. */
   readonly after: number;
 }
 

@@ -84,7 +84,7 @@ export interface FtraceOptions {
   readonly graphStack?: "kernel" | "unlimited" | undefined;
   /** Size of each hart's ring, KiB. */
   readonly bufferKib?: number | undefined;
-  /** What a full ring does. */
+  /** Which events a full ring gives up: the oldest, the newest, or none because it is drained. */
   readonly bufferMode?: RingMode | undefined;
   /** Takes a line for the user: a tracer's output. */
   readonly print?: ((text: string) => void) | undefined;
@@ -94,23 +94,23 @@ export interface FtraceOptions {
   readonly dump?: ((ftrace: Ftrace, hart: number | undefined) => void) | undefined;
 }
 
-/** What a tracer traces with. One a machine. */
+/** The tracing interface that a tracer's `init` gets; a machine has one. */
 export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister {
-  /** The machine: its memory, harts, symbols. */
+  /** The traced machine: its memory, harts, symbols. */
   readonly machine: Machine;
   /** What else of the guest a tracer asks for: time, symbol + offset, strings, errno, chance. */
   readonly guest: GuestView;
-  /** The kernel's ways in force. */
+  /** The era in force, which decides what this kernel would do. */
   readonly era: Era;
-  /** Why this era, with the counts. */
+  /** Why the era was chosen, in one line with the counts of sites. */
   readonly eraReason: string;
-  /** Follow that kernel to the letter. */
+  /** Whether to refuse what the era's kernel refuses, even where it could be served. */
   readonly strict: boolean;
   /** `FTRACE_OPS_FL_*` by name. */
   readonly flags: FtraceOpsFlags;
   /** Everything that can be traced, and why what cannot cannot; index = `DynFtrace.index`. */
   readonly records: readonly DynFtrace[];
-  /** Where events go. */
+  /** The ring buffers that events are recorded into. */
   readonly buffer: RingBuffer;
   /** `set_ftrace_filter` and `set_ftrace_notrace`: shared by function and function_graph. */
   readonly globalHash: FtraceHash;
@@ -175,9 +175,9 @@ export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister {
    * not, why, and what to use instead: one report for each function of that name.
    */
   why(what: string | bigint): readonly WhyReport[];
-  /** All events there are: whether they are recorded, filters, triggers (`events/`). */
+  /** All events: whether they are recorded, their filters and triggers (`events/`). */
   readonly traceEvents: TraceEvents;
-  /** The second buffer (`snapshot`). */
+  /** The snapshot: a second buffer that the trace is swapped with (`snapshot`). */
   readonly snapshot: Snapshot;
   /**
    * Defines an event of one's own; its `emit` records it.
@@ -201,9 +201,9 @@ export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister {
   events(): Iterable<TraceEvent>;
   /** Puts an event into the trace. */
   record(event: TraceEvent): void;
-  /** A line of the tracer's own output. */
+  /** Prints a line of the tracer's own output. */
   print(text: string): void;
-  /** A line about something wrong. */
+  /** Reports that something went wrong, in one line. */
   report(line: string): void;
 }
 

@@ -64,9 +64,9 @@ export type FtraceReason =
 export class FtraceError extends Error {
   /** Always `"FtraceError"`: tell it by this where two copies of the package meet. */
   override readonly name = "FtraceError";
-  /** The kernel's errno. */
+  /** Name of the errno that the kernel would give. */
   readonly code: FtraceErrorCode;
-  /** Which rule refused it. */
+  /** Which rule refused the request. */
   readonly reason: FtraceReason;
   /** What to use instead; empty if there is nothing. */
   readonly instead: string;

@@ -30,15 +30,15 @@ import { ReturnHooks } from "./returns/return_hooks.ts";
 import { createGraphTrace, type GraphTrace } from "./trace/graph_trace.ts";
 import type { RingMode } from "./trace/ring_buffer.ts";
 
-/** How the parts are to be: the options of ftrace, each decided. */
+/** The options of ftrace after defaults, from which its parts are made. */
 export interface FtraceSettings {
-  /** The kernel's ways. */
+  /** The era whose kernel is followed. */
   readonly era: Era;
-  /** Follow that kernel to the letter. */
+  /** Whether to refuse what the era's kernel refuses, even where it could be served. */
   readonly strict: boolean;
-  /** Records for functions without a site, too. */
+  /** Whether functions without a site get records, too, served by hooks of the engine. */
   readonly virtual: boolean;
-  /** Harts execute the real trampolines. */
+  /** Whether harts execute the real trampolines instead of the fast path. */
   readonly guestTrampoline: boolean;
   /** Registers that trampolines overwrite. */
   readonly poison: Poison;
@@ -46,35 +46,35 @@ export interface FtraceSettings {
   readonly kernelStack: boolean;
   /** Size of each hart's ring, KiB. */
   readonly bufferKib: number;
-  /** What a full ring does. */
+  /** Which events a full ring gives up: the oldest, the newest, or none because it is drained. */
   readonly bufferMode: RingMode;
   /** Takes a line about something wrong. */
   readonly report: (line: string) => void;
 }
 
-/** What is traced and where it goes. */
+/** The parts that trace functions and record events. */
 export interface TracingParts {
-  /** Rings, options, events. */
+  /** The rings, options and events of the trace. */
   readonly recording: Recording;
-  /** Hooked returns of both kinds. */
+  /** Hooked returns, of the graph tracer's and kretprobes' kind. */
   readonly returns: ReturnHooks;
-  /** Those that kretprobes wait for. */
+  /** The returns that kretprobes wait for. */
   readonly rethook: Rethook;
-  /** The graph tracer. */
+  /** The graph tracer, which serves hooked entries and returns to its users. */
   readonly fgraph: Fgraph;
-  /** Registered ops, and sites. */
+  /** The function tracer's core: registered ops, and the sites they trace. */
   readonly core: FunctionCore;
-  /** Users of the graph tracer. */
+  /** The registered users of the graph tracer (`fgraph_ops`). */
   readonly graphUsers: GraphRegister;
-  /** The graph tracer's recording. */
+  /** The callbacks that record graph events. */
   readonly graph: GraphTrace;
 }
 
-/** Probes, which stand on what is traced. */
+/** Probes, which are built on the function tracer and on breakpoints. */
 export interface ProbeParts {
   /** Entry and exit probes. */
   readonly fprobes: FprobeRegister;
-  /** Breakpoints. */
+  /** Probes on instructions. */
   readonly kprobes: Kprobes;
   /** Return probes. */
   readonly kretprobes: Kretprobes;

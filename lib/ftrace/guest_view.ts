@@ -11,11 +11,11 @@ import * as errnoNumbers from "../machine/linux/errno.ts";
 import type { Machine } from "../machine/machine.ts";
 import { randomWords } from "../machine/random.ts";
 
-/** `ftrace.guest`. */
+/** What a tracer can ask of the guest (`ftrace.guest`). */
 export interface GuestView {
   /** The hart whose call is being served. */
   readonly currentHart: Hart;
-  /** Its virtual time in nanoseconds. */
+  /** That hart's virtual time in nanoseconds. */
   now(): bigint;
   /** `name+0x9a/0x2f6` for an address in a symbol of known size, else as much as is known of it. */
   symbolText(address: bigint): string;
@@ -37,7 +37,7 @@ export interface GuestView {
 export const ERRNO: Readonly<Record<string, number>> = { ...errnoNumbers };
 
 const TP = 4;
-/** Makes the view on a machine. */
+/** Makes the view of a machine's guest. */
 export function createGuestView(machine: Machine): GuestView {
   const { symbols, elf } = machine;
   const word = randomWords(machine.seed);

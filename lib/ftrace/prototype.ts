@@ -16,11 +16,11 @@ export type CType =
   | { readonly kind: "float"; readonly bytes: 4 | 8 }
   | { readonly kind: "enum"; readonly names: ReadonlyMap<bigint, string> };
 
-/** A function's prototype. */
+/** The C prototype of a function, parsed. */
 export interface Prototype {
   /** The function's name. */
   readonly name: string;
-  /** What it returns. */
+  /** Type of the return value. */
   readonly returns: CType;
   /** Its parameters; the name is empty where the prototype gives none. */
   readonly parameters: readonly { readonly name: string; readonly type: CType }[];
@@ -149,7 +149,7 @@ class Parser {
       .filter((token) => !NOTHING.has(token));
   }
 
-  /** Whether nothing is left. */
+  /** Whether all tokens have been read. */
   get atEnd(): boolean {
     return this.#at >= this.#tokens.length;
   }
@@ -268,7 +268,7 @@ class Parser {
     return depth === 0 ? base : depth === 1 && isChar ? { kind: "string" } : POINTER;
   }
 
-  /** The next token, which is there. */
+  /** Takes the next token; there must be one. */
   #next(): string {
     return this.#tokens[this.#at++]!;
   }

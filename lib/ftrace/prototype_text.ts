@@ -49,10 +49,10 @@ export function returnText(
   return valueText(returns, value, ftrace);
 }
 
-/** The longest string shown. */
+/** The longest string that is shown in full, in characters. */
 const MOST = 48;
 
-/** A register's value as its type has it. */
+/** Prints a register's value as the C type has it. */
 export function valueText(type: CType, value: bigint, { guest, symbol }: Ftrace): string {
   const hex = value === 0n ? "NULL" : `0x${value.toString(16)}`;
   switch (type.kind) {

@@ -19,37 +19,37 @@ import { createTraceArray, type TraceArray } from "./trace/trace_array.ts";
 import { createTraceEvents, type TraceEvents, type TraceEventsHost } from "./trace/trace_events.ts";
 import type { TracingActions } from "./trace/triggers.ts";
 
-/** What {@linkcode Recording} stands on. */
+/** The parts that {@linkcode Recording} is built on. */
 export interface RecordingParts {
-  /** The machine. */
+  /** The machine whose events are recorded. */
   readonly machine: Machine;
-  /** The kernel's ways. */
+  /** The era whose formats and options the trace has. */
   readonly era: Era;
   /** Addresses of the trampolines, for a kernel's picture of a stack. */
   readonly area: TracingArea;
   /** The call that tracers are served with. */
   readonly served: ServedCall;
-  /** Follow that kernel to the letter. */
+  /** Whether to refuse what the era's kernel refuses, even where it could be served. */
   readonly strict: boolean;
   /** Size of each hart's ring, KiB. */
   readonly bufferKib: number;
-  /** What a full ring does. */
+  /** Which events a full ring gives up: the oldest, the newest, or none because it is drained. */
   readonly bufferMode: RingMode;
   /** Takes a line about something wrong. */
   readonly report: (line: string) => void;
 }
 
-/** Where the events of one trace go. */
+/** The recording side of one trace: rings, events, options and snapshot. */
 export class Recording {
   /** Rings of all harts. */
   readonly buffer: RingBuffer;
-  /** Options, clock, markers. */
+  /** The trace's options, clock and markers. */
   readonly array: TraceArray;
-  /** The second buffer. */
+  /** The snapshot: a second buffer that the trace is swapped with. */
   readonly snapshot: Snapshot;
   /** What triggers and function commands do. */
   readonly actions: TracingActions;
-  /** All events there are. */
+  /** All events, built in and defined later, with their filters and triggers. */
   readonly traceEvents: TraceEvents;
   /** Parameters of functions, for `func-args`. */
   readonly prototypes: Map<string, readonly FunctionArgument[]> = new Map();

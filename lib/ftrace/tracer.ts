@@ -11,17 +11,17 @@
 import type { Ftrace } from "./ftrace.ts";
 import type { OptionValues, TracerOptions, TracerOptionValue } from "./tracer_options.ts";
 
-/** What a tracer's module exports by default. */
+/** A tracer, as its module exports it by default. */
 export interface Tracer {
   /** As `-p NAME` and `--set NAME.key=value` name it. */
   readonly name: string;
-  /** One line, for `list plugins`. */
+  /** What the tracer does, in one line for `list plugins`. */
   readonly description?: string;
   /** What follows `deno run -A trace.ts` in an example of its use, for its `--help`. */
   readonly example?: string;
   /** In which of the kernel's text forms its events are printed; without it they are not. */
   readonly prints?: "function" | "function_graph" | "nop";
-  /** Its options, by key. */
+  /** The tracer's options, by the key that `--set NAME.key=value` uses. */
   readonly options?: TracerOptions;
   /**
    * Starts tracing. What it returns is disposed when the guest has ended (or the tracer is
@@ -36,7 +36,7 @@ export interface Tracer {
 /** What {@linkcode defineTracer} takes: a tracer whose `init` knows the types of its options. */
 export interface TracerDefinition<O extends TracerOptions>
   extends Omit<Tracer, "options" | "init"> {
-  /** Its options, by key. */
+  /** The tracer's options, by the key that `--set NAME.key=value` uses. */
   readonly options?: O;
   /** Starts tracing, as {@linkcode Tracer.init} does, with the values of the declared options. */
   init(ftrace: Ftrace, options: OptionValues<O>): TracerHandle | Promise<TracerHandle>;

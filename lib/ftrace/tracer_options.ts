@@ -12,11 +12,11 @@
 /** A value of an option. */
 export type TracerOptionValue = string | number | boolean | readonly string[];
 
-/** A text; one of `choices`, if there are any. */
+/** An option that takes a text: one of `choices`, if there are any. */
 export interface TextOption {
-  /** One line, for `list options` and `--help`. */
+  /** What the option is for, in one line for `list options` and `--help`. */
   readonly description: string;
-  /** Used where nothing is set. */
+  /** The value where nothing is set. */
   readonly default: string;
   /** The texts allowed, if only some are. */
   readonly choices?: readonly string[];
@@ -24,13 +24,13 @@ export interface TextOption {
 
 /** An option that takes a number. */
 export interface NumberOption {
-  /** One line, for `list options` and `--help`. */
+  /** What the option is for, in one line for `list options` and `--help`. */
   readonly description: string;
-  /** Used where nothing is set. */
+  /** The value where nothing is set. */
   readonly default: number;
-  /** The least value allowed. */
+  /** The least number that is accepted. */
   readonly min?: number;
-  /** The greatest value allowed. */
+  /** The greatest number that is accepted. */
   readonly max?: number;
   /** Whether only whole numbers are allowed. */
   readonly integer?: boolean;
@@ -38,17 +38,17 @@ export interface NumberOption {
 
 /** A switch: `on`, `true`, `1` or `yes`; or `off`, `false`, `0` or `no`. */
 export interface SwitchOption {
-  /** One line, for `list options` and `--help`. */
+  /** What the option is for, in one line for `list options` and `--help`. */
   readonly description: string;
-  /** Used where nothing is set. */
+  /** The value where nothing is set. */
   readonly default: boolean;
 }
 
 /** Several words, blanks or commas between them. */
 export interface ListOption {
-  /** One line, for `list options` and `--help`. */
+  /** What the option is for, in one line for `list options` and `--help`. */
   readonly description: string;
-  /** Used where nothing is set. */
+  /** The value where nothing is set. */
   readonly default: readonly string[];
 }
 
