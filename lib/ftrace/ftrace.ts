@@ -64,9 +64,9 @@ import type { Event, EventDefinition, TraceEvents } from "./trace/trace_events.t
 
 /** How {@linkcode createFtrace} sets ftrace up. */
 export interface FtraceOptions {
-  /** Which kernel's ways; `auto` takes the newest whose scheme switches every site. */
+  /** The era whose kernel is followed; `auto` takes the newest whose scheme switches every site. */
   readonly era?: EraName | "auto" | undefined;
-  /** Refuse what that kernel refuses, instead of serving it another way. */
+  /** Whether to refuse what the era's kernel refuses, instead of serving it another way. */
   readonly strict?: boolean | undefined;
   /** Also trace functions that have no call site, by hooks of the engine. */
   readonly virtual?: boolean | undefined;

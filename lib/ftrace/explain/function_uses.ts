@@ -20,18 +20,18 @@ import { noReturnReason } from "../ops/records.ts";
 import type { KprobeCheck } from "../probes/kprobe_check.ts";
 import { checkFprobeEra } from "../returns/fprobe_register.ts";
 
-/** What one may want of a function. */
+/** A way to use a function that `why` answers for. */
 export type WhyUse = "trace" | "graph" | "kprobe" | "fprobe" | "livepatch" | "direct";
 
 /** Whether one use is possible, and the reason if not. */
 export interface WhyAnswer {
-  /** The use. */
+  /** The use of the function that the answer is about. */
   readonly use: WhyUse;
-  /** Whether it is possible. */
+  /** Whether that use is possible. */
   readonly possible: boolean;
-  /** What that era's kernel answers, if it is not. */
+  /** The errno that the era's kernel answers, if the use is not possible. */
   readonly code?: FtraceErrorCode;
-  /** The reason, if it is not, or why it is served another way than by its site. */
+  /** The rule that refuses the use, or because of which something other than the site serves it. */
   readonly reason?: FtraceReason;
   /** The refusal in words; for a possible use, how it is done. */
   readonly text: string;
@@ -39,27 +39,27 @@ export interface WhyAnswer {
   readonly instead: string;
 }
 
-/** A refusal in the making. */
+/** Why a use is refused, before it becomes an answer. */
 export interface Refusal {
-  /** What that era's kernel answers. */
+  /** The errno that the era's kernel answers. */
   readonly code: FtraceErrorCode;
-  /** Which rule refuses. */
+  /** Which rule refuses the use. */
   readonly reason: FtraceReason;
-  /** The rule in words. */
+  /** The rule that refuses, as a sentence for the user. */
   readonly text: string;
   /** What to use instead; empty if nothing helps. */
   readonly instead: string;
 }
 
-/** What {@linkcode FunctionUses} looks at. */
+/** The machine, era and registrations that {@linkcode FunctionUses} judges by. */
 export interface WhyContext {
   /** The machine: symbols, sites, memory. */
   readonly machine: Machine;
-  /** The kernel's ways in force. */
+  /** The era in force. */
   readonly era: Era;
-  /** That kernel to the letter. */
+  /** Whether to refuse what the era's kernel refuses, even where it could be served. */
   readonly strict: boolean;
-  /** Functions without a site are served too. */
+  /** Whether functions without a site are served, too, by hooks of the engine. */
   readonly virtual: boolean;
   /** Everything that can be traced. */
   readonly records: readonly DynFtrace[];
@@ -80,7 +80,7 @@ export class FunctionUses {
   readonly #context: WhyContext;
   readonly #release: string;
 
-  /** Looks at what `context` gives. */
+  /** Answers for the machine and era of `context`. */
   constructor(context: WhyContext) {
     this.#context = context;
     this.#release = `Linux ${context.era.release.split(/[.+-]/).slice(0, 2).join(".")}`;
@@ -99,7 +99,7 @@ export class FunctionUses {
     ];
   }
 
-  /** Whether an fprobe can. */
+  /** Whether an fprobe can be on the function. */
   fprobeAnswer(record: DynFtrace | undefined, entry: bigint): WhyAnswer {
     const refused = this.#siteRefusal(record, entry);
     // A kernel says ENOENT to an address that is no ftrace location.
@@ -148,7 +148,7 @@ export class FunctionUses {
     );
   }
 
-  /** Whether live patching can replace it. */
+  /** Whether live patching can replace the function. */
   livepatchAnswer(record: DynFtrace | undefined, entry: bigint): WhyAnswer {
     const unselected = checkLivepatchEra("the function", this.#context.strict);
     if (unselected) {
@@ -184,7 +184,7 @@ export class FunctionUses {
     return possible("livepatch", "through an IPMODIFY ops: no other has its ip");
   }
 
-  /** Whether its site can call something directly. */
+  /** Whether the function's site can make a direct call. */
   directAnswer(record: DynFtrace | undefined, entry: bigint): WhyAnswer {
     const unreachable = checkDirectEra(this.#context.era);
     if (unreachable) {
@@ -347,7 +347,7 @@ export class FunctionUses {
   }
 }
 
-/** The answer that a use is refused. */
+/** Makes the answer that a use is refused. */
 export function answer(use: WhyUse, refusal: Refusal): WhyAnswer {
   return { use, possible: false, ...refusal };
 }

@@ -28,13 +28,13 @@ import {
 
 /** All that can be said of one function or address. */
 export interface WhyReport {
-  /** The function's name, or what was asked. */
+  /** The function's name; what was asked for if there is no such function. */
   readonly name: string;
-  /** Its address; undefined where there is none. */
+  /** The function's address; undefined where there is none. */
   readonly address: bigint | undefined;
-  /** What is there, in a line. */
+  /** What kind of place the address is, in one line. */
   readonly what: string;
-  /** The era in force. */
+  /** Name of the era whose rules the answers follow. */
   readonly era: string;
   /** Places at which debug information says that it is inlined. */
   readonly inlinedAt: readonly InlinedPlace[];

@@ -40,45 +40,51 @@ import { noReturnReason } from "../ops/records.ts";
 
 /** One function that a patch replaces (`struct klp_func`). */
 export interface KlpFunc {
-  /** Its name in the program. */
+  /** Name of the function in the program. */
   readonly oldName: string;
   /** Which of several functions of that name, from 1; 0 or nothing demands that there be one. */
   readonly oldSympos?: number;
-  /** Name in the object of what takes its place; the same unless given. */
+  /** Name of the function's new version in the object; the same name unless given. */
   readonly newName?: string;
 }
 
-/** A patch (`struct klp_patch`). */
+/** A live patch to be enabled: functions and their new versions (`struct klp_patch`). */
 export interface KlpPatch {
-  /** As the module's name would be: names the patch, and `function [name]` its functions. */
+  /** Name of the patch, as its module would have it; its functions show as `function [name]`. */
   readonly name: string;
   /** A relocatable object: `gcc -c`, or `ld -r` of several. */
   readonly object: Uint8Array;
-  /** What it replaces; unless given, every function that the program has under the same name. */
+  /**
+   * The functions that the patch replaces; unless given, every function that the program has under
+   * the same name.
+   */
   readonly funcs?: readonly KlpFunc[];
-  /** Takes the place of all patches so far: what they replaced and this does not is as it was. */
+  /**
+   * Whether the patch takes the place of all others: functions that only those replaced run their
+   * own code again.
+   */
   readonly replace?: boolean;
 }
 
-/** A function and what runs in its place. */
+/** A function that a live patch replaces, and the address of what runs in its place. */
 export interface KlpReplacement {
-  /** Its name. */
+  /** Name of the replaced function. */
   readonly name: string;
-  /** Where it begins. */
+  /** Address of the replaced function. */
   readonly oldAddress: bigint;
-  /** Where its new version begins. */
+  /** Address of the function's new version. */
   readonly newAddress: bigint;
 }
 
 /** A patch that was enabled. Disposing of it disables it. */
 export interface KlpPatchState extends Disposable {
-  /** Its name. */
+  /** Name of the patch. */
   readonly name: string;
-  /** Whether it is in force; false once it was disabled or replaced. */
+  /** Whether the patch is in force; false once it was disabled or replaced. */
   readonly enabled: boolean;
-  /** What it replaces. */
+  /** The functions that the patch replaces, with their new versions. */
   readonly replacements: readonly KlpReplacement[];
-  /** Takes it back; a second call does nothing. */
+  /** Disables the patch; a second call does nothing. */
   disable(): void;
 }
 
@@ -97,21 +103,21 @@ export interface Livepatch {
   readonly patches: readonly KlpPatchState[];
 }
 
-/** What {@linkcode createLivepatch} works with. */
+/** The machine and the registrations that {@linkcode createLivepatch} works with. */
 export interface LivepatchContext {
-  /** The machine. */
+  /** The machine whose functions are replaced. */
   readonly machine: Machine;
-  /** The kernel's ways in force. */
+  /** The era in force. */
   readonly era: Era;
-  /** That kernel to the letter. */
+  /** Whether to refuse what the era's kernel refuses, even where it could be served. */
   readonly strict: boolean;
   /** Everything that can be traced. */
   readonly records: readonly DynFtrace[];
-  /** Registers the ops. */
+  /** Registers the ops that redirects calls to new versions. */
   readonly register: (ops: FtraceOps) => FtraceRegistration;
   /** Changes half of its hash and makes sites follow. @throws {FtraceError} And changes nothing. */
   readonly commitHash: FunctionCore["commitHash"];
-  /** Takes in the call sites of a patch. */
+  /** Adds records for the call sites of a patch's own code. */
   readonly addModule: (module: string, sites: readonly SiteSource[]) => void;
 }
 

@@ -21,9 +21,9 @@ import type { FunctionCore } from "./function_core.ts";
 
 /** Code assembled into the tracing range. */
 export interface TracingCode {
-  /** Its first instruction. */
+  /** Address of the code's first instruction. */
   readonly address: bigint;
-  /** Its labels, those of the trampolines, and what it was given. */
+  /** Addresses by name: the code's labels, the trampolines', and the `symbols` it was given. */
   readonly symbols: ReadonlyMap<string, bigint>;
 }
 
@@ -37,7 +37,7 @@ export interface DirectCalls {
    * a direct call or an IPMODIFY ops already.
    */
   registerFtraceDirect(ops: AnyFtraceOps, address: bigint): Disposable;
-  /** Takes it back. @throws {FtraceError} EINVAL if it is not registered, ENODEV. */
+  /** Takes the direct call back. @throws {FtraceError} EINVAL if it is not registered, ENODEV. */
   unregisterFtraceDirect(ops: AnyFtraceOps, address: bigint): void;
   /** Leads the same functions elsewhere. @throws {FtraceError} EINVAL if it is not registered, ENODEV. */
   modifyFtraceDirect(ops: AnyFtraceOps, address: bigint): void;
@@ -53,13 +53,13 @@ export interface DirectCalls {
   ): TracingCode;
 }
 
-/** A direct call in force. */
+/** A registered direct call. */
 interface DirectCall {
-  /** What the core knows it by: the caller's ops is not written to. */
+  /** The ops registered with the core in place of the caller's, which is not written to. */
   readonly inner: AnyFtraceOps;
-  /** What its sites trace. */
+  /** The functions whose sites make the direct call. */
   readonly hash: FtraceHash;
-  /** Where its sites lead. */
+  /** Address that the sites call. */
   address: bigint;
 }
 

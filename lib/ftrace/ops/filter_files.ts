@@ -17,9 +17,9 @@ import { type FtraceHash, isEmptyHash, matchRecords, noMatch, parsePattern } fro
 import { FtraceError } from "../ftrace_error.ts";
 import type { PidFilter } from "./pid_filter.ts";
 
-/** A control file. */
+/** A control file of tracefs, as text to read and to write. */
 export interface ControlFile {
-  /** Its text, every line ended. */
+  /** The file's text, with a newline at the end of every line. */
   read(): string;
   /**
    * `echo text > file`, or `>>` with `append`.
@@ -30,7 +30,7 @@ export interface ControlFile {
   write(text: string, options?: { readonly append?: boolean }): void;
 }
 
-/** The names of the files. */
+/** The names of the control files that choose functions and tasks. */
 export type FilterFileName =
   | "set_ftrace_filter"
   | "set_ftrace_notrace"
@@ -41,22 +41,22 @@ export type FilterFileName =
 
 /** What a function command is told: one word of `set_ftrace_filter`. */
 export interface FunctionCommandCall {
-  /** The functions, a leading `!` taken away. */
+  /** The pattern of functions, without a leading `!`. */
   readonly pattern: string;
-  /** Remove instead of add. */
+  /** Whether the command is to be removed instead of added (`!`). */
   readonly remove: boolean;
   /** Everything behind `pattern:command:`; undefined if there is nothing. */
   readonly parameter: string | undefined;
-  /** The whole word. */
+  /** The whole word as it was written. */
   readonly text: string;
 }
 
 /** A command of `set_ftrace_filter`. @throws {FtraceError} To refuse the word. */
 export type FunctionCommand = (call: FunctionCommandCall) => void;
 
-/** All filter files. */
+/** The control files that choose which functions and tasks are traced. */
 export interface FilterFiles {
-  /** One file by its name. */
+  /** The files by their name. */
   readonly files: Readonly<Record<FilterFileName, ControlFile>>;
   /** Adds a command (`register_ftrace_command`). @throws {FtraceError} EBUSY if the name is taken. */
   registerCommand(name: string, command: FunctionCommand): Disposable;
@@ -64,7 +64,7 @@ export interface FilterFiles {
   addListing(lines: () => readonly string[]): Disposable;
 }
 
-/** What {@linkcode createFilterFiles} works on. */
+/** The records, hashes and tasks that {@linkcode createFilterFiles} works on. */
 export interface FilterFilesContext {
   /** Everything that can be traced. */
   readonly records: readonly DynFtrace[];
@@ -72,11 +72,11 @@ export interface FilterFilesContext {
   readonly globalHash: FtraceHash;
   /** Hash of `set_graph_function` and `set_graph_notrace`. */
   readonly graphHash: FtraceHash;
-  /** Whose calls are traced. */
+  /** The lists of tasks whose calls are traced or not. */
   readonly pids: PidFilter;
   /** Changes half of a hash and makes sites follow. @throws {FtraceError} And changes nothing. */
   commit(hash: FtraceHash, which: "filter" | "notrace", next: HashHalf): void;
-  /** The lists of tasks have changed. */
+  /** Called when the lists of tasks have changed. */
   pidsChanged(): void;
 }
 

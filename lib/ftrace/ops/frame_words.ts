@@ -16,7 +16,7 @@ export class FrameWords {
   readonly #memory: Memory;
   readonly #words: Int32Array;
 
-  /** Frames of `memory`. */
+  /** Reads and writes frames in `memory`. */
   constructor(memory: Memory) {
     this.#memory = memory;
     this.#words = new Int32Array(memory.guest.buffer);

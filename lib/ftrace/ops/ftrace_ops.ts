@@ -19,11 +19,11 @@ export const FTRACE_OPS_FL_SAVE_REGS = 1 << 2;
 export const FTRACE_OPS_FL_SAVE_REGS_IF_SUPPORTED = 1 << 3;
 /** The core must add recursion protection. */
 export const FTRACE_OPS_FL_RECURSION = 1 << 4;
-/** A placeholder, never called. */
+/** The ops is a placeholder that is never called. */
 export const FTRACE_OPS_FL_STUB = 1 << 5;
-/** Its hash is set up; set by the core. */
+/** The hash of the ops is set up; the core sets this. */
 export const FTRACE_OPS_FL_INITIALIZED = 1 << 6;
-/** Being torn down; cannot be registered. */
+/** The ops is being torn down and cannot be registered. */
 export const FTRACE_OPS_FL_DELETED = 1 << 7;
 /** Sites are being switched for it; set by the core. */
 export const FTRACE_OPS_FL_ADDING = 1 << 8;
@@ -143,27 +143,27 @@ export interface FtraceOpsFields {
   private?: unknown;
 }
 
-/** An ops with the kernel's callback. */
+/** An ops whose callback has the arguments of the kernel's (`ftrace_func_t`). */
 export interface FtraceFuncOps extends FtraceOpsFields {
   /** Called at every traced entry. */
   func: FtraceFunc;
-  /** Not beside `func`. */
+  /** Absent: an ops has either `func` or `hit`. */
   hit?: undefined;
 }
 
-/** An ops for those who count nanoseconds. */
+/** An ops with a cheaper callback, for tracers to which each call's cost matters. */
 export interface FtraceHitOps extends FtraceOpsFields {
   /** Called at every traced entry, with the record's index as a number. */
   hit: (site: number, fregs: FtraceRegs) => void;
-  /** Not beside `hit`. */
+  /** Absent: an ops has either `func` or `hit`. */
   func?: undefined;
 }
 
 /** An ops without a callback: what a direct call names its functions by. */
 export interface FtraceSilentOps extends FtraceOpsFields {
-  /** None: what is called is no tracer's. */
+  /** Absent: sites call guest code and no callback. */
   func?: undefined;
-  /** None: what is called is no tracer's. */
+  /** Absent: sites call guest code and no callback. */
   hit?: undefined;
 }
 

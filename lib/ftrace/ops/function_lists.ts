@@ -44,15 +44,15 @@ export interface FunctionLists {
 
 /** One user of the graph tracer at a function, by the names of its handlers. */
 export interface GraphUserNames {
-  /** Its `entryFunc`. */
+  /** Name of the user's `entryFunc`. */
   readonly entry: string;
-  /** Its `retFunc`. */
+  /** Name of the user's `retFunc`. */
   readonly ret: string;
 }
 
-/** What {@linkcode createFunctionLists} prints. */
+/** The registrations that {@linkcode createFunctionLists} prints. */
 export interface FunctionListsContext {
-  /** Who traces what. */
+  /** The function core, which knows the records and their ops. */
   readonly core: FunctionCore;
   /** Names of direct trampolines. */
   readonly symbols: SymbolTable;

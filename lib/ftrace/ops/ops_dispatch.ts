@@ -28,29 +28,29 @@ import { createRecursion, type Recursion, type RecursionLayer } from "./recursio
 import type { ServedCall, TracedCall } from "./served_call.ts";
 import type { Dispatch } from "./tracing_area.ts";
 
-/** An ops that the core has taken in. */
+/** A registered ops, with its place in guest memory and its calls so far. */
 export interface RegisteredOps extends OpsUse {
-  /** Place of its stub and struct. */
+  /** Number of the ops' slot: the place of its stub and struct in the tracing range. */
   readonly slot: number;
   /** Counts up from one registration to the next. */
   readonly order: number;
   /** ADDING, REMOVING or MODIFYING while sites are switched for it; 0 at any other time. */
   passing: number;
-  /** What it does with a call. */
+  /** Runs the ops' callback for a call. */
   readonly call: (call: TracedCall) => void;
   /** Where its sites lead without a trampoline, if it is a direct call; 0 if not. */
   directCall: bigint;
   /** The next in the list. Kept when this one is removed: a walk may be here. */
   next: RegisteredOps | undefined;
-  /** Its hash as guest memory has it. */
+  /** The tables of the ops' hash that guest memory holds. */
   tables: { readonly filter: IpTable | undefined; readonly notrace: IpTable | undefined };
-  /** Calls so far. */
+  /** How many calls have reached the ops. */
   calls: number;
 }
 
 /** What {@linkcode OpsDispatch} needs of the core. */
 export interface OpsDispatchHost {
-  /** The record of a site. */
+  /** The record of the site at `ip`. */
   recordAt(ip: number): DynFtrace | undefined;
   /** Whether the running task passes the pid filter. */
   isTraced(): boolean;

@@ -27,19 +27,19 @@ import {
 } from "./ftrace_ops.ts";
 import type { Dispatch } from "./tracing_area.ts";
 
-/** What of a registered ops the rules look at. */
+/** What the rules look at in a registered ops. */
 export interface OpsUse {
-  /** The ops. */
+  /** The ops itself, its owner's object. */
   readonly ops: AnyFtraceOps;
-  /** What it traces. */
+  /** The functions that the ops traces. */
   readonly hash: FtraceHash;
-  /** Its flags in force. */
+  /** The ops' flags with those that the core has set. */
   readonly flags: number;
 }
 
-/** The state that a registration meets. */
+/** The state of the core at which a registration is judged. */
 export interface OpsState {
-  /** The kernel's ways. */
+  /** The era whose rules apply. */
   readonly era: Era;
   /** `kernel.ftrace_enabled`. */
   readonly enabled: boolean;

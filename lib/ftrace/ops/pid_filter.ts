@@ -9,11 +9,11 @@
  * @module
  */
 
-/** The two lists of tasks. */
+/** Which tasks' calls are traced: `set_ftrace_pid` and `set_ftrace_notrace_pid`. */
 export interface PidFilter {
   /** Tasks that are traced; none set traces all. */
   readonly pids: Set<number>;
-  /** Tasks that are not. */
+  /** Tasks that are not traced. */
   readonly notracePids: Set<number>;
 }
 

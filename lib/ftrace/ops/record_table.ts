@@ -11,7 +11,7 @@ import type { SiteSource } from "../../program/sites.ts";
 import type { Era } from "../era.ts";
 import { createModuleRecords, createRecords, type RecordOptions } from "./records.ts";
 
-/** Everything that can be traced on one machine. */
+/** The records of one machine: every function that can be traced, or why it cannot. */
 export class RecordTable {
   /** In order of address, modules' behind them; index = `DynFtrace.index`. */
   readonly records: DynFtrace[];

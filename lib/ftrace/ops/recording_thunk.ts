@@ -45,11 +45,11 @@ export interface RecordingState {
   readonly pid: number;
 }
 
-/** What of the trampoline it has to do. */
+/** What the thunk does in place of the trampoline. */
 export interface RecordedTrampoline {
-  /** The frame it builds. */
+  /** Layout of the frame that the trampoline builds. */
   readonly frame: FrameLayout;
-  /** What it would have cost. */
+  /** Instructions that the trampoline would have retired. */
   readonly cost: PathCost;
   /** How far behind ip the site's link in t0 points. */
   readonly ipOffset: number;
@@ -78,11 +78,11 @@ class RecordingThunk {
   readonly #host: number;
   readonly #trampoline: RecordedTrampoline;
   readonly #state: RecordingState;
-  /** Guest address of the frame. */
+  /** Local: guest address of the frame. */
   readonly #at: number;
-  /** What the site linked in t0. */
+  /** Local: what the site linked in t0. */
   readonly #link: number;
-  /** Records that the ring has had. */
+  /** Local: how many records the ring has had. */
   readonly #head: number;
   /** Host address of the record, or 0 if the event is not stored. */
   readonly #record: number;
@@ -138,7 +138,7 @@ class RecordingThunk {
     this.#declineIf();
   }
 
-  /** Only the recording ops is served here. */
+  /** Declines unless the recording ops is the only one called. */
   #declineUnlessAlone(): void {
     const { literalOffset, ipOffset } = this.#trampoline;
     this.#loadWord(x(T0)).set(this.#link);

@@ -16,7 +16,7 @@ import type { Era } from "../era.ts";
 
 /** How {@linkcode createRecords} treats what the era cannot switch. */
 export interface RecordOptions {
-  /** Refuse such sites, exactly as that kernel. */
+  /** Whether sites that the era cannot switch are refused, as its kernel does. */
   readonly strict: boolean;
   /** Also make records for functions without a site. */
   readonly virtual: boolean;

@@ -11,24 +11,24 @@
  * @module
  */
 
-/** Which code the lock protects. */
+/** The code that a recursion lock protects: an ops' callback, or the list function. */
 export type RecursionLayer = "ftrace" | "list";
 
-/** A call that was dropped, and how often. */
+/** A site whose calls were dropped because they recursed. */
 export interface RecursedFunction {
-  /** The site. */
+  /** Address of the site (`ip`). */
   readonly ip: number;
-  /** Times. */
+  /** How many of the site's calls were dropped. */
   count: number;
 }
 
-/** The locks of one machine's tasks. */
+/** The recursion locks of one machine's tasks. */
 export interface Recursion {
   /** Takes a lock for the task on `hart`; gives its bit, or −1: drop the call. */
   trylock(hart: number, layer: RecursionLayer, ip: number): number;
-  /** Gives it back. */
+  /** Releases the lock that `trylock` gave. */
   unlock(hart: number, bit: number): void;
-  /** What was dropped, by site (`recursed_functions`). */
+  /** The sites with dropped calls, by ip (`recursed_functions`). */
   readonly recursed: ReadonlyMap<number, RecursedFunction>;
 }
 

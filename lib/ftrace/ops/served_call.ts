@@ -13,9 +13,9 @@ import type { FrameLayout } from "../../trampoline/frame.ts";
 import { FtraceRegs } from "../../trampoline/ftrace_regs.ts";
 import type { TracedEntry } from "../trace/stack_trace.ts";
 
-/** A call on its way to the tracers. */
+/** A call at a traced entry, as the ops see it. */
 export interface TracedCall {
-  /** The hart that makes it. */
+  /** The hart that makes the call. */
   hart: Hart;
   /** Record of the call site. */
   record: DynFtrace;
@@ -25,11 +25,11 @@ export interface TracedCall {
   parentIp: bigint;
   /** The hart's stack pointer at the site. */
   sp: number;
-  /** The saved registers. */
+  /** The registers that the trampoline saved. */
   fregs: FtraceRegs;
 }
 
-/** What is served on one machine. */
+/** The traced entry that one machine is serving. */
 export class ServedCall {
   /** The entry that is served, or was last. */
   readonly call: TracedCall;

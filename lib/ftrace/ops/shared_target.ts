@@ -18,15 +18,15 @@ import { type Dispatch, OPS_SLOT, type TracingArea } from "./tracing_area.ts";
 
 /** A slot, and what stands between the trampoline and its ops. */
 export interface SharedDestination {
-  /** Place of the ops. */
+  /** Slot of the ops in the tracing range. */
   readonly slot: number;
-  /** How it is called. */
+  /** How the trampoline calls the ops: directly, under the recursion lock, or through the list. */
   readonly by: Dispatch;
 }
 
 /** What the trampolines of one machine were pointed at last. */
 export class SharedTarget {
-  /** What the recording thunk looks at. */
+  /** The words from which the recording thunk knows whether it may record. */
   readonly recording: RecordingState;
   readonly #view: DataView;
   readonly #area: TracingArea;
@@ -66,12 +66,12 @@ export class SharedTarget {
     this.#view.setUint32(this.recording.recorder, ops, true);
   }
 
-  /** Whether the trampolines call that already. */
+  /** Whether the trampolines call that ops in that way already. */
   isAt({ slot, by }: SharedDestination): boolean {
     return this.#area.shared === slot && this.#area.sharedBy === by;
   }
 
-  /** Points the trampolines there. */
+  /** Points the trampolines at the ops. */
   publish({ slot, by }: SharedDestination): void {
     const area = this.#area;
     area.shared = slot;

@@ -17,19 +17,19 @@ import type { HookTable } from "./hook_table.ts";
 import type { RecordUsers } from "./record_users.ts";
 import type { SiteTargets } from "./site_target.ts";
 
-/** What {@linkcode SiteUpdater} works with. */
+/** The patcher, targets and hooks that {@linkcode SiteUpdater} works with. */
 export interface SiteUpdaterParts {
   /** Who traces a record, and which records are due. */
   readonly users: RecordUsers;
-  /** What a site calls for its users. */
+  /** Works out what a site calls for its users. */
   readonly targets: SiteTargets;
   /** Hooks of the engine, for virtual sites. */
   readonly hooks: HookTable;
-  /** A hart is at a virtual site. */
+  /** Serves a hart that has come to a virtual site. */
   readonly enterVirtual: (hart: Hart, record: DynFtrace) => void;
 }
 
-/** What an update is to do. */
+/** The sites that an update switches. */
 export interface SitePlan {
   /** Sites to switch, in order of their records. */
   readonly changes: readonly SiteChange[];
@@ -37,7 +37,7 @@ export interface SitePlan {
   readonly hooked: readonly DynFtrace[];
 }
 
-/** What sites of one machine call now. */
+/** Switches the sites of one machine, and knows what each calls now. */
 export class SiteUpdater {
   readonly #parts: SiteUpdaterParts;
   /** By index of the record; none where the site is off. */

@@ -40,7 +40,7 @@ const TABLES = 0x90000;
 /** No slot, as the end of the list has it. */
 const NO_SLOT = -1;
 
-/** The slots that the core itself takes. */
+/** Slots that the core itself takes; `first` is the first one for other ops. */
 export const OPS_SLOT = { list: 0, nop: 1, first: 2 } as const;
 
 /** How far before its ip a call-ops site has its literal: ip is entry + 4, the literal entry − 8. */
@@ -49,7 +49,7 @@ export const LITERAL_OFFSET = 12;
 /** What stands between a trampoline and an ops: nothing, the recursion lock, or the walk of all. */
 export type Dispatch = "direct" | "assist" | "list";
 
-/** The tracing range of one machine, filled. */
+/** The tracing range of one machine, with trampolines, stubs and structs in it. */
 export interface TracingArea {
   /** The trampolines and where their labels are. */
   readonly trampolines: Trampolines;
@@ -71,13 +71,13 @@ export interface TracingArea {
   isDirect(slot: number): boolean;
   /** Puts a table into guest memory; gives its address. @throws {FtraceError} ENOMEM if there is no room. */
   placeTable(table: IpTable): number;
-  /** Gives a table's room back. */
+  /** Frees the memory of a table. */
   freeTable(address: number): void;
   /** Whether sites have literals that name their ops. */
   readonly literals: boolean;
   /** Says which slot sites without a literal call: what the trampoline itself was pointed at. */
   shared: number;
-  /** How they get there. */
+  /** How the trampoline calls the ops of the shared slot. */
   sharedBy: Dispatch;
   /** The slot that a site at `ip` calls: its literal's, or the shared one; undefined if neither is known. */
   slotAt(ip: number): number | undefined;
