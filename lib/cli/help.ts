@@ -7,12 +7,12 @@ import { optionRange, optionValueText } from "../ftrace/mod.ts";
 import type { Tracer } from "../../mod.ts";
 import { CLI_OPTIONS, type CliOption, type OptionGroup } from "./options.ts";
 
-/** Where the explanations of options begin. */
+/** Column in which the explanations of options begin. */
 const COLUMN = 28;
 /** Where the explanations of tracers' options begin, whose names are longer. */
 const TRACER_COLUMN = 38;
 
-/** The text of `--help`. */
+/** Lists the options and their explanations under headings, as `--help` prints them. */
 export function helpText(): string {
   return `hartrace runs a RISC-V program and traces its functions as Linux ftrace does.
 

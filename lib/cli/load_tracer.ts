@@ -22,37 +22,37 @@ export const BUILT_IN = "built in";
 
 /** A tracer that is to run, with its options read. */
 export interface LoadedTracer {
-  /** The tracer. */
+  /** The tracer as its module exports it. */
   readonly tracer: Tracer;
-  /** What its `init` gets. */
+  /** The values of the tracer's options that its `init` gets. */
   readonly options: Readonly<Record<string, TracerOptionValue>>;
-  /** Where it came from: {@linkcode BUILT_IN}, or the text behind `--plugin`. */
+  /** Where the tracer came from: {@linkcode BUILT_IN}, or the text behind `--plugin`. */
   readonly source: string;
 }
 
-/** Everything that runs in one trace. */
+/** The tracers that run in one trace. */
 export interface LoadedTracers {
-  /** In the order in which their `init` runs. */
+  /** All tracers, in the order in which their `init` runs. */
   readonly all: readonly LoadedTracer[];
-  /** The one that gives the trace its form and its header. */
+  /** The tracer that gives the trace its form and its header. */
   readonly current: Tracer;
-  /** What plugins were loaded, whether they are the current tracer or not. */
+  /** The tracers that came from plugins, whether they are the current one or not. */
   readonly plugins: readonly LoadedTracer[];
   /** The options of any tracer there is, as `--set` has them. */
   optionsOf(tracer: Tracer): Readonly<Record<string, TracerOptionValue>>;
 }
 
-/** What {@linkcode loadTracers} is asked for. */
+/** The tracers and settings that the command line asks for. */
 export interface TracerRequest {
   /** Any tracer may be started later, so each may have settings, and none is the default. */
   readonly selectable?: boolean;
   /** Tracers that need not be loaded, without `nop`. */
   readonly builtIn: readonly Tracer[];
-  /** `-p`. */
+  /** The tracer's name (`-p`). */
   readonly name: string | undefined;
-  /** `--plugin`, in order. */
+  /** Modules to load tracers from (`--plugin`), in order. */
   readonly plugins: readonly string[];
-  /** `--set`, in order. */
+  /** Settings of tracers' options (`--set`), in order. */
   readonly settings: readonly string[];
 }
 

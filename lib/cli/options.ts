@@ -15,19 +15,19 @@ import { PLATFORM_NAMES } from "../machine/mod.ts";
 
 /** One option, as `--help` and `list options` show it. */
 export interface CliOption {
-  /** Name behind `--`. */
+  /** The option's long name, behind `--`. */
   readonly name: string;
-  /** Letter behind `-`. */
+  /** The option's short name, behind `-`. */
   readonly letter?: string;
-  /** What it takes; a switch takes nothing. */
+  /** Placeholder of the option's value in `--help`; absent for a switch. */
   readonly value?: string;
-  /** May be given several times. */
+  /** Whether the option may be given several times. */
   readonly repeats?: boolean;
-  /** The values it takes, if only some are. */
+  /** The values that are allowed, if only some are. */
   readonly choices?: readonly string[];
-  /** Under which heading of `--help` it stands. */
+  /** The heading of `--help` under which the option stands. */
   readonly group: OptionGroup;
-  /** One line. */
+  /** What the option does, in one line for `--help`. */
   readonly help: string;
 }
 
@@ -283,7 +283,7 @@ export const CLI_OPTIONS: readonly CliOption[] = [
   { name: "version", group: "Other", help: "print the versions" },
 ];
 
-/** The command line, read. */
+/** The parsed command line. */
 export interface CliArguments {
   /** Switches given, by name. */
   readonly switches: ReadonlySet<string>;

@@ -8,7 +8,7 @@ import type { Outcome } from "../../mod.ts";
 import type { Symbolizer } from "../ftrace/mod.ts";
 import type { Trap } from "../engine/mod.ts";
 
-/** The end of a run. */
+/** How the command ends after a run: the exit code and the words. */
 export interface Ending {
   /** What the process exits with. */
   readonly code: number;
@@ -36,13 +36,13 @@ const TRAPS: Readonly<Record<number, readonly [name: string, signal: number]>> =
 /** A guest that can only wait for ever is killed, as a person would kill it: 128 + SIGKILL. */
 const DEADLOCK = 137;
 
-/** What of a run the words need. */
+/** The settings of a run that the words about its end refer to. */
 export interface EndingContext {
-  /** As the program was named. */
+  /** The program, as the command line names it. */
   readonly program: string;
   /** `name+0x4/0x20` for a guest address, or the address. */
   readonly place: (address: bigint, isReturn?: boolean) => string;
-  /** `--limit-insns`. */
+  /** Instructions after which the run is stopped (`--limit-insns`). */
   readonly limit: number | undefined;
   /** `-q`: nothing about a guest that ended by itself. */
   readonly quiet: boolean;

@@ -20,15 +20,15 @@ export class ProgramError extends Error {
   }
 }
 
-/** A program, read. */
+/** The guest program, read from its file. */
 export interface Program {
-  /** As it was named; the guest's `argv[0]`. */
+  /** The program as the command line names it; the guest's `argv[0]`. */
   readonly name: string;
-  /** The ELF file. */
+  /** The bytes of the ELF file. */
   readonly bytes: Uint8Array;
-  /** The ELF file, parsed. */
+  /** The parsed headers and symbols of the ELF file. */
   readonly elf: Elf;
-  /** Whether it is the built-in one. */
+  /** Whether the program is the built-in sample. */
   readonly isSample: boolean;
 }
 

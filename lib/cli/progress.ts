@@ -8,14 +8,14 @@ import type { CliHost } from "./host.ts";
 
 /** Milliseconds until the first line: shorter runs need none. */
 const PATIENCE = 2000;
-/** Milliseconds from one to the next. */
+/** Milliseconds from one update of the line to the next. */
 const PERIOD = 500;
 
-/** A progress line. */
+/** A line on the terminal that says how far the run has come. */
 export interface Progress {
-  /** Says how far it is, if it is time to. */
+  /** Prints the line anew, if enough time has passed since the last one. */
   update(): void;
-  /** Takes the line away. */
+  /** Erases the line from the terminal. */
   clear(): void;
 }
 

@@ -37,13 +37,13 @@ import {
   TraceWriter,
 } from "./trace_output.ts";
 
-/** What a command works with. */
+/** The host, tracers and options that a command works with. */
 export interface CommandContext {
-  /** The surroundings. */
+  /** The host's input, output and process. */
   readonly host: CliHost;
-  /** Built-in tracers. */
+  /** The tracers that need not be loaded. */
   readonly builtIn: readonly Tracer[];
-  /** The command line. */
+  /** The parsed command line. */
   readonly args: CliArguments;
 }
 

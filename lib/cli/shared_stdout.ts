@@ -10,25 +10,27 @@
 import type { CliHost } from "./host.ts";
 import type { TraceDestination } from "./trace_output.ts";
 
-/** Both writers' way to the output. */
+/**
+ * Stdout as the guest and the tracers share it: a tracer's line waits until the guest's is ended.
+ */
 export interface SharedStdout {
-  /** The guest writes; false if nobody reads any more. */
+  /** Writes what the guest printed; false if nobody reads any more. */
   guest(data: Uint8Array): boolean;
-  /** A tracer writes a line. */
+  /** Writes a line of a tracer. */
   line(text: string): void;
-  /** The guest has begun a line and not ended it. */
+  /** Whether the guest has begun a line and not ended it. */
   readonly inLine: boolean;
   /** Called before anything is written. */
   beforeWrite?: (() => void) | undefined;
-  /** Writes what waits for nothing but company. */
+  /** Writes what was held back only to write more at once. */
   flush(): void;
-  /** The guest has ended: no line waits for it any longer. */
+  /** To be called when the guest has ended: no line waits for it any longer. */
   guestEnded(): void;
 }
 
 /** A guest that leaves its line open for longer gets a line of a tracer into it. */
 const MOST_WAITING = 1000;
-/** So many characters are worth a write. */
+/** How many characters are collected before they are written. */
 const BATCH = 1 << 14;
 const LINE_FEED = 10;
 

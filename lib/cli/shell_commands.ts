@@ -9,13 +9,13 @@ import type { ShellCommandContext } from "./shell_context.ts";
 import type { GuestControl, GuestResult } from "./shell_guest.ts";
 import { cat, countLines, grep, head } from "./shell_text.ts";
 
-/** One command. */
+/** A command of the shell: its names, its help and what it does. */
 export interface ShellCommandEntry {
-  /** Its name, and others. */
+  /** The command's name and its aliases. */
   readonly names: readonly string[];
-  /** What `help` shows of its arguments. */
+  /** The command's arguments, as `help` shows them. */
   readonly arguments: string;
-  /** One line. */
+  /** What the command does, in one line for `help`. */
   readonly help: string;
   /** Carries out the command and gives its exit status. */
   run(
@@ -178,7 +178,7 @@ function shown(write: (text: string) => void, { status, text }: GuestResult): nu
   return status;
 }
 
-/** The number that `text` is, or a complaint. */
+/** Reads the number that `text` is, or complains. */
 function countOf(
   { complain }: ShellCommandContext,
   name: string,
@@ -229,7 +229,7 @@ async function proceed(
   return await finish(context, { address });
 }
 
-/** The hart that `text` names, or a complaint. */
+/** Reads the number of the hart that `text` names, or complains. */
 function hartOf(
   { complain, guest }: ShellCommandContext,
   name: string,

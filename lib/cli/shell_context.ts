@@ -9,19 +9,19 @@ import type { Tracefs } from "../tracefs/mod.ts";
 import type { CliHost } from "./host.ts";
 import type { GuestControl } from "./shell_guest.ts";
 
-/** What a command works with. */
+/** What a command of the shell works with. */
 export interface ShellCommandContext {
-  /** Where output and errors go. */
+  /** The host, to whose stdout and stderr commands write. */
   readonly host: CliHost;
-  /** The control files. */
+  /** The tree of control files that `cat`, `ls` and redirections reach. */
   readonly tracefs: Tracefs;
-  /** The guest, stopped. */
+  /** The guest, which commands such as `step` and `run` let go on. */
   readonly guest: GuestControl;
-  /** What `|` or `<` gives it. */
+  /** The command's input from `|` or `<`; undefined without either. */
   readonly input: string | undefined;
-  /** The current directory, below the root. */
+  /** The current directory, relative to the root of the tree. */
   readonly directory: string;
-  /** A path as the tree takes it. */
+  /** Makes a path absolute, as the tree takes it. */
   absolute(path: string): string;
   /** Prints, or hands over to `|` or `>`. */
   write(text: string): void;

@@ -13,7 +13,7 @@ import { hex, X_NAMES } from "../isa/mod.ts";
 import { type CliHost, say } from "./host.ts";
 import { endingOf, placeText } from "./outcome.ts";
 
-/** What a command on the guest gives. */
+/** What a command on the guest prints and returns. */
 export interface GuestResult {
   /** 0, or what ended the guest as an exit code; 130 for Ctrl-C, 124 for the limit. */
   readonly status: number;
@@ -21,9 +21,9 @@ export interface GuestResult {
   readonly text: string;
 }
 
-/** The guest, stopped. */
+/** Control of the guest, which is stopped between the commands. */
 export interface GuestControl {
-  /** Its exit code, once it has ended. */
+  /** The guest's exit code, once the guest has ended. */
   readonly ended: number | undefined;
   /** Executes `count` instructions. */
   step(count: bigint): Promise<GuestResult>;
@@ -31,15 +31,15 @@ export interface GuestControl {
   next(): Promise<GuestResult>;
   /** Runs on: for `count` instructions, to `address`, or to its end. */
   run(until?: { readonly count?: bigint; readonly address?: bigint }): Promise<GuestResult>;
-  /** How many harts it has. */
+  /** How many harts the guest has. */
   readonly harts: number;
   /** The calls that a hart is in, innermost first. */
   where(hart: number): string;
-  /** A hart's registers. */
+  /** Prints a hart's pc and registers. */
   registers(hart: number): string;
 }
 
-/** What {@linkcode createGuestControl} works on. */
+/** The host and the traced machine that {@linkcode createGuestControl} works on. */
 export interface GuestControlContext {
   /** Where Ctrl-C comes from and endings are said. */
   readonly host: CliHost;
@@ -56,7 +56,7 @@ const SP = X_NAMES.indexOf("sp");
 /** Exit code of a run that Ctrl-C stopped. */
 const INTERRUPTED = 130;
 
-/** Takes hold of a guest. */
+/** Makes the shell's control of a guest. */
 export function createGuestControl(context: GuestControlContext): GuestControl {
   return new StoppedGuest(context);
 }

@@ -26,7 +26,7 @@ import {
 } from "./shell_words.ts";
 import type { Completer } from "./terminal.ts";
 
-/** What ends the shell. */
+/** Thrown to end the shell (`exit`). */
 class Exit extends Error {
   readonly status: number;
   constructor(status: number) {

@@ -11,27 +11,27 @@
 
 /** A word, whose text may hold the last command's status. */
 export interface ShellWord {
-  /** Its text, quotes removed. */
+  /** The word's text without quotes; `status` stands for `$?`. */
   text(status: number): string;
-  /** As a glob, with what was quoted escaped; undefined if nothing unquoted is one. */
+  /** The word as a glob, with what was quoted escaped; undefined if nothing unquoted is one. */
   readonly glob: string | undefined;
 }
 
 /** One command with its redirections. */
 export interface ShellCommand {
-  /** Its name and arguments. */
+  /** The command's name and its arguments. */
   readonly words: readonly ShellWord[];
-  /** `< FILE`. */
+  /** The file of `< FILE`. */
   readonly input: ShellWord | undefined;
-  /** `> FILE`, or `>> FILE`. */
+  /** The file of `> FILE`, or `>> FILE`, which appends. */
   readonly output: { readonly file: ShellWord; readonly append: boolean } | undefined;
 }
 
 /** Commands joined by `|`, and after which outcome of the one before they run. */
 export interface ShellPipeline {
-  /** From left to right. */
+  /** The commands of the pipeline, from left to right. */
   readonly commands: readonly ShellCommand[];
-  /** `;` and line ends, `&&`, `||`. */
+  /** When the pipeline runs: after `;` or a line end, after `&&`, after `||`. */
   readonly after: "anything" | "success" | "failure";
 }
 
@@ -118,7 +118,7 @@ function unexpected(text: string): SyntaxError {
   return new SyntaxError(`syntax error near unexpected token \`${text.replace("\n", "newline")}'`);
 }
 
-/** Two first, so that the longer one is found. */
+/** Operators; those of two characters come first, so that the longer one is found. */
 const OPERATOR = /^(?:&&|\|\||>>|[;|<>&\n])/;
 const NOT_HERE: Readonly<Record<string, string>> = {
   "&": "commands in the background",

@@ -19,7 +19,7 @@ import { sampleProgram } from "./sample_program.ts";
 
 /** Figures of one run. */
 export interface RunStatistics {
-  /** The era in force. */
+  /** Name of the era in force. */
   readonly era: EraName;
   /** Records by how they were served, and how many of the first two had a user. */
   readonly sites: {
@@ -28,7 +28,7 @@ export interface RunStatistics {
     readonly virtual: number;
     readonly disabled: number;
   };
-  /** What switching sites took. */
+  /** Stores, parkings and fences that switching sites took. */
   readonly patching: {
     readonly writes: number;
     readonly parks: number;
@@ -80,15 +80,15 @@ const USERS = (1 << 19) - 1;
 
 /** What a traced call costs in one era by one of its trampolines. */
 export interface CallCost {
-  /** The era. */
+  /** Name of the era that the cost was measured in. */
   readonly era: EraName;
-  /** The trampoline at the entry. */
+  /** The trampoline that the entry goes through. */
   readonly trampoline: "ftrace_caller" | "ftrace_regs_caller";
-  /** Bytes of stack that it takes. */
+  /** Bytes of stack that the trampoline's frame takes. */
   readonly frame: number;
-  /** Instructions at the entry. */
+  /** Instructions that the trampoline retires at the entry. */
   readonly entry: number;
-  /** Instructions at the return, if that is traced too. */
+  /** Instructions that `return_to_handler` retires, if the return is traced, too. */
   readonly exit: number;
 }
 
@@ -147,7 +147,7 @@ async function measureExit(era: EraName, entryCost: number): Promise<number> {
   return (Number(ftrace.machine.harts[0]!.overhead) - entries * entryCost) / exits;
 }
 
-/** The lines of `--stats`. */
+/** Prints the figures of a run and the cost of a call in each era (`--stats`). */
 export async function statisticsText(statistics: RunStatistics): Promise<string> {
   const { sites, patching, events, calls, instret, overhead } = statistics;
   const perCall = calls === 0 ? "" : `, ${(Number(overhead) / calls).toFixed(1)} for each call`;

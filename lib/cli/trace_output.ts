@@ -24,11 +24,11 @@ import type { CliHost } from "./host.ts";
 export interface TraceDestination extends ByteOutput {
   /** Writes text of a trace or of a tracer. */
   write(bytes: Uint8Array): void;
-  /** Whether what is written still gets anywhere. */
+  /** Whether anybody still reads what is written. */
   readonly open: boolean;
-  /** Whether it is another place than stdout. */
+  /** Whether the trace goes to another place than stdout. */
   readonly isFile: boolean;
-  /** Ends it; gives what went wrong, if anything did. */
+  /** Closes the destination; gives what went wrong, if anything did. */
   close(): string | undefined;
 }
 
@@ -235,7 +235,7 @@ export class TraceWriter {
     await this.#feed?.flow(now);
   }
 
-  /** The guest has ended: writes what is left. */
+  /** Writes what is left, when the guest has ended. */
   async finish(): Promise<void> {
     const prints = this.#prints();
     if (prints === undefined && this.written === 0) return;

@@ -5,13 +5,13 @@
  */
 import { type Tracefs, TracefsError } from "../tracefs/mod.ts";
 
-/** One write that the command line asks for. */
+/** A write to a control file that the command line asks for. */
 export interface TracefsWrite {
-  /** Path below the root. */
+  /** Path of the control file below the root of the tree. */
   readonly file: string;
   /** What is written, without the newline that `echo` adds. */
   readonly text: string;
-  /** `+=`. */
+  /** Whether the text is appended (`+=`), as `>>` does. */
   readonly append: boolean;
 }
 

@@ -4,5 +4,5 @@
  * @module
  */
 
-/** As in `deno.json`. */
+/** Version of the program; the same as in `deno.json`. */
 export const VERSION = "0.1.0";
