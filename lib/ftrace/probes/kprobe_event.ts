@@ -22,7 +22,7 @@ import type { ProbeArg } from "./probe_args.ts";
 import type { KprobeCommand } from "./probe_command.ts";
 import { fetchArgs } from "./probe_record.ts";
 
-/** An event on a probe. */
+/** An event that is recorded when its kprobe or kretprobe is hit. */
 export interface KprobeEvent extends Disposable {
   /** Group of the event, `kprobes` unless the definition says otherwise. */
   readonly group: string;
@@ -38,11 +38,11 @@ export interface KprobeEvent extends Disposable {
   readonly nmissed: number;
 }
 
-/** What `KprobeEvents` stands on. */
+/** The machine and the probe interfaces that `KprobeEvents` is built on. */
 export interface KprobeEventsContext {
-  /** The machine. */
+  /** The machine that is probed. */
   readonly machine: Machine;
-  /** The kernel's ways in force. */
+  /** The era in force, which decides what a definition may say. */
   readonly era: Era;
   /** Probes on instructions. */
   readonly kprobes: Kprobes;
@@ -58,7 +58,7 @@ export interface KprobeEventsContext {
   readonly fault: (command: string, text: string, position: number) => void;
 }
 
-/** A command that was understood. */
+/** A parsed and checked line of `kprobe_events`. */
 export interface KprobeDefinition {
   /** The command that defines the event. */
   readonly command: KprobeCommand;
@@ -66,7 +66,7 @@ export interface KprobeDefinition {
   readonly address: bigint;
   /** What is recorded with each hit. */
   readonly args: readonly ProbeArg[];
-  /** The place as it is written back. */
+  /** The probed place, as `kprobe_events` prints it. */
   readonly place: string;
   /** Place and arguments: what tells probes of one event apart. */
   readonly key: string;
@@ -77,7 +77,7 @@ const BREAKPOINT_CONTEXT = { flags: 0x48, preemptCount: 0xff } as const;
 
 /** What a probe tells the events that it is one of. */
 export interface EventProbeOwner {
-  /** A hit was counted and not recorded. */
+  /** Called when a hit was counted but not recorded. */
   dropped(): void;
   /** The probe's event was disposed of; false if it had been before. */
   disposed(): boolean;
@@ -95,7 +95,7 @@ export class EventProbe implements KprobeEvent {
   readonly #owner: EventProbeOwner;
   readonly #args: readonly ProbeArg[];
   readonly #address: bigint;
-  /** One of the two is registered. */
+  /** The kprobe, for an event on an instruction; else the kretprobe is registered. */
   readonly #kp: Kprobe | undefined;
   readonly #rp: Kretprobe | undefined;
   #event: Event | undefined;

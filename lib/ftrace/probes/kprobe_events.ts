@@ -32,11 +32,11 @@ interface ProbeSet {
   readonly event: Event;
   readonly isReturn: boolean;
   readonly args: readonly ProbeArg[];
-  /** Each of them, by where it is. */
+  /** The probes of the event, by the place that each is at. */
   readonly probes: Map<string, EventProbe>;
 }
 
-/** Events on probes of one machine. */
+/** The events on kprobes and kretprobes of one machine (`kprobe_events`). */
 export class KprobeEvents {
   readonly #context: KprobeEventsContext;
   #events: readonly EventProbe[] = [];
@@ -49,7 +49,7 @@ export class KprobeEvents {
     this.#context = context;
   }
 
-  /** All of them, in order of definition. */
+  /** All events on probes, in order of definition. */
   get events(): readonly KprobeEvent[] {
     return this.#events;
   }

@@ -38,7 +38,7 @@ export interface ProbePoint {
   probes: readonly PlacedKprobe[];
   /** The bytes that the breakpoint replaces; as they were when the first probe was registered. */
   readonly original: Uint8Array;
-  /** Whether a hart is stopped there. */
+  /** Whether a hart that comes to the address is stopped for the probes. */
   armed: boolean;
   /** Address of the slot that the instruction is stepped in; undefined if it needs none. */
   slot: number | undefined;

@@ -17,7 +17,7 @@ import type { FunctionCore } from "../ops/function_core.ts";
 import type { KprobeHits } from "./kprobe_hits.ts";
 import type { KprobeTable } from "./kprobe_table.ts";
 
-/** Both ops of one machine. */
+/** The two ops with which one machine serves kprobes on function entries. */
 export class KprobesOnFtrace {
   readonly #shared: readonly SharedOps[];
 
@@ -29,7 +29,9 @@ export class KprobesOnFtrace {
     ];
   }
 
-  /** Lets both follow which points are armed. @throws {FtraceError} If ftrace refuses. */
+  /**
+   * Makes both ops trace the armed points that are theirs. @throws {FtraceError} If ftrace refuses.
+   */
   update(): void {
     for (const each of this.#shared) each.update();
   }
