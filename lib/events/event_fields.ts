@@ -30,7 +30,10 @@ export type FieldKind = "integer" | "pointer" | "string" | "array" | "cpumask" |
 export interface EventField {
   /** Name of the field, by which filters and triggers refer to it. */
   readonly name: string;
-  /** Its C type as a format file spells it, without an array's length: `char`, `__data_loc char[]`. */
+  /**
+   * The field's C type as a format file spells it, without an array's length: `char`, `__data_loc
+   * char[]`.
+   */
   readonly type: string;
   /** How the field's value is encoded in the record. */
   readonly kind: FieldKind;

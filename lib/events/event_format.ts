@@ -25,7 +25,7 @@ export interface EventDescription {
   readonly name: string;
   /** The event's number, which every record of it begins with. */
   readonly id: number;
-  /** Its own fields; {@linkcode COMMON_FIELDS} precede them. */
+  /** The event's own fields; {@linkcode COMMON_FIELDS} precede them. */
   readonly fields: readonly EventField[];
   /** The `print fmt:` of the format file: a quoted format and its arguments. */
   readonly printFormat: string;

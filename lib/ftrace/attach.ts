@@ -31,7 +31,7 @@ export interface AttachedCall<Data> {
   readonly name: string;
   /** Address of the function's entry. */
   readonly address: bigint;
-  /** Where it returns to: an address in its caller. */
+  /** Where the call returns to: an address in its caller. */
   readonly returnAddress: bigint;
   /** Name of the function that called it, if it has a symbol. */
   readonly caller: string | undefined;

@@ -46,15 +46,24 @@ export interface Era {
   readonly hasDirectCalls: boolean;
   /** Whether events are recorded in an NMI's context, as a breakpoint's is (`ARCH_HAVE_NMI_SAFE_CMPXCHG`). */
   readonly recordsInNmi: boolean;
-  /** How its graph tracer keeps calls: words of a stack for 16 users, or 50 records for one. */
+  /**
+   * How this kernel's graph tracer keeps calls: words of a stack for 16 users, or 50 records for
+   * one.
+   */
   readonly graphStack: "words" | "records";
   /** What this kernel answers to a kprobe at each offset in a site. */
   readonly kprobes: KprobeRules;
   /** Whether `dyn_ftrace_total_info` tells how long switching sites took. */
   readonly tellsUpdateTime: boolean;
-  /** Whether its function and graph events have room for arguments; their numbers and layouts go with it. */
+  /**
+   * Whether this kernel's function and graph events have room for arguments, which changes their
+   * numbers and layouts.
+   */
   readonly hasEventArgs: boolean;
-  /** Whether it was built with hist triggers; if not, they are served all the same, unless strict. */
+  /**
+   * Whether this kernel was built with hist triggers; if not, they are served all the same, unless
+   * strict.
+   */
   readonly hasHist: boolean;
 }
 

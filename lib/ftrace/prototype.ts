@@ -22,7 +22,7 @@ export interface Prototype {
   readonly name: string;
   /** Type of the return value. */
   readonly returns: CType;
-  /** Its parameters; the name is empty where the prototype gives none. */
+  /** The function's parameters; the name is empty where the prototype gives none. */
   readonly parameters: readonly { readonly name: string; readonly type: CType }[];
   /** Whether more arguments may follow. */
   readonly variadic: boolean;

@@ -40,7 +40,9 @@ const ALL = (1n << 64n) - 1n;
 /** How a CSR of supervisor or machine mode is read and written. */
 interface Register {
   readonly read: (system: System) => bigint;
-  /** Takes what can be written; may refuse. Without it the register keeps its value. */
+  /**
+   * Writes the bits that can be written; false refuses. Without it the register keeps its value.
+   */
   readonly write?: (system: System, value: bigint) => boolean | void;
 }
 

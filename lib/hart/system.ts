@@ -94,7 +94,7 @@ export class System {
   readonly translation: Translation;
   readonly #hart: PrivilegedHart;
 
-  /** As reset leaves it, but with the float registers on. */
+  /** Privileged registers as reset leaves them, but with the float registers on. */
   constructor(hart: PrivilegedHart) {
     this.#hart = hart;
     this.counters = new Counters(hart);
@@ -233,7 +233,10 @@ export class System {
     return !(this.mstatus & trapped);
   }
 
-  /** Whether it may execute the cache-block instruction of that number: inval, clean, flush, zero. */
+  /**
+   * Whether the hart may execute the cache-block instruction of that number: inval, clean, flush,
+   * zero.
+   */
   permitsCacheBlock(number: number): boolean {
     const { mode } = this.#hart;
     if (mode === "M") return true;

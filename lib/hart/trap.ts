@@ -6,7 +6,7 @@
 
 /** What stopped a hart. Guest faults are never host exceptions. */
 export interface Trap {
-  /** As mcause numbers it; the host call is 24, the first custom cause. */
+  /** The trap's cause as mcause numbers it; the host call is 24, the first custom cause. */
   readonly cause: number;
   /** mtval: the faulting address, or the instruction. */
   readonly value: bigint;

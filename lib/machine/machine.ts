@@ -31,7 +31,7 @@ import { createTracingRange, type MachineTracingRange } from "./tracing_range.ts
 
 /** Options of {@linkcode createMachine}. */
 export interface MachineOptions extends PlatformOptions, HartOptions {
-  /** Who executes instructions; the WASM interpreter if absent. */
+  /** Name of the engine that executes instructions; the WASM interpreter if absent. */
   readonly engine?: EngineName | undefined;
   /** The platform. `auto`, the default, takes linux unless all segments lie at 0x80000000 or above. */
   readonly machine?: "auto" | PlatformName | undefined;

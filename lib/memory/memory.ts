@@ -78,7 +78,10 @@ export class Memory {
     this.watch.changed(first, last);
   }
 
-  /** Takes pages away: every access faults until they are mapped again. @throws {RangeError} Beyond 4 GiB. */
+  /**
+   * Unmaps pages: every access faults until they are mapped again. @throws {RangeError} Beyond 4
+   * GiB.
+   */
   unmap(address: number, length: number): void {
     this.protect(address, length, 0);
   }

@@ -38,7 +38,7 @@ export const FETCH_ENTRY = {
   page: 0,
   /** u32: number of the physical page; bit 31 is set if it is for all address spaces. */
   physical: 8,
-  /** u32: the engine's own, 0 when the entry is filled. */
+  /** u32: a word of the engine's own, 0 when the entry is filled. */
   own: 12,
 } as const;
 
@@ -148,14 +148,14 @@ export class Tlb {
     if (bits > 12) this.#large.get(BigInt(bits))!.add(page >> BigInt(bits));
   }
 
-  /** Takes away what an engine added to the entries for fetches from an address. */
+  /** Clears the engine's own word in the entries for fetches from an address. */
   forgetOwn(address: bigint): void {
     for (let bank = 0; bank < TLB_BANKS; bank++) {
       this.#view.setUint32(this.fetchEntry(bank, address) + FETCH_ENTRY.own, 0, true);
     }
   }
 
-  /** Takes away what an engine added where it is one of these, in all entries for fetches. */
+  /** Clears the engine's own word in all entries for fetches where it is one of these. */
   forgetOwns(owns: ReadonlySet<number>): void {
     for (let bank = 0; bank < TLB_BANKS; bank++) {
       if (!this.#used[bank]) continue;

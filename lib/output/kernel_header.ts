@@ -52,7 +52,7 @@ export interface KernelTextSettings {
   readonly possibleCpus?: number;
   /** Events that can be read. */
   readonly entriesInBuffer: number;
-  /** Those and the ones that newer ones have pushed out. */
+  /** Events that can be read and those that newer ones have pushed out. */
   readonly entriesWritten: number;
   /** The kernel whose text it is, as `uname -r` has it. */
   readonly release: string;

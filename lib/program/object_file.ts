@@ -46,7 +46,7 @@ export interface ObjectSymbol {
   readonly isFunction: boolean;
   /** Binding of the symbol: `STB_*` in words. */
   readonly binding: "local" | "global" | "weak" | "other";
-  /** Where it is: in a section by index, or one of three special places. */
+  /** Index of the symbol's section, or one of three special places. */
   readonly section: number | "undefined" | "absolute" | "common";
 }
 

@@ -194,7 +194,7 @@ function callOpsCaller(): string[] {
   ];
 }
 
-/** Both trampolines of 6.9, with `pt_regs` as their frame. */
+/** Source of both trampolines of 6.9, with `pt_regs` as their frame. */
 function regsCallers(): string[] {
   // t0 has no slot of its own: where it resumes is epc.
   const all = range(1, 31).filter((n) => n !== 2 && n !== 5);

@@ -135,7 +135,10 @@ const call = [
 ];
 const next = [`ld s3, ${OPS_NEXT}(s3)`, "j 10b"];
 
-/** Both functions and the stubs of the recursion lock, for the end of a set of trampolines. */
+/**
+ * Source of the list and assist functions and of the recursion lock's stubs, for the end of a set
+ * of trampolines.
+ */
 export const LIST_FUNC_SOURCE: readonly string[] = [
   "ftrace_ops_list_func:",
   ...enter,

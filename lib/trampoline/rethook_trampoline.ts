@@ -16,7 +16,7 @@ import { REGS_FRAME } from "./frame.ts";
 export interface RethookTrampoline {
   /** Text, from the first instruction on. */
   readonly bytes: Uint8Array;
-  /** Its first instruction: what a hooked ra holds. */
+  /** Address of the trampoline's first instruction: what a hooked ra holds. */
   readonly arch_rethook_trampoline: bigint;
   /** The host call in place of the C function: a0 is the frame, and then the return address. */
   readonly arch_rethook_trampoline_callback: bigint;

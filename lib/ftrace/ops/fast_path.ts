@@ -73,7 +73,7 @@ export class FastPath {
     }
   }
 
-  /** Both entries: what the trampoline does, without executing it. */
+  /** Does what `ftrace_caller` or `ftrace_regs_caller` does, without executing it. */
   #enter(hart: Hart, layout: FrameLayout, price: PathCost): void {
     const area = this.#area;
     const frames = this.#frames;

@@ -19,7 +19,7 @@ import type { RegisteredOps } from "./ops_dispatch.ts";
 interface Reach {
   readonly hash: FtraceHash;
   readonly users: RegisteredOps[];
-  /** Whether it reaches every record but those in `notrace`. */
+  /** Whether the ops traces every record but those in `notrace`. */
   isWide: boolean;
   readonly filter: HalfSeen;
   readonly notrace: HalfSeen;
@@ -59,7 +59,7 @@ export class RecordUsers {
     return found.length > 1 ? found.sort((a, b) => b.order - a.order) : found;
   }
 
-  /** Takes in an ops: what its hash reaches is due. */
+  /** Adds an ops: the records that its hash traces are due for an update. */
   add(entry: RegisteredOps): void {
     const { hash } = entry;
     let reach = this.#reaches.get(hash);
@@ -78,7 +78,7 @@ export class RecordUsers {
     this.#reachIsDue(reach);
   }
 
-  /** Takes out an ops: what its hash reached is due. */
+  /** Removes an ops: the records that its hash traced are due for an update. */
   remove(entry: RegisteredOps): void {
     const reach = this.#reaches.get(entry.hash);
     const at = reach?.users.indexOf(entry) ?? -1;

@@ -28,7 +28,7 @@ import { OPS_SLOT, type TracingArea } from "./tracing_area.ts";
 
 /** Flags of a record that say what is wanted of it, made anew when its users change. */
 const WANTED = FTRACE_FL_REGS | FTRACE_FL_IPMODIFY | FTRACE_FL_DIRECT | FTRACE_FL_CALL_OPS;
-/** Those that say how its site is switched, besides ENABLED. */
+/** The flags of a record that say how its site is switched, besides ENABLED. */
 const IN_FORCE = FTRACE_FL_REGS_EN | FTRACE_FL_DIRECT_EN | FTRACE_FL_CALL_OPS_EN;
 
 /** Targets and flags of sites in one era, with one machine's trampolines. */

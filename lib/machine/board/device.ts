@@ -117,6 +117,6 @@ export interface BoardMap {
   readonly name: string;
   /** The device tree's `compatible` of its root. */
   readonly compatible: readonly string[];
-  /** Its devices. What happens at one moment happens in this order. */
+  /** The board's devices. Events that are due at one moment happen in this order. */
   readonly devices: readonly DeviceRow[];
 }

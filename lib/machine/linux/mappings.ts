@@ -279,7 +279,7 @@ function pageUp(address: number): number {
   return Math.ceil(address / PAGE_SIZE) * PAGE_SIZE;
 }
 
-/** As riscv's protection_map: what can be written can be read. */
+/** Page permissions as of riscv's protection_map: what can be written can be read. */
 function permissionsOf(protection: number): number {
   return (protection & (PROT_READ | PROT_WRITE) ? READ : 0) |
     (protection & PROT_WRITE ? WRITE : 0) | (protection & PROT_EXEC ? EXECUTE : 0);
