@@ -33,7 +33,7 @@ const LARGEST_KIB = 256 * 1024;
 /** Bytes of one marker that are kept (`TRACE_MARKER_MAX_SIZE`). */
 const LARGEST_MARKER = 4096;
 
-/** The files. */
+/** Makes `trace`, `trace_pipe`, `per_cpu/` and the other files of the buffers. */
 export function bufferFiles(state: TraceState): ControlFiles {
   const files: Record<string, ControlFile> = {
     trace: traceFile(state),

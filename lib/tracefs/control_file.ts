@@ -32,11 +32,11 @@ export type ControlFiles = Readonly<Record<string, ControlFile>>;
 export interface FileGroup {
   /** Paths of the files there are now. */
   paths(): Iterable<string>;
-  /** The file at `path`. */
+  /** Finds the file that is at `path` now, or undefined. */
   find(path: string): ControlFile | undefined;
 }
 
-/** What {@linkcode parseNumber} takes. */
+/** The range and base of numbers that {@linkcode parseNumber} takes. */
 export interface NumberRange {
   /** Least value taken; `-` is refused unless this is negative. */
   readonly least?: bigint;

@@ -61,7 +61,7 @@ export type TracefsCall = "open" | "read" | "write";
 export class TracefsError extends Error {
   /** Always `"TracefsError"`. */
   override readonly name = "TracefsError";
-  /** The errno. */
+  /** Name of the errno that the system call gave. */
   readonly code: TracefsErrno;
   /** Which system call gave it. */
   readonly call: TracefsCall;

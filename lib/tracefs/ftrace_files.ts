@@ -8,7 +8,7 @@
 import { type ControlFiles, parseNumber, textFile } from "./control_file.ts";
 import type { TraceState } from "./trace_state.ts";
 
-/** The files. */
+/** Makes the filter files and the lists of functions that can be and are traced. */
 export function filterFiles({ ftrace }: TraceState): ControlFiles {
   const { core, functionLists: lists } = ftrace;
   return {

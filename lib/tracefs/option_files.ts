@@ -18,7 +18,7 @@ import type { TraceState } from "./trace_state.ts";
 /** Options that tracer nop has to test options with: the second refuses to be changed. */
 const NOP_OPTIONS = ["test_nop_accept", "test_nop_refuse"] as const;
 
-/** The files. */
+/** Makes `trace_options` and the files of `options/`. */
 export function optionFiles(state: TraceState): ControlFiles {
   const { era } = state.ftrace;
   const known = traceOptionsOf(era.release).filter(({ config }) =>

@@ -13,7 +13,7 @@ import { invalid, TracefsError } from "./errno.ts";
 import type { FprobeEvent } from "../ftrace/probes/fprobe_events.ts";
 import type { TraceState } from "./trace_state.ts";
 
-/** The files. */
+/** Makes the files that define probes, count their hits and list them. */
 export function probeFiles({ ftrace }: TraceState): ControlFiles {
   const { kprobeEvents, fprobeEvents, kprobes, era, strict } = ftrace;
   const file: ControlFile = {

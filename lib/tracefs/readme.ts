@@ -4,7 +4,7 @@
  * @module
  */
 
-/** The text. */
+/** The text of the `README` file. */
 export const README =
   `hartrace's control files: the tracing folder of a RISC-V Linux kernel, for one guest program.
 

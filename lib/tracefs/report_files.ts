@@ -16,7 +16,7 @@ import { type ControlFile, type ControlFiles, parseNumber, textFile } from "./co
 import { invalid } from "./errno.ts";
 import type { TraceState } from "./trace_state.ts";
 
-/** The files. */
+/** Makes the files of the stack tracer and of the function profiler, where these are given. */
 export function reportFiles(state: TraceState): ControlFiles {
   const profiler = state.ftrace.strict ? undefined : state.tracer("function_profile");
   const stack = state.tracer("stack");

@@ -13,9 +13,9 @@ import { resolveOptions, type TracerOptionValue } from "../ftrace/tracer_options
 import type { TraceOptionName, TraceOptions } from "../ftrace/trace/trace_options.ts";
 import { asTracefsError, invalid } from "./errno.ts";
 
-/** The state behind the files. */
+/** The state that the control files share. */
 export interface TraceState {
-  /** What is traced with. */
+  /** The tracing interface whose trace the files show and control. */
   readonly ftrace: Ftrace;
   /** Names that `current_tracer` takes, `nop` last. */
   readonly tracers: readonly string[];
@@ -23,7 +23,7 @@ export interface TraceState {
   readonly currentTracer: string;
   /** In which form the current tracer's events are printed; undefined if it has none. */
   readonly prints: "function" | "function_graph" | "nop" | undefined;
-  /** The trace options. */
+  /** The trace options (`trace_options`) in force. */
   readonly options: TraceOptions;
   /** Whether the buffer has its full size: it is small until a tracer needs it. */
   expanded: boolean;

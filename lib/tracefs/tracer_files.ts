@@ -6,7 +6,7 @@
 import { type ControlFiles, numberFile, textFile } from "./control_file.ts";
 import type { TraceState } from "./trace_state.ts";
 
-/** The files. */
+/** Makes `current_tracer` and the files that go with it. */
 export function tracerFiles(state: TraceState): ControlFiles {
   const { ftrace } = state;
   return {
