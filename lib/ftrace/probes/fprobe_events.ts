@@ -41,7 +41,7 @@ export interface FprobeEvent extends Disposable {
 
 /** What {@linkcode FprobeEvents} stands on. */
 export interface FprobeEventsContext {
-  /** The machine. */
+  /** The machine that is probed. */
   readonly machine: Machine;
   /** Where events are defined, and errors noted. */
   readonly traceEvents: TraceEvents;

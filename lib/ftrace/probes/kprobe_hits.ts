@@ -1,5 +1,5 @@
 /**
- * What is done when a hart runs into a kprobe.
+ * Serves a hart that runs into a kprobe.
  *
  * All of a hit happens inside one breakpoint trap: handlers before, the instruction out of line or
  * simulated, handlers behind. No signal, no other hart and no end of a run comes in between, and

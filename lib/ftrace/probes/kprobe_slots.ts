@@ -8,7 +8,7 @@ import type { Machine } from "../../machine/machine.ts";
 import { EXECUTE, PAGE_SIZE, READ } from "../../memory/page.ts";
 import { FtraceError } from "../ftrace_error.ts";
 
-/** The four-byte breakpoint. */
+/** The bytes of `ebreak`, which replace an instruction of four bytes. */
 export const EBREAK: Uint8Array = Uint8Array.of(0x73, 0x00, 0x10, 0x00);
 const SLOT_SIZE = 8;
 

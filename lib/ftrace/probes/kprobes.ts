@@ -25,7 +25,7 @@ import { KprobesOnFtrace } from "./kprobes_on_ftrace.ts";
 
 /** What {@linkcode Kprobes} stands on. */
 export interface KprobesContext {
-  /** The machine. */
+  /** The machine that is probed. */
   readonly machine: Machine;
   /** Sites, the patcher, and ftrace's callbacks. */
   readonly core: FunctionCore;

@@ -14,7 +14,7 @@ import { parseProbeArg, type ProbeArg, type ProbeArgContext, ProbeFault } from "
 
 /** A word of a command. */
 export interface CommandWord {
-  /** The word. */
+  /** The word's text. */
   readonly text: string;
   /** Characters of the command before it. */
   readonly at: number;

@@ -1,5 +1,5 @@
 /**
- * What fprobes do at a call.
+ * Serves fprobes at traced calls: their entry and exit handlers, and the data kept between the two.
  *
  * As from Linux 6.14 on (`kernel/trace/fprobe.c`), probes share one user of the graph tracer whose
  * hash is the union of theirs, and what they keep of a call lies on its shadow stack. Later kernels

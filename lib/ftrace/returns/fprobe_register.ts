@@ -49,9 +49,9 @@ export interface FprobesParts {
   readonly core: FunctionCore;
   /** Takes the graph ops. */
   readonly graphUsers: GraphRegister;
-  /** The kernel's ways. */
+  /** The era whose kernel is followed. */
   readonly era: Era;
-  /** Follow that kernel to the letter. */
+  /** Whether to refuse what the era's kernel refuses, even where it could be served. */
   readonly strict: boolean;
   /** Takes a line about something worth knowing. */
   readonly report: (line: string) => void;

@@ -24,7 +24,7 @@ import { hookUnwinders } from "./unwinders.ts";
 
 /** What {@linkcode GraphRegister} stands on. */
 export interface GraphRegisterParts {
-  /** The machine. */
+  /** The machine whose calls are traced. */
   readonly machine: Machine;
   /** Calls the shared ops. */
   readonly core: FunctionCore;

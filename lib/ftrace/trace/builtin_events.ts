@@ -25,7 +25,7 @@ export type BuiltInEventName =
 
 /** A built-in event, and what else its filter may ask for. */
 export interface BuiltInEvent extends EventDescription {
-  /** Its name. */
+  /** Name of the event: its folder under `events/ftrace`. */
   readonly name: BuiltInEventName;
   /** Fields that only filters and histograms see: the argument registers, a returned value. */
   readonly extra: readonly EventField[];

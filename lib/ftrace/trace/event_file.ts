@@ -79,9 +79,9 @@ export interface TraceEventFile {
    * @throws {FtraceError} EINVAL, with an entry in the error log; there is then no filter.
    */
   setFilter(text: string): void;
-  /** Its triggers, newest first. */
+  /** The event's triggers, newest first. */
   readonly triggers: readonly EventTrigger[];
-  /** The `trigger` file: its triggers, or which there are. */
+  /** The `trigger` file: the event's triggers, or the names of those that there are. */
   readTriggers(): string;
   /**
    * Writes the `trigger` file: `COMMAND[:…][:COUNT][ if FILTER]`, or `!COMMAND…` to take one away.
@@ -101,11 +101,11 @@ export interface TraceEventFile {
   occur(occurrence: EventOccurrence, write: () => void): void;
 }
 
-/** What event files share. */
+/** What the files of all events share. */
 export interface EventFileHost {
   /** Whether events are stored (`tracing_on`). */
   tracingOn: boolean;
-  /** What was wrong. */
+  /** The log of refused filters and triggers (`error_log`). */
   readonly errorLog: ErrorLog;
   /** What names in expressions stand for. */
   readonly words: Omit<FilterWords, "fields">;

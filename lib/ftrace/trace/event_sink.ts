@@ -13,11 +13,11 @@ import type { TraceEvent } from "./events.ts";
 import { mergeByTime } from "./merge_events.ts";
 import { beginsEvent, readRecord, RECORD, RECORD_SIZE } from "./ring_record.ts";
 
-/** What one hart has in a block. */
+/** One hart's part of a block of events. */
 export interface BlockPart {
   /** Number of the hart. */
   readonly hart: number;
-  /** Its records, oldest first. */
+  /** The hart's records in the block, oldest first. */
   readonly records: readonly Uint8Array[];
   /** Payloads beside them, and the number of the first. */
   readonly side: readonly TraceEvent[];

@@ -92,7 +92,7 @@ export interface PrintEvent extends EventCommon {
   readonly type: "print";
   /** The address of the call site, in the era's sense of `ip`. */
   readonly ip: bigint;
-  /** What was written. */
+  /** The text that was written. */
   readonly text: string;
 }
 
@@ -100,9 +100,9 @@ export interface PrintEvent extends EventCommon {
 export interface RawDataEvent extends EventCommon {
   /** What kind of event it is. */
   readonly type: "raw_data";
-  /** The number that the writer put before them. */
+  /** The number that the writer put before the bytes. */
   readonly id: number;
-  /** The bytes behind it. */
+  /** The bytes that the writer put behind the number. */
   readonly bytes: Uint8Array;
 }
 

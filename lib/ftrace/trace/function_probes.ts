@@ -22,13 +22,13 @@ import { type AnyFtraceOps, FTRACE_OPS_FL_DYNAMIC } from "../ops/ftrace_ops.ts";
 import type { FunctionCore } from "../ops/function_core.ts";
 import { type Countdown, createCountdown, type TracingActions } from "./triggers.ts";
 
-/** What {@linkcode registerFunctionProbes} needs. */
+/** The files, core and actions that {@linkcode registerFunctionProbes} connects. */
 export interface FunctionProbesHost {
   /** Where commands are written, and listed. */
   readonly files: Pick<FilterFiles, "registerCommand" | "addListing">;
   /** Takes the probes' ops. */
   readonly core: Pick<FunctionCore, "records" | "registerInternal" | "commitHash">;
-  /** What commands do. */
+  /** The actions that commands carry out, such as `traceoff` and `snapshot`. */
   readonly actions: TracingActions;
   /** Prints the buffer, or one hart's, for `dump` and `cpudump`. */
   dump(hart: number | undefined): void;

@@ -55,9 +55,9 @@ export interface RecordCells {
   readonly ip: bigint;
   /** By type: parent, call time, overrun, number of what lies beside the ring. */
   readonly data: bigint;
-  /** Task. */
+  /** The task that the event occurred in. */
   readonly pid: number;
-  /** A {@linkcode RecordType}. */
+  /** Kind of the record, a {@linkcode RecordType}. */
   readonly type: number;
   /** {@linkcode RecordFlag} bits. */
   readonly flags: number;

@@ -49,13 +49,13 @@ export interface TraceArray {
   traceStackAfter(hart: Hart, call?: TracedEntry): void;
 }
 
-/** What {@linkcode createTraceArray} needs. */
+/** The buffer, release and clock that {@linkcode createTraceArray} works with. */
 export interface TraceArrayContext extends StackContext {
   /** Where events go. */
   readonly buffer: RingBuffer;
   /** The kernel's release, which decides the options. */
   readonly release: string;
-  /** The guest's own time. */
+  /** The guest's own time, from which the trace clocks are made. */
   readonly clock: TraceClockSource;
   /** Whether the guest is a user program, whose stack is a user's stack. */
   readonly user: boolean;

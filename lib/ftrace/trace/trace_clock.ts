@@ -22,7 +22,7 @@ export const TRACE_CLOCKS = [
   "tai",
 ] as const;
 
-/** A clock's name. */
+/** Name of a trace clock, as `trace_clock` takes it. */
 export type TraceClockName = typeof TRACE_CLOCKS[number];
 
 /** What a clock is made from. */

@@ -100,7 +100,7 @@ export interface Event<F extends FieldDeclarations = FieldDeclarations> extends 
 
 /** What {@linkcode createTraceEvents} needs of its surroundings. */
 export interface TraceEventsHost {
-  /** All harts. */
+  /** All harts of the machine, on any of which an event may occur. */
   readonly harts: readonly Hart[];
   /** The hart on which an event occurs if none is named. */
   hart(): Hart;
@@ -110,7 +110,7 @@ export interface TraceEventsHost {
   readonly hasHist: boolean;
   /** Whether what the era's kernel refuses is refused. */
   readonly strict: boolean;
-  /** What triggers do. */
+  /** The actions that triggers carry out, such as `traceoff` and `snapshot`. */
   readonly actions: TracingActions;
   /** Stores an event; false if the buffer did not take it. */
   record(event: NamedEvent): boolean;

@@ -75,15 +75,15 @@ export type TraceOptions = Readonly<Record<TraceOptionName, boolean>>;
 /** A Linux release as far as it decides anything: major and minor. */
 export type ReleaseVersion = readonly [major: number, minor: number];
 
-/** One option. */
+/** A trace option of the kernel: an entry of `trace_options`. */
 export interface TraceOption {
-  /** As the kernel spells it. */
+  /** Name of the option, as the kernel spells it. */
   readonly name: TraceOptionName;
-  /** Its value where nobody sets it. */
+  /** The option's value where nobody sets it. */
   readonly default: boolean;
-  /** What it does when on. */
+  /** What the option does when it is on. */
   readonly description: string;
-  /** The tracer it belongs to; without one, to all. */
+  /** The tracer that the option belongs to; absent if it belongs to all. */
   readonly tracer?: "function" | "function_graph";
   /** The first release that has it; without one, every release the eras are pinned to. */
   readonly since?: ReleaseVersion;

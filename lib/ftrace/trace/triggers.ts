@@ -37,11 +37,11 @@ export interface TracingActions {
   allocateSnapshot(): void;
 }
 
-/** What {@linkcode createTriggers} needs. */
+/** The actions, names and events that {@linkcode createTriggers} works with. */
 export interface TriggersHost {
-  /** What there is to be done. */
+  /** The actions that triggers carry out, such as `traceoff` and `snapshot`. */
   readonly actions: TracingActions;
-  /** What was wrong. */
+  /** The log of refused triggers (`error_log`). */
   readonly errorLog: ErrorLog;
   /** What names in filters stand for. */
   readonly words: EventFileHost["words"];
