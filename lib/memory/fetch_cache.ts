@@ -1,5 +1,5 @@
 /**
- * What one hart has fetched.
+ * The instructions that one hart has fetched, kept until its `fence.i`.
  *
  * An instruction is read from memory when it is first executed and kept until the hart's `fence.i`;
  * a store in between is not seen. The ISA allows more (a hart may fetch again whenever it likes);

@@ -1,5 +1,5 @@
 /**
- * What files say: ELF, symbols, call sites, frames.
+ * Program files and what is read from them: ELF, symbols, call sites, stack frames.
  *
  * The front door, for tracers and tests, is `mod.ts` of the package.
  *
