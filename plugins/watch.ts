@@ -118,7 +118,7 @@ function stored(ftrace: Ftrace): number {
   return found;
 }
 
-/** Prints small numbers in decimal, and what looks like an address in hexadecimal. */
+/** Formats small numbers in decimal, and what looks like an address in hexadecimal. */
 function wordText(value: EventValue): string {
   const word = BigInt.asIntN(64, BigInt(value as bigint));
   return word > -65536n && word < 65536n ? `${word}` : `0x${BigInt.asUintN(64, word).toString(16)}`;

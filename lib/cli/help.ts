@@ -12,7 +12,7 @@ const COLUMN = 28;
 /** Where the explanations of tracers' options begin, whose names are longer. */
 const TRACER_COLUMN = 38;
 
-/** Lists the options and their explanations under headings, as `--help` prints them. */
+/** The options and their explanations under headings, as `--help` prints them. */
 export function helpText(): string {
   return `hartrace runs a RISC-V program and traces its functions as Linux ftrace does.
 

@@ -35,7 +35,7 @@ export interface GuestControl {
   readonly harts: number;
   /** The calls that a hart is in, innermost first. */
   where(hart: number): string;
-  /** Prints a hart's pc and registers. */
+  /** A hart's pc and integer registers, as text. */
   registers(hart: number): string;
 }
 

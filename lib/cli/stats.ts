@@ -147,7 +147,7 @@ async function measureExit(era: EraName, entryCost: number): Promise<number> {
   return (Number(ftrace.machine.harts[0]!.overhead) - entries * entryCost) / exits;
 }
 
-/** Prints the figures of a run and the cost of a call in each era (`--stats`). */
+/** Formats the figures of a run and the cost of a call in each era (`--stats`). */
 export async function statisticsText(statistics: RunStatistics): Promise<string> {
   const { sites, patching, events, calls, instret, overhead } = statistics;
   const perCall = calls === 0 ? "" : `, ${(Number(overhead) / calls).toFixed(1)} for each call`;

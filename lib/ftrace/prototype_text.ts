@@ -52,7 +52,7 @@ export function returnText(
 /** The longest string that is shown in full, in characters. */
 const MOST = 48;
 
-/** Prints a register's value as the C type has it. */
+/** Formats a register's value as the C type has it. */
 export function valueText(type: CType, value: bigint, { guest, symbol }: Ftrace): string {
   const hex = value === 0n ? "NULL" : `0x${value.toString(16)}`;
   switch (type.kind) {

@@ -20,7 +20,9 @@ export const PAGE_FAULT = -1;
 /** Instead of an address: there is nothing, or PMP refuses the access. */
 export const ACCESS_FAULT = -2;
 
-/** The TLB's banks: S without and with SUM; `other` for MXR and MPRV. */
+/**
+ * The TLB's banks, by the mode of the access: S without and with SUM; `other` for data under MXR.
+ */
 const Bank = { M: 0, U: 1, S: 2, SUM: 3, other: 4 } as const;
 const MEMORY_SIZE = 2n ** 32n;
 const PAGE = BigInt(PAGE_SIZE - 1);

@@ -27,7 +27,7 @@ export interface BufferStatistics {
   readonly clock?: "nanoseconds" | "counter" | undefined;
 }
 
-/** Prints the eight lines of `per_cpu/cpuN/stats`. */
+/** Formats the eight lines of `per_cpu/cpuN/stats`. */
 export function bufferStatisticsText(statistics: BufferStatistics): string {
   const seconds = (time: bigint) =>
     statistics.clock === "counter" ? `${time}` : formatSeconds(toMicroseconds(time));

@@ -15,7 +15,7 @@ import { binText, contextText, eventText, hexText, printedText, rawText } from "
 import { type GraphState, graphText, isLeaf } from "./graph_text.ts";
 import { kernelHeader, type KernelTextSettings } from "./kernel_header.ts";
 
-/** Prints a trace event by event, as the kernel's `trace` file does. */
+/** Formats a trace event by event, as the kernel's `trace` file shows it. */
 export interface KernelText {
   /** The `#` lines. A reader of `trace_pipe` sees none. */
   header(): string;

@@ -24,7 +24,7 @@ import { FrameWords, low } from "./frame_words.ts";
 import type { Recursion } from "./recursion.ts";
 import type { Dispatch, TracingArea } from "./tracing_area.ts";
 
-/** The handlers of traced entries and returns, which both paths lead to. */
+/** The handlers of traced entries that both paths lead to, and the recursion locks. */
 export interface CallHandlers {
   /** A traced entry on the fast path, with its frame. Charges what lies behind the trampoline. */
   enter(

@@ -55,7 +55,9 @@ export type OpenFile =
 export interface FileAccess {
   /** The host's folder that the guest sees as `/`. */
   readonly root?: string | undefined;
-  /** Host paths that the guest may read, or write, too: `PATH` or `PATH:rw`. */
+  /**
+   * Host paths that the guest sees under their own names: `PATH` to read, `PATH:rw` to write, too.
+   */
   readonly allow?: readonly string[] | undefined;
   /** Takes a line about the first file that the guest asked for and does not see. */
   readonly warn: (line: string) => void;
