@@ -35,6 +35,7 @@ export type FtraceReason =
   | "empty-filter"
   | "ftrace-disabled"
   | "inlined"
+  | "interrupt-handler"
   | "link-in-t0"
   | "misaligned"
   | "no-command"
@@ -58,6 +59,7 @@ export type FtraceReason =
   | "permanent"
   | "returns-twice"
   | "site-too-small"
+  | "t0-live"
   | "too-many";
 
 /** Tracing was refused. The one error class of this package that callers are meant to catch. */

@@ -24,8 +24,8 @@ export interface Collected {
   readonly touchesCsrs: boolean;
   /** How it accesses memory. */
   readonly memory: "none" | "read" | "write" | "both";
-  /** Where control goes: on, perhaps to a target, to one, to where a register says, or to a handler. */
-  readonly flow: "next" | "branch" | "jump" | "indirect" | "trap";
+  /** Where control goes: on, perhaps to a target, to one, where a register says, to a handler or back from it. */
+  readonly flow: "next" | "branch" | "jump" | "indirect" | "trap" | "trap-return";
 }
 
 type Nothing = undefined;
@@ -119,7 +119,7 @@ export function collect({ meaning, pattern }: Definition, word: number): Collect
     jump: () => void (flow = targeted ? "jump" : "indirect"),
     trap: () => void (flow = "trap"),
     synchronize: silent,
-    returnFromTrap: () => void (flow = "trap"),
+    returnFromTrap: () => void (flow = "trap-return"),
     wait: silent,
     forgetTranslations: silent,
   };

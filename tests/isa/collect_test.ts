@@ -31,7 +31,7 @@ const CASES: readonly [text: string, touches: string][] = [
   ["jal ra, 0x1000", "writesX 1; jump"],
   ["jalr ra, 0(a5)", "readsX 15; writesX 1; indirect"],
   ["ecall", "trap"],
-  ["mret", "trap"],
+  ["mret", "trap-return"],
   ["csrrw a0, mstatus, a1", "readsX 11; writesX 10; csrs; next"],
   ["fadd.d fa0, fa1, fa2", "readsF 11,12; writesF 10; csrs; next"],
   ["fmadd.s fa0, fa1, fa2, fa3", "readsF 11,12,13; writesF 10; csrs; next"],

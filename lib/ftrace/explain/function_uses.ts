@@ -160,7 +160,8 @@ export class FunctionUses {
     }
     const refused = this.#siteRefusal(record, entry);
     if (refused) return answer("livepatch", refused);
-    if (noReturnReason(record!) === "link-in-t0") {
+    const noReturn = noReturnReason(record!);
+    if (noReturn === "link-in-t0" || noReturn === "interrupt-handler") {
       return answer("livepatch", { ...this.#returnRefusal(record!)!, instead: "a kprobe" });
     }
     const claim = claimOn(this.#context.usesOf(record!));
@@ -259,6 +260,18 @@ export class FunctionUses {
           }`,
           instead: "a program whose text lies within 2 GiB",
         };
+      case "interrupt-handler":
+        return {
+          text:
+            "a trap leads to it and mret or sret leaves it, so that at its entry every register, t0 " +
+            "included, is the interrupted code's",
+          instead: "a function that it calls",
+        };
+      case "t0-live":
+        return {
+          text: "it reads t0 before writing it, and a call from its site is linked in t0",
+          instead: "a kprobe",
+        };
       case "no-symbol":
         return {
           text: `its site at ${hex(entry, 8)} lies in no function that has a symbol (${name})`,
@@ -332,6 +345,13 @@ export class FunctionUses {
           code: "EINVAL",
           reason: "returns-twice",
           text: "it returns a second time to the same place, when its frame is long gone",
+          instead: "the function tracer, which needs its entry only",
+        };
+      case "interrupt-handler":
+        return {
+          code: "EINVAL",
+          reason: "interrupt-handler",
+          text: "it is entered by a trap and left by mret or sret: there is no return to hook",
           instead: "the function tracer, which needs its entry only",
         };
       case "link-in-t0":

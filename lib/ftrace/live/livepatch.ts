@@ -279,7 +279,11 @@ class LivepatchRegister implements Livepatch {
       const reason = (record?.reason ?? "no-site") as FtraceReason;
       throw refuse(reason, `it has no site to switch (${reason})`, "list --why, which says more");
     }
-    if (noReturnReason(record) === "link-in-t0") {
+    const noReturn = noReturnReason(record);
+    if (noReturn === "interrupt-handler") {
+      throw refuse("interrupt-handler", "a trap leads to it and no ordinary function can stand in");
+    }
+    if (noReturn === "link-in-t0") {
       throw refuse("link-in-t0", "ra is not its way back, so no ordinary function can stand in");
     }
     return record;

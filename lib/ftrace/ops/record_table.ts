@@ -6,6 +6,7 @@
  * @module
  */
 import type { Machine } from "../../machine/machine.ts";
+import type { AddressSpace } from "../../memory/space.ts";
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { SiteSource } from "../../program/sites.ts";
 import type { Era } from "../era.ts";
@@ -17,12 +18,14 @@ export class RecordTable {
   readonly records: DynFtrace[];
   readonly #era: Era;
   readonly #options: RecordOptions;
+  readonly #space: AddressSpace;
   readonly #byIp = new Map<number, DynFtrace>();
 
   /** Makes the records of the program. @throws {RangeError} For a site beyond ±2^53. */
   constructor(machine: Machine, era: Era, options: RecordOptions) {
     this.#era = era;
     this.#options = options;
+    this.#space = machine.space;
     this.records = createRecords(machine, era, options);
     for (const record of this.records) this.#byIp.set(storedKey(record.ip), record);
   }
@@ -41,7 +44,8 @@ export class RecordTable {
   /** Adds the records of a module, which it gives. @throws {RangeError} For a site beyond ±2^53. */
   addModule(module: string, sites: readonly SiteSource[]): readonly DynFtrace[] {
     const { length } = this.records;
-    const added = createModuleRecords(module, sites, length, this.#era, this.#options);
+    const era = this.#era;
+    const added = createModuleRecords(module, sites, length, era, this.#space, this.#options);
     for (const record of added) {
       this.#byIp.set(storedKey(record.ip), record);
       this.records.push(record);

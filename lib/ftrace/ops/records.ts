@@ -12,7 +12,9 @@
 import type { Machine } from "../../machine/machine.ts";
 import type { SiteSource } from "../../program/sites.ts";
 import { createRecord, type DynFtrace } from "../../patcher/dyn_ftrace.ts";
+import type { AddressSpace } from "../../memory/space.ts";
 import type { Era } from "../era.ts";
+import { EntryLiveness } from "./entry_liveness.ts";
 
 /** How {@linkcode createRecords} treats what the era cannot switch. */
 export interface RecordOptions {
@@ -33,9 +35,10 @@ const LINK_IN_T0 = /^__riscv_(save|restore)_\d+$|^OUTLINED_FUNCTION_\d+$|^_start
 export function createRecords(machine: Machine, era: Era, options: RecordOptions): DynFtrace[] {
   const drafts: Omit<DynFtrace, "index" | "flags">[] = [];
   const entries = new Set<bigint>();
+  const liveness = new EntryLiveness(machine.space);
   machine.sites.forEach((site, number) => {
     entries.add(site.entry);
-    drafts.push(draftOf(site, number, era, options));
+    drafts.push(draftOf(site, number, era, liveness, options));
   });
   if (options.virtual) {
     for (const { name, address: entry } of machine.symbols.functions) {
@@ -48,7 +51,7 @@ export function createRecords(machine: Machine, era: Era, options: RecordOptions
         after: 0,
         name,
         kind: "virtual",
-        reason: "no-site",
+        reason: liveness.liveLink(entry) === "interrupt-handler" ? "interrupt-handler" : "no-site",
       });
     }
   }
@@ -62,10 +65,12 @@ export function createModuleRecords(
   sites: readonly SiteSource[],
   count: number,
   era: Era,
+  space: AddressSpace,
   options: RecordOptions,
 ): DynFtrace[] {
+  const liveness = new EntryLiveness(space);
   return sites.map((site, k) =>
-    createRecord({ ...draftOf(site, count + k, era, options), module, index: count + k })
+    createRecord({ ...draftOf(site, count + k, era, liveness, options), module, index: count + k })
   );
 }
 
@@ -73,11 +78,14 @@ function draftOf(
   site: SiteSource,
   number: number,
   era: Era,
+  liveness: EntryLiveness,
   options: RecordOptions,
 ): Omit<DynFtrace, "index" | "flags"> {
   const { entry, before, after, symbol } = site;
   const name = symbol?.name ?? `__ftrace_invalid_address___${number}`;
-  const reason = symbol ? era.scheme.needs(site, options.caller) : "no-symbol";
+  const reason = symbol
+    ? liveness.liveLink(entry) ?? era.scheme.needs(site, options.caller)
+    : "no-symbol";
   const kind = reason === undefined
     ? "patched"
     : !symbol || options.strict
@@ -86,10 +94,14 @@ function draftOf(
   return { ip: era.scheme.ip(entry), entry, before, after, name, kind, reason };
 }
 
+/** Reasons why the return of a function cannot be caught. */
+export type NoReturnReason = "returns-twice" | "link-in-t0" | "interrupt-handler";
+
 /** Why the return of a record's function cannot be caught, or undefined if it can. */
 export function noReturnReason(
-  record: Pick<DynFtrace, "name" | "kind">,
-): "returns-twice" | "link-in-t0" | undefined {
+  record: Pick<DynFtrace, "name" | "kind" | "reason">,
+): NoReturnReason | undefined {
+  if (record.reason === "interrupt-handler") return "interrupt-handler";
   if (RETURNS_TWICE.test(record.name)) return "returns-twice";
   return record.kind === "virtual" && LINK_IN_T0.test(record.name) ? "link-in-t0" : undefined;
 }

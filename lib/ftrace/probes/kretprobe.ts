@@ -20,7 +20,8 @@ import { FtraceError, throwRefusal } from "../ftrace_error.ts";
 import { type Kprobe, probeAddress } from "./kprobe.ts";
 import type { Kprobes } from "./kprobes.ts";
 import { addressKey } from "../ops/record_table.ts";
-import { noReturnReason } from "../ops/records.ts";
+import { EntryLiveness } from "../ops/entry_liveness.ts";
+import { type NoReturnReason, noReturnReason } from "../ops/records.ts";
 import type { Rethook, RethookNode } from "../returns/rethook.ts";
 
 /** Most bytes that an instance carries from the entry to the return (`KRETPROBE_MAX_DATA_SIZE`). */
@@ -76,9 +77,17 @@ export interface KretprobesContext {
   readonly report: (line: string) => void;
 }
 
+/** Why a function's return cannot be caught, by the reason of the refusal. */
+const NO_RETURN: Readonly<Record<NoReturnReason, string>> = {
+  "returns-twice": "it returns a second time to the same place",
+  "link-in-t0": "ra does not hold its return address",
+  "interrupt-handler": "it is entered by a trap and left by mret or sret",
+};
+
 /** Kretprobes of one machine. */
 export class Kretprobes {
   readonly #context: KretprobesContext;
+  readonly #liveness: EntryLiveness;
   readonly #registered = new Map<Kretprobe, ReturnProbe>();
   /** Registrations of probes, the last one of each, also when it is over. */
   readonly #registrations = new WeakMap<Kretprobe, KretprobeRegistration>();
@@ -87,6 +96,7 @@ export class Kretprobes {
   constructor(context: KretprobesContext) {
     bindMethods(this);
     this.#context = context;
+    this.#liveness = new EntryLiveness(context.machine.space);
   }
 
   /** Address of `arch_rethook_trampoline`: what ra holds while a return is waited for. */
@@ -111,12 +121,10 @@ export class Kretprobes {
       return this.#refusal("EINVAL", "not-entry", rp, why, instead);
     }
     const { name } = found.symbol;
-    const noReturn = noReturnReason({ name, kind: "virtual" });
+    const reason = this.#liveness.liveLink(found.symbol.address);
+    const noReturn = noReturnReason({ name, kind: "virtual", reason });
     if (noReturn) {
-      const why = noReturn === "returns-twice"
-        ? "it returns a second time to the same place"
-        : "ra does not hold its return address";
-      return this.#refusal("EINVAL", noReturn, rp, why, "a kprobe on its entry");
+      return this.#refusal("EINVAL", noReturn, rp, NO_RETURN[noReturn], "a kprobe on its entry");
     }
     if ((rp.dataSize ?? 0) > KRETPROBE_MAX_DATA_SIZE) {
       const why = `an instance carries ${KRETPROBE_MAX_DATA_SIZE} bytes at most`;

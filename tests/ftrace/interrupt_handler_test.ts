@@ -1,0 +1,69 @@
+import { assert, assertEquals } from "@std/assert";
+import { ENGINE_NAMES } from "../../lib/engine/engines.ts";
+import type { EraName } from "../../lib/ftrace/era.ts";
+import { eventLines, graph, traced } from "./guest.ts";
+
+const ERAS = ["regs", "args", "preset", "call-ops"] satisfies EraName[];
+
+/** The first words of the function `handler`, where its site is. */
+function siteWords({ machine, ftrace }: Awaited<ReturnType<typeof traced>>): number[] {
+  const entry = Number(ftrace.lookup("handler"));
+  return [0, 4].map((offset) => machine.memory.view.getUint32(entry + offset, true));
+}
+
+for (const era of ERAS) {
+  for (const trampoline of ["guest", "fast"] as const) {
+    for (const engine of ENGINE_NAMES) {
+      Deno.test(`an interrupt handler's site stays nops while it is traced, and the guest runs as it does untraced (${era}, ${trampoline}, ${engine})`, async () => {
+        const plain = await traced("trap_bare_p84", { era, trampoline }, { engine });
+        const nops = siteWords(plain);
+        const ending = await plain.run();
+        for (const tracer of ["function", "graph"]) {
+          const guest = await traced("trap_bare_p84", { era, trampoline }, { engine });
+          const { ftrace, machine } = guest;
+          if (tracer === "graph") graph(ftrace);
+          else ftrace.registerFtraceFunction({ func: ftrace.functionTraceCall });
+          assertEquals(siteWords(guest), nops);
+          assertEquals(await guest.run(), ending);
+          assertEquals(siteWords(guest), nops);
+          assertEquals(guest.output(), plain.output());
+          assertEquals(machine.harts[0]!.instret, plain.machine.harts[0]!.instret);
+          const lines = eventLines(ftrace);
+          // Five traps, one after the other: none is inside another.
+          const handled = lines.filter((line) => /(ip|func)=handler /.test(line));
+          assertEquals(handled.length, 5);
+          if (tracer === "graph") {
+            const depths = lines.map((line) => Number(/ depth=(-?\d+)/.exec(line)![1]));
+            assert(Math.max(...depths) < 6 && Math.min(...depths) >= 0, lines.join("\n"));
+          }
+        }
+      });
+    }
+  }
+
+  Deno.test(`why() names an interrupt handler, and strict tracing leaves it out (${era})`, async () => {
+    const { ftrace } = await traced("trap_bare_p84", { era });
+    const record = ftrace.records.find(({ name }) => name === "handler")!;
+    assertEquals([record.kind, record.reason], ["virtual", "interrupt-handler"]);
+    const others = ftrace.records.filter(({ reason }) => reason === "interrupt-handler");
+    assertEquals(others, [record]);
+    const answers = ftrace.why("handler")[0]!.answers;
+    const of = (use: string) => answers.find((each) => each.use === use)!;
+    assertEquals([of("trace").possible, of("trace").reason], [true, "interrupt-handler"]);
+    assertEquals([of("graph").possible, of("graph").reason], [false, "interrupt-handler"]);
+    const strict = await traced("trap_bare_p84", { era, strict: true });
+    assertEquals(strict.ftrace.records.find(({ name }) => name === "handler")!.kind, "disabled");
+  });
+}
+
+Deno.test("no function of an ordinary program is taken for an interrupt handler", async () => {
+  for (
+    const name of ["calls_p84", "exceptions_p84", "posix_p84", "registers_p84", "hello_bare_p84"]
+  ) {
+    const { ftrace } = await traced(name, { virtual: true });
+    const live = ftrace.records.filter(({ reason }) =>
+      reason === "interrupt-handler" || reason === "t0-live"
+    );
+    assertEquals(live.map((record) => record.name), [], name);
+  }
+});
