@@ -6,12 +6,10 @@
  * count as one there), and no file has a name that says nothing. In
  * `lib` only `host` and `cli` know what program they run in.
  *
- * What still breaks a rule is listed in `lint_allowed.ts`; a line there that is no longer needed is
- * reported as well, so that the list only shrinks. Which room may import which is `lint_rooms.ts`.
+ * Which room may import which is `lint_rooms.ts`.
  *
  * @module
  */
-import { ALLOWED, type Allowed } from "./lint_allowed.ts";
 
 /** Most lines between the braces of a function; lines of a literal of data count as one. */
 const MOST_LINES = 80;
@@ -30,35 +28,6 @@ function pathOf(filename: string): string {
 /** Whether the rules are for the file at `path`. */
 function isOurs(path: string): boolean {
   return /^(lib|plugins)\//.test(path);
-}
-
-/** The rule's only way to report: it leaves out what is allowed, and tells what need not be. */
-class Reports {
-  readonly #context: Deno.lint.RuleContext;
-  readonly #rule: string;
-  readonly #allowed: ReadonlySet<string>;
-  readonly #needed = new Set<string>();
-
-  constructor(context: Deno.lint.RuleContext, rule: string, path: string, allowed: Allowed) {
-    this.#context = context;
-    this.#rule = rule;
-    this.#allowed = new Set(allowed[rule]?.[path] ?? []);
-  }
-
-  /** Reports `message` at a node unless `what` is allowed in this file. */
-  report(node: Deno.lint.Node, what: string, message: string): void {
-    if (this.#allowed.has(what)) this.#needed.add(what);
-    else this.#context.report({ node, message });
-  }
-
-  /** Reports what was allowed and did not occur. */
-  finish(node: Deno.lint.Node): void {
-    for (const what of this.#allowed) {
-      if (this.#needed.has(what)) continue;
-      const message = `${what} is mended: take it from ${this.#rule} in scripts/lint_allowed.ts`;
-      this.#context.report({ node, message });
-    }
-  }
 }
 
 // ---- circles
@@ -107,13 +76,14 @@ function wayBetween(from: string, to: string): readonly string[] | undefined {
   return undefined;
 }
 
-function noCircle(reports: Reports, path: string): Deno.lint.LintVisitor {
+function noCircle(context: Deno.lint.RuleContext, path: string): Deno.lint.LintVisitor {
   const check = (node: Deno.lint.Node, specifier: unknown) => {
     if (typeof specifier !== "string") return;
     for (const target of resolve(path, specifier)) {
       const way = wayBetween(target, path);
       if (way) {
-        reports.report(node, "circle", `imports form a circle: ${[path, ...way].join(" → ")}`);
+        const message = `imports form a circle: ${[path, ...way].join(" → ")}`;
+        context.report({ node, message });
       }
     }
   };
@@ -124,7 +94,6 @@ function noCircle(reports: Reports, path: string): Deno.lint.LintVisitor {
     ImportExpression(node) {
       if (node.source.type === "Literal") check(node, node.source.value);
     },
-    "Program:exit": (node: Deno.lint.Program) => reports.finish(node),
   };
 }
 
@@ -160,11 +129,7 @@ interface Open {
   hasFunction: boolean;
 }
 
-function shortBody(
-  reports: Reports,
-  _path: string,
-  context: Deno.lint.RuleContext,
-): Deno.lint.LintVisitor {
+function shortBody(context: Deno.lint.RuleContext): Deno.lint.LintVisitor {
   const { text } = context.sourceCode;
   const linesBetween = ([start, end]: Deno.lint.Range) => {
     let lines = 0;
@@ -191,12 +156,8 @@ function shortBody(
     }
     const lines = node.body ? linesBetween(node.body.range) - 1 - saved : 0;
     if (lines <= MOST_LINES) return;
-    const name = nameOf(node);
-    reports.report(
-      node,
-      name,
-      `the body of ${name} has ${lines} lines; ${MOST_LINES} are the most`,
-    );
+    const message = `the body of ${nameOf(node)} has ${lines} lines; ${MOST_LINES} are the most`;
+    context.report({ node, message });
   };
   return {
     ArrayExpression: enter,
@@ -209,16 +170,15 @@ function shortBody(
     "FunctionDeclaration:exit": leaveFunction,
     "FunctionExpression:exit": leaveFunction,
     "ArrowFunctionExpression:exit": leaveFunction,
-    "Program:exit": (node: Deno.lint.Program) => reports.finish(node),
   };
 }
 
 // ---- what a program runs in
 
-function hostDoor(reports: Reports, path: string): Deno.lint.LintVisitor {
+function hostDoor(context: Deno.lint.RuleContext, path: string): Deno.lint.LintVisitor {
   if (!/^lib\/(?!host\/|cli\/)/.test(path)) return {};
   const report = (node: Deno.lint.Node, what: string) =>
-    reports.report(node, what, `${what} is for lib/host and lib/cli`);
+    context.report({ node, message: `${what} is for lib/host and lib/cli` });
   const check = (node: Deno.lint.Node, specifier: unknown) => {
     if (typeof specifier === "string" && specifier.startsWith("node:")) report(node, "node:");
   };
@@ -232,49 +192,40 @@ function hostDoor(reports: Reports, path: string): Deno.lint.LintVisitor {
     ImportExpression(node) {
       if (node.source.type === "Literal") check(node, node.source.value);
     },
-    "Program:exit": (node: Deno.lint.Program) => reports.finish(node),
   };
 }
 
 // ---- names
 
-function tellingName(reports: Reports, path: string): Deno.lint.LintVisitor {
+function tellingName(context: Deno.lint.RuleContext, path: string): Deno.lint.LintVisitor {
   const name = path.slice(path.lastIndexOf("/") + 1);
   return {
     Program(node) {
-      if (EMPTY_NAMES.test(name)) {
-        reports.report(node, name, `${name} does not say what is in it; name the file for that`);
-      }
-      reports.finish(node);
+      if (!EMPTY_NAMES.test(name)) return;
+      const message = `${name} does not say what is in it; name the file for that`;
+      context.report({ node, message });
     },
   };
 }
 
 // ---- length of files
 
-function shortFile(
-  reports: Reports,
-  path: string,
-  context: Deno.lint.RuleContext,
-): Deno.lint.LintVisitor {
+function shortFile(context: Deno.lint.RuleContext, path: string): Deno.lint.LintVisitor {
   const { text } = context.sourceCode;
   return {
     Program(node) {
       const lines = text.split("\n").length - 1;
-      if (lines > MOST_FILE_LINES) {
-        const name = path.slice(path.lastIndexOf("/") + 1);
-        reports.report(node, "file", `${name} has ${lines} lines; ${MOST_FILE_LINES} are the most`);
-      }
-      reports.finish(node);
+      if (lines <= MOST_FILE_LINES) return;
+      const name = path.slice(path.lastIndexOf("/") + 1);
+      context.report({
+        node,
+        message: `${name} has ${lines} lines; ${MOST_FILE_LINES} are the most`,
+      });
     },
   };
 }
 
-type Check = (
-  reports: Reports,
-  path: string,
-  context: Deno.lint.RuleContext,
-) => Deno.lint.LintVisitor;
+type Check = (context: Deno.lint.RuleContext, path: string) => Deno.lint.LintVisitor;
 
 const CHECKS: Readonly<Record<string, Check>> = {
   "no-circle": noCircle,
@@ -284,16 +235,15 @@ const CHECKS: Readonly<Record<string, Check>> = {
   "telling-name": tellingName,
 };
 
-/** The plugin with a list of what it lets pass. */
-export function structurePlugin(allowed: Allowed): Deno.lint.Plugin {
-  const rules = Object.entries(CHECKS).map(([name, check]): [string, Deno.lint.Rule] => [name, {
-    create(context) {
-      const path = pathOf(context.filename);
-      return isOurs(path) ? check(new Reports(context, name, path, allowed), path, context) : {};
-    },
-  }]);
-  return { name: "structure", rules: Object.fromEntries(rules) };
-}
-
-const plugin: Deno.lint.Plugin = structurePlugin(ALLOWED);
+const plugin: Deno.lint.Plugin = {
+  name: "structure",
+  rules: Object.fromEntries(
+    Object.entries(CHECKS).map(([name, check]): [string, Deno.lint.Rule] => [name, {
+      create(context) {
+        const path = pathOf(context.filename);
+        return isOurs(path) ? check(context, path) : {};
+      },
+    }]),
+  ),
+};
 export default plugin;

@@ -39,7 +39,8 @@ import {
   type FtraceOpsFlags,
   type FtraceRegistration,
 } from "./ops/ftrace_ops.ts";
-import type { FilterChange, FunctionCore } from "./ops/function_core.ts";
+import type { FilterChange } from "./ops/filter.ts";
+import type { FunctionCore } from "./ops/function_core.ts";
 import {
   createFunctionLists,
   type FunctionLists,
@@ -57,7 +58,8 @@ import type { FprobeRegister } from "./returns/fprobe_register.ts";
 import { HIDDEN_BY_RETURN_TRAMPOLINE, type TraceEvent } from "./trace/events.ts";
 import { registerFunctionProbes } from "./trace/function_probes.ts";
 import type { GraphTrace } from "./trace/graph_trace.ts";
-import type { RingBuffer, RingMode } from "./trace/ring_buffer.ts";
+import type { RingMode } from "./trace/hart_ring.ts";
+import type { RingBuffer } from "./trace/ring_buffer.ts";
 import type { Snapshot } from "./trace/snapshot.ts";
 import type { TraceArray } from "./trace/trace_array.ts";
 import type { Event, EventDefinition, TraceEvents } from "./trace/trace_events.ts";

@@ -28,7 +28,7 @@ import { GraphRegister } from "./returns/graph_register.ts";
 import { placeRethookTrampoline, Rethook } from "./returns/rethook.ts";
 import { ReturnHooks } from "./returns/return_hooks.ts";
 import { createGraphTrace, type GraphTrace } from "./trace/graph_trace.ts";
-import type { RingMode } from "./trace/ring_buffer.ts";
+import type { RingMode } from "./trace/hart_ring.ts";
 
 /** The options of ftrace after defaults, from which its parts are made. */
 export interface FtraceSettings {

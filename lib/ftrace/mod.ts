@@ -147,12 +147,8 @@ export {
   type Kretprobes,
   type KretprobesContext,
 } from "./probes/kretprobe.ts";
-export {
-  RingBuffer,
-  type RingBufferOptions,
-  type RingMode,
-  type RingStatistics,
-} from "./trace/ring_buffer.ts";
+export type { RingMode, RingStatistics } from "./trace/hart_ring.ts";
+export { RingBuffer, type RingBufferOptions } from "./trace/ring_buffer.ts";
 export type {
   KlpFunc,
   KlpPatch,
@@ -172,7 +168,8 @@ export {
   traceClockText,
 } from "./trace/trace_clock.ts";
 export type { FunctionArgument, FunctionArguments } from "./trace/function_args.ts";
-export type { FilterChange, FunctionCore } from "./ops/function_core.ts";
+export type { FilterChange } from "./ops/filter.ts";
+export type { FunctionCore } from "./ops/function_core.ts";
 export type { HookTable } from "./ops/hook_table.ts";
 export type { Dispatch, TracingArea } from "./ops/tracing_area.ts";
 export type { RegisteredOps } from "./ops/ops_dispatch.ts";

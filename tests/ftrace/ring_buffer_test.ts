@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { TraceEvent } from "../../lib/ftrace/trace/events.ts";
-import { RingBuffer, type RingMode } from "../../lib/ftrace/trace/ring_buffer.ts";
+import type { RingMode } from "../../lib/ftrace/trace/hart_ring.ts";
+import { RingBuffer } from "../../lib/ftrace/trace/ring_buffer.ts";
 import { Memory } from "../../lib/memory/memory.ts";
 
 const memory = new Memory();

@@ -1,11 +1,11 @@
 import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { structurePlugin } from "../../scripts/lint_structure.ts";
+import plugin from "../../scripts/lint_structure.ts";
 
 /** What the plugin says about a file of this project with the given text. */
-function messages(path: string, source: string, allowed = {}): string[] {
+function messages(path: string, source: string): string[] {
   const file = fromFileUrl(new URL(`../../${path}`, import.meta.url));
-  return Deno.lint.runPlugin(structurePlugin(allowed), file, source).map(({ message }) => message);
+  return Deno.lint.runPlugin(plugin, file, source).map(({ message }) => message);
 }
 
 const lines = (count: number) => Array.from({ length: count }, (_, k) => `  f(${k});`).join("\n");
@@ -95,18 +95,5 @@ Deno.test("short-file reports a file of more than 500 lines", () => {
   assertEquals(messages("lib/isa/long.ts", `${lines(500)}\n`), []);
   assertEquals(messages("lib/isa/long.ts", `${lines(501)}\n`), [
     "long.ts has 501 lines; 500 are the most",
-  ]);
-});
-
-Deno.test("structurePlugin() lets pass what is allowed, and reports what need not be", () => {
-  const allowed = {
-    "host-door": { "lib/memory/a.ts": ["Deno"] },
-    "short-body": { "lib/memory/a.ts": ["make"], "lib/memory/b.ts": ["make"] },
-  };
-  const source = `function make() {\n${lines(81)}\n}\nDeno.cwd();\n`;
-  assertEquals(messages("lib/memory/a.ts", source, allowed), []);
-  assertEquals(messages("lib/memory/a.ts", "export {};", allowed), [
-    "make is mended: take it from short-body in scripts/lint_allowed.ts",
-    "Deno is mended: take it from host-door in scripts/lint_allowed.ts",
   ]);
 });

@@ -269,7 +269,7 @@ export class FunctionUses {
         };
       case "t0-live":
         return {
-          text: "it reads t0 before writing it, and a call from its site is linked in t0",
+          text: "it reads t0 before writing it, so that no call at its entry can be linked in t0",
           instead: "a kprobe",
         };
       case "no-symbol":

@@ -14,12 +14,17 @@
 import { RA, T0 } from "../../isa/abi.ts";
 import { collect, type Collected } from "../../isa/collect.ts";
 import { RV64 } from "../../isa/decode.ts";
+import type { Definition } from "../../isa/encoding.ts";
+import { PAGE_SIZE } from "../../memory/page.ts";
 import type { AddressSpace } from "../../memory/space.ts";
 
 /** More instructions than lie between an entry and the first use of what the function was given. */
 const MOST = 400;
 /** The longest functions that are searched to their end for a return from a trap. */
 const MOST_OF_HANDLER = 4000;
+
+/** The fields rd, rs1, rs2 and rs3 of a word. */
+const REGISTER_FIELDS = 0xf9ff8f80 | 0;
 
 /** Why no trampoline may be called at an entry: t0, which the call is linked in, is live there. */
 export type LiveLink = "interrupt-handler" | "t0-live";
@@ -29,6 +34,12 @@ export class EntryLiveness {
   readonly #space: AddressSpace;
   /** Instructions met so far, by their bits: programs repeat themselves. */
   readonly #steps = new Map<number, Step | undefined>();
+  /** What they touch, by definition and register fields: nothing else of a word matters to that. */
+  readonly #touches = new Map<Definition, Map<number, Collected>>();
+  /** Whether a register is live in functions that are called, by 32 × address + register. */
+  readonly #liveInside = new Map<number, boolean>();
+  /** Pages of text that were read, by address; undefined where nothing is mapped. */
+  readonly #pages = new Map<number, Uint8Array | undefined>();
 
   /** Reads functions in `space`, which nobody has patched yet. */
   constructor(space: AddressSpace) {
@@ -43,12 +54,21 @@ export class EntryLiveness {
 
   /** Whether some path from a function's entry reads a register before anything writes it. */
   isLive(entry: bigint, register: number): boolean {
-    return this.#isLive(entry, register, (callee) => this.#isLive(callee, register, () => false));
+    return this.#isLive(Number(entry), register, (callee) => this.#isLiveInside(callee, register));
   }
 
-  /** {@linkcode isLive}, with `isLiveAt` telling whether a function that is called reads what its caller was given. */
-  #isLive(entry: bigint, register: number, isLiveAt: (callee: bigint) => boolean): boolean {
-    return this.#search(entry, MOST, ({ readsX, writesX, flow, offset }, at) => {
+  /** {@linkcode isLive} for a function that is called: calls that it makes itself end a path. */
+  #isLiveInside(entry: number, register: number): boolean {
+    const key = entry * 32 + register;
+    let answer = this.#liveInside.get(key);
+    if (answer === undefined) {
+      this.#liveInside.set(key, answer = this.#isLive(entry, register, () => false));
+    }
+    return answer;
+  }
+
+  #isLive(entry: number, register: number, isLiveAt: (callee: number) => boolean): boolean {
+    return this.#search(entry, MOST, ({ touches: { readsX, writesX, flow }, offset }, at) => {
       if (flow === "trap-return" || readsX.has(register)) return "found";
       if (writesX.has(register) || flow === "indirect" || flow === "trap") return "ends";
       const isCall = flow === "jump" && writesX.has(RA);
@@ -59,7 +79,7 @@ export class EntryLiveness {
 
   /** Whether a function can be left by a return from a trap, its calls having returned. */
   returnsFromTrap(entry: bigint): boolean {
-    return this.#search(entry, MOST_OF_HANDLER, ({ writesX, flow }) => {
+    return this.#search(Number(entry), MOST_OF_HANDLER, ({ touches: { writesX, flow } }) => {
       if (flow === "trap-return") return "found";
       const isJump = flow === "jump" || flow === "indirect";
       if (isJump && writesX.size > 0) return "comes back";
@@ -68,8 +88,8 @@ export class EntryLiveness {
   }
 
   /** Takes every path from `entry`, at most so many instructions, until one is found. */
-  #search(entry: bigint, most: number, judge: (step: Step, at: bigint) => Verdict): boolean {
-    const seen = new Set<bigint>();
+  #search(entry: number, most: number, judge: (step: Step, at: number) => Verdict): boolean {
+    const seen = new Set<number>();
     const open = [entry];
     for (let at = open.pop(); at !== undefined && seen.size < most; at = open.pop()) {
       if (seen.has(at)) continue;
@@ -78,7 +98,7 @@ export class EntryLiveness {
       const verdict = step ? judge(step, at) : "ends";
       if (verdict === "found") return true;
       if (!step || verdict === "ends") continue;
-      const { flow, offset, length } = step;
+      const { touches: { flow }, offset, length } = step;
       const isCall = verdict === "comes back";
       if (!isCall && (flow === "branch" || flow === "jump")) open.push(at + offset);
       if (isCall || flow !== "jump") open.push(at + length);
@@ -87,17 +107,35 @@ export class EntryLiveness {
   }
 
   /** The instruction at an address, or undefined if there is none. */
-  #stepAt(at: bigint): Step | undefined {
-    const low = this.#space.peek(at, 2);
-    if (!low) return undefined;
-    const half = low[0]! | low[1]! << 8;
-    const high = (half & 3) === 3 ? this.#space.peek(at + 2n, 2) : undefined;
-    const bits = high ? (half | high[0]! << 16 | high[1]! << 24) >>> 0 : half;
+  #stepAt(at: number): Step | undefined {
+    const low = this.#halfAt(at);
+    if (low === undefined) return undefined;
+    const bits = (low & 3) === 3 ? (low | (this.#halfAt(at + 2) ?? 0) << 16) >>> 0 : low;
     let step = this.#steps.get(bits);
     if (step === undefined && !this.#steps.has(bits)) {
-      this.#steps.set(bits, step = stepOf(bits));
+      this.#steps.set(bits, step = this.#stepOf(bits));
     }
     return step;
+  }
+
+  #halfAt(at: number): number | undefined {
+    const start = at - at % PAGE_SIZE;
+    let page = this.#pages.get(start);
+    if (page === undefined && !this.#pages.has(start)) {
+      this.#pages.set(start, page = this.#space.peek(BigInt(start), PAGE_SIZE));
+    }
+    return page && page[at - start]! | page[at - start + 1]! << 8;
+  }
+
+  #stepOf(bits: number): Step | undefined {
+    const { definition, word, length, imm } = RV64.decode(bits);
+    if (definition.name === "illegal") return undefined;
+    const registers = word & REGISTER_FIELDS;
+    let alike = this.#touches.get(definition);
+    if (!alike) this.#touches.set(definition, alike = new Map());
+    let touches = alike.get(registers);
+    if (!touches) alike.set(registers, touches = collect(definition, word));
+    return { touches, offset: imm, length };
   }
 }
 
@@ -105,16 +143,11 @@ export class EntryLiveness {
 type Verdict = "found" | "ends" | "goes on" | "comes back";
 
 /** What a search looks at in an instruction. */
-interface Step extends Pick<Collected, "readsX" | "writesX" | "flow"> {
+interface Step {
+  /** Registers and flow. */
+  readonly touches: Collected;
   /** Bytes to the target of a branch or jump. */
-  readonly offset: bigint;
+  readonly offset: number;
   /** Bytes of the instruction. */
-  readonly length: bigint;
-}
-
-function stepOf(bits: number): Step | undefined {
-  const { definition, word, length, imm } = RV64.decode(bits);
-  if (definition.name === "illegal") return undefined;
-  const { readsX, writesX, flow } = collect(definition, word);
-  return { readsX, writesX, flow, offset: BigInt(imm), length: BigInt(length) };
+  readonly length: number;
 }

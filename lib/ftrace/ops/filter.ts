@@ -199,6 +199,12 @@ export function hashAllows(hash: FtraceHash, index: number): boolean {
   return (hash.filter.has(index) || isEmptyHash(hash, "filter")) && !hash.notrace.has(index);
 }
 
+/** How a filter is changed. */
+export interface FilterChange {
+  /** Starts from nothing instead of from what is there. */
+  readonly reset?: boolean;
+}
+
 /**
  * Adds (or with `!` removes) what `patterns` match, one or several separated by white space.
  *
@@ -211,7 +217,7 @@ export function updateSet(
   set: Set<number>,
   patterns: readonly string[],
   records: readonly DynFtrace[],
-  options: { readonly reset?: boolean } = {},
+  options: FilterChange = {},
 ): void {
   const next = new Set(options.reset ? [] : set);
   for (const text of patterns.flatMap((each) => each.split(/\s+/)).filter((each) => each !== "")) {
@@ -325,4 +331,14 @@ export function resolveWaiting(
     }
     hash.waiting[which].splice(0, Infinity, ...still);
   }
+}
+
+/** The refusal of an address that a filter cannot name. */
+export function noLocation(address: bigint): FtraceError {
+  return new FtraceError(
+    "ENOENT",
+    "no-site",
+    `Cannot filter by 0x${address.toString(16)}: it is no ftrace location`,
+    "the address of a function that is in available_filter_functions",
+  );
 }

@@ -6,9 +6,9 @@
  * published, so that a hart in between finds something harmless at every moment. A site that is not
  * what its record says ends tracing for good (`ftrace_bug`, `ftrace_disabled`).
  *
- * What is demanded of an ops is `ops_rules.ts`; who traces a record, `record_users.ts`; what its site
- * calls, `site_target.ts` and `site_updater.ts`; whom the trampoline calls, `shared_target.ts`; how a
- * call reaches an ops, `call_paths.ts` and `ops_dispatch.ts`; the words of sites, `lib/patcher`.
+ * Who is registered is `ops_registry.ts`; who traces a record, `record_users.ts`; what its site calls,
+ * `site_target.ts` and `site_updater.ts`; whom the trampoline calls, `shared_target.ts`; how a call
+ * reaches an ops, `call_paths.ts` and `ops_dispatch.ts`; the words of sites, `lib/patcher`.
  *
  * @module
  */
@@ -24,15 +24,21 @@ import type { RingBuffer } from "../trace/ring_buffer.ts";
 import { CallPaths, type LeaveHandler } from "./call_paths.ts";
 import { FastPath } from "./fast_path.ts";
 import type { ServedCall, TracedCall } from "./served_call.ts";
-import { createHash, type FtraceHash, replaceSet, resolveWaiting, updateSet } from "./filter.ts";
+import {
+  createHash,
+  type FilterChange,
+  type FtraceHash,
+  noLocation,
+  replaceSet,
+  resolveWaiting,
+  updateSet,
+} from "./filter.ts";
 import type { HashHalf } from "./filter_files.ts";
 import { ftraceBugReport } from "./ftrace_bug.ts";
 import {
   type AnyFtraceOps,
   FTRACE_OPS_FL_ADDING,
-  FTRACE_OPS_FL_ENABLED,
   FTRACE_OPS_FL_MODIFYING,
-  FTRACE_OPS_FL_PERMANENT,
   FTRACE_OPS_FL_PID,
   FTRACE_OPS_FL_REMOVING,
   type FtraceFunc,
@@ -42,7 +48,8 @@ import {
 import { createHookTable, type HookTable } from "./hook_table.ts";
 import { OpsDispatch, type RegisteredOps } from "./ops_dispatch.ts";
 import { createListPlacer, type PlaceList } from "./ops_list.ts";
-import { checkFlags, checkIpModify, dispatchOf } from "./ops_rules.ts";
+import { OpsRegistry } from "./ops_registry.ts";
+import { dispatchOf } from "./ops_rules.ts";
 import { createPidFilter, hasPidFilter, pidAllows, type PidFilter } from "./pid_filter.ts";
 import type { RecordTable } from "./record_table.ts";
 import { RecordUsers } from "./record_users.ts";
@@ -54,13 +61,13 @@ import { OPS_SLOT, type TracingArea } from "./tracing_area.ts";
 
 /** What {@linkcode FunctionCore} stands on; all of it is there before. */
 export interface FunctionCoreParts {
-  /** The machine. */
+  /** The machine whose sites are switched. */
   readonly machine: Machine;
-  /** The kernel's ways. */
+  /** Which kernel's rules and trampolines hold. */
   readonly era: Era;
-  /** Trampolines, stubs, structs. */
+  /** Trampolines, stubs and structs in the tracing range. */
   readonly area: TracingArea;
-  /** What can be traced. */
+  /** The records of everything that can be traced. */
   readonly table: RecordTable;
   /** The call that tracers are served with. */
   readonly served: ServedCall;
@@ -76,12 +83,6 @@ export interface FunctionCoreParts {
   readonly report: (line: string) => void;
 }
 
-/** How the filter of a registered ops is changed. */
-export interface FilterChange {
-  /** Starts from nothing instead of from what is there. */
-  readonly reset?: boolean;
-}
-
 /** Which ops are registered on one machine, and its sites. */
 export class FunctionCore {
   /** `set_ftrace_filter` and `set_ftrace_notrace`. */
@@ -90,7 +91,7 @@ export class FunctionCore {
   readonly pids: PidFilter = createPidFilter();
   /** Hooks of the engine, shared. */
   readonly hooks: HookTable;
-  /** Trampolines, stubs, structs. */
+  /** Trampolines, stubs and structs in the tracing range. */
   readonly area: TracingArea;
   /** What has been written and fenced. */
   readonly patcher: Patcher;
@@ -105,13 +106,10 @@ export class FunctionCore {
   readonly #sites: SiteUpdater;
   readonly #shared: SharedTarget;
   readonly #dispatch: OpsDispatch;
+  readonly #registry: OpsRegistry;
   readonly #served: ServedCall;
   readonly #paths: CallPaths;
   readonly #placeList: PlaceList;
-  /** Newest first, as the kernel's list is. */
-  #registered: readonly RegisteredOps[] = [];
-  /** Registrations so far: what orders the users of a record. */
-  #count = 0;
   #enabled = true;
 
   /** Gives sites their initial words, and leads harts at trampolines to the ops that will come. */
@@ -137,6 +135,12 @@ export class FunctionCore {
       isTraced: () => this.isTraced(),
       report: parts.report,
       remove: (entry) => this.#removeIfThere(entry),
+    });
+    this.#registry = new OpsRegistry({
+      era,
+      area,
+      dispatch: this.#dispatch,
+      records: () => this.records,
     });
     const paths = this.#paths = new CallPaths(machine, area, this.#dispatch, parts.leave);
     if (!parts.guestTrampoline) {
@@ -260,7 +264,7 @@ export class FunctionCore {
   /** Writes `kernel.ftrace_enabled`. @throws {FtraceError} EBUSY with a PERMANENT ops, ENODEV. */
   setEnabled(enabled: boolean): void {
     this.#refuseIfDisabled();
-    const permanent = this.#registered.find(({ flags }) => flags & FTRACE_OPS_FL_PERMANENT);
+    const { permanent } = this.#registry;
     if (!enabled && permanent) {
       throw new FtraceError(
         "EBUSY",
@@ -300,14 +304,7 @@ export class FunctionCore {
   ): void {
     const { hash } = this.#find(ops);
     const record = this.recordAt(address);
-    if (!record || record.kind === "disabled") {
-      throw new FtraceError(
-        "ENOENT",
-        "no-site",
-        `Cannot filter by 0x${address.toString(16)}: it is no ftrace location`,
-        "the address of a function that is in available_filter_functions",
-      );
-    }
+    if (!record || record.kind === "disabled") throw noLocation(address);
     const next = new Set(reset ? [] : hash.filter);
     if (remove) next.delete(record.index);
     else next.add(record.index);
@@ -322,11 +319,7 @@ export class FunctionCore {
       [which]: next.records,
       waiting: { ...hash.waiting, [which]: next.waiting },
     };
-    const users = this.#registered.filter((each) => each.hash === hash);
-    const others = this.#registered.filter((each) => each.hash !== hash);
-    for (const { ops, flags } of users) {
-      checkIpModify({ ops, flags, hash: half }, others, this.records);
-    }
+    const users = this.#registry.usersOf(hash, half);
     const waiting = [...next.waiting];
     replaceSet(hash[which], next.records);
     hash.waiting[which].splice(0, Infinity, ...waiting);
@@ -349,7 +342,7 @@ export class FunctionCore {
     }
     this.#machine.fenceI();
     this.#users.recordsAdded(first);
-    for (const hash of new Set([this.globalHash, ...this.#registered.map((each) => each.hash)])) {
+    for (const hash of new Set([this.globalHash, ...this.#registry.hashes])) {
       resolveWaiting(hash, module, added);
     }
     this.update();
@@ -361,13 +354,13 @@ export class FunctionCore {
     this.#users.follow();
     const plan = this.#sites.plan(this.#enabled);
     const final = this.#destination();
-    this.#dispatch.head = this.#registered[0];
+    this.#dispatch.head = this.#registry.all[0];
     const isWalked = this.#era.opsLiteral ? this.#sites.walksList : final.by === "list";
-    this.#placeList(this.#registered, isWalked);
+    this.#placeList(this.#registry.all, isWalked);
     this.#shared.setRecorder(this.#recorder()?.slot);
     const isPublished = this.#shared.isAt(final);
     // A hart between two sites finds the list, which serves whoever is registered.
-    if (!isPublished && this.#registered.length > 0) this.#shared.publish(LIST);
+    if (!isPublished && this.#registry.all.length > 0) this.#shared.publish(LIST);
     this.#patch(plan.changes);
     if (!isPublished) this.#shared.publish(final);
     this.#sites.settle(plan);
@@ -375,9 +368,9 @@ export class FunctionCore {
 
   /** Whom the trampoline calls where no site says it. */
   #destination(): SharedDestination {
-    const [only] = this.#registered;
+    const [only] = this.#registry.all;
     if (!this.#enabled || !only) return { slot: OPS_SLOT.nop, by: "direct" };
-    if (this.#registered.length > 1) return LIST;
+    if (this.#registry.all.length > 1) return LIST;
     const by = dispatchOf(only.flags, false);
     return { slot: by === "list" ? OPS_SLOT.list : only.slot, by };
   }
@@ -386,7 +379,7 @@ export class FunctionCore {
   #recorder(): RegisteredOps | undefined {
     const isEveryTask = !hasPidFilter(this.pids) ||
       this.#machine.harts.length === 1 && this.isTraced();
-    return this.#registered.find(({ ops, flags }) =>
+    return this.#registry.all.find(({ ops, flags }) =>
       ops.func === this.functionTraceCall && !ops.hit &&
       (!(flags & FTRACE_OPS_FL_PID) || isEveryTask)
     );
@@ -416,37 +409,15 @@ export class FunctionCore {
     directCall = 0n,
   ): FtraceRegistration {
     this.#refuseIfDisabled();
-    const isRegistered = this.#registered.some((each) => each.ops === ops);
-    const state = { era: this.#era, enabled: this.#enabled, isStatic, isRegistered };
-    const flags = checkFlags(ops, state);
-    const hash = ops.hash ?? createHash();
-    if (!ops.hash) {
-      if (ops.filter) updateSet(hash.filter, ops.filter, this.records);
-      if (ops.notrace) updateSet(hash.notrace, ops.notrace, this.records);
-    }
-    checkIpModify({ ops, flags, hash }, this.#registered, this.records);
-    const entry: RegisteredOps = {
-      ops,
-      hash,
-      flags,
-      passing: 0,
-      order: this.#count++,
-      slot: this.area.take(flags, directCall),
-      directCall,
-      call: handler,
-      calls: 0,
-      next: undefined,
-      tables: { filter: undefined, notrace: undefined },
-    };
-    this.#dispatch.bySlot[entry.slot] = entry;
-    this.#registered = [entry, ...this.#registered];
+    const enabled = this.#enabled;
+    const entry = this.#registry.admit({ ops, isStatic, call: handler, directCall, enabled });
     try {
       this.#paths.serve(entry.slot);
       this.#users.add(entry);
       this.#updateFor(entry, FTRACE_OPS_FL_ADDING);
     } catch (error) {
       this.#forget(entry);
-      this.#release(entry);
+      this.#registry.release(entry);
       this.update();
       throw error;
     }
@@ -454,10 +425,7 @@ export class FunctionCore {
   }
 
   #registrationOf(entry: RegisteredOps): FtraceRegistration {
-    const flagsOf = () =>
-      this.#registered.includes(entry)
-        ? entry.flags | entry.passing | FTRACE_OPS_FL_ENABLED
-        : entry.flags;
+    const flagsOf = () => this.#registry.flagsOf(entry);
     const unregister = () => this.#removeIfThere(entry);
     return {
       ops: entry.ops,
@@ -470,7 +438,7 @@ export class FunctionCore {
   }
 
   #removeIfThere(entry: RegisteredOps): void {
-    if (this.#registered.includes(entry)) this.#remove(entry);
+    if (this.#registry.all.includes(entry)) this.#remove(entry);
   }
 
   #remove(entry: RegisteredOps): void {
@@ -478,18 +446,13 @@ export class FunctionCore {
     try {
       this.#updateFor(entry, FTRACE_OPS_FL_REMOVING);
     } finally {
-      this.#release(entry);
+      this.#registry.release(entry);
     }
   }
 
   #forget(entry: RegisteredOps): void {
-    this.#registered = this.#registered.filter((each) => each !== entry);
+    this.#registry.forget(entry);
     this.#users.remove(entry);
-  }
-
-  #release(entry: RegisteredOps): void {
-    this.#dispatch.bySlot[entry.slot] = undefined;
-    this.area.free(entry.slot);
   }
 
   /** An update with a passing flag on the ops that it is for, for who looks at it meanwhile. */
@@ -504,13 +467,7 @@ export class FunctionCore {
 
   #find(ops: AnyFtraceOps): RegisteredOps {
     this.#refuseIfDisabled();
-    const entry = this.#registered.find((each) => each.ops === ops);
-    if (entry) return entry;
-    throw new FtraceError(
-      "EBUSY",
-      "not-enabled",
-      `Cannot change ${ops.name ?? "the ops"}: it is not registered`,
-    );
+    return this.#registry.find(ops);
   }
 
   #refuseIfDisabled(): void {

@@ -28,7 +28,7 @@ import { WRITE } from "../../memory/page.ts";
 import type { PathCost } from "../../trampoline/caller.ts";
 import type { FrameLayout } from "../../trampoline/frame.ts";
 import { I32, I64 } from "../../wasm/code.ts";
-import { RingModeCode } from "../trace/ring_buffer.ts";
+import { RingModeCode } from "../trace/hart_ring.ts";
 import { CONTROL, RECORD, RECORD_SIZE, RecordType } from "../trace/ring_record.ts";
 
 /** What the thunk looks at and counts, in host memory. */

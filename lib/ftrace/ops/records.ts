@@ -51,7 +51,7 @@ export function createRecords(machine: Machine, era: Era, options: RecordOptions
         after: 0,
         name,
         kind: "virtual",
-        reason: liveness.liveLink(entry) === "interrupt-handler" ? "interrupt-handler" : "no-site",
+        reason: liveness.liveLink(entry) ?? "no-site",
       });
     }
   }
@@ -102,6 +102,7 @@ export function noReturnReason(
   record: Pick<DynFtrace, "name" | "kind" | "reason">,
 ): NoReturnReason | undefined {
   if (record.reason === "interrupt-handler") return "interrupt-handler";
+  if (record.reason === "t0-live") return "link-in-t0";
   if (RETURNS_TWICE.test(record.name)) return "returns-twice";
   return record.kind === "virtual" && LINK_IN_T0.test(record.name) ? "link-in-t0" : undefined;
 }

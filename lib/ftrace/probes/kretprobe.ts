@@ -87,7 +87,6 @@ const NO_RETURN: Readonly<Record<NoReturnReason, string>> = {
 /** Kretprobes of one machine. */
 export class Kretprobes {
   readonly #context: KretprobesContext;
-  readonly #liveness: EntryLiveness;
   readonly #registered = new Map<Kretprobe, ReturnProbe>();
   /** Registrations of probes, the last one of each, also when it is over. */
   readonly #registrations = new WeakMap<Kretprobe, KretprobeRegistration>();
@@ -96,7 +95,6 @@ export class Kretprobes {
   constructor(context: KretprobesContext) {
     bindMethods(this);
     this.#context = context;
-    this.#liveness = new EntryLiveness(context.machine.space);
   }
 
   /** Address of `arch_rethook_trampoline`: what ra holds while a return is waited for. */
@@ -121,7 +119,7 @@ export class Kretprobes {
       return this.#refusal("EINVAL", "not-entry", rp, why, instead);
     }
     const { name } = found.symbol;
-    const reason = this.#liveness.liveLink(found.symbol.address);
+    const reason = new EntryLiveness(this.#context.machine.space).liveLink(found.symbol.address);
     const noReturn = noReturnReason({ name, kind: "virtual", reason });
     if (noReturn) {
       return this.#refusal("EINVAL", noReturn, rp, NO_RETURN[noReturn], "a kprobe on its entry");
