@@ -23,7 +23,7 @@ const EVICTED = 1 / 16;
 
 /** An instruction that a unit was made from. */
 export interface SourceWord {
-  /** Its physical address. */
+  /** Physical address of the instruction. */
   readonly address: number;
   /** The bits as fetched: 16 of them if compressed. */
   readonly bits: number;

@@ -17,7 +17,7 @@ export type Stop =
   | {
     /** The instruction at `hart.pc` trapped; nothing of it has happened. ecall is one, too. */
     readonly kind: "trap";
-    /** What it raised. */
+    /** The trap that the instruction raised. */
     readonly trap: Trap;
   }
   | {

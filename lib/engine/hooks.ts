@@ -26,7 +26,7 @@ export class Hooks {
     this.#changed = changed;
   }
 
-  /** How many there are. */
+  /** How many addresses have a hook. */
   get size(): number {
     return this.#hooks.size;
   }
@@ -36,7 +36,7 @@ export class Hooks {
     return this.#pages;
   }
 
-  /** The hook at `pc`. */
+  /** The hook at an address, or undefined. */
   at(pc: number): Hook | undefined {
     return this.#hooks.get(pc);
   }

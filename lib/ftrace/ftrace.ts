@@ -29,7 +29,7 @@ import {
 import { createGuestView, type GuestView } from "./guest_view.ts";
 import { createLivepatch, type Livepatch } from "./live/livepatch.ts";
 import { createDirectCalls, type DirectCalls } from "./ops/direct.ts";
-import { type FtraceHash, updateSet } from "./ops/filter.ts";
+import { type FilterChange, type FtraceHash, updateSet } from "./ops/filter.ts";
 import { createFilterFiles, type FilterFiles, type HashHalf } from "./ops/filter_files.ts";
 import {
   type AnyFtraceOps,
@@ -39,7 +39,6 @@ import {
   type FtraceOpsFlags,
   type FtraceRegistration,
 } from "./ops/ftrace_ops.ts";
-import type { FilterChange } from "./ops/filter.ts";
 import type { FunctionCore } from "./ops/function_core.ts";
 import {
   createFunctionLists,

@@ -119,7 +119,7 @@ export type { FilterSubject } from "../events/event_subject.ts";
 export type { FilterWords } from "../events/filter_predicate.ts";
 export type { CommandFault, ErrorLog } from "../events/error_log.ts";
 export { type EventDescription, eventFormat, type FindSymbol } from "../events/event_format.ts";
-export { updateSet } from "./ops/filter.ts";
+export { type FilterChange, updateSet } from "./ops/filter.ts";
 export type {
   ControlFile,
   FilterFileName,
@@ -168,7 +168,6 @@ export {
   traceClockText,
 } from "./trace/trace_clock.ts";
 export type { FunctionArgument, FunctionArguments } from "./trace/function_args.ts";
-export type { FilterChange } from "./ops/filter.ts";
 export type { FunctionCore } from "./ops/function_core.ts";
 export type { HookTable } from "./ops/hook_table.ts";
 export type { Dispatch, TracingArea } from "./ops/tracing_area.ts";

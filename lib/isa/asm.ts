@@ -21,7 +21,7 @@ import { wordsOf } from "./operands.ts";
 import { expandPseudo } from "./pseudo.ts";
 import { parseStatements, type Statement, stringBytes } from "./statement.ts";
 
-/** What {@linkcode assemble} gives. */
+/** Assembled instructions and data, and where everything in them is. */
 export interface Assembly {
   /** Address of the first byte. */
   readonly origin: bigint;

@@ -10,7 +10,7 @@
 import { type Definition, has, SHIFT } from "./encoding.ts";
 import type { Alu, Field, Fpu, Sem } from "./sem.ts";
 
-/** What one instruction touches. */
+/** Registers, CSRs, memory and control flow that one instruction touches. */
 export interface Collected {
   /** Integer registers read, by number. */
   readonly readsX: ReadonlySet<number>;
@@ -22,7 +22,7 @@ export interface Collected {
   readonly writesF: ReadonlySet<number>;
   /** Whether it can raise floating-point flags, or reads or writes a CSR. */
   readonly touchesCsrs: boolean;
-  /** How it accesses memory. */
+  /** Whether the instruction reads memory, writes it, or both. */
   readonly memory: "none" | "read" | "write" | "both";
   /** Where control goes: on, perhaps to a target, to one, where a register says, to a handler or back from it. */
   readonly flow: "next" | "branch" | "jump" | "indirect" | "trap" | "trap-return";

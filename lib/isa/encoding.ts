@@ -25,7 +25,7 @@ export interface Run {
   readonly low: number;
 }
 
-/** A parsed pattern. */
+/** An encoding, parsed: which bits are fixed and which fields the others make. */
 export interface Pattern {
   /** Width of the word. */
   readonly bits: 16 | 32;
@@ -43,7 +43,7 @@ export interface Pattern {
 export interface Entry {
   /** Mnemonic, without suffixes for bits that order memory. */
   readonly name: string;
-  /** How it is encoded. */
+  /** Fixed bits and fields of the encoding. */
   readonly pattern: Pattern;
   /** Its operands as they are written, e.g. `rd,imm(rs1)`: the words of `OPERANDS` in `operands.ts`. */
   readonly text: string;
@@ -63,7 +63,7 @@ export interface Definition extends Entry {
 export interface Compressed {
   /** Mnemonic, with its `c.`. */
   readonly name: string;
-  /** How it is encoded. */
+  /** Fixed bits and fields of the encoding. */
   readonly pattern: Pattern;
   /** Its operands as they are written. */
   readonly text: string;
@@ -75,7 +75,7 @@ export interface Compressed {
   readonly extensions: readonly string[];
 }
 
-/** A decoded instruction. */
+/** An instruction as decoding gives it: its definition and the values of its fields. */
 export interface Instruction {
   /** What it is; `illegal` where it is none. */
   readonly definition: Definition;

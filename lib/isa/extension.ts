@@ -24,9 +24,9 @@ export interface Extension {
   readonly replaces: string | undefined;
   /** Its bits in `RISCV_HWPROBE_KEY_IMA_EXT_0` (arch/riscv/include/uapi/asm/hwprobe.h). */
   readonly hwprobe: readonly number[];
-  /** Its 32-bit instructions. */
+  /** 32-bit instructions of the extension. */
   readonly entries: readonly Entry[];
-  /** Its 16-bit instructions. */
+  /** 16-bit instructions of the extension. */
   readonly compressed: readonly Compressed[];
 }
 

@@ -17,7 +17,7 @@ import type { Alu, Field, Fpu, Sem } from "./sem.ts";
 export interface Origin {
   /** Number of the register whose value at the entry this is. */
   readonly register: number;
-  /** What was added since. */
+  /** What was added to that value since the entry. */
   readonly plus: bigint;
 }
 

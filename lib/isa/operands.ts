@@ -10,9 +10,9 @@
 
 /** How the value of a field is spelled. */
 export type Spelling =
-  /** An integer register. */
+  /** An integer register, by number or ABI name. */
   | "x"
-  /** A float register. */
+  /** A floating-point register, by number or ABI name. */
   | "f"
   /** A decimal number. */
   | "number"

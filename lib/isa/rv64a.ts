@@ -47,7 +47,7 @@ function atomics(suffix: "w" | "d", funct3: string, access: Access): readonly En
   ];
 }
 
-/** The A extension. */
+/** A: atomic loads, stores and memory operations. */
 export const RV64A: Extension = extension("a", {
   entries: [...atomics("w", "010", WORD), ...atomics("d", "011", LONG)],
 });

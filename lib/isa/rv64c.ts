@@ -130,7 +130,7 @@ const REGISTER: readonly Compressed[] = [
   compress("c.sdsp", "111 uimm[5:3|8:6] rs2 10", "rs2,uimm(sp)", "sd rs2,uimm(sp)"),
 ];
 
-/** The C extension. */
+/** C: the 16-bit forms. */
 export const RV64C: Extension = extension("c", {
   // C, and what it is made of: Zca and Zcd.
   hwprobe: [1, 43, 45],

@@ -27,7 +27,7 @@ function upperHalf(operation: "mulh" | "mulhsu" | "mulhu"): Meaning {
   return (s) => s.setX("rd", s[operation](s.x("rs1"), s.x("rs2")));
 }
 
-/** The M extension. */
+/** M: multiplication and division. */
 export const RV64M: Extension = extension("m", {
   entries: [
     ...SAME_WIDTH.map(([name, funct3]) =>

@@ -249,5 +249,5 @@ export interface Sem<V> {
   forgetTranslations(address: V, space: V): void;
 }
 
-/** What an instruction does. */
+/** What an instruction does, said in the operations of {@linkcode Sem}. */
 export type Meaning = <V>(s: Sem<V>) => void;

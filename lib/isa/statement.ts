@@ -8,7 +8,7 @@
 
 /** An instruction or a directive, with the labels before it. */
 export interface Statement {
-  /** Its line, from 1. */
+  /** Line of the source, from 1. */
   readonly line: number;
   /** Labels in front of it, without their colons. */
   readonly labels: readonly string[];

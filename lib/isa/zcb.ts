@@ -15,7 +15,7 @@ const EXTENSIONS: readonly (readonly [name: string, code: string, expansion: str
   ["not", "101", "xori rd',rd',-1"],
 ];
 
-/** The Zcb extension. */
+/** Zcb: further 16-bit forms. */
 export const ZCB: Extension = extension("zcb", {
   implies: ["c"],
   hwprobe: [44],

@@ -20,7 +20,7 @@ export interface PlanHandlers {
 
 /** A handler that stands for a plan. */
 export interface PlannedHandler {
-  /** What it does. */
+  /** The recorded plan that the handler executes. */
   readonly plan: Plan;
   /** Bytes of the instructions that it serves. */
   readonly length: 2 | 4;

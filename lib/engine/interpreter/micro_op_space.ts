@@ -26,7 +26,7 @@ const TABLE_SIZE = 2 ** 20 * 4;
 export interface SpaceParts {
   /** Where blocks and tables lie. */
   readonly memory: Memory;
-  /** What owns the blocks. */
+  /** The cache that owns the blocks' memory. */
   readonly cache: CodeCache;
   /** Hooks that are to be in blocks. */
   readonly hooks: Hooks;

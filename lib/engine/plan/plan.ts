@@ -18,7 +18,7 @@ export interface AddressHole {
   readonly field: Field;
   /** Whether the immediate is added to it. */
   readonly offset: boolean;
-  /** What is accessed there. */
+  /** What kind of access is made at that address, and of how many bytes. */
   readonly access: Access;
   /** Whether the access writes; an atomic reads and writes. */
   readonly writes: boolean;
@@ -60,7 +60,7 @@ export type Piece =
 
 /** A recorded value: the code that pushes it. */
 export interface Value {
-  /** Its WASM type. */
+  /** WASM type that the code pushes. */
   readonly type: ValueType;
   /** The code that pushes the value. */
   readonly pieces: readonly Piece[];
@@ -69,7 +69,7 @@ export interface Value {
 /** How an instruction hands over to the next. */
 export type Flow = "next" | "branch" | "jump" | "indirect" | "leave";
 
-/** A recorded definition. */
+/** What was recorded of one instruction definition: its WASM pieces and the holes between them. */
 export interface Plan {
   /** What it does before control goes on. */
   readonly body: readonly Piece[];

@@ -51,7 +51,7 @@ export class Evaluator implements Sem<bigint> {
   #written = 0;
   #before = 0n;
 
-  /** An evaluator of `hart`. */
+  /** Evaluates instructions on a hart's registers, CSRs and memory. */
   constructor(hart: Hart) {
     this.#hart = hart;
     // A hart that executes is at the running one's place.

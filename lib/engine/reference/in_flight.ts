@@ -18,7 +18,7 @@ export const FAR = -2;
 
 /** A decoded instruction at an address, with what executing it would work out each time. */
 export interface Placed {
-  /** What was decoded. */
+  /** The instruction under way, decoded. */
   readonly instruction: Instruction;
   /** Address of the instruction. */
   readonly pc: bigint;
@@ -44,7 +44,7 @@ export class InFlight {
   readonly hart: Hart;
   /** What it is, and where. */
   placed!: Placed;
-  /** Its 32-bit form. */
+  /** The instruction's 32-bit form. */
   word = 0;
   /** The next pc if that is below 4 GiB, else {@linkcode FAR}. */
   next = 0;

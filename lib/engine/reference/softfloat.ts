@@ -232,17 +232,17 @@ export class SoftFloat {
     return quotient >> (fractionShift + 1n) === 1n;
   }
 
-  /** The sum. */
+  /** a + b, rounded once. */
   add(a: bigint, b: bigint): bigint {
     return this.fma(a, this.#layout.one, b);
   }
 
-  /** The difference. */
+  /** a − b, rounded once. */
   sub(a: bigint, b: bigint): bigint {
     return this.fma(a, this.#layout.one, b ^ (1n << this.#layout.signShift));
   }
 
-  /** The product. */
+  /** a × b, rounded once. */
   mul(a: bigint, b: bigint): bigint {
     const x = this.#unpack(a);
     const y = this.#unpack(b);
@@ -292,7 +292,7 @@ export class SoftFloat {
     return this.#signed(negative, 0n);
   }
 
-  /** The quotient. */
+  /** a ÷ b, rounded once. */
   div(a: bigint, b: bigint): bigint {
     const x = this.#unpack(a);
     const y = this.#unpack(b);

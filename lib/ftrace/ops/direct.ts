@@ -53,7 +53,7 @@ export interface DirectCalls {
   ): TracingCode;
 }
 
-/** A registered direct call. */
+/** A registered direct call: its ops, the functions it serves and where their sites lead. */
 interface DirectCall {
   /** The ops registered with the core in place of the caller's, which is not written to. */
   readonly inner: AnyFtraceOps;
