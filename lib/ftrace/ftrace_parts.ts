@@ -156,7 +156,7 @@ export function createProbeParts(
   const fprobes = new Fprobes({ core, graphUsers, era, strict, report });
   const check = createKprobeCheck(machine, era.kprobes, era.name, core.records);
   const kprobes = new Kprobes({ machine, core, check, report });
-  const prepare = () => graphUsers.watchUnwinders();
+  const prepare = () => graphUsers.watchStacks();
   const kretprobes = new Kretprobes({ machine, kprobes, rethook, prepare, report });
   const kprobeEvents = new KprobeEvents({
     machine,

@@ -208,8 +208,8 @@ function unwound(exit: GraphExitEvent): string {
   return exit.unwound ? "  /* unwound */" : "";
 }
 
-function isInterruptEntry(func: bigint, { irqEntryText }: KernelTextSettings): boolean {
-  return irqEntryText !== undefined && func >= irqEntryText.start && func < irqEntryText.end;
+function isInterruptEntry(func: bigint, { interruptEntries }: KernelTextSettings): boolean {
+  return interruptEntries?.has(func) ?? false;
 }
 
 /** The arrow where an interrupt begins or ends (`print_graph_irq`). */

@@ -64,8 +64,8 @@ export interface KernelTextSettings {
   readonly latency?: LatencyBanner;
   /** Set if this is an empty snapshot file. */
   readonly snapshot?: SnapshotHelp;
-  /** Where interrupt entry code lies: the graph tracer draws arrows around its functions. */
-  readonly irqEntryText?: { readonly start: bigint; readonly end: bigint };
+  /** Functions that interrupts enter, by address: the graph tracer draws arrows around them. */
+  readonly interruptEntries?: ReadonlySet<bigint>;
 }
 
 /** No task and no latency, as the function and graph tracers leave it. */

@@ -80,5 +80,12 @@ export function liveTraceSettings(
     entriesWritten,
     release: era.release,
     clock: clockCountsNanoseconds(ftrace.traceClock) ? "nanoseconds" : "counter",
+    interruptEntries: interruptEntriesOf(ftrace),
   };
+}
+
+/** The sites, as events name them, of functions that traps lead to. */
+function interruptEntriesOf({ records }: Ftrace): ReadonlySet<bigint> {
+  const handlers = records.filter(({ reason }) => reason === "interrupt-handler");
+  return new Set(handlers.map(({ ip }) => ip));
 }

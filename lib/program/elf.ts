@@ -35,6 +35,8 @@ export interface Section {
   readonly name: string;
   /** Type of the section: `SHT_*`. */
   readonly type: number;
+  /** Flags of the section: `SHF_*`, of which EXECINSTR is 4. */
+  readonly flags: bigint;
   /** Address of the section, 0 if it is not loaded. */
   readonly address: bigint;
   /** Where the section's bytes lie in the file. */
@@ -211,6 +213,7 @@ function readSections(reader: Reader, bytes: Uint8Array): Section[] {
     return {
       nameOffset: reader.u32("sh_name", at),
       type,
+      flags: reader.u64("sh_flags", at + 8),
       address,
       offset,
       size,

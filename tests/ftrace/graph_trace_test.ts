@@ -22,6 +22,7 @@ function entryAt(
     site,
     parentIp: 1n,
     depth: 0,
+    stack: 0,
     callTime,
     cpu: 0,
     pid: 1,

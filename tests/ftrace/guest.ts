@@ -73,3 +73,17 @@ export function eventLines(ftrace: Ftrace): string[] {
   }
   return lines;
 }
+
+/**
+ * The calls that are open at the end of a trace, outermost first.
+ *
+ * @throws {Error} If an exit is not that of the innermost open call.
+ */
+export function openCalls(events: readonly CallEvent[]): string[] {
+  const open: string[] = [];
+  for (const [k, { kind, name }] of events.entries()) {
+    if (kind === "entry") open.push(name);
+    else if (open.pop() !== name) throw new Error(`exit ${k} of ${name} closes another call`);
+  }
+  return open;
+}

@@ -26,6 +26,7 @@ function setup() {
       returnAddress: ra,
       sp,
       isGraph,
+      isHandler: false,
       left: (_hart, depth) => void left.push(`${name} ${depth}`),
     };
     hooks.push(stack, frame);
@@ -45,7 +46,7 @@ Deno.test("realReturn() finds the address behind hooks of both kinds, in either 
     assertEquals(hooks.realReturn(hart!, 0x4321n, sp), 0x4321n);
     const stack = hooks.comeBack(hart!, sp, true);
     for (let left = order.length; left > 0; left--) {
-      const frame = hooks.take(hart!, stack, ra)!;
+      const frame = hooks.take(hart!, stack, ra, sp)!;
       assertEquals(frame.hook, ra);
       ra = frame.returnAddress;
     }
@@ -89,6 +90,6 @@ Deno.test("take() gives nothing for a return that the guest made up", () => {
   const sp = STACK + 0x800;
   enter(hart!, sp, 1n, true);
   const stack = hooks.comeBack(hart!, sp, false);
-  assertEquals(hooks.take(hart!, stack, RETHOOK), undefined);
+  assertEquals(hooks.take(hart!, stack, RETHOOK, sp), undefined);
   assertEquals(stack.frames.length, 1);
 });

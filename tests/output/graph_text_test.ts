@@ -17,9 +17,9 @@ Deno.test("printKernelText() prints the outline of the kernel's documentation, a
     enter("next", 0, { pid: 0 }),
     leave("next", 0, 8_186_800n, { pid: 0 }),
   ];
-  const irqEntryText = { start: at("timer_irq"), end: at("timer_irq") + 0x100n };
+  const interruptEntries = new Set([at("timer_irq")]);
   assertEquals(
-    print(events, graph, {}, { irqEntryText }),
+    print(events, graph, {}, { interruptEntries }),
     ` 0)               |  outer() {
  0)   1.300 us    |    leaf();
  0) + 22.600 us   |    } /* mid */
@@ -36,7 +36,7 @@ Deno.test("printKernelText() prints the outline of the kernel's documentation, a
  0) # 8186.800 us |  next();
 `,
   );
-  const hidden = print(events, graph, { "funcgraph-irqs": false }, { irqEntryText });
+  const hidden = print(events, graph, { "funcgraph-irqs": false }, { interruptEntries });
   assertEquals(hidden.split("\n").slice(0, 6), [
     " 0)               |  outer() {",
     " 0)   1.300 us    |    leaf();",

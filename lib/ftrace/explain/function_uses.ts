@@ -92,7 +92,7 @@ export class FunctionUses {
     if (refused) return [answer("trace", refused), answer("graph", refused)];
     const how = this.#howTraced(record!);
     const reason = record!.kind === "virtual" ? record!.reason as FtraceReason : undefined;
-    const noReturn = this.#returnRefusal(record!);
+    const noReturn = this.#exitRefusal(record!);
     return [
       possible("trace", how, reason),
       noReturn ? answer("graph", noReturn) : possible("graph", how, reason),
@@ -112,7 +112,7 @@ export class FunctionUses {
         instead: "--era call-ops, or a run without --strict",
       });
     }
-    const noReturn = this.#returnRefusal(record!);
+    const noReturn = this.#exitRefusal(record!);
     if (noReturn) {
       return possible("fprobe", `its entry, but no exit: ${noReturn.text}`, noReturn.reason);
     }
@@ -338,6 +338,11 @@ export class FunctionUses {
     return undefined;
   }
 
+  /** Why nobody can see how a call of the function ends; a handler's end is its mret or sret. */
+  #exitRefusal(record: DynFtrace): Refusal | undefined {
+    return record.reason === "interrupt-handler" ? undefined : this.#returnRefusal(record);
+  }
+
   #returnRefusal(record: DynFtrace): Refusal | undefined {
     switch (noReturnReason(record)) {
       case "returns-twice":
@@ -351,8 +356,8 @@ export class FunctionUses {
         return {
           code: "EINVAL",
           reason: "interrupt-handler",
-          text: "it is entered by a trap and left by mret or sret: there is no return to hook",
-          instead: "the function tracer, which needs its entry only",
+          text: "it is entered by a trap and left by mret or sret: no ra leads out of it",
+          instead: "the graph tracer or an fprobe, which see the mret or sret",
         };
       case "link-in-t0":
         return {

@@ -60,6 +60,8 @@ export class CallPaths {
   readonly #area: TracingArea;
   readonly #handlers: CallHandlers;
   readonly #frames: FrameWords;
+  /** What {@linkcode CallPaths.withRegisters} lends. */
+  readonly #shown: FtraceRegs;
   /** Where `ftrace_regs_caller` goes on behind its call. */
   readonly #regsBack: bigint | undefined;
 
@@ -70,6 +72,7 @@ export class CallPaths {
     this.#area = area;
     this.#handlers = handlers;
     this.#frames = new FrameWords(machine.memory);
+    this.#shown = new FtraceRegs(machine.memory, area.trampolines.frame, machine.space);
     this.#regsBack = regsFrame && regsCallBack(symbols.ftrace_regs_call);
     this.#serveLocks();
     this.#serveReturns(leave);
@@ -101,6 +104,19 @@ export class CallPaths {
     this.#frames.restore(hart, at, layout);
     hart.pc = this.#machine.memory.view.getBigUint64(at + layout.epc, true);
     if (poison.x.length + poison.f.length > 0) applyPoison(poison, hart.x, hart.f);
+  }
+
+  /** Shows a callback the hart's registers, on a frame of ours; what it writes there is dropped. */
+  withRegisters(hart: Hart, callback: (fregs: FtraceRegs) => void): void {
+    const { trampolines: { frame, regsFrame }, scratchFrame: at } = this.#area;
+    const layout = regsFrame ?? frame;
+    this.#frames.save(hart, at, layout, Number(hart.pc));
+    this.#shown.point({ offset: at, address: at, space: hart.space }, layout);
+    try {
+      callback(this.#shown);
+    } finally {
+      this.#shown.release();
+    }
   }
 
   /** Whether the site still has its two nops. */

@@ -12,11 +12,13 @@
  *
  * @module
  */
+import type { Hart } from "../../hart/hart.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import { FtraceBug, Patcher, type SiteChange } from "../../patcher/patcher.ts";
 import type { Target } from "../../patcher/scheme.ts";
 import type { SiteSource } from "../../program/sites.ts";
+import type { FtraceRegs } from "../../trampoline/ftrace_regs.ts";
 import { refusePromise } from "../callbacks.ts";
 import type { Era } from "../era.ts";
 import { FtraceError } from "../ftrace_error.ts";
@@ -213,6 +215,11 @@ export class FunctionCore {
   /** The record of a site, by its ip or its function's entry. */
   recordAt(address: bigint): DynFtrace | undefined {
     return this.#table.at(address);
+  }
+
+  /** Shows a callback the registers of a hart that is between two instructions. */
+  withRegisters(hart: Hart, callback: (fregs: FtraceRegs) => void): void {
+    this.#paths.withRegisters(hart, callback);
   }
 
   /** Whether the running task passes the pid filter. */

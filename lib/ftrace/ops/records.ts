@@ -97,7 +97,7 @@ function draftOf(
 /** Reasons why the return of a function cannot be caught. */
 export type NoReturnReason = "returns-twice" | "link-in-t0" | "interrupt-handler";
 
-/** Why the return of a record's function cannot be caught, or undefined if it can. */
+/** Why the return of a record's function cannot be caught by way of ra, or undefined if it can. */
 export function noReturnReason(
   record: Pick<DynFtrace, "name" | "kind" | "reason">,
 ): NoReturnReason | undefined {

@@ -11,6 +11,7 @@
  * @module
  */
 import type { Hart } from "../../hart/hart.ts";
+import { SP } from "../../isa/abi.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { FtraceRegs } from "../../trampoline/ftrace_regs.ts";
@@ -23,6 +24,9 @@ import { type CallOwner, GraphCall } from "./graph_call.ts";
 import { type GraphUser, GraphUsers } from "./graph_users.ts";
 import type { ReturnHooks } from "./return_hooks.ts";
 import { createShadowRoom, type ShadowLimit, type ShadowRoom } from "./shadow_room.ts";
+
+/** In place of the return address of a handler, which has none. */
+const NO_RETURN = -2n;
 
 /** What {@linkcode Fgraph} stands on. */
 export interface FgraphParts {
@@ -98,15 +102,19 @@ export class Fgraph implements CallOwner {
   /** A traced entry; `sp` is the hart's at the site. Rewrites the return address in `fregs`. */
   enter(hart: Hart, record: DynFtrace, ip: bigint, sp: number, fregs: FtraceRegs): void {
     const hooks = this.#hooks;
-    const returnAddress = fregs.returnAddress;
-    const stack = hooks.arrive(hart, sp, returnAddress, true);
+    const isHandler = record.reason === "interrupt-handler";
+    const returnAddress = isHandler ? NO_RETURN : fregs.returnAddress;
+    const stack = isHandler
+      ? hooks.arriveByTrap(hart, sp)
+      : hooks.arrive(hart, sp, returnAddress, true);
     if ((this.#paused[hart.id] ?? 0) > 0) return;
-    const returns = this.#returnable[record.index] ??= noReturnReason(record) === undefined;
+    const returns = isHandler ||
+      (this.#returnable[record.index] ??= noReturnReason(record) === undefined);
     const words = returns ? this.#room.push(hart.id) : 0;
     if (words === undefined) return;
-    const parentIp = hooks.realReturnAt(stack, returnAddress, sp);
-    const { depth } = stack;
-    const place = { ip, sp, returnAddress, parentIp, depth };
+    const parentIp = isHandler ? interruptedAt(hart) : hooks.realReturnAt(stack, returnAddress, sp);
+    const { depth, id } = stack;
+    const place = { ip, sp, returnAddress, parentIp, depth, stack: id, isHandler };
     const call = new GraphCall(hart, record, place, this.#machine.pid, returns, words, this);
     for (let index = 0; index < FGRAPH_ARRAY_SIZE; index++) {
       const user = this.users.at(index);
@@ -120,7 +128,20 @@ export class Fgraph implements CallOwner {
     }
     call.isEntry = false;
     hooks.push(stack, call);
-    fregs.returnAddress = this.returnToHandler;
+    if (!isHandler) fregs.returnAddress = this.returnToHandler;
+  }
+
+  /**
+   * A hart is about to return from a trap: a handler's frame ends that was opened at the same stack
+   * pointer. `show` lends the hart's registers to whoever ends it.
+   */
+  leaveHandler(hart: Hart, show: (use: (fregs: FtraceRegs) => void) => void): void {
+    const taken = this.#hooks.takeHandler(hart, hart.addressIn(SP));
+    if (!taken) return;
+    const [call, { depth }] = taken;
+    if (!(call instanceof GraphCall)) return;
+    this.#served.leaving = call;
+    show((fregs) => this.#end(hart, call, depth, fregs));
   }
 
   #enterFor(user: GraphUser, index: number, call: GraphCall, fregs: FtraceRegs): void {
@@ -148,8 +169,10 @@ export class Fgraph implements CallOwner {
    */
   leave(hart: Hart, sp: number, fregs: FtraceRegs): bigint {
     const stack = this.#hooks.comeBack(hart, sp, true);
-    const call = this.#hooks.take(hart, stack, this.returnToHandler);
+    const call = this.#hooks.take(hart, stack, this.returnToHandler, sp);
     if (!(call instanceof GraphCall)) {
+      const lost = this.#hooks.lostReturn(this.returnToHandler, sp);
+      if (lost !== undefined) return lost;
       throw new RangeError(
         "Cannot return to the caller: a hart came to return_to_handler at sp 0x" +
           `${sp.toString(16)} and no traced call is open on that stack`,
@@ -169,6 +192,7 @@ export class Fgraph implements CallOwner {
 
   #end(hart: Hart, call: GraphCall, depth: number, fregs: FtraceRegs | null): void {
     call.depth = depth;
+    call.cpu = hart.id;
     call.returnTime = hart.now();
     call.overrun = this.#room.overrun(hart.id);
     // The kernel runs return handlers in the reverse order of entry handlers.
@@ -187,4 +211,10 @@ export class Fgraph implements CallOwner {
     this.#served.leaving = undefined;
     this.#room.release(hart.id, call.words);
   }
+}
+
+/** Where the code goes on that a trap has interrupted, as the handler's return will find it. */
+function interruptedAt({ system, mode }: Hart): bigint {
+  if (!system) return 0n;
+  return mode === "M" ? system.mepc : system.sepc;
 }

@@ -24,6 +24,11 @@ export interface GraphEntry {
   readonly parentIp: bigint;
   /** How many open traced calls are around this one. */
   readonly depth: number;
+  /**
+   * Which of the guest's stacks the call is made on: a small number that a stack keeps as long as it
+   * has open traced calls. Depths count on one stack.
+   */
+  readonly stack: number;
   /** When the call was entered, in virtual nanoseconds. */
   readonly callTime: bigint;
   /** Number of the hart that makes the call. */

@@ -12,6 +12,9 @@ import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { GraphReturn } from "./fgraph_ops.ts";
 import type { ReturnFrame } from "./return_hooks.ts";
 
+/** The hook of a frame that no ra leads out of: no address. */
+const NO_HOOK = -1n;
+
 /** Where a call is made. */
 export interface CallPlace {
   /** Address of the site, as the era names it. */
@@ -24,6 +27,10 @@ export interface CallPlace {
   readonly parentIp: bigint;
   /** How many open traced calls are around it. */
   readonly depth: number;
+  /** Number of the guest stack that the call is made on. */
+  readonly stack: number;
+  /** Whether a trap led there, and no call. */
+  readonly isHandler: boolean;
 }
 
 /** What a call needs of the graph tracer that has made it. */
@@ -39,8 +46,10 @@ export interface CallOwner {
 /** A call as its handlers see it, at the entry and at the return, and its frame. */
 export class GraphCall implements GraphReturn, ReturnFrame {
   readonly isGraph = true;
+  readonly isHandler: boolean;
   readonly hook: bigint;
-  readonly cpu: number;
+  readonly stack: number;
+  cpu: number;
   readonly func: bigint;
   readonly site: number;
   readonly returnAddress: bigint;
@@ -72,13 +81,15 @@ export class GraphCall implements GraphReturn, ReturnFrame {
   constructor(
     hart: Hart,
     record: DynFtrace,
-    { ip, sp, returnAddress, parentIp, depth }: CallPlace,
+    { ip, sp, returnAddress, parentIp, depth, stack, isHandler }: CallPlace,
     pid: number,
     returns: boolean,
     words: number,
     owner: CallOwner,
   ) {
-    this.hook = owner.returnToHandler;
+    this.isHandler = isHandler;
+    this.hook = isHandler ? NO_HOOK : owner.returnToHandler;
+    this.stack = stack;
     this.cpu = hart.id;
     this.func = ip;
     this.site = record.index;

@@ -20,6 +20,7 @@ import type { Fgraph } from "./fgraph.ts";
 import type { FgraphOps } from "./fgraph_ops.ts";
 import type { GraphUser } from "./graph_users.ts";
 import type { ReturnHooks } from "./return_hooks.ts";
+import { hookContextSwitches } from "./stack_switches.ts";
 import { hookUnwinders } from "./unwinders.ts";
 
 /** What {@linkcode GraphRegister} stands on. */
@@ -46,6 +47,7 @@ export class GraphRegister {
   readonly #ops: AnyFtraceOps;
   #registration: FtraceRegistration | undefined;
   #unwinders: Disposable | undefined;
+  #switches: Disposable | undefined;
 
   /** Starts without users. */
   constructor({ machine, core, hooks, fgraph, report }: GraphRegisterParts) {
@@ -117,7 +119,7 @@ export class GraphRegister {
     const { users } = this.#fgraph;
     users.unite();
     if (users.count > 0 && !this.#registration) {
-      this.watchUnwinders();
+      this.watchStacks();
       this.#registration = this.#core.registerInternal(
         this.#ops,
         (call) => this.#fgraph.enter(call.hart, call.record, call.ip, call.sp, call.fregs),
@@ -131,11 +133,18 @@ export class GraphRegister {
   }
 
   /**
-   * Hooks the program's unwinders, before the first return is hooked. Open calls come back through
-   * their hooks after the last user has gone, so this stays.
+   * Hooks the program's unwinders, and where it changes its stack or returns from traps, before the
+   * first return is hooked. Open calls come back through their hooks after the last user has gone,
+   * so this stays.
    */
-  watchUnwinders(): void {
-    this.#unwinders ??= hookUnwinders(this.#machine, this.#core.hooks, this.#hooks);
+  watchStacks(): void {
+    const { hooks } = this.#core;
+    this.#unwinders ??= hookUnwinders(this.#machine, hooks, this.#hooks);
+    this.#switches ??= hookContextSwitches(this.#machine, hooks, {
+      switched: (hart, from, to) => this.#hooks.switched(hart, from, to),
+      trapReturn: (hart) =>
+        this.#fgraph.leaveHandler(hart, (use) => this.#core.withRegisters(hart, use)),
+    });
   }
 
   /** Reports that a handler of `who` threw at the record with the index `site`. */

@@ -41,6 +41,7 @@ export function placeRethookTrampoline({ memory, tracing }: Machine): RethookTra
 /** A node's place among the hooked returns. */
 class RethookFrame implements ReturnFrame {
   readonly isGraph = false;
+  readonly isHandler = false;
   readonly hook: bigint;
   readonly returnAddress: bigint;
   readonly sp: number;
@@ -115,8 +116,8 @@ export class Rethook {
   }
 
   #take(hart: Hart, stack: GuestStack, sp: number): RethookFrame {
-    const frame = this.#hooks.take(hart, stack, this.trampoline);
-    if (frame instanceof RethookFrame && frame.sp === sp) return frame;
+    const frame = this.#hooks.take(hart, stack, this.trampoline, sp);
+    if (frame instanceof RethookFrame) return frame;
     throw new RangeError(
       "Cannot return to the caller: a hart came to arch_rethook_trampoline at sp " +
         `0x${sp.toString(16)} and no kretprobe waits for a return there`,

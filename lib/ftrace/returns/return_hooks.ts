@@ -16,6 +16,7 @@
 import type { Hart } from "../../hart/hart.ts";
 import { RA, SP } from "../../isa/abi.ts";
 import type { Machine } from "../../machine/machine.ts";
+import { GuestStacks, type StackPlace } from "./guest_stacks.ts";
 import {
   type HiddenReturn,
   hideReturns,
@@ -24,15 +25,19 @@ import {
   realReturnOf,
   restoreNewer,
   restoreReturns,
-  type ShadowStack,
   type StackWords,
   type Unwinding,
 } from "./shadow_stack.ts";
+
+/** How many frames that were taken for left are remembered, the newest. */
+const MOST_LOST = 4096;
 
 /** A hooked return of either kind. */
 export interface ReturnFrame extends HiddenReturn {
   /** Whether it is a call of the graph tracer, which counts in the depth of those inside it. */
   readonly isGraph: boolean;
+  /** Whether a trap led here: then a return from a trap ends it, and no value of ra does. */
+  readonly isHandler: boolean;
   /**
    * It will never return: an outer frame was reached past it. Called when it is popped already;
    * `depth` counts the graph tracer's calls around it.
@@ -41,7 +46,7 @@ export interface ReturnFrame extends HiddenReturn {
 }
 
 /** The hooked returns of one guest stack. */
-export interface GuestStack extends ShadowStack<ReturnFrame> {
+export interface GuestStack extends StackPlace<ReturnFrame> {
   /** How many of its frames are calls of the graph tracer. */
   depth: number;
   /** The unwinder that reads this stack now. */
@@ -73,13 +78,13 @@ export class ReturnHooks {
   readonly returnToHandler: bigint;
   /** What ra holds inside a call that a kretprobe waits for: the address of `arch_rethook_trampoline`. */
   readonly rethookTrampoline: bigint;
-  readonly #machine: Pick<Machine, "stackIdentity">;
-  /** By number of the hart, in the order in which stacks were met. */
-  readonly #stacks: GuestStack[][] = [];
+  readonly #stacks: GuestStacks<GuestStack>;
+  /** Frames that were taken for left, by their stack pointers: should one return after all, it can. */
+  readonly #lost = new Map<number, ReturnFrame>();
 
   /** Starts with no return hooked. */
   constructor(machine: Pick<Machine, "stackIdentity">, trampolines: ReturnTrampolines) {
-    this.#machine = machine;
+    this.#stacks = new GuestStacks(machine, makeStack);
     this.returnToHandler = trampolines.returnToHandler;
     this.rethookTrampoline = trampolines.rethookTrampoline;
   }
@@ -91,7 +96,7 @@ export class ReturnHooks {
 
   /** All frames of all stacks that have neither returned nor been left. */
   *frames(): Iterable<ReturnFrame> {
-    for (const { frames, passed } of this.#stacks.flat()) {
+    for (const { frames, passed } of this.#stacks) {
       yield* frames;
       for (const { frame } of passed) yield frame;
     }
@@ -103,14 +108,25 @@ export class ReturnHooks {
    * hook it. Gives the stack, for {@linkcode push}.
    */
   arrive(hart: Hart, sp: number, ra: bigint, isGraph: boolean): GuestStack {
-    const stack = this.#stackOf(hart, sp);
-    const tailCall = this.isHook(ra);
+    return this.#arrive(hart, sp, this.isHook(ra), isGraph);
+  }
+
+  /** A trap has led a hart to a handler: as {@linkcode arrive}, for a frame that no ra leads out of. */
+  arriveByTrap(hart: Hart, sp: number): GuestStack {
+    // What was interrupted may be about to return, or have just been called: it has this sp, too.
+    return this.#arrive(hart, sp, true, true);
+  }
+
+  #arrive(hart: Hart, sp: number, sharesFrame: boolean, isGraph: boolean): GuestStack {
+    const stack = this.#stacks.at(hart, sp);
     if (isGraph && stack.passed.length > 0) tellPassed(hart, stack);
-    if (stack.unwinding) this.#endUnwinding(hart, stack, sp, tailCall, isGraph);
+    if (this.#stacks.areSeveral) this.#forgetOverwritten(hart, stack, sp);
+    if (stack.unwinding) this.#endUnwinding(hart, stack, sp, sharesFrame, isGraph);
     const top = stack.frames.at(-1);
-    if (top && (top.sp < sp || (top.sp === sp && !tailCall))) {
-      leave(hart, stack, popDeadAtEntry(stack, sp, tailCall), isGraph);
+    if (top && (top.sp < sp || (top.sp === sp && !sharesFrame))) {
+      this.#leave(hart, stack, popDeadAtEntry(stack, sp, sharesFrame), isGraph);
     }
+    stack.low = sp;
     return stack;
   }
 
@@ -125,33 +141,62 @@ export class ReturnHooks {
    * pops the frames that it has passed by. Gives the stack, for {@linkcode take}.
    */
   comeBack(hart: Hart, sp: number, isGraph: boolean): GuestStack {
-    const stack = this.#stackOf(hart, sp);
+    let stack = this.#stacks.at(hart, sp);
+    const hook = isGraph ? this.returnToHandler : this.rethookTrampoline;
+    if (!hasFrame(stack, sp, hook)) {
+      // The hart has changed its stack in a way that nobody saw.
+      for (const other of this.#stacks) if (hasFrame(other, sp, hook)) stack = other;
+      this.#stacks.adopt(hart, stack);
+    }
     if (isGraph && stack.passed.length > 0) tellPassed(hart, stack);
     const top = stack.frames.at(-1);
-    if (top && top.sp < sp) leave(hart, stack, popDeadAtReturn(stack, sp), isGraph);
+    if (top && top.sp < sp) this.#leave(hart, stack, popDeadAtReturn(stack, sp), isGraph);
+    stack.low = sp;
     return stack;
   }
 
   /**
-   * Pops the innermost frame with this hook, and what was left inside it. Undefined if none is open:
-   * the guest made up a return.
+   * Pops the innermost frame with this hook, whose entry was at `sp`, and what was left inside it.
+   * Undefined if none is open: the guest made up a return.
    */
-  take(hart: Hart, stack: GuestStack, hook: bigint): ReturnFrame | undefined {
+  take(hart: Hart, stack: GuestStack, hook: bigint, sp: number): ReturnFrame | undefined {
     const { frames } = stack;
-    if (frames.at(-1)?.hook !== hook) {
-      const at = frames.findLastIndex((frame) => frame.hook === hook);
-      if (at < 0) return undefined;
-      leave(hart, stack, frames.splice(at + 1).reverse(), hook === this.returnToHandler);
-    }
-    const frame = frames.pop()!;
-    if (frame.isGraph) stack.depth--;
-    return frame;
+    let at = frames.length - 1;
+    if (frames[at]?.hook !== hook) at = frames.findLastIndex((frame) => frame.hook === hook);
+    if (at < 0 || frames[at]!.sp !== sp) return undefined;
+    this.#leave(hart, stack, frames.splice(at + 1).reverse(), hook === this.returnToHandler);
+    return popTop(stack);
+  }
+
+  /** A hart is about to return from a trap: pops the handler's frame, if one is open at this `sp`. */
+  takeHandler(hart: Hart, sp: number): [ReturnFrame, GuestStack] | undefined {
+    const stack = this.#stacks.peek(hart, sp);
+    const at = stack?.frames.findLastIndex((frame) => frame.isHandler && frame.sp === sp) ?? -1;
+    if (!stack || at < 0) return undefined;
+    if (stack.passed.length > 0) tellPassed(hart, stack);
+    this.#leave(hart, stack, stack.frames.splice(at + 1).reverse(), true);
+    stack.low = sp;
+    return [popTop(stack), stack];
+  }
+
+  /**
+   * Where a frame goes on that was taken for left and returns after all: the guest is not to be
+   * harmed by what we believed of it. Undefined if there was no such frame.
+   */
+  lostReturn(hook: bigint, sp: number): bigint | undefined {
+    const frame = this.#lost.get(sp);
+    return frame?.hook === hook ? frame.returnAddress : undefined;
+  }
+
+  /** A hart has loaded its stack pointer, which was `from`, with `to`. */
+  switched(hart: Hart, from: number, to: number): void {
+    this.#stacks.switched(hart, from, to);
   }
 
   /** The real address behind a value found in ra at the entry of a call with this sp. */
   realReturn(hart: Hart, value: bigint, sp: number): bigint {
     if (!this.isHook(value)) return value;
-    const { frames } = this.#stackOf(hart, sp);
+    const frames = this.#stacks.peek(hart, sp)?.frames ?? [];
     const at = frames.findLastIndex((frame) => frame.sp === sp && frame.hook === value);
     return at < 0 ? value : realReturnOf(frames, at);
   }
@@ -166,16 +211,16 @@ export class ReturnHooks {
   /** The real address behind a value that was read from a slot of a guest stack. */
   realReturnInSlot(hart: Hart, value: bigint, slot: number): bigint {
     if (!this.isHook(value)) return value;
-    const { frames } = this.#stackOf(hart, slot);
+    const frames = this.#stacks.peek(hart, slot)?.frames ?? [];
     // The slot lies below the entry sp of the frame it belongs to, and above the next inner one's.
-    const at = frames.findLastIndex((frame) => frame.sp > slot);
+    const at = frames.findLastIndex((frame) => frame.sp > slot && frame.hook === value);
     return at < 0 ? value : realReturnOf(frames, at);
   }
 
   /** The guest's unwinder is about to run, at its entry: shows it the real return addresses. */
   beginUnwinding(hart: Hart): void {
     const sp = hart.addressIn(SP);
-    const stack = this.#stackOf(hart, sp);
+    const stack = this.#stacks.at(hart, sp);
     this.#endUnwinding(hart, stack, sp, false, true);
     const words = wordsOf(hart);
     const outer = stack.unwinding;
@@ -190,16 +235,7 @@ export class ReturnHooks {
   /** A hart is where an unwinder leads to, or back where it was called: hides them again. */
   endUnwinding(hart: Hart): void {
     const sp = hart.addressIn(SP);
-    this.#endUnwinding(hart, this.#stackOf(hart, sp), sp, false, true);
-  }
-
-  #stackOf(hart: Hart, sp: number): GuestStack {
-    const identity = this.#machine.stackIdentity(hart, sp);
-    const stacks = this.#stacks[hart.id] ??= [];
-    for (const stack of stacks) if (stack.identity === identity) return stack;
-    const stack: GuestStack = { identity, frames: [], depth: 0, unwinding: undefined, passed: [] };
-    stacks.push(stack);
-    return stack;
+    this.#endUnwinding(hart, this.#stacks.at(hart, sp), sp, false, true);
   }
 
   #endUnwinding(
@@ -214,24 +250,71 @@ export class ReturnHooks {
     if (!unwinding || sp < unwinding.sp) return;
     stack.unwinding = undefined;
     if (isGraph) tellPassed(hart, stack);
-    leave(hart, stack, popDeadAtEntry(stack, sp, tailCall), isGraph);
+    this.#leave(hart, stack, popDeadAtEntry(stack, sp, tailCall), isGraph);
     hideReturns(stack.frames, unwinding.restored, wordsOf(hart));
+  }
+
+  /** Pops frames of other stacks whose memory serves `stack` now. */
+  #forgetOverwritten(hart: Hart, stack: GuestStack, sp: number): void {
+    for (const [other, first] of this.#stacks.overwrittenBy(stack, sp)) {
+      this.#leave(hart, other, other.frames.splice(first).reverse(), true);
+      this.#stacks.dropIfEmpty(other);
+    }
+  }
+
+  /** Tells frames, popped already, that they were left; the graph tracer's later, unless it looks now. */
+  #leave(
+    hart: Hart,
+    stack: GuestStack,
+    popped: readonly ReturnFrame[],
+    isGraph: boolean,
+  ): void {
+    for (const frame of popped) {
+      if (frame.isGraph) stack.depth--;
+      const { depth } = stack;
+      if (!frame.isHandler) this.#remember(frame);
+      if (frame.isGraph && !isGraph) stack.passed.push({ frame, depth });
+      else frame.left(hart, depth);
+    }
+  }
+
+  #remember(frame: ReturnFrame): void {
+    this.#lost.delete(frame.sp);
+    this.#lost.set(frame.sp, frame);
+    if (this.#lost.size <= MOST_LOST) return;
+    for (const oldest of this.#lost.keys()) {
+      this.#lost.delete(oldest);
+      break;
+    }
   }
 }
 
-/** Tells frames, popped already, that they were left; the graph tracer's later, unless it looks now. */
-function leave(
-  hart: Hart,
-  stack: GuestStack,
-  popped: readonly ReturnFrame[],
-  isGraph: boolean,
-): void {
-  for (const frame of popped) {
-    if (frame.isGraph) stack.depth--;
-    const { depth } = stack;
-    if (frame.isGraph && !isGraph) stack.passed.push({ frame, depth });
-    else frame.left(hart, depth);
+function makeStack(id: number, identity: number): GuestStack {
+  const stack: GuestStack = {
+    id,
+    identity,
+    frames: [],
+    low: Infinity,
+    depth: 0,
+    unwinding: undefined,
+    passed: [],
+    isInUse: () => stack.unwinding !== undefined || stack.passed.length > 0,
+  };
+  return stack;
+}
+
+/** Whether the innermost frame at this `sp` or above has that hook, and is at `sp`. */
+function hasFrame({ frames }: GuestStack, sp: number, hook: bigint): boolean {
+  for (let k = frames.length - 1; k >= 0 && frames[k]!.sp <= sp; k--) {
+    if (frames[k]!.sp === sp && frames[k]!.hook === hook) return true;
   }
+  return false;
+}
+
+function popTop(stack: GuestStack): ReturnFrame {
+  const frame = stack.frames.pop()!;
+  if (frame.isGraph) stack.depth--;
+  return frame;
 }
 
 function tellPassed(hart: Hart, { passed }: GuestStack): void {

@@ -64,7 +64,8 @@ class GraphRecorder implements GraphTrace {
   maxDepth = 0;
   readonly #buffer: RingBuffer;
   readonly #settings: GraphTraceSettings;
-  readonly #harts: OpenCalls[] = [];
+  /** By number of the guest stack. */
+  readonly #stacks: OpenCalls[] = [];
 
   constructor(buffer: RingBuffer, settings: GraphTraceSettings) {
     this.#buffer = buffer;
@@ -75,7 +76,7 @@ class GraphRecorder implements GraphTrace {
   readonly entryFunc = (entry: GraphEntry, fregs: FtraceRegs): boolean => {
     const { isTraced, keepsTimes } = this.#settings;
     if (isTraced && !isTraced()) return false;
-    const open = this.#openOf(entry.cpu);
+    const open = this.#openOf(entry.stack);
     const { filter, notrace } = this.graphHash;
     if (open.suppressed > 0 || notrace.has(entry.site)) {
       if (!entry.returns) return false;
@@ -95,7 +96,7 @@ class GraphRecorder implements GraphTrace {
 
   readonly retFunc = (exit: GraphReturn): void => {
     const { array, events } = this.#settings;
-    const open = this.#openOf(exit.cpu);
+    const open = this.#openOf(exit.stack);
     if (exit.data === SUPPRESSED) {
       open.suppressed--;
       return;
@@ -111,8 +112,8 @@ class GraphRecorder implements GraphTrace {
     } else this.#leaveEvent(events, exit, call.depth, returnTime);
   };
 
-  #openOf(cpu: number): OpenCalls {
-    return this.#harts[cpu] ??= { recorded: 0, suppressed: 0 };
+  #openOf(stack: number): OpenCalls {
+    return this.#stacks[stack] ??= { recorded: 0, suppressed: 0 };
   }
 
   #slept(): bigint {
@@ -180,7 +181,7 @@ class GraphRecorder implements GraphTrace {
   }
 }
 
-/** Calls of one hart that have been entered and not left. */
+/** Calls on one guest stack that have been entered and not left. */
 interface OpenCalls {
   recorded: number;
   /** Those in and below a `set_graph_notrace` function. */
