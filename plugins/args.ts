@@ -15,10 +15,10 @@ import {
   type Tracer,
 } from "../mod.ts";
 
-/** What a hart has open, and the line of its last entry while nothing followed it. */
-interface Outline {
-  readonly open: object[];
-  pending: { readonly call: object; readonly line: string } | undefined;
+/** The line of an entry that nothing of its hart has followed yet. */
+interface PendingEntry {
+  readonly call: object;
+  readonly line: string;
 }
 
 /** Prints each call with its arguments and result in the types of its C prototype. */
@@ -52,37 +52,42 @@ const args: Tracer = defineTracer({
           "write --set args.of='int NAME(int, char *)' or --set args.file=FILE",
       );
     }
-    const harts = ftrace.machine.harts.map((): Outline => ({ open: [], pending: undefined }));
-    const indent = (cpu: number) =>
-      (harts.length > 1 ? `${cpu}) ` : "") + "  ".repeat(harts[cpu]!.open.length);
-    const flush = (outline: Outline) => {
-      if (outline.pending) ftrace.print(`${outline.pending.line} {`);
-      outline.pending = undefined;
+    const { harts } = ftrace.machine;
+    /** By number of the hart. */
+    const pending: (PendingEntry | undefined)[] = [];
+    /** The open calls of each guest stack. */
+    const stacks: object[][] = [];
+    const indent = ({ cpu, stack }: { readonly cpu: number; readonly stack: number }) =>
+      (harts.length > 1 ? `${cpu}) ` : "") + "  ".repeat(stacks[stack]?.length ?? 0);
+    const flush = (cpu: number) => {
+      const entry = pending[cpu];
+      pending[cpu] = undefined;
+      if (entry) ftrace.print(`${entry.line} {`);
     };
     const registered = ftrace.registerFtraceGraph({
       name: "args",
       filter: [...prototypes.keys()],
       entryFunc(entry, fregs) {
-        const outline = harts[entry.cpu]!;
         const prototype = prototypes.get(ftrace.records[entry.site]!.name)!;
         const call = { prototype };
-        flush(outline);
-        const line = `${indent(entry.cpu)}${prototype.name}(${
+        flush(entry.cpu);
+        const line = `${indent(entry)}${prototype.name}(${
           argumentsText(prototype, fregs, ftrace)
         })`;
         if (!entry.returns) return void ftrace.print(line);
-        outline.pending = { call, line };
-        outline.open.push(call);
+        pending[entry.cpu] = { call, line };
+        (stacks[entry.stack] ??= []).push(call);
         entry.data = call;
         return true;
       },
-      retFunc({ cpu, data, callTime, returnTime }, fregs) {
-        const outline = harts[cpu]!;
+      retFunc({ cpu, stack, data, callTime, returnTime }, fregs) {
+        const open = stacks[stack]!;
         const { prototype } = data as { readonly prototype: Prototype };
-        outline.open.length = outline.open.lastIndexOf(data as object);
-        const isLeaf = outline.pending?.call === data;
-        const head = isLeaf ? outline.pending!.line : `${indent(cpu)}}`;
-        outline.pending = undefined;
+        open.length = Math.max(0, open.lastIndexOf(data as object));
+        const isLeaf = pending[cpu]?.call === data;
+        if (!isLeaf) flush(cpu);
+        const head = isLeaf ? pending[cpu]!.line : `${indent({ cpu, stack })}}`;
+        pending[cpu] = undefined;
         const value = fregs ? returnText(prototype, fregs, ftrace) : "never returned";
         const name = isLeaf ? "" : ` /* ${prototype.name} */`;
         const took = time ? ` <${returnTime - callTime} ns>` : "";
@@ -92,7 +97,7 @@ const args: Tracer = defineTracer({
     return {
       [Symbol.dispose]() {
         registered[Symbol.dispose]();
-        harts.forEach(flush);
+        for (const { id } of harts) flush(id);
       },
     };
   },

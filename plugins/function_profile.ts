@@ -21,9 +21,10 @@ interface Profile {
   squares: bigint;
 }
 
-/** A call that has not returned, with the call around it. */
+/** A call that has not returned, with the call around it on its stack. */
 interface OpenCall {
   readonly outer: OpenCall | undefined;
+  readonly profile: Profile;
   /** Nanoseconds of the traced calls inside it. */
   inner: bigint;
 }
@@ -47,13 +48,14 @@ const functionProfile: Tracer = defineTracer({
   example: "-p function_profile --set function_profile.graph-time=off ./prog",
   init(ftrace, options) {
     const harts = ftrace.machine.harts.map(() => new Map<bigint, Profile>());
+    /** The innermost open call of each stack. */
     const open: (OpenCall | undefined)[] = [];
     const finish = (exit: GraphReturn) => {
       const call = exit.data as OpenCall;
       const took = exit.returnTime - exit.callTime;
       if (call.outer) call.outer.inner += took;
-      open[exit.cpu] = call.outer;
-      const profile = harts[exit.cpu]!.get(exit.func)!;
+      open[exit.stack] = call.outer;
+      const { profile } = call;
       const time = options["graph-time"] ? took : took - call.inner;
       profile.time += time;
       profile.squares += time * time;
@@ -63,11 +65,12 @@ const functionProfile: Tracer = defineTracer({
       hash: ftrace.globalHash,
       entryFunc(entry) {
         const profiles = harts[entry.cpu]!;
-        const profile = profiles.get(entry.func);
-        if (profile) profile.hits++;
-        else profiles.set(entry.func, { hits: 1n, time: 0n, squares: 0n });
+        let profile = profiles.get(entry.func);
+        if (!profile) profiles.set(entry.func, profile = { hits: 0n, time: 0n, squares: 0n });
+        profile.hits++;
         if (!entry.returns) return false;
-        entry.data = open[entry.cpu] = { outer: open[entry.cpu], inner: 0n };
+        const { stack } = entry;
+        entry.data = open[stack] = { outer: open[stack], profile, inner: 0n } satisfies OpenCall;
         return true;
       },
       retFunc: finish,

@@ -44,7 +44,7 @@ const stackTracer: Tracer = defineTracer({
   example: "-p stack --set stack.above=65536 ./prog",
   init(ftrace, { above }) {
     const { machine, records, guest } = ftrace;
-    const stacks = new Map<string, Stack>();
+    const stacks = new Map<number, Stack>();
     const ownSizes = new Map<number, number>();
     let deepest = { depth: -1, own: 0, base: 0, frames: [] as readonly Frame[] };
     let limit = above || Infinity;
@@ -55,11 +55,13 @@ const stackTracer: Tracer = defineTracer({
       entryFunc(entry, fregs) {
         const sp = Number(BigInt.asIntN(64, fregs.stackPointer));
         const identity = machine.stackIdentity(guest.currentHart, sp);
-        const key = `${entry.cpu} ${identity}`;
-        let stack = stacks.get(key);
-        if (!stack) stacks.set(key, stack = { base: identity === 0 ? initial : sp, frames: [] });
-        stack.base = Math.max(stack.base, sp);
+        const base = identity === 0 ? initial : sp;
+        let stack = stacks.get(entry.stack);
+        if (!stack) stacks.set(entry.stack, stack = { base, frames: [] });
         const { frames } = stack;
+        // Without an open call, the number may have come to another stack.
+        if (frames.length === 0) stack.base = base;
+        stack.base = Math.max(stack.base, sp);
         // A frame at the same sp has ended in a jump to this function.
         while (frames.length > 0 && frames.at(-1)!.sp <= sp) frames.pop();
         const record = records[entry.site]!;

@@ -178,6 +178,13 @@ export const PROGRAMS: readonly Program[] = [
     compile: ["-fasynchronous-unwind-tables"],
   }),
   hosted("posix_p84", sources("posix.c"), P84, { runs: POSIX_RUNS }),
+  hosted("coroutines_p84", sources("coroutines.c"), P84),
+  hosted("signal_jump_p84", sources("signal_jump.c"), P84),
+  hosted("throws_p84", sources("throws.cc"), P84, {
+    compiler: "g++",
+    compile: ["-ffunction-sections", "-frandom-seed=throws"],
+    link: ["-Wl,--gc-sections"],
+  }),
   hosted("settings_p84", sources("settings.c"), P84),
   // Without -fno-pic nothing is reached through gp.
   hosted("registers_p84", sources("registers.c"), P84, {
@@ -221,6 +228,15 @@ export const PROGRAMS: readonly Program[] = [
     { byHand: { stdout: "written by the host\n", code: 5 } },
   ]),
   bare("trap_bare_p84", "trap_bare.c", P84),
+  bare("irq_nest_p84", "irq_nest.c", P84),
+  bare("tasks_p84", "tasks.c", P84),
+  {
+    ...bare("tasks_irq_stack_p84", "tasks.c", P84),
+    sources: [
+      ...sources("tiny_bare_start.S", "tiny_bare.c", "tiny_text.c"),
+      { file: "tasks.c", flags: ["-DIRQ_STACK"] },
+    ],
+  },
   bare("fault_bare_p84", "fault_bare.c", P84, []),
   bare("sieve_bare_p84", "sieve.c", P84),
   bare("fib_bare_p84", "fib.c", P84),

@@ -12,7 +12,7 @@
  * @module
  */
 import type { Hart } from "../../hart/hart.ts";
-import { A0, A3, RA, SP } from "../../isa/abi.ts";
+import { A0, A3, RA, SP, T1 } from "../../isa/abi.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import { NOP4 } from "../../patcher/scheme.ts";
@@ -20,6 +20,7 @@ import type { FrameLayout } from "../../trampoline/frame.ts";
 import { type FramePlace, FtraceRegs, returnFrame } from "../../trampoline/ftrace_regs.ts";
 import { LIST_FRAME_RA } from "../../trampoline/list_func.ts";
 import { applyPoison } from "../../trampoline/poison.ts";
+import { hasLiveLink } from "./entry_liveness.ts";
 import { FrameWords, low } from "./frame_words.ts";
 import type { Recursion } from "./recursion.ts";
 import type { Dispatch, TracingArea } from "./tracing_area.ts";
@@ -98,19 +99,22 @@ export class CallPaths {
     // A probe's breakpoint among them is for the hart to run into.
     const skip = record.after >= 8 && this.#areNops(Number(record.entry)) ? 8 : 0;
     if (skip > 0) hart.instret += 2n;
-    this.#frames.save(hart, at, layout, Number(record.entry) + skip);
+    // A handler's caller is whoever was interrupted: t1 is as live as all else.
+    this.#frames.save(hart, at, layout, Number(record.entry) + skip, T1);
     const place = { offset: at, address: at, space: hart.space };
     this.#handlers.virtual(hart, record, hart.addressIn(SP), place, layout);
     this.#frames.restore(hart, at, layout);
     hart.pc = this.#machine.memory.view.getBigUint64(at + layout.epc, true);
-    if (poison.x.length + poison.f.length > 0) applyPoison(poison, hart.x, hart.f);
+    if (poison.x.length + poison.f.length > 0 && !hasLiveLink(record)) {
+      applyPoison(poison, hart.x, hart.f);
+    }
   }
 
   /** Shows a callback the hart's registers, on a frame of ours; what it writes there is dropped. */
   withRegisters(hart: Hart, callback: (fregs: FtraceRegs) => void): void {
     const { trampolines: { frame, regsFrame }, scratchFrame: at } = this.#area;
     const layout = regsFrame ?? frame;
-    this.#frames.save(hart, at, layout, Number(hart.pc));
+    this.#frames.save(hart, at, layout, Number(hart.pc), T1);
     this.#shown.point({ offset: at, address: at, space: hart.space }, layout);
     try {
       callback(this.#shown);

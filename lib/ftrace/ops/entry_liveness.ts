@@ -29,6 +29,11 @@ const REGISTER_FIELDS = 0xf9ff8f80 | 0;
 /** Why no trampoline may be called at an entry: t0, which the call is linked in, is live there. */
 export type LiveLink = "interrupt-handler" | "t0-live";
 
+/** Whether that is why a record's site is not patched. */
+export function hasLiveLink({ reason }: { readonly reason: string | undefined }): boolean {
+  return reason === "interrupt-handler" || reason === "t0-live";
+}
+
 /** What the code of one address space says of its functions. */
 export class EntryLiveness {
   readonly #space: AddressSpace;

@@ -45,15 +45,17 @@ export class FrameWords {
     x32[register * 2 + 1] = this.#words[from + 1]!;
   }
 
-  /** Stores what the trampoline stores at an entry. */
-  save({ x32 }: Hart, at: number, layout: FrameLayout, epc: number): void {
+  /**
+   * Stores what the trampoline stores at an entry. In the slot of t1 a trampoline without a direct call
+   * leaves x0; `t1` is the register to store there.
+   */
+  save({ x32 }: Hart, at: number, layout: FrameLayout, epc: number, t1 = 0): void {
     if (layout.full) { for (let n = 1; n < 32; n++) this.put(at, 8 * n, x32, n); }
     this.put(at, layout.ra, x32, RA);
     this.put(at, layout.sp, x32, SP);
     this.put(at, layout.s0, x32, S0);
     for (let n = 0; n < 8; n++) this.put(at, layout.a0 + 8 * n, x32, A0 + n);
-    // x0 is what a trampoline without a direct call leaves in the slot of t1.
-    this.put(at, layout.t1, x32, 0);
+    this.put(at, layout.t1, x32, t1);
     this.#words[(at + layout.epc) >>> 2] = epc;
     this.#words[(at + layout.epc + 4) >>> 2] = 0;
   }

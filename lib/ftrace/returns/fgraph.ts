@@ -136,12 +136,17 @@ export class Fgraph implements CallOwner {
    * pointer. `show` lends the hart's registers to whoever ends it.
    */
   leaveHandler(hart: Hart, show: (use: (fregs: FtraceRegs) => void) => void): void {
-    const taken = this.#hooks.takeHandler(hart, hart.addressIn(SP));
-    if (!taken) return;
-    const [call, { depth }] = taken;
-    if (!(call instanceof GraphCall)) return;
-    this.#served.leaving = call;
-    show((fregs) => this.#end(hart, call, depth, fregs));
+    const sp = hart.addressIn(SP);
+    for (;;) {
+      const taken = this.#hooks.takeHandler(hart, sp);
+      if (!taken) return;
+      const [call, { depth, frames }] = taken;
+      if (!(call instanceof GraphCall)) return;
+      this.#served.leaving = call;
+      show((fregs) => this.#end(hart, call, depth, fregs));
+      const outer = frames.at(-1);
+      if (!(outer instanceof GraphCall && jumpedTo(outer, call))) return;
+    }
   }
 
   #enterFor(user: GraphUser, index: number, call: GraphCall, fregs: FtraceRegs): void {
@@ -217,4 +222,9 @@ export class Fgraph implements CallOwner {
 function interruptedAt({ system, mode }: Hart): bigint {
   if (!system) return 0n;
   return mode === "M" ? system.mepc : system.sepc;
+}
+
+/** Whether a handler has jumped to another one, as a vector table does: one trap, which returns once. */
+function jumpedTo(outer: GraphCall, inner: GraphCall): boolean {
+  return outer.isHandler && outer.sp === inner.sp && outer.parentIp === inner.parentIp;
 }

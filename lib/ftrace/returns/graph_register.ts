@@ -141,7 +141,7 @@ export class GraphRegister {
     const { hooks } = this.#core;
     this.#unwinders ??= hookUnwinders(this.#machine, hooks, this.#hooks);
     this.#switches ??= hookContextSwitches(this.#machine, hooks, {
-      switched: (hart, from, to) => this.#hooks.switched(hart, from, to),
+      switched: (hart, from, to, isJump) => this.#hooks.switched(hart, from, to, isJump),
       trapReturn: (hart) =>
         this.#fgraph.leaveHandler(hart, (use) => this.#core.withRegisters(hart, use)),
     });

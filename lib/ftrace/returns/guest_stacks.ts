@@ -5,7 +5,8 @@
  * by side in one array. So a stack is known by what happens to sp. As long as only calls, returns and
  * allocations move it, a hart stays where it is; where the guest loads sp from elsewhere (`stack_switches.ts`
  * tells of that) it has left one stack at an address and goes on at another: on the stack that was
- * left exactly there, or on the one whose frames lie around that place (a longjmp), or on a new one.
+ * left exactly there, or on the one whose frames lie around that place (after a longjmp), or on a new
+ * one.
  * What lies below that place on the same stack is dead, what lies on another one waits.
  *
  * A stack is forgotten when it has no frames. That its memory serves somebody else shows when frames
@@ -84,12 +85,17 @@ export class GuestStacks<S extends StackPlace> {
     return this.#unseenOf(hart, identity) ?? this.#around(hart, identity, sp);
   }
 
-  /** A hart has loaded its stack pointer, which was `from`, with `to`. */
-  switched(hart: Hart, from: number, to: number): void {
+  /**
+   * A hart has loaded its stack pointer, which was `from`, with `to`; `isJump` says that a longjmp did
+   * it. Only a longjmp goes up on the same stack past open calls: whatever else loads an address inside
+   * a stack has found memory for another one there, such as an array in a frame.
+   */
+  switched(hart: Hart, from: number, to: number, isJump: boolean): void {
     const current = this.#current[hart.id];
     if (current) current.low = from;
     const identity = this.#machine.stackIdentity(hart, to);
-    const found = this.#leftAt(identity, to) ?? this.#around(hart, identity, to);
+    let found = this.#leftAt(identity, to) ?? this.#around(hart, identity, to);
+    if (found && found === current && !isJump && found.frames.at(-1)!.sp < to) found = undefined;
     if (!found && !current) return;
     const next = found ?? this.#add(identity);
     this.#enter(hart, next);

@@ -188,9 +188,9 @@ export class ReturnHooks {
     return frame?.hook === hook ? frame.returnAddress : undefined;
   }
 
-  /** A hart has loaded its stack pointer, which was `from`, with `to`. */
-  switched(hart: Hart, from: number, to: number): void {
-    this.#stacks.switched(hart, from, to);
+  /** A hart has loaded its stack pointer, which was `from`, with `to`: in a longjmp, or elsewhere. */
+  switched(hart: Hart, from: number, to: number, isJump: boolean): void {
+    this.#stacks.switched(hart, from, to, isJump);
   }
 
   /** The real address behind a value found in ra at the entry of a call with this sp. */

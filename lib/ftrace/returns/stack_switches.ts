@@ -26,6 +26,8 @@ export interface StackSwitch {
   readonly before: bigint;
   /** The instruction behind the last one that does. */
   readonly after: bigint;
+  /** Whether it is a longjmp that does it. */
+  readonly isJump: boolean;
 }
 
 /** What the text of a program does to its contexts. */
@@ -38,8 +40,8 @@ export interface ContextSwitches {
 
 /** What is called at the places of {@linkcode ContextSwitches}. */
 export interface ContextHandlers {
-  /** A hart has loaded sp, which was `from`, with `to`: addresses, signed. */
-  switched(hart: Hart, from: number, to: number): void;
+  /** A hart has loaded sp, which was `from`, with `to`: addresses, signed. `isJump` if in a longjmp. */
+  switched(hart: Hart, from: number, to: number, isJump: boolean): void;
   /** A hart is about to return from a trap. */
   trapReturn(hart: Hart): void;
 }
@@ -53,12 +55,12 @@ export function hookContextSwitches(
   const { switches, trapReturns } = findContextSwitches(machine);
   const from: (number | undefined)[] = [];
   const placed: Disposable[] = [];
-  for (const { before, after } of switches) {
+  for (const { before, after, isJump } of switches) {
     placed.push(hooks.add(Number(before), (hart) => void (from[hart.id] = hart.addressIn(SP))));
     placed.push(hooks.add(Number(after), (hart) => {
       const left = from[hart.id];
       from[hart.id] = undefined;
-      if (left !== undefined) handlers.switched(hart, left, hart.addressIn(SP));
+      if (left !== undefined) handlers.switched(hart, left, hart.addressIn(SP), isJump);
     }));
   }
   for (const at of trapReturns) {
@@ -73,7 +75,7 @@ export function hookContextSwitches(
 
 /** Finds them in the executable sections of a program, or its segments if it was stripped of those. */
 export function findContextSwitches(
-  { elf, bias }: Pick<Machine, "elf" | "bias">,
+  { elf, bias, symbols }: Pick<Machine, "elf" | "bias" | "symbols">,
 ): ContextSwitches {
   const switches: StackSwitch[] = [];
   const trapReturns: bigint[] = [];
@@ -85,11 +87,11 @@ export function findContextSwitches(
     let from = 0;
     for (const until of [...inside, data.length]) {
       sweep(new DataView(data.buffer, data.byteOffset, data.length), from, until, {
-        switch: (before, after) =>
-          switches.push({
-            before: address + bias + BigInt(before),
-            after: address + bias + BigInt(after),
-          }),
+        switch: (first, behind) => {
+          const before = address + bias + BigInt(first);
+          const isJump = LONGJMP.test(symbols.at(before)?.symbol.name ?? "");
+          switches.push({ before, after: address + bias + BigInt(behind), isJump });
+        },
         trapReturn: (at) => trapReturns.push(address + bias + BigInt(at)),
       });
       from = until;
@@ -108,6 +110,8 @@ function textOf({ sections, segments, bytes }: Elf): Pick<Segment, "address" | "
   }));
 }
 
+/** Functions that go back to a frame that is open. */
+const LONGJMP = /longjmp/;
 const SHF_EXECINSTR = 4n;
 const PF_X = 1;
 

@@ -1,0 +1,149 @@
+/**
+ * What tracing must not change: guests that leave the ways of calls and returns, under every tracer.
+ *
+ * Each run is compared with one that nobody traces: what the guest prints, its exit code, and how many
+ * instructions it has retired. Of the graph, calls close in the order of their stack.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import type { EngineName } from "../../lib/engine/engines.ts";
+import type { EraName } from "../../lib/ftrace/era.ts";
+import type { Tracer } from "../../mod.ts";
+import { BUILT_IN } from "../../trace.ts";
+import { graph, traced } from "../ftrace/guest.ts";
+import { THOROUGH } from "../thorough.ts";
+
+const GUESTS = [
+  ...["irq_nest_p84", "tasks_p84", "tasks_irq_stack_p84", "trap_bare_p84"],
+  ...["coroutines_p84", "throws_p84", "signal_jump_p84"],
+];
+const ERAS: readonly EraName[] = ["regs", "args", "preset", "call-ops"];
+
+/** A function of each guest that is called often, for tracers that want to be told one. */
+const FUNCTION: Readonly<Record<string, string>> = {
+  irq_nest_p84: "note_depth",
+  tasks_p84: "serve",
+  tasks_irq_stack_p84: "serve",
+  trap_bare_p84: "print",
+  coroutines_p84: "leaf",
+  throws_p84: "_Z5plaini",
+  signal_jump_p84: "leaf",
+};
+
+/** Values of the options that a tracer has no working default for; `fail` changes what is returned. */
+function optionsOf({ name, options = {} }: Tracer, guest: string): Record<string, unknown> {
+  const at = FUNCTION[guest]!;
+  const given: Readonly<Record<string, Record<string, unknown>>> = {
+    args: { of: `long ${at}(long first)` },
+    fail: { at: [at], nth: 1_000_000 },
+    // Behind the words that ftrace switches, where every era allows one.
+    kprobe: { at: [`${at}+8`] },
+  };
+  const defaults = Object.entries(options).map(([key, value]) => [key, value.default]);
+  return { ...Object.fromEntries(defaults), ...given[name] };
+}
+
+interface Ending {
+  readonly outcome: unknown;
+  readonly output: string;
+  readonly instret: bigint;
+}
+
+const endings = new Map<string, Promise<Ending>>();
+
+/** How a guest ends whose sites have their nops, and that nobody traces. */
+function untraced(name: string, era: EraName): Promise<Ending> {
+  const key = `${name} ${era}`;
+  let ending = endings.get(key);
+  if (!ending) endings.set(key, ending = runUntraced(name, era));
+  return ending;
+}
+
+async function runUntraced(name: string, era: EraName): Promise<Ending> {
+  const guest = await traced(name, { era });
+  const outcome = await guest.run();
+  return { outcome, output: guest.output(), instret: guest.machine.harts[0]!.instret };
+}
+
+interface Setup {
+  readonly era: EraName;
+  readonly virtual: boolean;
+  readonly trampoline: "guest" | "fast";
+  readonly engine: EngineName;
+}
+
+function* setups(): Iterable<Setup> {
+  for (const era of ERAS) {
+    for (const virtual of [false, true]) {
+      for (const trampoline of ["guest", "fast"] as const) {
+        for (const engine of ["interp", "ref"] as const) yield { era, virtual, trampoline, engine };
+      }
+    }
+  }
+}
+
+/** All ways to run a guest, or in a short run four that have each value of each once or more. */
+const SETUPS = [...setups()].filter(({ era, virtual, trampoline, engine }) =>
+  THOROUGH ||
+  ERAS.indexOf(era) % 2 === (virtual ? 1 : 0) && (trampoline === "guest") === (era < "call") &&
+    engine === "interp"
+);
+
+for (const name of GUESTS) {
+  for (const tracer of BUILT_IN) {
+    Deno.test(`${tracer.name} changes nothing of ${name}`, async () => {
+      for (const { era, virtual, trampoline, engine } of SETUPS) {
+        const guest = await traced(name, { era, virtual, trampoline, print: () => {} }, { engine });
+        const handle = await tracer.init(guest.ftrace, optionsOf(tracer, name) as never);
+        const outcome = await guest.run();
+        if (handle && Symbol.dispose in handle) handle[Symbol.dispose]();
+        const { instret } = guest.machine.harts[0]!;
+        const where = JSON.stringify({ era, virtual, trampoline, engine });
+        assertEquals(
+          { outcome, output: guest.output(), instret },
+          await untraced(name, era),
+          where,
+        );
+        assertEquals(
+          guest.reports.filter((line) => /unregistered|unavailable/.test(line)),
+          [],
+          where,
+        );
+      }
+    });
+  }
+
+  Deno.test(`the graph of ${name} closes calls in the order of their stacks`, async () => {
+    for (const { era, virtual, trampoline, engine } of SETUPS) {
+      const guest = await traced(name, { era, virtual, trampoline }, { engine });
+      const stacks: string[][] = [];
+      let open = 0;
+      guest.ftrace.registerFtraceGraph({
+        entryFunc({ site, stack, returns, depth }) {
+          const calls = stacks[stack] ??= [];
+          assertEquals(depth, calls.length);
+          if (!returns) return false;
+          calls.push(guest.ftrace.records[site]!.name);
+          open++;
+          return true;
+        },
+        retFunc({ site, stack, depth }) {
+          assertEquals(stacks[stack]!.pop(), guest.ftrace.records[site]!.name);
+          assertEquals(depth, stacks[stack]!.length);
+          open--;
+        },
+      });
+      graph(guest.ftrace);
+      await guest.run();
+      let recorded = 0;
+      for (const event of guest.ftrace.events()) {
+        if (event.type === "funcgraph_entry") recorded++;
+        if (event.type === "funcgraph_exit") recorded--;
+        if ("depth" in event) assert(event.depth >= 0);
+      }
+      // What is entered and never returns (setjmp) is an entry alone.
+      assert(recorded >= open, `${recorded} ${open}`);
+    }
+  });
+}
