@@ -203,6 +203,10 @@ export const PROGRAMS: readonly Program[] = [
   small("recurse_p84", "recurse.c", P84, [{}]),
   small("workloads_p84", "workloads.c", P84, WORKLOADS.map((name) => ({ args: [name] }))),
   small("descend_p84", "descend.c", P84, [{}, { args: ["3"] }]),
+  {
+    ...small("walker_p84", "walker.c", P84, [{}]),
+    compile: ["-O2", "-fno-omit-frame-pointer", ...SAME_EVERYWHERE, ...FREESTANDING, ...P84],
+  },
   small("vfs_p84", "vfs.c", P84, [{ args: ["3"] }, { args: ["2", "old"] }]),
   small("spin_p84", "spin.c", P84, []),
   {

@@ -126,6 +126,14 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     help: "execute the real trampolines, or their equivalent (fast, the default)",
   },
   {
+    name: "returns",
+    value: "auto|hijack|shadow",
+    choices: ["auto", "hijack", "shadow"],
+    group: "How",
+    help: "catch returns by replacing ra, as the kernel does, or leave ra alone and watch return " +
+      "addresses (slower); auto does that where a function reads its own",
+  },
+  {
     name: "graph-stack",
     value: "kernel|unlimited",
     choices: ["kernel", "unlimited"],

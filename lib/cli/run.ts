@@ -10,6 +10,7 @@ import {
   createFtrace,
   createMachine,
   type Ftrace,
+  type FtraceOptions,
   type Machine,
   type MachineOptions,
   type Outcome,
@@ -266,6 +267,7 @@ export function ftraceOptions({ values, switches, lists }: CliArguments): {
   readonly strict: boolean;
   readonly virtual: boolean;
   readonly trampoline: "guest" | "fast";
+  readonly returns: FtraceOptions["returns"];
   readonly graphStack: "kernel" | "unlimited" | undefined;
   readonly poison: readonly string[];
   readonly bufferKib: number;
@@ -277,6 +279,7 @@ export function ftraceOptions({ values, switches, lists }: CliArguments): {
     strict: switches.has("strict"),
     virtual: switches.has("virtual"),
     trampoline: values["trampoline"] === "guest" ? "guest" : "fast",
+    returns: values["returns"] as FtraceOptions["returns"],
     graphStack: values["graph-stack"] as "kernel" | "unlimited" | undefined,
     poison: lists["poison"] ?? [],
     bufferKib: numberOf(values, "buffer-size", 1) ?? 1408,

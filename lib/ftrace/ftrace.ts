@@ -79,6 +79,12 @@ export interface FtraceOptions {
    */
   readonly poison?: readonly string[] | undefined;
   /**
+   * How the graph tracer notices returns: by what it puts into ra, as the kernel does; by watching the
+   * return addresses, ra being left alone, which costs more; or, the default, by the second where a
+   * function reads its own return address.
+   */
+  readonly returns?: "auto" | "hijack" | "shadow" | undefined;
+  /**
    * Room for open calls: as much as that kernel's graph tracer has for a task, deeper ones being
    * lost and counted as overruns, or as much as they take. `kernel` is the default if strict.
    */
@@ -224,6 +230,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     virtual: options.virtual ?? false,
     guestTrampoline: options.trampoline === "guest",
     poison: parsePoison(options.poison ?? []),
+    returns: options.returns ?? (strict ? "hijack" : "auto"),
     kernelStack: options.graphStack === undefined ? strict : options.graphStack === "kernel",
     bufferKib: options.bufferKib ?? 1408,
     bufferMode: options.bufferMode ?? "overwrite",

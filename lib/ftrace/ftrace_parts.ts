@@ -11,6 +11,7 @@
 import type { Machine } from "../machine/machine.ts";
 import type { Poison } from "../trampoline/poison.ts";
 import type { Era } from "./era.ts";
+import { EntryLiveness } from "./ops/entry_liveness.ts";
 import { FunctionCore } from "./ops/function_core.ts";
 import { addressKey, RecordTable } from "./ops/record_table.ts";
 import { ServedCall } from "./ops/served_call.ts";
@@ -21,7 +22,7 @@ import { KprobeEvents } from "./probes/kprobe_events.ts";
 import { Kprobes } from "./probes/kprobes.ts";
 import { Kretprobes } from "./probes/kretprobe.ts";
 import { Recording } from "./recording.ts";
-import { Fgraph } from "./returns/fgraph.ts";
+import { Fgraph, type ReturnsMode } from "./returns/fgraph.ts";
 import { FGRAPH_ARRAY_SIZE } from "./returns/fgraph_ops.ts";
 import { type FprobeRegister, Fprobes } from "./returns/fprobe_register.ts";
 import { GraphRegister } from "./returns/graph_register.ts";
@@ -42,6 +43,8 @@ export interface FtraceSettings {
   readonly guestTrampoline: boolean;
   /** Registers that trampolines overwrite. */
   readonly poison: Poison;
+  /** How the graph tracer notices returns. */
+  readonly returns: ReturnsMode;
   /** Open calls have as much room as that kernel's graph tracer gives a task. */
   readonly kernelStack: boolean;
   /** Size of each hart's ring, KiB. */
@@ -113,10 +116,18 @@ export function createTracingParts(machine: Machine, settings: FtraceSettings): 
   machine.unwinder.realReturn = (hart, value, sp) =>
     returns.realReturn(hart, value, addressKey(sp));
   const rethook = new Rethook(machine, returns, trampoline);
+  const liveness = new EntryLiveness(machine.space);
   const fgraph = new Fgraph({
     machine,
     hooks: returns,
     served,
+    returns: settings.returns,
+    readsReturnAddress: (entry) => liveness.readsReturnAddress(entry),
+    watchAddress: (address, reached) =>
+      void core.hooks.add(
+        Number(address),
+        (hart) => reached(hart, (use) => core.showRegisters(hart, use)),
+      ),
     limit: kernelStack ? era.graphStack : "none",
     users: strict && era.graphStack === "records" ? 1 : FGRAPH_ARRAY_SIZE,
   });

@@ -26,7 +26,7 @@ function setup() {
       returnAddress: ra,
       sp,
       isGraph,
-      isHandler: false,
+      ending: "hook",
       left: (_hart, depth) => void left.push(`${name} ${depth}`),
     };
     hooks.push(stack, frame);
@@ -62,12 +62,16 @@ Deno.test("two unwinders may run at a time, on two stacks, and both hide what th
     hart.space.writeWord(slot, 8, enter(hart, sp, 0x1000n + BigInt(k), k === 0));
     hart.x[SP] = BigInt(sp - 64);
     hart.x[RA] = 0x5000n;
+    hart.pc = 0x3000n;
     return slot;
   });
   const words = () => harts.map((hart, k) => hart.space.readWord(slots[k]!, 8));
   for (const hart of harts) hooks.beginUnwinding(hart);
   assertEquals(words(), [0x1000n, 0x1001n]);
-  for (const hart of harts) hooks.endUnwinding(hart);
+  for (const hart of harts) {
+    hart.pc = hart.x[RA]!;
+    hooks.endUnwinding(hart);
+  }
   assertEquals(words(), [GRAPH, RETHOOK]);
 });
 

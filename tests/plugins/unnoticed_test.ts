@@ -16,7 +16,7 @@ import { THOROUGH } from "../thorough.ts";
 
 const GUESTS = [
   ...["irq_nest_p84", "tasks_p84", "tasks_irq_stack_p84", "trap_bare_p84"],
-  ...["coroutines_p84", "throws_p84", "signal_jump_p84"],
+  ...["coroutines_p84", "throws_p84", "signal_jump_p84", "walker_p84"],
 ];
 const ERAS: readonly EraName[] = ["regs", "args", "preset", "call-ops"];
 
@@ -29,6 +29,7 @@ const FUNCTION: Readonly<Record<string, string>> = {
   coroutines_p84: "leaf",
   throws_p84: "_Z5plaini",
   signal_jump_p84: "leaf",
+  walker_p84: "recurse",
 };
 
 /** Values of the options that a tracer has no working default for; `fail` changes what is returned. */
@@ -68,6 +69,7 @@ async function runUntraced(name: string, era: EraName): Promise<Ending> {
 
 interface Setup {
   readonly era: EraName;
+  readonly returns: "auto" | "shadow";
   readonly virtual: boolean;
   readonly trampoline: "guest" | "fast";
   readonly engine: EngineName;
@@ -77,29 +79,38 @@ function* setups(): Iterable<Setup> {
   for (const era of ERAS) {
     for (const virtual of [false, true]) {
       for (const trampoline of ["guest", "fast"] as const) {
-        for (const engine of ["interp", "ref"] as const) yield { era, virtual, trampoline, engine };
+        for (const engine of ["interp", "ref"] as const) {
+          for (const returns of ["auto", "shadow"] as const) {
+            yield { era, returns, virtual, trampoline, engine };
+          }
+        }
       }
     }
   }
 }
 
-/** All ways to run a guest, or in a short run four that have each value of each once or more. */
-const SETUPS = [...setups()].filter(({ era, virtual, trampoline, engine }) =>
-  THOROUGH ||
-  ERAS.indexOf(era) % 2 === (virtual ? 1 : 0) && (trampoline === "guest") === (era < "call") &&
-    engine === "interp"
-);
+/** All ways to run a guest, or in a short run two that have as little in common as can be. */
+const SETUPS: readonly Setup[] = THOROUGH ? [...setups()] : [
+  { era: "regs", returns: "auto", virtual: true, trampoline: "guest", engine: "interp" },
+  { era: "call-ops", returns: "shadow", virtual: false, trampoline: "fast", engine: "interp" },
+];
+
+/** The ways to run a guest. What walks the frame pointers sees return addresses unless they are left alone. */
+function setupsOf(guest: string): readonly Setup[] {
+  return guest === "walker_p84" ? SETUPS.map((setup) => ({ ...setup, returns: "shadow" })) : SETUPS;
+}
 
 for (const name of GUESTS) {
   for (const tracer of BUILT_IN) {
     Deno.test(`${tracer.name} changes nothing of ${name}`, async () => {
-      for (const { era, virtual, trampoline, engine } of SETUPS) {
-        const guest = await traced(name, { era, virtual, trampoline, print: () => {} }, { engine });
+      for (const setup of setupsOf(name)) {
+        const { era, engine } = setup;
+        const guest = await traced(name, { ...setup, print: () => {} }, { engine });
         const handle = await tracer.init(guest.ftrace, optionsOf(tracer, name) as never);
         const outcome = await guest.run();
         if (handle && Symbol.dispose in handle) handle[Symbol.dispose]();
         const { instret } = guest.machine.harts[0]!;
-        const where = JSON.stringify({ era, virtual, trampoline, engine });
+        const where = JSON.stringify(setup);
         assertEquals(
           { outcome, output: guest.output(), instret },
           await untraced(name, era),
@@ -115,8 +126,8 @@ for (const name of GUESTS) {
   }
 
   Deno.test(`the graph of ${name} closes calls in the order of their stacks`, async () => {
-    for (const { era, virtual, trampoline, engine } of SETUPS) {
-      const guest = await traced(name, { era, virtual, trampoline }, { engine });
+    for (const setup of setupsOf(name)) {
+      const guest = await traced(name, setup, { engine: setup.engine });
       const stacks: string[][] = [];
       let open = 0;
       guest.ftrace.registerFtraceGraph({

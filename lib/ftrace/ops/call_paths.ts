@@ -61,7 +61,7 @@ export class CallPaths {
   readonly #area: TracingArea;
   readonly #handlers: CallHandlers;
   readonly #frames: FrameWords;
-  /** What {@linkcode CallPaths.withRegisters} lends. */
+  /** What {@linkcode CallPaths.showRegisters} lends. */
   readonly #shown: FtraceRegs;
   /** Where `ftrace_regs_caller` goes on behind its call. */
   readonly #regsBack: bigint | undefined;
@@ -110,17 +110,18 @@ export class CallPaths {
     }
   }
 
-  /** Shows a callback the hart's registers, on a frame of ours; what it writes there is dropped. */
-  withRegisters(hart: Hart, callback: (fregs: FtraceRegs) => void): void {
+  /** Lends `use` a hart's registers, on a frame of ours; of what it writes, a0 and a1 count. */
+  showRegisters(hart: Hart, use: (fregs: FtraceRegs) => void): void {
     const { trampolines: { frame, regsFrame }, scratchFrame: at } = this.#area;
     const layout = regsFrame ?? frame;
     this.#frames.save(hart, at, layout, Number(hart.pc), T1);
     this.#shown.point({ offset: at, address: at, space: hart.space }, layout);
     try {
-      callback(this.#shown);
+      use(this.#shown);
     } finally {
       this.#shown.release();
     }
+    for (const n of [0, 1]) this.#frames.take(at, layout.a0 + 8 * n, hart.x32, A0 + n);
   }
 
   /** Whether the site still has its two nops. */

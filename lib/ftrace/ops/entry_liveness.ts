@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { RA, T0 } from "../../isa/abi.ts";
+import { RA, SP, T0 } from "../../isa/abi.ts";
 import { collect, type Collected } from "../../isa/collect.ts";
 import { RV64 } from "../../isa/decode.ts";
 import type { Definition } from "../../isa/encoding.ts";
@@ -79,6 +79,25 @@ export class EntryLiveness {
       const isCall = flow === "jump" && writesX.has(RA);
       if (!isCall) return "goes on";
       return isLiveAt(at + offset) ? "found" : "ends";
+    });
+  }
+
+  /**
+   * Whether a function does more with ra, as it was at its entry, than to keep it on its stack and to
+   * go back there: it asks who has called it, or saves its context for somebody else.
+   */
+  readsReturnAddress(entry: bigint): boolean {
+    let slot: number | undefined;
+    return this.#search(Number(entry), MOST, ({ touches, offset }) => {
+      const { readsX, writesX, memory, flow } = touches;
+      // A site that is traced now calls through t0, and ra is as it was.
+      if (flow === "indirect") return writesX.has(T0) ? "comes back" : "ends";
+      if (readsX.has(RA)) {
+        const isPrologue = memory === "write" && readsX.has(SP);
+        // A copy in another place of the stack is a value that the compiler had no register for.
+        if (!isPrologue || offset !== (slot ??= offset)) return "found";
+      }
+      return writesX.has(RA) || flow === "trap-return" ? "ends" : "goes on";
     });
   }
 
@@ -151,7 +170,7 @@ type Verdict = "found" | "ends" | "goes on" | "comes back";
 interface Step {
   /** Registers and flow. */
   readonly touches: Collected;
-  /** Bytes to the target of a branch or jump. */
+  /** The immediate: bytes to the target of a branch or jump, or from the base of an access. */
   readonly offset: number;
   /** Bytes of the instruction. */
   readonly length: number;

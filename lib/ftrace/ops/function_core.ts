@@ -138,12 +138,8 @@ export class FunctionCore {
       report: parts.report,
       remove: (entry) => this.#removeIfThere(entry),
     });
-    this.#registry = new OpsRegistry({
-      era,
-      area,
-      dispatch: this.#dispatch,
-      records: () => this.records,
-    });
+    const dispatch = this.#dispatch;
+    this.#registry = new OpsRegistry({ era, area, dispatch, records: () => this.records });
     const paths = this.#paths = new CallPaths(machine, area, this.#dispatch, parts.leave);
     if (!parts.guestTrampoline) {
       new FastPath(machine, area, this.#dispatch, parts.leave).hook(this.#shared.recording);
@@ -217,9 +213,9 @@ export class FunctionCore {
     return this.#table.at(address);
   }
 
-  /** Shows a callback the registers of a hart that is between two instructions. */
-  withRegisters(hart: Hart, callback: (fregs: FtraceRegs) => void): void {
-    this.#paths.withRegisters(hart, callback);
+  /** Lends `use` the registers of a hart that is between two instructions; it may change a0 and a1. */
+  showRegisters(hart: Hart, use: (fregs: FtraceRegs) => void): void {
+    this.#paths.showRegisters(hart, use);
   }
 
   /** Whether the running task passes the pid filter. */
@@ -321,11 +317,8 @@ export class FunctionCore {
   /** Replaces half of a hash, and makes sites follow. @throws {FtraceError} EBUSY, EINVAL: nothing has changed. */
   commitHash(hash: FtraceHash, which: "filter" | "notrace", next: HashHalf): void {
     this.#refuseIfDisabled();
-    const half: FtraceHash = {
-      ...hash,
-      [which]: next.records,
-      waiting: { ...hash.waiting, [which]: next.waiting },
-    };
+    const waits = { ...hash.waiting, [which]: next.waiting };
+    const half: FtraceHash = { ...hash, [which]: next.records, waiting: waits };
     const users = this.#registry.usersOf(hash, half);
     const waiting = [...next.waiting];
     replaceSet(hash[which], next.records);
@@ -493,11 +486,12 @@ const LIST: SharedDestination = { slot: OPS_SLOT.list, by: "list" };
 
 /** A machine as the patcher sees it. */
 function patchText(machine: Machine): ConstructorParameters<typeof Patcher>[0] {
+  const fenceI = () => machine.fenceI();
   return {
     read: (address, length) => machine.space.peek(address, length)!,
     write: (address, bytes) => void machine.space.poke(address, bytes),
     park: (inside) => machine.park(inside),
-    localFenceI: () => machine.fenceI(),
-    remoteFenceI: () => machine.fenceI(),
+    localFenceI: fenceI,
+    remoteFenceI: fenceI,
   };
 }

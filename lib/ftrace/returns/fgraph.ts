@@ -22,11 +22,22 @@ import type { ServedCall } from "../ops/served_call.ts";
 import { FGRAPH_ARRAY_SIZE, type FgraphOps } from "./fgraph_ops.ts";
 import { type CallOwner, GraphCall } from "./graph_call.ts";
 import { type GraphUser, GraphUsers } from "./graph_users.ts";
-import type { ReturnHooks } from "./return_hooks.ts";
+import type { FrameEnding, ReturnHooks } from "./return_hooks.ts";
+import { isUnwinder } from "./unwinders.ts";
 import { createShadowRoom, type ShadowLimit, type ShadowRoom } from "./shadow_room.ts";
 
 /** In place of the return address of a handler, which has none. */
 const NO_RETURN = -2n;
+
+/**
+ * How returns are noticed: `hijack` replaces ra, as the kernel does; `shadow` leaves ra alone and
+ * watches return addresses, which costs more; `auto` takes the second where a function reads its own
+ * return address.
+ */
+export type ReturnsMode = "auto" | "hijack" | "shadow";
+
+/** Lends the registers of the hart at hand. */
+export type ShowRegisters = (use: (fregs: FtraceRegs) => void) => void;
 
 /** What {@linkcode Fgraph} stands on. */
 export interface FgraphParts {
@@ -36,6 +47,15 @@ export interface FgraphParts {
   readonly hooks: ReturnHooks;
   /** The call that tracers are served with: told which one is left. */
   readonly served: Pick<ServedCall, "leaving">;
+  /** How returns are noticed. */
+  readonly returns: ReturnsMode;
+  /** Whether a function's code does more with ra at its entry than to keep it and go back. */
+  readonly readsReturnAddress: (entry: bigint) => boolean;
+  /** Calls `reached` whenever a hart is about to execute the instruction at an address. */
+  readonly watchAddress: (
+    address: bigint,
+    reached: (hart: Hart, show: ShowRegisters) => void,
+  ) => void;
   /** Which limits a task's shadow stack has. */
   readonly limit: ShadowLimit;
   /** How many users there may be: 16, or 1 in the kernels before 6.11. */
@@ -52,15 +72,24 @@ export class Fgraph implements CallOwner {
   readonly #hooks: ReturnHooks;
   readonly #served: Pick<ServedCall, "leaving">;
   readonly #room: ShadowRoom;
-  /** Whether a record's return can be caught, by its index: asked at each call. */
-  readonly #returnable: boolean[] = [];
+  readonly #returns: ReturnsMode;
+  readonly #readsReturnAddress: (entry: bigint) => boolean;
+  readonly #watchAddress: FgraphParts["watchAddress"];
+  /** What ends the calls of a record, by its index: asked at each call. */
+  readonly #endings: (FrameEnding | "none")[] = [];
+  /** Return addresses that are watched. */
+  readonly #watched = new Set<bigint>();
   /** Harts that are not to be traced (`tracing_graph_pause`): how many want so. */
   readonly #paused: number[] = [];
 
   /** Starts without users. */
-  constructor({ machine, hooks, served, limit, users }: FgraphParts) {
+  constructor(parts: FgraphParts) {
+    const { machine, hooks, served, limit, users } = parts;
     this.#machine = machine;
     this.#hooks = hooks;
+    this.#returns = parts.returns;
+    this.#readsReturnAddress = parts.readsReturnAddress;
+    this.#watchAddress = parts.watchAddress;
     this.#served = served;
     this.returnToHandler = hooks.returnToHandler;
     this.#room = createShadowRoom(limit);
@@ -102,19 +131,20 @@ export class Fgraph implements CallOwner {
   /** A traced entry; `sp` is the hart's at the site. Rewrites the return address in `fregs`. */
   enter(hart: Hart, record: DynFtrace, ip: bigint, sp: number, fregs: FtraceRegs): void {
     const hooks = this.#hooks;
-    const isHandler = record.reason === "interrupt-handler";
+    const known = this.#endings[record.index] ??= this.#endingOf(record);
+    const isHandler = known === "trap";
     const returnAddress = isHandler ? NO_RETURN : fregs.returnAddress;
     const stack = isHandler
       ? hooks.arriveByTrap(hart, sp)
       : hooks.arrive(hart, sp, returnAddress, true);
     if ((this.#paused[hart.id] ?? 0) > 0) return;
-    const returns = isHandler ||
-      (this.#returnable[record.index] ??= noReturnReason(record) === undefined);
+    const returns = known !== "none";
+    const ending = known === "none" ? "hook" : known;
     const words = returns ? this.#room.push(hart.id) : 0;
     if (words === undefined) return;
     const parentIp = isHandler ? interruptedAt(hart) : hooks.realReturnAt(stack, returnAddress, sp);
     const { depth, id } = stack;
-    const place = { ip, sp, returnAddress, parentIp, depth, stack: id, isHandler };
+    const place = { ip, sp, returnAddress, parentIp, depth, stack: id, ending };
     const call = new GraphCall(hart, record, place, this.#machine.pid, returns, words, this);
     for (let index = 0; index < FGRAPH_ARRAY_SIZE; index++) {
       const user = this.users.at(index);
@@ -128,22 +158,60 @@ export class Fgraph implements CallOwner {
     }
     call.isEntry = false;
     hooks.push(stack, call);
-    if (!isHandler) fregs.returnAddress = this.returnToHandler;
+    if (ending === "hook") fregs.returnAddress = this.returnToHandler;
+    else if (ending === "watch") this.#watch(returnAddress);
+  }
+
+  /** What ends the calls of a record's function; `none` if nothing that can be seen does. */
+  #endingOf(record: DynFtrace): FrameEnding | "none" {
+    if (record.reason === "interrupt-handler") return "trap";
+    if (noReturnReason(record) !== undefined) return "none";
+    switch (this.#returns) {
+      case "hijack":
+        return "hook";
+      case "shadow":
+        return "watch";
+      case "auto":
+        return isUnwinder(record.name) || this.#readsReturnAddress(record.entry) ? "watch" : "hook";
+    }
+  }
+
+  /** Notices harts at a return address; the trampolines notice those that come to them. */
+  #watch(address: bigint): void {
+    if (this.#hooks.isHook(address) || this.#watched.has(address)) return;
+    this.#watched.add(address);
+    this.#watchAddress(
+      address,
+      (hart, show) => this.#leaveWithoutHook(hart, show, "watch", address),
+    );
   }
 
   /**
    * A hart is about to return from a trap: a handler's frame ends that was opened at the same stack
-   * pointer. `show` lends the hart's registers to whoever ends it.
+   * pointer.
    */
-  leaveHandler(hart: Hart, show: (use: (fregs: FtraceRegs) => void) => void): void {
+  leaveHandler(hart: Hart, show: ShowRegisters): void {
+    this.#leaveWithoutHook(hart, show, "trap");
+  }
+
+  /** Ends the innermost call of that kind, and those that it was jumped to from. */
+  #leaveWithoutHook(
+    hart: Hart,
+    show: ShowRegisters,
+    ending: "watch" | "trap",
+    to?: bigint,
+  ): void {
     const sp = hart.addressIn(SP);
     for (;;) {
-      const taken = this.#hooks.takeHandler(hart, sp);
+      const taken = this.#hooks.takeEnding(hart, sp, ending, to);
       if (!taken) return;
       const [call, { depth, frames }] = taken;
       if (!(call instanceof GraphCall)) return;
       this.#served.leaving = call;
-      show((fregs) => this.#end(hart, call, depth, fregs));
+      show((fregs) => {
+        if (ending === "watch") call.returnValue = BigInt.asUintN(64, fregs.returnValue);
+        this.#end(hart, call, depth, fregs);
+      });
       const outer = frames.at(-1);
       if (!(outer instanceof GraphCall && jumpedTo(outer, call))) return;
     }
@@ -224,7 +292,8 @@ function interruptedAt({ system, mode }: Hart): bigint {
   return mode === "M" ? system.mepc : system.sepc;
 }
 
-/** Whether a handler has jumped to another one, as a vector table does: one trap, which returns once. */
+/** Whether a call has ended in a jump to another one, as a vector table does: both end at once. */
 function jumpedTo(outer: GraphCall, inner: GraphCall): boolean {
-  return outer.isHandler && outer.sp === inner.sp && outer.parentIp === inner.parentIp;
+  return outer.ending === inner.ending && outer.sp === inner.sp &&
+    outer.parentIp === inner.parentIp && outer.returnAddress === inner.returnAddress;
 }

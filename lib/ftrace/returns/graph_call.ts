@@ -10,7 +10,7 @@
 import type { Hart } from "../../hart/hart.ts";
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { GraphReturn } from "./fgraph_ops.ts";
-import type { ReturnFrame } from "./return_hooks.ts";
+import type { FrameEnding, ReturnFrame } from "./return_hooks.ts";
 
 /** The hook of a frame that no ra leads out of: no address. */
 const NO_HOOK = -1n;
@@ -29,8 +29,8 @@ export interface CallPlace {
   readonly depth: number;
   /** Number of the guest stack that the call is made on. */
   readonly stack: number;
-  /** Whether a trap led there, and no call. */
-  readonly isHandler: boolean;
+  /** What will tell that the call has ended. */
+  readonly ending: FrameEnding;
 }
 
 /** What a call needs of the graph tracer that has made it. */
@@ -46,7 +46,7 @@ export interface CallOwner {
 /** A call as its handlers see it, at the entry and at the return, and its frame. */
 export class GraphCall implements GraphReturn, ReturnFrame {
   readonly isGraph = true;
-  readonly isHandler: boolean;
+  readonly ending: FrameEnding;
   readonly hook: bigint;
   readonly stack: number;
   cpu: number;
@@ -81,14 +81,18 @@ export class GraphCall implements GraphReturn, ReturnFrame {
   constructor(
     hart: Hart,
     record: DynFtrace,
-    { ip, sp, returnAddress, parentIp, depth, stack, isHandler }: CallPlace,
+    { ip, sp, returnAddress, parentIp, depth, stack, ending }: CallPlace,
     pid: number,
     returns: boolean,
     words: number,
     owner: CallOwner,
   ) {
-    this.isHandler = isHandler;
-    this.hook = isHandler ? NO_HOOK : owner.returnToHandler;
+    this.ending = ending;
+    this.hook = ending === "hook"
+      ? owner.returnToHandler
+      : ending === "watch"
+      ? returnAddress
+      : NO_HOOK;
     this.stack = stack;
     this.cpu = hart.id;
     this.func = ip;

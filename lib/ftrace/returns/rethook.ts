@@ -41,7 +41,7 @@ export function placeRethookTrampoline({ memory, tracing }: Machine): RethookTra
 /** A node's place among the hooked returns. */
 class RethookFrame implements ReturnFrame {
   readonly isGraph = false;
-  readonly isHandler = false;
+  readonly ending = "hook";
   readonly hook: bigint;
   readonly returnAddress: bigint;
   readonly sp: number;

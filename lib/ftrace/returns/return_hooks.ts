@@ -32,12 +32,19 @@ import {
 /** How many frames that were taken for left are remembered, the newest. */
 const MOST_LOST = 4096;
 
+/**
+ * What tells that a call has ended: `hook`, the trampoline that ra was made to lead to; `watch`, that
+ * its return address is reached, ra being as the guest set it; `trap`, a return from a trap, for a
+ * handler that a trap has led to.
+ */
+export type FrameEnding = "hook" | "watch" | "trap";
+
 /** A hooked return of either kind. */
 export interface ReturnFrame extends HiddenReturn {
   /** Whether it is a call of the graph tracer, which counts in the depth of those inside it. */
   readonly isGraph: boolean;
-  /** Whether a trap led here: then a return from a trap ends it, and no value of ra does. */
-  readonly isHandler: boolean;
+  /** What tells that the call has ended. */
+  readonly ending: FrameEnding;
   /**
    * It will never return: an outer frame was reached past it. Called when it is popped already;
    * `depth` counts the graph tracer's calls around it.
@@ -108,13 +115,19 @@ export class ReturnHooks {
    * hook it. Gives the stack, for {@linkcode push}.
    */
   arrive(hart: Hart, sp: number, ra: bigint, isGraph: boolean): GuestStack {
-    return this.#arrive(hart, sp, this.isHook(ra), isGraph);
+    return this.#arrive(hart, sp, this.isHook(ra) || this.#isWatched(hart, sp, ra), isGraph);
   }
 
   /** A trap has led a hart to a handler: as {@linkcode arrive}, for a frame that no ra leads out of. */
   arriveByTrap(hart: Hart, sp: number): GuestStack {
     // What was interrupted may be about to return, or have just been called: it has this sp, too.
     return this.#arrive(hart, sp, true, true);
+  }
+
+  /** Whether the innermost call at that place waits for this return address itself: a tail call of it. */
+  #isWatched(hart: Hart, sp: number, ra: bigint): boolean {
+    const top = this.#stacks.peek(hart, sp)?.frames.at(-1);
+    return top?.ending === "watch" && top.sp === sp && top.returnAddress === ra;
   }
 
   #arrive(hart: Hart, sp: number, sharesFrame: boolean, isGraph: boolean): GuestStack {
@@ -168,10 +181,21 @@ export class ReturnHooks {
     return popTop(stack);
   }
 
-  /** A hart is about to return from a trap: pops the handler's frame, if one is open at this `sp`. */
-  takeHandler(hart: Hart, sp: number): [ReturnFrame, GuestStack] | undefined {
+  /**
+   * Pops the innermost frame of a kind that no trampoline ends, if one is open at this `sp`: a handler's
+   * when a hart is about to return from a trap, a watched one's when it is at its return address `to`.
+   */
+  takeEnding(
+    hart: Hart,
+    sp: number,
+    ending: "watch" | "trap",
+    to?: bigint,
+  ): [ReturnFrame, GuestStack] | undefined {
     const stack = this.#stacks.peek(hart, sp);
-    const at = stack?.frames.findLastIndex((frame) => frame.isHandler && frame.sp === sp) ?? -1;
+    const at = stack?.frames.findLastIndex((frame) =>
+      frame.ending === ending && frame.sp === sp &&
+      (to ?? frame.returnAddress) === frame.returnAddress
+    ) ?? -1;
     if (!stack || at < 0) return undefined;
     if (stack.passed.length > 0) tellPassed(hart, stack);
     this.#leave(hart, stack, stack.frames.splice(at + 1).reverse(), true);
@@ -226,7 +250,7 @@ export class ReturnHooks {
     const outer = stack.unwinding;
     stack.unwinding = outer
       ? restoreNewer(stack.frames, outer, sp, words)
-      : { sp, restored: restoreReturns(stack.frames, sp, words) };
+      : { sp, entry: hart.pc, restored: restoreReturns(stack.frames, sp, words) };
     // The unwinder itself may have been reached by a tail call from a traced function.
     const ra = BigInt.asUintN(64, hart.x[RA]!);
     if (this.isHook(ra)) hart.x[RA] = this.realReturnAt(stack, ra, sp);
@@ -235,7 +259,9 @@ export class ReturnHooks {
   /** A hart is where an unwinder leads to, or back where it was called: hides them again. */
   endUnwinding(hart: Hart): void {
     const sp = hart.addressIn(SP);
-    this.#endUnwinding(hart, this.#stacks.at(hart, sp), sp, false, true);
+    // The unwinder's own frame ends here, too, if its return is watched; then that is not told yet.
+    const isReturn = this.#isWatched(hart, sp, hart.pc);
+    this.#endUnwinding(hart, this.#stacks.at(hart, sp), sp, isReturn, true);
   }
 
   #endUnwinding(
@@ -246,8 +272,8 @@ export class ReturnHooks {
     isGraph: boolean,
   ): void {
     const { unwinding } = stack;
-    // Calls made by the unwinder itself lie below it.
-    if (!unwinding || sp < unwinding.sp) return;
+    // Calls made by the unwinder lie below it; it may be traced itself, and just be entered.
+    if (!unwinding || sp < unwinding.sp || hart.pc === unwinding.entry) return;
     stack.unwinding = undefined;
     if (isGraph) tellPassed(hart, stack);
     this.#leave(hart, stack, popDeadAtEntry(stack, sp, tailCall), isGraph);
@@ -272,7 +298,7 @@ export class ReturnHooks {
     for (const frame of popped) {
       if (frame.isGraph) stack.depth--;
       const { depth } = stack;
-      if (!frame.isHandler) this.#remember(frame);
+      if (frame.ending === "hook") this.#remember(frame);
       if (frame.isGraph && !isGraph) stack.passed.push({ frame, depth });
       else frame.left(hart, depth);
     }

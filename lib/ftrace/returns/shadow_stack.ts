@@ -91,6 +91,8 @@ export interface RestoredReturn<F extends HiddenReturn = HiddenReturn> {
 export interface Unwinding<F extends HiddenReturn = HiddenReturn> {
   /** The hart's stack pointer at the unwinder's entry. */
   readonly sp: number;
+  /** Where the unwinder begins. */
+  readonly entry: bigint;
   /** What is real for as long as it runs. */
   readonly restored: readonly RestoredReturn<F>[];
 }
@@ -136,7 +138,7 @@ export function restoreNewer<F extends HiddenReturn>(
 ): Unwinding<F> {
   const newer = frames.filter((frame) => frame.sp <= outer.sp);
   const restored = restoreReturns(newer, sp, words);
-  return { sp: outer.sp, restored: [...outer.restored, ...restored] };
+  return { ...outer, restored: [...outer.restored, ...restored] };
 }
 
 /** Hides again what {@linkcode restoreReturns} put back, for the frames that are still open. */

@@ -27,6 +27,14 @@ const LEAD_AWAY = [
 /** Functions that a landing pad calls first. */
 const LANDINGS = ["__cxa_begin_catch", "__cxa_get_exception_ptr"];
 
+/**
+ * Whether a function is an unwinder by its name: then its own return address is shown to what it
+ * calls, so that it cannot be in the place of another.
+ */
+export function isUnwinder(name: string): boolean {
+  return COME_BACK.includes(name) || LEAD_AWAY.includes(name);
+}
+
 /** Hooks a program's unwinders for `returns`; disposing takes the hooks away. */
 export function hookUnwinders(
   machine: Machine,
