@@ -232,6 +232,7 @@ export const PROGRAMS: readonly Program[] = [
     { byHand: { stdout: "written by the host\n", code: 5 } },
   ]),
   bare("trap_bare_p84", "trap_bare.c", P84),
+  bare("reset_bare_p84", "reset_bare.c", P84),
   bare("irq_nest_p84", "irq_nest.c", P84),
   bare("tasks_p84", "tasks.c", P84),
   {

@@ -21,13 +21,17 @@ export interface CliHost {
   readonly question?: Question | undefined;
   /** Whether a person sees stderr as it comes. */
   readonly stderrIsTerminal: boolean;
-  /** Calls `listener` at each Ctrl-C until disposed. */
-  onInterrupt(listener: () => void): Disposable;
+  /** Calls `listener` at each Ctrl-C or SIGTERM until disposed. */
+  onInterrupt(listener: (signal: StopSignal) => void): Disposable;
   /** Ends the process at once. */
   exit(code: number): void;
   /** Milliseconds since some moment. */
   now(): number;
 }
+
+/** Signals that ask for an end: Ctrl-C, and what `kill` and `timeout` send. */
+export type StopSignal = "SIGINT" | "SIGTERM";
+const STOP_SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM"];
 
 /** The host that this process runs on. */
 export function denoHost(): CliHost {
@@ -57,8 +61,16 @@ export function denoHost(): CliHost {
     question: Deno.stdin.isTerminal() && Deno.stdout.isTerminal() ? createTerminal() : undefined,
     stderrIsTerminal: Deno.stderr.isTerminal(),
     onInterrupt(listener) {
-      Deno.addSignalListener("SIGINT", listener);
-      return { [Symbol.dispose]: () => Deno.removeSignalListener("SIGINT", listener) };
+      const listening = STOP_SIGNALS.map((signal): [StopSignal, () => void] => {
+        const heard = () => listener(signal);
+        Deno.addSignalListener(signal, heard);
+        return [signal, heard];
+      });
+      return {
+        [Symbol.dispose]() {
+          for (const [signal, heard] of listening) Deno.removeSignalListener(signal, heard);
+        },
+      };
     },
     exit: (code) => Deno.exit(code),
     now: () => performance.now(),

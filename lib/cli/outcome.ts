@@ -4,6 +4,8 @@
  * @module
  */
 import { hex } from "../isa/mod.ts";
+import type { StopSignal } from "./host.ts";
+import { STOPS } from "./stop_requests.ts";
 import type { Outcome } from "../../mod.ts";
 import type { Symbolizer } from "../ftrace/mod.ts";
 import type { Trap } from "../engine/mod.ts";
@@ -44,6 +46,8 @@ export interface EndingContext {
   readonly place: (address: bigint, isReturn?: boolean) => string;
   /** Instructions after which the run is stopped (`--limit-insns`). */
   readonly limit: number | undefined;
+  /** The signal that stopped the run, if one did; Ctrl-C's by default. */
+  readonly signal?: StopSignal | undefined;
   /** `-q`: nothing about a guest that ended by itself. */
   readonly quiet: boolean;
 }
@@ -94,8 +98,10 @@ export function endingOf(outcome: Outcome, context: EndingContext): Ending {
         code: 124,
         lines: [`${program} was stopped after ${context.limit} instructions (--limit-insns)`],
       };
-    case "interrupted":
-      return { code: 130, lines: [`${program} was stopped by Ctrl-C`] };
+    case "interrupted": {
+      const { code, name } = STOPS[context.signal ?? "SIGINT"];
+      return { code, lines: [`${program} was stopped by ${name}`] };
+    }
   }
 }
 

@@ -26,6 +26,7 @@ import { enableLivepatches } from "./livepatch.ts";
 import { type LoadedTracer, type LoadedTracers, loadTracers, NOP } from "./load_tracer.ts";
 import { CLI_OPTIONS, type CliArguments, numberOf } from "./options.ts";
 import { type Ending, endingOf, placeText } from "./outcome.ts";
+import { StopRequests } from "./stop_requests.ts";
 import { readTracefsOption, writeTracefs } from "./tracefs_option.ts";
 import { noSitesMessage, type Program, readProgram } from "./program.ts";
 import { createProgress } from "./progress.ts";
@@ -104,11 +105,14 @@ async function runTraced(
     tracefs ? tracefs.state.prints ?? (hasEvents(ftrace) ? "nop" : undefined) : own;
   const streams = tracefs !== undefined || own !== undefined;
   const writer = new TraceWriter(ftrace, destination, prints, streams);
-  const outcome = await runGuest(host, ftrace, limit, stdout, async () => {
-    stdout.flush();
-    await writer.flow(host.now());
-    if (!destination.open) machine.requestStop();
-  });
+  using stops = new StopRequests(host, machine, () => writer.missing);
+  const outcome = await stops.run(() =>
+    runGuest(host, ftrace, limit, stdout, async () => {
+      stdout.flush();
+      await writer.flow(host.now());
+      if (!destination.open) machine.requestStop();
+    })
+  );
   stdout.guestEnded();
   const statistics = args.switches.has("stats") ? collectStatistics(ftrace) : undefined;
   await writer.finish();
@@ -118,7 +122,8 @@ async function runTraced(
   if (statistics) say(host, await statisticsText(statistics));
   const { symbol } = symbolizerOf(ftrace);
   const place = (address: bigint, isReturn?: boolean) => placeText(symbol, address, isReturn);
-  return endingOf(outcome, { program: program.name, limit, quiet, place });
+  stops.rethrow();
+  return endingOf(outcome, { program: program.name, limit, quiet, place, signal: stops.signal });
 }
 
 /** The machine with its program, and ftrace on it, as the command line wants them. */
@@ -420,11 +425,6 @@ async function runGuest(
   const { machine } = ftrace;
   const progress = createProgress(host, ftrace);
   stdout.beforeWrite = () => progress.clear();
-  let interrupts = 0;
-  using _listening = host.onInterrupt(() => {
-    if (++interrupts > 1) host.exit(130);
-    machine.requestStop();
-  });
   try {
     return await machine.run({
       ...(limit !== undefined ? { limit: BigInt(limit) } : {}),

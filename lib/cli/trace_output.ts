@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { yieldToHost } from "../host/yielding.ts";
 import type { Ftrace } from "../../mod.ts";
 import {
   type ByteOutput,
@@ -202,6 +203,8 @@ export class TraceWriter {
   readonly #destination: TraceDestination;
   readonly #prints: () => string | undefined;
   readonly #feed: EventFeed | undefined;
+  /** Events that were printed out of the buffer so far. */
+  #printed = 0;
 
   /**
    * `prints` says in which of the kernel's forms events print, or undefined if none are to be; a file
@@ -230,6 +233,14 @@ export class TraceWriter {
     return this.#feed?.events ?? 0;
   }
 
+  /** Events that are stored and not written yet; 0 if none are to be. */
+  get missing(): number {
+    if (this.#prints() === undefined) return 0;
+    const { buffer, machine } = this.#ftrace;
+    const stored = machine.harts.reduce((sum, { id }) => sum + buffer.statistics(id).entries, 0);
+    return Math.max(0, stored - this.#printed);
+  }
+
   /** Lets events into the file, between two slices of the guest. */
   async flow(now: number): Promise<void> {
     await this.#feed?.flow(now);
@@ -240,27 +251,32 @@ export class TraceWriter {
     const prints = this.#prints();
     if (prints === undefined && this.written === 0) return;
     if (this.#feed) await this.#feed.end();
-    else if (prints !== undefined) writeStored(this.#destination, this.#ftrace, prints);
+    else if (prints !== undefined) await this.#writeStored(prints);
   }
-}
 
-/** Writes the events that `ftrace` has stored in the form of `tracer`. */
-function writeStored(destination: TraceDestination, ftrace: Ftrace, tracer: string): void {
-  const { buffer } = ftrace;
-  const settings = liveTraceSettings(ftrace, tracer);
-  const pending: string[] = [];
-  let size = 0;
-  const flush = () => {
-    if (size > 0) destination.write(encodeKernelText(pending.join(""), settings));
-    pending.length = 0;
-    size = 0;
-  };
-  for (const piece of printKernelText(buffer.all(), settings)) {
-    pending.push(piece);
-    size += piece.length;
-    if (size < 1 << 16) continue;
+  /** Writes the events that are stored in the form of `tracer`. */
+  async #writeStored(tracer: string): Promise<void> {
+    const destination = this.#destination;
+    const ftrace = this.#ftrace;
+    const { buffer } = ftrace;
+    const settings = liveTraceSettings(ftrace, tracer);
+    const pending: string[] = [];
+    let size = 0;
+    const flush = () => {
+      if (size > 0) destination.write(encodeKernelText(pending.join(""), settings));
+      pending.length = 0;
+      size = 0;
+    };
+    for (const piece of printKernelText(buffer.all(), settings)) {
+      pending.push(piece);
+      this.#printed++;
+      size += piece.length;
+      if (size < 1 << 16) continue;
+      flush();
+      if (!destination.open) return;
+      // Whoever asks for an end now is to be heard.
+      await yieldToHost();
+    }
     flush();
-    if (!destination.open) return;
   }
-  flush();
 }

@@ -45,7 +45,7 @@ export interface PrivilegedHart extends TranslatedHart, CountedHart {
 /** A hart's privileged registers; csr.ts sees to what can be written to each. */
 export class System {
   /** The writable fields of mstatus; SD and the fixed fields are added when it is read. */
-  mstatus: bigint = Mstatus.FS;
+  mstatus = 0n;
   /** Exceptions of lower modes that S-mode handles, by cause. */
   medeleg = 0n;
   /** Interrupts that S-mode handles, by number. */
@@ -94,7 +94,7 @@ export class System {
   readonly translation: Translation;
   readonly #hart: PrivilegedHart;
 
-  /** Privileged registers as reset leaves them, but with the float registers on. */
+  /** Privileged registers as reset leaves them: all zeros but for menvcfg, and the float registers off. */
   constructor(hart: PrivilegedHart) {
     this.#hart = hart;
     this.counters = new Counters(hart);

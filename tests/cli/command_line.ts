@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { CliHost } from "../../lib/cli/host.ts";
+import type { CliHost, StopSignal } from "../../lib/cli/host.ts";
 import { main } from "../../lib/cli/main.ts";
 import { fromFileUrl, relative } from "@std/path";
 import { BUILT_IN } from "../../trace.ts";
@@ -18,8 +18,12 @@ export interface CommandResult {
 
 /** Options of {@linkcode hartrace}. */
 export interface CommandOptions {
-  /** Presses Ctrl-C once the guest has printed so much. */
+  /** Presses Ctrl-C once so many bytes are printed. */
   readonly interruptAfter?: number;
+  /** What is sent in place of that, one at each write from then on. */
+  readonly signals?: readonly StopSignal[];
+  /** Looks at what was printed when the process is ended at once. */
+  readonly onExit?: (code: number, stderr: string) => unknown;
   /** Closes stdout when so many bytes have been written. */
   readonly closeAfter?: number;
   /** What is on stdin. */
@@ -34,11 +38,12 @@ export function fixture(name: string): string {
 /** Does what `deno run -A trace.ts ARGS` does. */
 export async function hartrace(
   args: readonly string[],
-  { interruptAfter, closeAfter, stdin = "" }: CommandOptions = {},
+  { interruptAfter, signals = ["SIGINT"], onExit, closeAfter, stdin = "" }: CommandOptions = {},
 ): Promise<CommandResult> {
   const decoder = new TextDecoder();
   let stdout = "", stderr = "", written = 0;
-  const listeners = new Set<() => void>();
+  const listeners = new Set<(signal: StopSignal) => void>();
+  const toSend = [...signals];
   let input = new TextEncoder().encode(stdin);
   const host: CliHost = {
     stdout(data) {
@@ -46,7 +51,8 @@ export async function hartrace(
       if (closeAfter !== undefined && written > closeAfter) return false;
       stdout += decoder.decode(data);
       if (interruptAfter !== undefined && written >= interruptAfter) {
-        for (const listener of listeners) listener();
+        const signal = toSend.shift();
+        if (signal) { for (const listener of listeners) listener(signal); }
       }
       return true;
     },
@@ -62,6 +68,7 @@ export async function hartrace(
       return { [Symbol.dispose]: () => void listeners.delete(listener) };
     },
     exit(code) {
+      onExit?.(code, stderr);
       throw new Error(`exit(${code})`);
     },
     now: () => performance.now(),

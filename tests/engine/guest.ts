@@ -7,6 +7,7 @@
 import type { Engine, Stop } from "../../lib/engine/engine.ts";
 import type { EngineMaker } from "../../lib/engine/engines.ts";
 import { Hart } from "../../lib/hart/hart.ts";
+import { Mstatus } from "../../lib/hart/privilege.ts";
 import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../lib/memory/page.ts";
 import { Memory } from "../../lib/memory/memory.ts";
 
@@ -54,6 +55,8 @@ export function createGuest(make: EngineMaker, mode: "U" | "M" | "translated" = 
   const memory = new Memory();
   memory.placeTracing(TRACING, TRACING + 0x100000);
   const hart = new Hart(0, memory, mode === "U" ? "U" : "M");
+  // A user's program has the float registers.
+  if (hart.system) hart.system.mstatus |= Mstatus.FS;
   if (mode === "translated") {
     const system = hart.system!;
     system.pmp.writeAddress(0, -1n);
@@ -62,8 +65,8 @@ export function createGuest(make: EngineMaker, mode: "U" | "M" | "translated" = 
     system.mcounteren = system.scounteren = 7n;
     system.menvcfg = system.senvcfg = -1n;
     hart.mode = "U";
-    system.changed();
   }
+  hart.system?.changed();
   return { memory, hart, engine: make(memory) };
 }
 

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Hart } from "../../lib/hart/hart.ts";
+import { Mstatus } from "../../lib/hart/privilege.ts";
 import { Memory } from "../../lib/memory/memory.ts";
 
 Deno.test("Csrs of user mode are the float and counter registers alone", () => {
@@ -37,6 +38,7 @@ const MACHINE = [
 Deno.test("Csrs are those of the mode and of the modes below", () => {
   const hart = new Hart(3, new Memory(), "M");
   const { csrs, system } = hart;
+  system!.mstatus |= Mstatus.FS;
   const of = (mode: "U" | "S" | "M") => {
     hart.mode = mode;
     const numbers = range(0, 4095);

@@ -36,13 +36,14 @@ class Clint implements BoardDevice {
     this.#harts = harts;
     this.#software = harts.map(({ id }) => lines[2 * id]!);
     this.#timer = harts.map(({ id }) => lines[2 * id + 1]!);
-    this.#compare = harts.map(() => NEVER);
+    this.#compare = harts.map(() => 0n);
     this.#pending = harts.map(() => false);
     this.#due = harts.map(() => undefined);
   }
 
   reset(): void {
-    this.#compare.fill(NEVER);
+    // As QEMU's: the timer's line is up until the guest says when it wants the timer.
+    this.#compare.fill(0n);
     for (const hart of this.#harts) {
       this.#setPending(hart.id, false);
       this.advance(hart);
