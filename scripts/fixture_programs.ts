@@ -207,6 +207,7 @@ export const PROGRAMS: readonly Program[] = [
     ...small("walker_p84", "walker.c", P84, [{}]),
     compile: ["-O2", "-fno-omit-frame-pointer", ...SAME_EVERYWHERE, ...FREESTANDING, ...P84],
   },
+  small("nap_p84", "nap.c", P84, [{}]),
   small("vfs_p84", "vfs.c", P84, [{ args: ["3"] }, { args: ["2", "old"] }]),
   small("spin_p84", "spin.c", P84, []),
   {

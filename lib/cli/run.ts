@@ -296,6 +296,9 @@ export function ftraceOptions({ values, switches, lists }: CliArguments): {
   };
 }
 
+/** Where QEMU's virt board begins, whatever the ELF says. */
+const RESET_VECTOR = 0x80000000n;
+
 /** Built-in tracers that have something to do in a program without call sites. */
 const WORK_WITHOUT_SITES: readonly string[] = ["nop", "kprobe"];
 
@@ -335,10 +338,17 @@ export function applyFilters(ftrace: Ftrace, { values, lists }: CliArguments): v
 /** Says once what was chosen for the user, and what of the call has no effect. */
 function sayNotes(
   { host, args }: CommandContext,
-  { era, eraReason, records, strict }: Ftrace,
+  { era, eraReason, records, strict, machine }: Ftrace,
   { current }: LoadedTracers,
   idle: readonly string[],
 ): void {
+  if (machine.kind === "bare" && machine.elf.entry !== RESET_VECTOR) {
+    const [entry, reset] = [machine.elf.entry, RESET_VECTOR].map((at) => `0x${at.toString(16)}`);
+    say(
+      host,
+      `begins at the ELF's entry ${entry}; with -bios none QEMU's board begins at ${reset}`,
+    );
+  }
   if (current.name !== "nop" && records.length > 0) {
     if ((args.values["era"] ?? "auto") === "auto") say(host, `era ${era.name}: ${eraReason}`);
     const served = records.filter(({ reason }) => reason === "misaligned").length;

@@ -123,6 +123,7 @@ export function createTracingParts(machine: Machine, settings: FtraceSettings): 
     served,
     returns: settings.returns,
     readsReturnAddress: (entry) => liveness.readsReturnAddress(entry),
+    countsSleep: () => array.traceOptions.values["sleep-time"] ?? true,
     watchAddress: (address, reached) =>
       void core.hooks.add(
         Number(address),
@@ -148,7 +149,6 @@ export function createTracingParts(machine: Machine, settings: FtraceSettings): 
     prototypes,
     enumNames,
     nameOf: (site) => core.records[site]!.name,
-    slept: () => machine.slept(),
     isTraced: () => core.isTraced(),
     events: recording.traceEvents,
     keepsTimes: kernelStack && era.forms.keepsTimesOnStack,

@@ -100,7 +100,7 @@ export interface Machine extends Disposable {
   requestStop(): void;
   /** Path of the program's file as the guest sees it. */
   readonly executable: string;
-  /** Virtual nanoseconds that the guest has slept: its own clocks count them, a hart's time does not. */
+  /** Virtual nanoseconds that the guest has slept, of those that have passed on its hart. */
   slept(): bigint;
   /** CLOCK_REALTIME of the first instruction, nanoseconds. */
   readonly epoch: bigint;

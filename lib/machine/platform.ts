@@ -102,7 +102,7 @@ export interface Platform extends Disposable {
   interrupt?(hart: Hart): Outcome | undefined;
   /** Does what somebody asked for with {@linkcode PlatformContext.requestService}. */
   serveDevices?(): Outcome | undefined;
-  /** Virtual nanoseconds that the guest has slept. */
+  /** Virtual nanoseconds that the guest has slept, of those that have passed. */
   slept(): bigint;
   /** Which of the guest's stacks an address lies on: 0 is the first one, others differ. */
   stackIdentity(hart: Hart, sp: number): number;

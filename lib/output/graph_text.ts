@@ -6,8 +6,10 @@
  * a closing brace is named if the entry it closes is not the last one seen at its depth, so each CPU
  * remembers one function a depth (up to 50, where the kernel stops).
  *
- * One form is ours: the line of an exit that was `unwound` (longjmp, exception) ends in two blanks
- * and the comment `unwound`, behind whatever the kernel prints. One blank would be a function's name.
+ * Two forms are ours. Beyond {@linkcode DEEPEST_OUTLINE} a number stands for more blanks, so that a
+ * deep recursion gives no lines of kilobytes. The line of an exit that was `unwound` (longjmp,
+ * exception) ends in two blanks and the comment `unwound`, behind whatever the kernel prints: one
+ * blank would be a function's name.
  *
  * @module
  */
@@ -45,6 +47,8 @@ export type GraphState = Map<number, CpuState>;
 
 /** Depth from which the kernel no longer checks what a closing brace closes (`FTRACE_RETFUNC_DEPTH`). */
 export const CHECKED_DEPTH = 50;
+/** Depth up to which the outline is drawn: a kernel's shadow stack has room for about a hundred calls. */
+export const DEEPEST_OUTLINE = 128;
 const NO_DURATION = "              |  ";
 const PROCESS_WIDTH = 14;
 const RULE = ` ${"-".repeat(42)}\n`;
@@ -93,7 +97,7 @@ function entryText(
   if (event.depth < CHECKED_DEPTH) cpu.entered[event.depth] = exit ? undefined : event.func;
   const head = switchText(event, cpu, settings) + interruptText(event, "==========>", settings) +
     prologue(event, settings);
-  const indent = "  ".repeat(event.depth);
+  const indent = indentation(event.depth);
   const call = `${functionName(settings.symbolizer, event.func)}(${event.args ?? ""})`;
   const target = settings.options["funcgraph-retaddr"] ? returnAddress(event, settings) : "";
   if (!exit) {
@@ -119,16 +123,22 @@ function exitText(event: GraphExitEvent, cpu: CpuState, settings: KernelTextSett
   const comment = named ? ` /* ${functionName(symbolizer, event.func)}${returned} */` : "";
   const overrun = options["funcgraph-overrun"] ? ` (Overruns: ${event.overrun})\n` : "";
   return switchText(event, cpu, settings) + prologue(event, settings) +
-    durationCell(event, settings) + "  ".repeat(event.depth) +
+    durationCell(event, settings) + indentation(event.depth) +
     `}${comment}${unwound(event)}\n` + overrun +
     interruptText(event, "<==========", settings);
 }
 
 function commentText(event: TraceEvent, cpu: CpuState, settings: KernelTextSettings): string {
-  const indent = cpu.depth > 0 ? "  ".repeat(cpu.depth + 1) : "";
+  const indent = cpu.depth > 0 ? indentation(cpu.depth + 1) : "";
   const text = event.type === "print" ? printedText(event.text) : eventText(event, settings);
   return switchText(event, cpu, settings) + prologue(event, settings) +
     durationCell(undefined, settings) + `${indent}/* ${text} */\n`;
+}
+
+/** The blanks before a call. Deeper than any kernel's stack of calls can be, the depth is a number. */
+function indentation(depth: number): string {
+  if (depth <= DEEPEST_OUTLINE) return "  ".repeat(depth);
+  return `${"  ".repeat(DEEPEST_OUTLINE)}/* ${depth} deep */ `;
 }
 
 /** The block that says which task follows which on a CPU (`verif_pid`); none before the first. */

@@ -1,4 +1,7 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { parseKernelText } from "../../lib/output/parse/kernel_text.ts";
+import { fixture, hartrace, withFile } from "../cli/command_line.ts";
+import { printAgain } from "./captures.ts";
 import { durationText } from "../../lib/output/graph_text.ts";
 import { at, enter, leave, mark, print } from "./events.ts";
 
@@ -197,3 +200,16 @@ Deno.test("printKernelText() prints graph events behind a context under another 
     " 0)   1.500 us    |  leaf();\n",
   );
 });
+
+Deno.test("a recursion deeper than any kernel's is drawn to a depth, told by its number beyond, and read again", () =>
+  withFile("trace.txt", "", async (path) => {
+    const { code } = await hartrace(["-q", "-o", path, fixture("descend_p84"), "1000"]);
+    assertEquals(code, 0);
+    const text = await Deno.readTextFile(path);
+    const longest = Math.max(...text.split("\n").map((line) => line.length));
+    assert(longest < 400, `${longest}`);
+    const parsed = parseKernelText(text, "7.2");
+    const depths = parsed.events.map((event) => "depth" in event ? event.depth : 0);
+    assertEquals(Math.max(...depths), 1003);
+    assertEquals(printAgain(parsed), text);
+  }));

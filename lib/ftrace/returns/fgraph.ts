@@ -49,6 +49,8 @@ export interface FgraphParts {
   readonly served: Pick<ServedCall, "leaving">;
   /** How returns are noticed. */
   readonly returns: ReturnsMode;
+  /** Whether the time that the guest sleeps counts as a call's (option `sleep-time`). */
+  readonly countsSleep: () => boolean;
   /** Whether a function's code does more with ra at its entry than to keep it and go back. */
   readonly readsReturnAddress: (entry: bigint) => boolean;
   /** Calls `reached` whenever a hart is about to execute the instruction at an address. */
@@ -73,6 +75,7 @@ export class Fgraph implements CallOwner {
   readonly #served: Pick<ServedCall, "leaving">;
   readonly #room: ShadowRoom;
   readonly #returns: ReturnsMode;
+  readonly #countsSleep: () => boolean;
   readonly #readsReturnAddress: (entry: bigint) => boolean;
   readonly #watchAddress: FgraphParts["watchAddress"];
   /** What ends the calls of a record, by its index: asked at each call. */
@@ -88,6 +91,7 @@ export class Fgraph implements CallOwner {
     this.#machine = machine;
     this.#hooks = hooks;
     this.#returns = parts.returns;
+    this.#countsSleep = parts.countsSleep;
     this.#readsReturnAddress = parts.readsReturnAddress;
     this.#watchAddress = parts.watchAddress;
     this.#served = served;
@@ -157,6 +161,7 @@ export class Fgraph implements CallOwner {
       return;
     }
     call.isEntry = false;
+    call.sleptBefore = this.#machine.slept();
     hooks.push(stack, call);
     if (ending === "hook") fregs.returnAddress = this.returnToHandler;
     else if (ending === "watch") this.#watch(returnAddress);
@@ -267,6 +272,9 @@ export class Fgraph implements CallOwner {
     call.depth = depth;
     call.cpu = hart.id;
     call.returnTime = hart.now();
+    // As the kernel: a call that is not to count sleeping began so much later.
+    const slept = this.#machine.slept() - call.sleptBefore;
+    if (slept > 0n && !this.#countsSleep()) call.callTime += slept;
     call.overrun = this.#room.overrun(hart.id);
     // The kernel runs return handlers in the reverse order of entry handlers.
     for (let index = FGRAPH_ARRAY_SIZE - 1; index >= 0; index--) {

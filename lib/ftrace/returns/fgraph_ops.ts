@@ -29,7 +29,10 @@ export interface GraphEntry {
    * has open traced calls. Depths count on one stack.
    */
   readonly stack: number;
-  /** When the call was entered, in virtual nanoseconds. */
+  /**
+   * When the call was entered, in virtual nanoseconds. At its end, with option `sleep-time` off, later
+   * by what the guest has slept meanwhile: so the kernel keeps that out of durations.
+   */
   readonly callTime: bigint;
   /** Number of the hart that makes the call. */
   readonly cpu: number;

@@ -55,10 +55,12 @@ export class GraphCall implements GraphReturn, ReturnFrame {
   readonly returnAddress: bigint;
   readonly parentIp: bigint;
   readonly sp: number;
-  readonly callTime: bigint;
+  callTime: bigint;
   readonly pid: number;
   readonly returns: boolean;
   depth: number;
+  /** Nanoseconds that the guest had slept at the entry. */
+  sleptBefore = 0n;
   /** Bit n is set if the user at index n wants to know of the return. */
   users = 0;
   /** Words of the task's shadow stack that the call has taken. */

@@ -39,8 +39,6 @@ export interface GraphTraceSettings {
   readonly enumNames?: boolean;
   /** Name of a record's function. */
   readonly nameOf?: (site: number) => string;
-  /** Nanoseconds that the guest has slept so far, counted in durations unless `sleep-time` is off. */
-  readonly slept?: () => bigint;
   /** Whether the running task passes `set_ftrace_pid`; without it every task does. */
   readonly isTraced?: () => boolean;
   /** Whether a call's times take room on the shadow stack; without any the call is not recorded. */
@@ -90,7 +88,7 @@ class GraphRecorder implements GraphTrace {
     if (keepsTimes && entry.returns && !entry.reserveData(TIMES_SIZE)) return false;
     if (!this.#enter(entry, depth, fregs)) return false;
     if (entry.returns) open.recorded++;
-    entry.data = { depth, slept: this.#slept() } satisfies RecordedCall;
+    entry.data = depth;
     return true;
   };
 
@@ -102,22 +100,17 @@ class GraphRecorder implements GraphTrace {
       return;
     }
     open.recorded--;
-    const call = exit.data as RecordedCall;
-    const countsSleep = array?.traceOptions.values["sleep-time"] ?? true;
-    const returnTime = exit.returnTime + (countsSleep ? this.#slept() - call.slept : 0n);
+    const depth = exit.data as number;
+    const { callTime, returnTime } = exit;
     const threshold = array?.tracingThresh ?? 0;
-    if (threshold > 0 && returnTime - exit.callTime < BigInt(Math.round(threshold * 1000))) return;
+    if (threshold > 0 && returnTime - callTime < BigInt(Math.round(threshold * 1000))) return;
     if (!events || events.graphIsPlain) {
-      this.#buffer.writeGraphExit(exit.cpu, exit, exit.pid, call.depth, returnTime);
-    } else this.#leaveEvent(events, exit, call.depth, returnTime);
+      this.#buffer.writeGraphExit(exit.cpu, exit, exit.pid, depth);
+    } else this.#leaveEvent(events, exit, depth);
   };
 
   #openOf(stack: number): OpenCalls {
     return this.#stacks[stack] ??= { recorded: 0, suppressed: 0 };
-  }
-
-  #slept(): bigint {
-    return this.#settings.slept?.() ?? 0n;
   }
 
   /** Records an entry; false if a filter or trigger on its event is against it. */
@@ -171,12 +164,12 @@ class GraphRecorder implements GraphTrace {
     });
   }
 
-  #leaveEvent(to: GraphEvents, exit: GraphReturn, depth: number, returnTime: bigint): void {
+  #leaveEvent(to: GraphEvents, exit: GraphReturn, depth: number): void {
     to.leaveGraph(
       exit,
       depth,
-      returnTime,
-      () => void this.#buffer.writeGraphExit(exit.cpu, exit, exit.pid, depth, returnTime),
+      exit.returnTime,
+      () => void this.#buffer.writeGraphExit(exit.cpu, exit, exit.pid, depth),
     );
   }
 }
@@ -186,13 +179,6 @@ interface OpenCalls {
   recorded: number;
   /** Those in and below a `set_graph_notrace` function. */
   suppressed: number;
-}
-
-/** What is kept of a recorded call. */
-interface RecordedCall {
-  readonly depth: number;
-  /** Nanoseconds that the guest had slept at its entry. */
-  readonly slept: bigint;
 }
 
 /** Bytes of a call's times on the shadow stack (`struct fgraph_times`). */

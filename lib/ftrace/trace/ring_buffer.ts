@@ -178,13 +178,11 @@ export class RingBuffer {
     },
     pid: number,
     depth: number = exit.depth,
-    returnTime: bigint = exit.returnTime,
-    time: bigint = exit.returnTime,
   ): boolean {
     const at = this.reserve(hart, 2);
     if (at === 0) return false;
     this.#fill(at, {
-      time: this.#stamp(time),
+      time: this.#stamp(exit.returnTime),
       ip: exit.func,
       data: exit.callTime,
       pid,
@@ -194,7 +192,7 @@ export class RingBuffer {
     });
     this.#fill(at + RECORD_SIZE, {
       time: exit.returnValue,
-      ip: returnTime,
+      ip: exit.returnTime,
       data: BigInt(exit.overrun),
       pid,
       type: RecordType.tail,

@@ -65,6 +65,9 @@ export interface RecordCells {
   readonly depth: number;
 }
 
+/** The greatest depth that a record can hold; it stands for greater ones, too. */
+const MOST_DEPTH = 0xffff;
+
 /** Writes every byte of a record. */
 export function writeRecord(view: DataView, at: number, cells: RecordCells): void {
   view.setBigUint64(at + RECORD.time, cells.time, true);
@@ -73,7 +76,7 @@ export function writeRecord(view: DataView, at: number, cells: RecordCells): voi
   view.setUint32(at + RECORD.pid, cells.pid, true);
   view.setUint8(at + RECORD.type, cells.type);
   view.setUint8(at + RECORD.flags, cells.flags);
-  view.setUint16(at + RECORD.depth, cells.depth, true);
+  view.setUint16(at + RECORD.depth, Math.min(cells.depth, MOST_DEPTH), true);
 }
 
 /** Whether an event begins with a record of this type. */

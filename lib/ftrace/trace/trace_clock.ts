@@ -27,8 +27,6 @@ export type TraceClockName = typeof TRACE_CLOCKS[number];
 
 /** What a clock is made from. */
 export interface TraceClockSource {
-  /** Nanoseconds that the guest has slept, which its own clocks count and the trace's do not. */
-  slept(): bigint;
   /** CLOCK_REALTIME of the first instruction, nanoseconds. */
   readonly epoch: bigint;
 }
@@ -41,7 +39,7 @@ export function clockCountsNanoseconds(name: TraceClockName): boolean {
 /** What turns virtual nanoseconds into stamps; undefined for a clock that changes nothing. */
 export function createTraceClock(
   name: TraceClockName,
-  { slept, epoch }: TraceClockSource,
+  { epoch }: TraceClockSource,
 ): ((time: bigint) => bigint) | undefined {
   switch (name) {
     case "counter": {
@@ -50,12 +48,8 @@ export function createTraceClock(
     }
     case "uptime":
       return (time) => time / 10_000_000n;
-    case "mono":
-    case "mono_raw":
-    case "boot":
-      return (time) => time + slept();
     case "tai":
-      return (time) => epoch + time + slept();
+      return (time) => epoch + time;
     default:
       return undefined;
   }

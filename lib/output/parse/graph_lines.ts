@@ -13,7 +13,7 @@
 import type { EventCommon, TraceEvent } from "../../ftrace/trace/events.ts";
 import { findMark, parseLatencyFlags } from "../columns.ts";
 import { type LineReader, MARKER, parseEventText, parseSeconds, parseSymbol } from "./lines.ts";
-import { CHECKED_DEPTH } from "../graph_text.ts";
+import { CHECKED_DEPTH, DEEPEST_OUTLINE } from "../graph_text.ts";
 import type { TraceOptions } from "../../ftrace/trace/trace_options.ts";
 
 /** What the lines reveal of the graph tracer's options. */
@@ -86,11 +86,12 @@ export class GraphReader {
     if (this.#readSwitch(text)) return [];
     const groups = this.#line.exec(text)?.groups;
     if (!groups) return undefined;
-    const { mark = " ", duration, indent = "", rest } = groups;
+    const { mark = " ", duration, indent = "" } = groups;
+    const { depth, rest } = outlineOf(indent, groups["rest"]!);
     const nanoseconds = duration === undefined ? 0n : parseDuration(duration, mark);
     if (mark === " " && findMark(nanoseconds) !== " ") this.shown.unmarked = true;
     const common = this.#readCommon(groups);
-    const events = this.#readOutline(rest!, indent.length >> 1, common, nanoseconds);
+    const events = this.#readOutline(rest, depth, common, nanoseconds);
     const last = events?.at(-1);
     if (last) this.#previous.set(common.cpu, last);
     return events;
@@ -270,4 +271,12 @@ function parseComment(text: string, reader: LineReader) {
   const named = /^(?:[\w.-]+: |sys_\w+(?: -> |\())/.test(text);
   if (named) return parseEventText(text, reader);
   return { type: "print", ip: reader.symbols.address(MARKER), text } as const;
+}
+
+/** The depth that blanks, or beyond the outline a number, give what follows them. */
+function outlineOf(indent: string, text: string): { depth: number; rest: string } {
+  const deep = indent.length >> 1 === DEEPEST_OUTLINE && /^\/\* (\d+) deep \*\/ (?=\S)/.exec(text);
+  return deep
+    ? { depth: Number(deep[1]), rest: text.slice(deep[0].length) }
+    : { depth: indent.length >> 1, rest: text };
 }

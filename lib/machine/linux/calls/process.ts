@@ -10,7 +10,7 @@ import { EFAULT, EINVAL, ESRCH } from "../errno.ts";
 import { STACK_SIZE } from "../mappings.ts";
 import { answerWords, int, readWords, size } from "./arguments.ts";
 import { call, type SystemCalls } from "./table.ts";
-import { BILLION, clockOf } from "./time.ts";
+import { BILLION } from "./time.ts";
 
 const RLIMIT_STACK = 3, RLIMIT_NOFILE = 7, RLIMITS = 16;
 
@@ -81,7 +81,7 @@ export const PROCESS_CALLS: SystemCalls = {
   }),
   sysinfo: call(["out"], (process, [at], hart) => {
     const words = new Array<bigint>(14).fill(0n);
-    words[0] = clockOf(process, hart) / BILLION;
+    words[0] = hart.now() / BILLION;
     words[4] = words[5] = 2n ** 32n;
     // Processes, a count of 16 bits, and bytes of a unit of memory, 32 bits.
     words[10] = 1n;

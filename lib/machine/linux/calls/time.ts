@@ -41,19 +41,19 @@ export const TIME_CALLS: SystemCalls = {
         : answerTime(process, at, 1n),
   ),
   gettimeofday: call(["out", "out"], (process, [at], hart) => {
-    const now = EPOCH + clockOf(process, hart);
+    const now = EPOCH + hart.now();
     return at === 0n ? 0 : answerWords(process, at, [now / BILLION, now % BILLION / 1000n]);
   }),
   times: call(["out"], (process, [at], hart) => {
-    const ticks = hart.now() / NANOSECONDS_A_TICK;
+    const ticks = workedTime(process, hart) / NANOSECONDS_A_TICK;
     if (at !== 0n && answerWords(process, at, [ticks, 0n, 0n, 0n]) < 0) return -EFAULT;
-    return clockOf(process, hart) / NANOSECONDS_A_TICK;
+    return hart.now() / NANOSECONDS_A_TICK;
   }),
-  nanosleep: call(["in", "out"], (process, [at]) => sleep(process, at, 0n)),
+  nanosleep: call(["in", "out"], (process, [at], hart) => sleep(process, hart, at, 0n)),
   clock_nanosleep: call(["clock", "flags", "in", "out"], (process, [clock, flags, at], hart) => {
     const now = readClock(process, int(clock), hart);
     if (now === undefined || int(clock) === CLOCK_THREAD_CPUTIME_ID) return -EINVAL;
-    return sleep(process, at, int(flags) & TIMER_ABSTIME ? now : 0n);
+    return sleep(process, hart, at, int(flags) & TIMER_ABSTIME ? now : 0n);
   }),
   futex: call(
     ["address", "int", "int", "in", "address", "int"],
@@ -72,8 +72,8 @@ export const TIME_CALLS: SystemCalls = {
           if (timeout !== 0n) {
             const isAbsolute = (int(operation) & FUTEX_COMMAND) === FUTEX_WAIT_BITSET;
             const epoch = int(operation) & FUTEX_CLOCK_REALTIME ? EPOCH : 0n;
-            const since = isAbsolute ? clockOf(process, hart) + epoch : 0n;
-            const slept = sleep(process, timeout, since);
+            const since = isAbsolute ? hart.now() + epoch : 0n;
+            const slept = sleep(process, hart, timeout, since);
             return slept < 0 ? slept : -ETIMEDOUT;
           }
           // Nobody is left who could wake the only thread.
@@ -87,9 +87,9 @@ export const TIME_CALLS: SystemCalls = {
   ),
 };
 
-/** Virtual time, with what sleeps have added. */
-export function clockOf(process: Process, hart: Hart): bigint {
-  return hart.now() + process.slept;
+/** Virtual time that the process has worked: without its sleeps. */
+function workedTime(process: Process, hart: Hart): bigint {
+  return hart.now() - process.slept;
 }
 
 /** What a clock shows, or undefined if there is none of that number. */
@@ -100,12 +100,12 @@ function readClock(process: Process, clock: number, hart: Hart): bigint | undefi
     case CLOCK_REALTIME_COARSE:
     case CLOCK_REALTIME_ALARM:
     case CLOCK_TAI:
-      return EPOCH + clockOf(process, hart);
+      return EPOCH + hart.now();
     case CLOCK_PROCESS_CPUTIME_ID:
     case CLOCK_THREAD_CPUTIME_ID:
-      return hart.now();
+      return workedTime(process, hart);
     default:
-      return clockOf(process, hart);
+      return hart.now();
   }
 }
 
@@ -113,13 +113,16 @@ function answerTime(process: Process, at: bigint, time: bigint): number {
   return answerWords(process, at, [time / BILLION, time % BILLION]);
 }
 
-/** Lets the time of a `struct timespec` pass at once. */
-function sleep(process: Process, at: bigint, since: bigint): number {
+/** Lets the time of a `struct timespec` pass at once, for the hart as for everybody who looks at it. */
+function sleep(process: Process, hart: Hart, at: bigint, since: bigint): number {
   const words = readWords(process.space, at, 2);
   if (!words) return -EFAULT;
   const [seconds, nanoseconds] = words as [bigint, bigint];
   if (seconds < 0n || nanoseconds < 0n || nanoseconds >= BILLION) return -EINVAL;
   const span = seconds * BILLION + nanoseconds - since;
-  if (span > 0n) process.slept += span;
+  if (span > 0n) {
+    hart.idle += span;
+    process.slept += span;
+  }
   return 0;
 }
