@@ -160,8 +160,7 @@ export class System {
   changed(): void {
     const hart = this.#hart;
     this.translation.changed();
-    hart.flat = hart.mode === "M" && this.dataMode === "M" && !this.pmp.locked &&
-      this.floats === "dirty";
+    hart.flat = hart.mode === "M" && this.dataMode === "M" && !this.pmp.locked;
     hart.floatGuard = this.floats !== "dirty";
     if (hart.waiting && this.wakes) hart.waiting = false;
     hart.attention = hart.waiting || hart.serviceRequested || this.pendingInterrupt() !== undefined;

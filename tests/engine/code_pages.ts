@@ -50,9 +50,6 @@ export function firmwareOfPages(harts: number, translated: boolean): Uint8Array 
   return buildBare(
     `
 _start:
-  # With its float registers on, a hart in machine mode reaches memory at once.
-  li t0, 0x6000
-  csrs mstatus, t0
   ${enter}
 main:
   li s0, 0x80010000

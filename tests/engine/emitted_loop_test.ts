@@ -1,5 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { interpreterModule } from "../../lib/engine/interpreter/emitted_loop.ts";
+import {
+  GUARDING_FRAME,
+  PLAIN_FRAME,
+  TRANSLATING_FRAME,
+} from "../../lib/engine/interpreter/loop_frame.ts";
 import { Exit, FIRST_PLAN, Handler, MICRO_OP } from "../../lib/engine/interpreter/micro_op.ts";
 import { asksOf, type Plan } from "../../lib/engine/plan/plan.ts";
 import { Scribe } from "../../lib/engine/plan/scribe.ts";
@@ -27,8 +32,14 @@ function conditionalPlan(): Plan {
   return { body, flow: "next", outcome: [], floats: false, asks: asksOf(body) };
 }
 
-for (const translating of [false, true]) {
-  const kind = translating ? "translating" : "plain";
+for (
+  const [kind, frame] of [
+    ["plain", PLAIN_FRAME],
+    ["guarding", GUARDING_FRAME],
+    ["translating", TRANSLATING_FRAME],
+  ] as const
+) {
+  const { translating } = frame;
   Deno.test(`a hole inside a conditional leaves the instruction of the ${kind} loop`, () => {
     const memory = new Memory();
     const handlers = {
@@ -36,7 +47,7 @@ for (const translating of [false, true]) {
       planned: [{ plan: conditionalPlan(), length: 4, near: true } as const],
     };
     const module = new WebAssembly.Module(
-      interpreterModule(handlers, 65536, 16384, translating).encode(),
+      interpreterModule(handlers, 65536, 16384, frame).encode(),
     );
     const thunks = new WebAssembly.Table({ element: "anyfunc", initial: 0 });
     const { guest, host } = memory;

@@ -353,7 +353,7 @@ Deno.test("every pc-relative form is simulated, and atomics are stepped without 
   ].join("\n");
   const program = makeFirmware(
     [{ name: "forms", body }],
-    "call f0\nmv s1, a0\ncall f0\nxor s1, s1, a0",
+    "li t0, 0x6000\ncsrs mstatus, t0\ncall f0\nmv s1, a0\ncall f0\nxor s1, s1, a0",
   );
   const results: string[] = [];
   for (const engine of ENGINES) {

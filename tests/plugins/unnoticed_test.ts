@@ -75,25 +75,27 @@ interface Setup {
   readonly engine: EngineName;
 }
 
+/** Every era, patched and virtual, on both paths; and both engines and ways to notice returns in each era. */
 function* setups(): Iterable<Setup> {
   for (const era of ERAS) {
     for (const virtual of [false, true]) {
       for (const trampoline of ["guest", "fast"] as const) {
-        for (const engine of ["interp", "ref"] as const) {
-          for (const returns of ["auto", "shadow"] as const) {
-            yield { era, returns, virtual, trampoline, engine };
-          }
-        }
+        yield { era, returns: "auto", virtual, trampoline, engine: "interp" };
       }
+      yield { era, returns: "shadow", virtual, trampoline: "fast", engine: "interp" };
     }
+    yield { era, returns: "auto", virtual: true, trampoline: "guest", engine: "ref" };
   }
 }
 
-/** All ways to run a guest, or in a short run two that have as little in common as can be. */
+/** The ways to run a guest, or in a short run two that have as little in common as can be. */
 const SETUPS: readonly Setup[] = THOROUGH ? [...setups()] : [
   { era: "regs", returns: "auto", virtual: true, trampoline: "guest", engine: "interp" },
   { era: "call-ops", returns: "shadow", virtual: false, trampoline: "fast", engine: "interp" },
 ];
+
+/** Tracers that have no frames of their own among the guest's: once is enough in a short run. */
+const LIGHT = new Set(["function", "stack", "watch", "hist", "fail", "kprobe", "args"]);
 
 /** The ways to run a guest. What walks the frame pointers sees return addresses unless they are left alone. */
 function setupsOf(guest: string): readonly Setup[] {
@@ -103,7 +105,8 @@ function setupsOf(guest: string): readonly Setup[] {
 for (const name of GUESTS) {
   for (const tracer of BUILT_IN) {
     Deno.test(`${tracer.name} changes nothing of ${name}`, async () => {
-      for (const setup of setupsOf(name)) {
+      const ways = setupsOf(name).slice(0, THOROUGH || !LIGHT.has(tracer.name) ? undefined : 1);
+      for (const setup of ways) {
         const { era, engine } = setup;
         const guest = await traced(name, { ...setup, print: () => {} }, { engine });
         const handle = await tracer.init(guest.ftrace, optionsOf(tracer, name) as never);

@@ -23,7 +23,7 @@ import { Module } from "../../wasm/module.ts";
 import { HOST, SCRATCH } from "../plan/plan.ts";
 import type { Handlers } from "./handler_table.ts";
 import { HandlerWriter } from "./handler_writer.ts";
-import { Label, Local, PLAIN_FRAME, TRANSLATING_FRAME, writeCount, writePc } from "./loop_frame.ts";
+import { type Frame, Label, Local, PLAIN_FRAME, writeCount, writePc } from "./loop_frame.ts";
 import { Exit, MICRO_OP } from "./micro_op.ts";
 
 /**
@@ -35,14 +35,13 @@ export function interpreterModule(
   table: Handlers,
   guest: number,
   host: number,
-  translating = false,
+  frame: Frame = PLAIN_FRAME,
 ): Module {
   const module = new Module();
   module.importMemory("guest", guest);
   module.importMemory("host", host);
   module.importTable("thunks");
   const thunk = module.type([], [I32]);
-  const frame = translating ? TRANSLATING_FRAME : PLAIN_FRAME;
   const type = module.type(frame.parameters, [I32]);
   const { code } = module.function(type, [...frame.locals, ...SCRATCH], "run");
   const count = table.size;
@@ -56,7 +55,7 @@ export function interpreterModule(
   }
   // A number beyond the table cannot be in a micro-op.
   code.op("unreachable", "end");
-  if (translating) writeTranslatedJump(code);
+  if (frame.translating) writeTranslatedJump(code);
   else writeFarJump(code);
   code.br(0).op("end").op("unreachable", "end");
   code.i32(Exit.reference).set(Local.reason).br(1).op("end");

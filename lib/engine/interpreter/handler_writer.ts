@@ -60,7 +60,7 @@ export class HandlerWriter {
     }
     const handler = table.planned[number - FIRST_PLAN]!;
     const { floats } = handler.plan;
-    if (frame.translating && floats) {
+    if (frame.guarding && floats) {
       code.i32(0).access("i32.load", HOST, FLOAT_GUARD);
       code.brIf(this.#place.open + Label.byReference);
     }

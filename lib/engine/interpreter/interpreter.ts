@@ -25,6 +25,7 @@ import { Plans } from "../plan/plans.ts";
 import { createReference } from "../reference/reference.ts";
 import { Decoder, executableAddress } from "./decoder.ts";
 import { interpreterModule } from "./emitted_loop.ts";
+import { type Frame, GUARDING_FRAME, PLAIN_FRAME, TRANSLATING_FRAME } from "./loop_frame.ts";
 import { HandlerTable } from "./handler_table.ts";
 import { Exit } from "./micro_op.ts";
 import { MicroOpSpace, type SpaceKind, type SpaceParts } from "./micro_op_space.ts";
@@ -47,8 +48,8 @@ type TranslatingRun = (
 
 const plans = new Plans();
 let allHandlers: HandlerTable | undefined;
-/** The modules are the same for all machines: the plain one, and the translating one. */
-const compiled: WebAssembly.Module[] = [];
+/** The modules are the same for all machines: one for each frame. */
+const compiled = new Map<Frame, WebAssembly.Module>();
 
 /** The handlers, which are the same for all machines. */
 function handlerTable(): HandlerTable {
@@ -59,12 +60,14 @@ function handlerTable(): HandlerTable {
 function instantiate(
   { guest, host }: Memory,
   { table: thunks }: ThunkTable,
-  translating: boolean,
+  frame: Frame,
 ): WebAssembly.ExportValue {
   const pages = (of: WebAssembly.Memory) => of.buffer.byteLength / 65536;
-  const module = compiled[translating ? 1 : 0] ??= new WebAssembly.Module(
-    interpreterModule(handlerTable(), pages(guest), pages(host), translating).encode(),
-  );
+  let module = compiled.get(frame);
+  if (!module) {
+    const emitted = interpreterModule(handlerTable(), pages(guest), pages(host), frame);
+    compiled.set(frame, module = new WebAssembly.Module(emitted.encode()));
+  }
   return new WebAssembly.Instance(module, { host: { guest, host, thunks } }).exports["run"]!;
 }
 
@@ -86,6 +89,7 @@ class Interpreter {
   readonly #memory: Memory;
   readonly #reference: Engine;
   readonly #run: Run;
+  #guardingRun: Run | undefined;
   #translatingRun: TranslatingRun | undefined;
   readonly #view: DataView;
   readonly #harts = new Map<Hart, Spaces>();
@@ -98,7 +102,7 @@ class Interpreter {
     this.#memory = memory;
     this.#reference = createReference(memory);
     this.#view = memory.hostView;
-    this.#run = instantiate(memory, thunks, false) as Run;
+    this.#run = instantiate(memory, thunks, PLAIN_FRAME) as Run;
     this.#hooks = new Hooks((pc) => this.#hookChanged(pc));
     this.#decoder = new Decoder(memory, plans, handlerTable());
     const cache = new CodeCache(memory.heap, budget);
@@ -151,7 +155,7 @@ class Interpreter {
     if (view.getUint32(PC + 4, true) !== 0) return this.#reference.step(hart);
     const pc = view.getUint32(PC, true);
     const space = this.#isTracing(pc) ? spaces.overhead : spaces.guest;
-    this.#enter(pc, space, fuel);
+    this.#enter(hart.floatGuard ? this.#guarding() : this.#run, pc, space, fuel);
     return this.#serve(hart, space);
   }
 
@@ -164,12 +168,21 @@ class Interpreter {
   }
 
   /** Runs from `pc` on until the function comes back. */
-  #enter(pc: number, space: MicroOpSpace, fuel: number): void {
+  #enter(run: Run, pc: number, space: MicroOpSpace, fuel: number): void {
     const page = Math.floor(pc / PAGE_SIZE);
     const block = space.enter(page);
     const pointer = block + (pc % PAGE_SIZE) * 8;
     const bias = (page * PAGE_SIZE - block / 8) | 0;
-    this.#run(pointer, fuel, space.table, space.counter, bias);
+    run(pointer, fuel, space.table, space.counter, bias);
+  }
+
+  /** The plain function that asks before it touches a float register. */
+  #guarding(): Run {
+    return this.#guardingRun ??= instantiate(
+      this.#memory,
+      this.#parts.thunks,
+      GUARDING_FRAME,
+    ) as Run;
   }
 
   /** Runs some instructions where addresses are translated. */
@@ -186,7 +199,11 @@ class Interpreter {
     const block = space.enter(page);
     const fetches = isTracing ? translated.fetches : tlb.fetchesOf(fetchBank);
     if (!isTracing) this.#link(tlb.fetchEntry(fetchBank, pc), pc, page, space);
-    this.#translatingRun ??= instantiate(this.#memory, this.#parts.thunks, true) as TranslatingRun;
+    this.#translatingRun ??= instantiate(
+      this.#memory,
+      this.#parts.thunks,
+      TRANSLATING_FRAME,
+    ) as TranslatingRun;
     this.#translatingRun(
       block + (physical % PAGE_SIZE) * 8,
       fuel,

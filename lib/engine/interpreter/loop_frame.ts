@@ -33,10 +33,12 @@ export const Local = {
   block: 9,
 } as const;
 
-/** Of one of the two functions: its parameters, its own locals, and where `fuel` was at the start. */
+/** Of one of the functions: its parameters, its own locals, and where `fuel` was at the start. */
 export interface Frame {
   /** Whether addresses go through the TLB. */
   readonly translating: boolean;
+  /** Whether float instructions ask if the float registers are on, and are not to be marked. */
+  readonly guarding: boolean;
   /** Types of its parameters. */
   readonly parameters: readonly ValueType[];
   /** Types of the locals behind them, without the scratch locals. */
@@ -48,14 +50,19 @@ export interface Frame {
 /** The frame of the plain function. */
 export const PLAIN_FRAME: Frame = {
   translating: false,
+  guarding: false,
   parameters: [I32, I32, I32, I32, I32],
   locals: [I32, I32, I64, I64, I32],
   start: 5,
 };
 
+/** The frame of the plain function for harts whose float registers are off, or have to be marked. */
+export const GUARDING_FRAME: Frame = { ...PLAIN_FRAME, guarding: true };
+
 /** The frame of the translating function. */
 export const TRANSLATING_FRAME: Frame = {
   translating: true,
+  guarding: true,
   parameters: [I32, I32, I32, I32, I64, I32],
   locals: [I32, I64, I64, I32],
   start: 9,
