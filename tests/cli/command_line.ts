@@ -51,7 +51,7 @@ export async function hartrace(
       if (closeAfter !== undefined && written > closeAfter) return false;
       stdout += decoder.decode(data);
       if (interruptAfter !== undefined && written >= interruptAfter) {
-        const signal = toSend.shift();
+        const signal = listeners.size > 0 ? toSend.shift() : undefined;
         if (signal) { for (const listener of listeners) listener(signal); }
       }
       return true;
