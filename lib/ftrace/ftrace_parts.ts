@@ -127,7 +127,7 @@ export function createTracingParts(machine: Machine, settings: FtraceSettings): 
     watchAddress: (address, reached) =>
       void core.hooks.add(
         Number(address),
-        (hart) => reached(hart, (use) => core.showRegisters(hart, use)),
+        (hart) => reached(hart, (use) => core.showRegisters(hart, use, true)),
       ),
     limit: kernelStack ? era.graphStack : "none",
     users: strict && era.graphStack === "records" ? 1 : FGRAPH_ARRAY_SIZE,

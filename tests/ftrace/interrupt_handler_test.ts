@@ -57,6 +57,28 @@ for (const era of ERAS) {
   });
 }
 
+Deno.test("what an exit handler writes at an interrupt handler's end is not the interrupted code's", async () => {
+  const guest = await traced("irq_nest_p84");
+  let ends = 0;
+  guest.ftrace.registerFtraceGraph({
+    filter: ["timer", "software", "exception"],
+    entryFunc: () => true,
+    retFunc(_exit, fregs) {
+      ends++;
+      fregs!.returnValue = 0x1234n;
+    },
+  });
+  await guest.run();
+  assert(ends > 100);
+  assertEquals(guest.output(), await untracedOutput("irq_nest_p84"));
+});
+
+async function untracedOutput(name: string): Promise<string> {
+  const guest = await traced(name);
+  await guest.run();
+  return guest.output();
+}
+
 Deno.test("functions that take something in t0 are named, and no function of an ordinary program is taken for an interrupt handler", async () => {
   const expected: Readonly<Record<string, readonly string[]>> = {
     calls_p84: ["__syscall_set_errno", "_dl_runtime_resolve"],

@@ -110,8 +110,11 @@ export class CallPaths {
     }
   }
 
-  /** Lends `use` a hart's registers, on a frame of ours; of what it writes, a0 and a1 count. */
-  showRegisters(hart: Hart, use: (fregs: FtraceRegs) => void): void {
+  /**
+   * Lends `use` a hart's registers, on a frame of ours. Of what it writes, a0 and a1 count where a
+   * function returns; where a handler does, they are the interrupted code's.
+   */
+  showRegisters(hart: Hart, use: (fregs: FtraceRegs) => void, isReturn: boolean): void {
     const { trampolines: { frame, regsFrame }, scratchFrame: at } = this.#area;
     const layout = regsFrame ?? frame;
     this.#frames.save(hart, at, layout, Number(hart.pc), T1);
@@ -121,6 +124,7 @@ export class CallPaths {
     } finally {
       this.#shown.release();
     }
+    if (!isReturn) return;
     for (const n of [0, 1]) this.#frames.take(at, layout.a0 + 8 * n, hart.x32, A0 + n);
   }
 

@@ -213,9 +213,9 @@ export class FunctionCore {
     return this.#table.at(address);
   }
 
-  /** Lends `use` the registers of a hart that is between two instructions; it may change a0 and a1. */
-  showRegisters(hart: Hart, use: (fregs: FtraceRegs) => void): void {
-    this.#paths.showRegisters(hart, use);
+  /** Lends `use` a hart's registers between two instructions; it changes a0 and a1 if `isReturn`. */
+  showRegisters(hart: Hart, use: (fregs: FtraceRegs) => void, isReturn: boolean): void {
+    this.#paths.showRegisters(hart, use, isReturn);
   }
 
   /** Whether the running task passes the pid filter. */

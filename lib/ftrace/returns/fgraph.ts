@@ -269,6 +269,8 @@ export class Fgraph implements CallOwner {
   }
 
   #end(hart: Hart, call: GraphCall, depth: number, fregs: FtraceRegs | null): void {
+    // What the shadow stack gave stands with the hart that it was given on.
+    const task = call.cpu;
     call.depth = depth;
     call.cpu = hart.id;
     call.returnTime = hart.now();
@@ -290,7 +292,7 @@ export class Fgraph implements CallOwner {
       }
     }
     this.#served.leaving = undefined;
-    this.#room.release(hart.id, call.words);
+    this.#room.release(task, call.words);
   }
 }
 

@@ -143,7 +143,7 @@ export class GraphRegister {
     this.#switches ??= hookContextSwitches(this.#machine, hooks, {
       switched: (hart, from, to, isJump) => this.#hooks.switched(hart, from, to, isJump),
       trapReturn: (hart) =>
-        this.#fgraph.leaveHandler(hart, (use) => this.#core.showRegisters(hart, use)),
+        this.#fgraph.leaveHandler(hart, (use) => this.#core.showRegisters(hart, use, false)),
     });
   }
 
