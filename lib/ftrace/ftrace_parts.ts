@@ -28,6 +28,7 @@ import { type FprobeRegister, Fprobes } from "./returns/fprobe_register.ts";
 import { GraphRegister } from "./returns/graph_register.ts";
 import { placeRethookTrampoline, Rethook } from "./returns/rethook.ts";
 import { ReturnHooks } from "./returns/return_hooks.ts";
+import { walksStacks } from "./returns/unwinders.ts";
 import { createGraphTrace, type GraphTrace } from "./trace/graph_trace.ts";
 import type { RingMode } from "./trace/hart_ring.ts";
 
@@ -122,6 +123,7 @@ export function createTracingParts(machine: Machine, settings: FtraceSettings): 
     hooks: returns,
     served,
     returns: settings.returns,
+    walksStacks: walksStacks(machine.symbols),
     readsReturnAddress: (entry) => liveness.readsReturnAddress(entry),
     countsSleep: () => array.traceOptions.values["sleep-time"] ?? true,
     watchAddress: (address, reached) =>

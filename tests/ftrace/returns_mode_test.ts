@@ -3,6 +3,7 @@ import { EntryLiveness } from "../../lib/ftrace/ops/entry_liveness.ts";
 import { findContextSwitches } from "../../lib/ftrace/returns/stack_switches.ts";
 import { fixture, hartrace } from "../cli/command_line.ts";
 import { callEvents, graph, openCalls, traced } from "./guest.ts";
+import { makeFirmware, tracedFirmware } from "./made_guest.ts";
 
 const UNTRACED = "called from where it was called\nby jump 33\ncallers 3 6 9\n";
 
@@ -52,6 +53,29 @@ Deno.test("readsReturnAddress() finds functions that ask who has called them", a
   }
   for (const name of ["ask", "walk", "program", "print", "put_text", "print_number"]) {
     assertEquals([name, reads(name)], [name, false]);
+  }
+});
+
+Deno.test("a program with Go's runtime, whose results are in more registers, has ra left alone", async () => {
+  for (
+    const [name, returns, result] of [
+      ["runtime.goexit", "auto", 7n],
+      ["runtime.goexit", "shadow", 7n],
+      ["runtime.goexit", "hijack", undefined],
+    ] as const
+  ) {
+    const program = makeFirmware(
+      [{ name: "results", body: "li a0, 5\nli a2, 7\nret" }, { name }],
+      "call f0\nmv s1, a2\nmv s2, a0",
+    );
+    const { machine, ftrace } = tracedFirmware(program, { returns });
+    graph(ftrace);
+    await machine.run();
+    const { x } = machine.harts[0]!;
+    assertEquals(x[18], 5n);
+    // What Linux keeps at a return is a0 and a1, which hold a function's result there.
+    assertEquals(x[9] === 7n, result === 7n, returns);
+    assertEquals(openCalls(callEvents(ftrace)), []);
   }
 });
 

@@ -51,6 +51,8 @@ export interface FgraphParts {
   readonly returns: ReturnsMode;
   /** Whether the time that the guest sleeps counts as a call's (option `sleep-time`). */
   readonly countsSleep: () => boolean;
+  /** Whether the program's runtime walks its stacks and moves them, as Go's does. */
+  readonly walksStacks: boolean;
   /** Whether a function's code does more with ra at its entry than to keep it and go back. */
   readonly readsReturnAddress: (entry: bigint) => boolean;
   /** Calls `reached` whenever a hart is about to execute the instruction at an address. */
@@ -76,6 +78,7 @@ export class Fgraph implements CallOwner {
   readonly #room: ShadowRoom;
   readonly #returns: ReturnsMode;
   readonly #countsSleep: () => boolean;
+  readonly #walksStacks: boolean;
   readonly #readsReturnAddress: (entry: bigint) => boolean;
   readonly #watchAddress: FgraphParts["watchAddress"];
   /** What ends the calls of a record, by its index: asked at each call. */
@@ -92,6 +95,7 @@ export class Fgraph implements CallOwner {
     this.#hooks = hooks;
     this.#returns = parts.returns;
     this.#countsSleep = parts.countsSleep;
+    this.#walksStacks = parts.walksStacks;
     this.#readsReturnAddress = parts.readsReturnAddress;
     this.#watchAddress = parts.watchAddress;
     this.#served = served;
@@ -177,7 +181,10 @@ export class Fgraph implements CallOwner {
       case "shadow":
         return "watch";
       case "auto":
-        return isUnwinder(record.name) || this.#readsReturnAddress(record.entry) ? "watch" : "hook";
+        return this.#walksStacks || isUnwinder(record.name) ||
+            this.#readsReturnAddress(record.entry)
+          ? "watch"
+          : "hook";
     }
   }
 

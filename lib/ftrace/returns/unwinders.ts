@@ -12,6 +12,7 @@
 import { RA, SP } from "../../isa/abi.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { Hart } from "../../hart/hart.ts";
+import type { SymbolTable } from "../../program/symbols.ts";
 import type { HookTable } from "../ops/hook_table.ts";
 import type { ReturnHooks } from "./return_hooks.ts";
 
@@ -26,6 +27,15 @@ const LEAD_AWAY = [
 ];
 /** Functions that a landing pad calls first. */
 const LANDINGS = ["__cxa_begin_catch", "__cxa_get_exception_ptr"];
+
+/**
+ * Whether a program's runtime walks its stacks at any time, moves them, and returns values in more
+ * registers than a return trampoline keeps: Go's.
+ */
+export function walksStacks(symbols: Pick<SymbolTable, "named">): boolean {
+  return symbols.named("runtime.goexit").length > 0 ||
+    symbols.named("runtime.goexit.abi0").length > 0;
+}
 
 /**
  * Whether a function is an unwinder by its name: then its own return address is shown to what it
