@@ -3,8 +3,9 @@
  *
  * A register is live there if some path from the entry reads it before anything writes it. A path
  * ends where the calling convention makes the register anybody's: at a call, unless of a routine that
- * saves it (a naked handler calls one), and where a return or an indirect jump leaves the function. A return from a trap is the exception: it gives every
- * register back to the code that was interrupted, so it reads them all. That is how interrupt
+ * saves it (a naked handler calls one), and where a return or an indirect jump leaves the function. A
+ * return from a trap is the exception: it gives every register back to the code that was interrupted,
+ * so it reads them all. That is how interrupt
  * handlers are known, whose entries no call leads to.
  *
  * What an instruction reads and writes is `lib/isa/collect.ts`.

@@ -134,8 +134,8 @@ export class OpsRegistry {
     return users;
   }
 
-  /** Every hash in use, once each. */
-  get hashes(): ReadonlySet<FtraceHash> {
-    return new Set(this.#registered.map((each) => each.hash));
+  /** The hash of each; several may share one. */
+  get hashes(): readonly FtraceHash[] {
+    return this.#registered.map((each) => each.hash);
   }
 }

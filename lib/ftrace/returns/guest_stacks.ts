@@ -3,11 +3,11 @@
  *
  * A kernel knows its tasks; here nobody says what a task is, and the stacks of a small RTOS lie side
  * by side in one array. So a stack is known by what happens to sp. As long as only calls, returns and
- * allocations move it, a hart stays where it is; where the guest loads sp from elsewhere (`stack_switches.ts`
- * tells of that) it has left one stack at an address and goes on at another: on the stack that was
- * left exactly there, or on the one whose frames lie around that place (after a longjmp), or on a new
- * one.
- * What lies below that place on the same stack is dead, what lies on another one waits.
+ * allocations move it, a hart stays where it is; where the guest loads sp from elsewhere
+ * (`stack_switches.ts` tells of that) it has left one stack at an address and goes on at another: on
+ * the stack that was left exactly there, or on the one whose frames lie around that place (after a
+ * longjmp), or on a new one. What lies below that place on the same stack is dead, what lies on
+ * another one waits.
  *
  * A stack is forgotten when it has no frames. That its memory serves somebody else shows when frames
  * of the stack in use come to lie over its own.

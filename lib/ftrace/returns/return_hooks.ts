@@ -115,23 +115,26 @@ export class ReturnHooks {
    * hook it. Gives the stack, for {@linkcode push}.
    */
   arrive(hart: Hart, sp: number, ra: bigint, isGraph: boolean): GuestStack {
-    return this.#arrive(hart, sp, this.isHook(ra) || this.#isWatched(hart, sp, ra), isGraph);
+    const stack = this.#stacks.at(hart, sp);
+    this.#arrive(hart, stack, sp, this.isHook(ra) || isWatched(stack, sp, ra), isGraph);
+    return stack;
   }
 
   /** A trap has led a hart to a handler: as {@linkcode arrive}, for a frame that no ra leads out of. */
   arriveByTrap(hart: Hart, sp: number): GuestStack {
     // What was interrupted may be about to return, or have just been called: it has this sp, too.
-    return this.#arrive(hart, sp, true, true);
-  }
-
-  /** Whether the innermost call at that place waits for this return address itself: a tail call of it. */
-  #isWatched(hart: Hart, sp: number, ra: bigint): boolean {
-    const top = this.#stacks.peek(hart, sp)?.frames.at(-1);
-    return top?.ending === "watch" && top.sp === sp && top.returnAddress === ra;
-  }
-
-  #arrive(hart: Hart, sp: number, sharesFrame: boolean, isGraph: boolean): GuestStack {
     const stack = this.#stacks.at(hart, sp);
+    this.#arrive(hart, stack, sp, true, true);
+    return stack;
+  }
+
+  #arrive(
+    hart: Hart,
+    stack: GuestStack,
+    sp: number,
+    sharesFrame: boolean,
+    isGraph: boolean,
+  ): void {
     if (isGraph && stack.passed.length > 0) tellPassed(hart, stack);
     if (this.#stacks.areSeveral) this.#forgetOverwritten(hart, stack, sp);
     if (stack.unwinding) this.#endUnwinding(hart, stack, sp, sharesFrame, isGraph);
@@ -140,7 +143,6 @@ export class ReturnHooks {
       this.#leave(hart, stack, popDeadAtEntry(stack, sp, sharesFrame), isGraph);
     }
     stack.low = sp;
-    return stack;
   }
 
   /** Opens a frame; ra must be set to its hook. */
@@ -260,8 +262,8 @@ export class ReturnHooks {
   endUnwinding(hart: Hart): void {
     const sp = hart.addressIn(SP);
     // The unwinder's own frame ends here, too, if its return is watched; then that is not told yet.
-    const isReturn = this.#isWatched(hart, sp, hart.pc);
-    this.#endUnwinding(hart, this.#stacks.at(hart, sp), sp, isReturn, true);
+    const stack = this.#stacks.at(hart, sp);
+    this.#endUnwinding(hart, stack, sp, isWatched(stack, sp, hart.pc), true);
   }
 
   #endUnwinding(
@@ -335,6 +337,12 @@ function hasFrame({ frames }: GuestStack, sp: number, hook: bigint): boolean {
     if (frames[k]!.sp === sp && frames[k]!.hook === hook) return true;
   }
   return false;
+}
+
+/** Whether the innermost call at that place waits for this return address itself. */
+function isWatched({ frames }: GuestStack, sp: number, ra: bigint): boolean {
+  const top = frames.at(-1);
+  return top?.ending === "watch" && top.sp === sp && top.returnAddress === ra;
 }
 
 function popTop(stack: GuestStack): ReturnFrame {

@@ -84,16 +84,19 @@ export function findContextSwitches(
   for (const { address, data } of textOf(elf)) {
     const inside = starts.filter((at) => at > address && at < address + BigInt(data.length))
       .map((at) => Number(at - address));
+    const view = new DataView(data.buffer, data.byteOffset, data.length);
+    const place = (offset: number) => address + bias + BigInt(offset);
+    const findings: Findings = {
+      switch(first, behind) {
+        const before = place(first);
+        const isJump = LONGJMP.test(symbols.at(before)?.symbol.name ?? "");
+        switches.push({ before, after: place(behind), isJump });
+      },
+      trapReturn: (at) => void trapReturns.push(place(at)),
+    };
     let from = 0;
     for (const until of [...inside, data.length]) {
-      sweep(new DataView(data.buffer, data.byteOffset, data.length), from, until, {
-        switch: (first, behind) => {
-          const before = address + bias + BigInt(first);
-          const isJump = LONGJMP.test(symbols.at(before)?.symbol.name ?? "");
-          switches.push({ before, after: address + bias + BigInt(behind), isJump });
-        },
-        trapReturn: (at) => trapReturns.push(address + bias + BigInt(at)),
-      });
+      sweep(view, from, until, findings);
       from = until;
     }
   }
