@@ -77,6 +77,26 @@ export async function hartrace(
   return { code, stdout, stderr };
 }
 
+/** Runs `deno run -A trace.ts ARGS` in a process of its own, and sends it a signal once its guest prints. */
+export async function signalled(
+  args: readonly string[],
+  signal: Deno.Signal,
+): Promise<CommandResult> {
+  const trace = fromFileUrl(new URL("../../trace.ts", import.meta.url));
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", trace, ...args],
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const reader = child.stdout.getReader();
+  await reader.read();
+  reader.releaseLock();
+  child.kill(signal);
+  const { code, stdout, stderr } = await child.output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
 /** Writes a file for the time of a test and gives its path to `use`. */
 export async function withFile(
   name: string,

@@ -3,7 +3,7 @@ import { parseKernelText } from "../../lib/output/parse/kernel_text.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { assertSnapshot } from "@std/testing/snapshot";
-import { fixture, hartrace, withFile } from "./command_line.ts";
+import { fixture, hartrace, signalled, withFile } from "./command_line.ts";
 
 const SAMPLE = fixture("sample_p84");
 const lastLine = (text: string) => text.trimEnd().split("\n").at(-1) ?? "";
@@ -152,20 +152,11 @@ Deno.test("trace.ts says so when stdout is full, and keeps a trace that goes to 
   }));
 
 Deno.test("trace.ts ends the guest at a real Ctrl-C and prints the trace", async () => {
-  const trace = fromFileUrl(new URL("../../trace.ts", import.meta.url));
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", trace, "-p", "function", fixture("spin_p84")],
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const reader = child.stdout.getReader();
-  await reader.read(); // the guest has printed that it runs
-  reader.releaseLock();
-  child.kill("SIGINT");
-  const { code, stdout, stderr } = await child.output();
+  const args = ["-p", "function", fixture("spin_p84")];
+  const { code, stdout, stderr } = await signalled(args, "SIGINT");
   assertEquals(code, 130);
-  assertMatch(new TextDecoder().decode(stdout), /turn <-program/);
-  assertMatch(lastLine(new TextDecoder().decode(stderr)), /stopped by Ctrl-C/);
+  assertMatch(stdout, /turn <-program/);
+  assertMatch(lastLine(stderr), /stopped by Ctrl-C/);
 });
 
 Deno.test("--livepatch puts an object's functions in place of the program's, and says which", async () => {

@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { fromFileUrl } from "@std/path";
-import { fixture, hartrace, withFile } from "./command_line.ts";
+import { fixture, hartrace, signalled, withFile } from "./command_line.ts";
 
 const SPIN = fixture("spin_p84");
 const lastLine = (text: string) => text.trimEnd().split("\n").at(-1)!;
@@ -70,22 +69,10 @@ Deno.test("main() prints and keeps the trace when an error of ours ends the run"
 
 Deno.test("trace.ts ends a guest at a real SIGTERM and leaves the whole trace", () =>
   withFile("trace.txt", "", async (path) => {
-    const trace = fromFileUrl(new URL("../../trace.ts", import.meta.url));
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", trace, "-p", "function", "-o", path, SPIN],
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    const reader = child.stdout.getReader();
-    await reader.read(); // the guest has printed that it runs
-    reader.releaseLock();
-    child.kill("SIGTERM");
-    const { code, stderr } = await child.output();
+    const { code, stderr } = await signalled(["-p", "function", "-o", path, SPIN], "SIGTERM");
     assertEquals(code, 143);
-    assertMatch(lastLine(new TextDecoder().decode(stderr)), /stopped by SIGTERM/);
-    const [, stored] = /entries-in-buffer\/entries-written: (\d+)\//.exec(
-      await Deno.readTextFile(path),
-    )!;
-    const lines = (await Deno.readTextFile(path)).match(/<-/g)!.length;
-    assertEquals(lines, Number(stored));
+    assertMatch(lastLine(stderr), /stopped by SIGTERM/);
+    const text = await Deno.readTextFile(path);
+    const [, stored] = /entries-in-buffer\/entries-written: (\d+)\//.exec(text)!;
+    assertEquals(text.match(/<-/g)!.length, Number(stored));
   }));
