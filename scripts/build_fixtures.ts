@@ -276,9 +276,22 @@ async function makeFiles(names: ReadonlySet<string>, folder: string): Promise<Fi
 const equal = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((byte, at) => byte === b[at]);
 
+/** Where two texts part, and what each has there; nothing for the bytes of a program. */
+function whereTheyPart(committed: Uint8Array, built: Uint8Array): string {
+  if (committed.includes(0) || built.includes(0)) return "";
+  const lines = (bytes: Uint8Array) => new TextDecoder().decode(bytes).split("\n");
+  const were = lines(committed);
+  const are = lines(built);
+  const at = are.findIndex((line, number) => line !== were[number]);
+  const line = at < 0 ? are.length : at;
+  const shown = (text: string[]) => text[line]?.trim() ?? "the end";
+  return ` from line ${line + 1}: ${shown(were)} was committed, ${shown(are)} is made`;
+}
+
 /**
- * Names the files under `root` that are not as `files` says. With `complete` a program in the
- * folder of the ELF files that is not among them is named too.
+ * Names the files under `root` that are not as `files` says, and the line from which a text
+ * differs. With `complete` a program in the folder of the ELF files that is not among them is
+ * named too.
  */
 export async function compareFiles(
   files: ReadonlyMap<string, Uint8Array>,
@@ -289,7 +302,9 @@ export async function compareFiles(
   for (const [path, bytes] of files) {
     const committed = await Deno.readFile(join(root, path)).catch(() => undefined);
     if (!committed) differences.push(`${path}: not there`);
-    else if (!equal(committed, bytes)) differences.push(`${path}: differs`);
+    else if (!equal(committed, bytes)) {
+      differences.push(`${path}: differs${whereTheyPart(committed, bytes)}`);
+    }
   }
   if (!complete) return differences;
   for await (const { name } of Deno.readDir(join(root, PROGRAM_FOLDER))) {
