@@ -27,9 +27,9 @@ export interface Era {
   /** The kernel release whose text formats and options the era has. */
   readonly release: string;
   /**
-   * Version of the kernel that the era models, in two numbers; undefined if there was none like it.
+   * Version of the kernel that the era models, in two numbers.
    */
-  readonly kernel: string | undefined;
+  readonly kernel: string;
   /** What the release prints, counts and lays out in its own way. */
   readonly forms: ReleaseForms;
   /** The scheme by which call sites are laid out and switched. */
@@ -89,7 +89,7 @@ const ROWS: Readonly<Record<EraName, Omit<Era, "name" | "forms">>> = {
     trampoline: "regs",
     savesRegs: true,
     opsLiteral: false,
-    hasFprobe: false,
+    hasFprobe: true,
     hasDirectCalls: true,
     tellsUpdateTime: false,
     hasEventArgs: false,
@@ -117,9 +117,10 @@ const ROWS: Readonly<Record<EraName, Omit<Era, "name" | "forms">>> = {
     recordsInNmi: false,
   },
   preset: {
-    description: "the change as first proposed: auipc fixed, one word switched by one store",
+    description:
+      "Linux 7.2 without CALL_OPS: auipc fixed, one word switched by one store, one ops for all sites",
     release: "7.2.13+deb14-riscv64",
-    kernel: undefined,
+    kernel: "7.2",
     scheme: SCHEMES["preset"],
     trampoline: "preset",
     savesRegs: false,

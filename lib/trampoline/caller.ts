@@ -99,8 +99,11 @@ export interface Trampolines {
   readonly ipOffset: number;
   /** Whether `ftrace_caller` returns with the stack pointer in t4. */
   readonly clobbersT4: boolean;
-  /** Whether t1 is loaded from its slot and, if not 0, leads on. */
-  readonly usesT1: boolean;
+  /**
+   * Whether `ftrace_caller` stores 0 or a direct trampoline's address in the slot of t1, and leaves
+   * by t1 if that is not 0 in the end. If not, it keeps t1.
+   */
+  readonly leavesByT1: boolean;
   /** The registers that the trampolines overwrite on the way back to a function. */
   readonly poison: Poison;
   /** Instructions that each trampoline retires. */
@@ -118,20 +121,30 @@ const range = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, k) => from + k);
 const saveArguments = (a0: number) => range(0, 7).map((n) => `sd a${n}, ${a0 + 8 * n}(sp)`);
 const loadArguments = (a0: number) => range(0, 7).map((n) => `ld a${n}, ${a0 + 8 * n}(sp)`);
-const loadWord = (register: string, label: string) => [
-  `1: auipc ${register}, %pcrel_hi(${label})`,
-  `addi ${register}, ${register}, %pcrel_lo(1b)`,
-  `ld ${register}, 0(${register})`,
+
+/** The callback's arguments, where one word for all sites holds the ops. */
+const globalArguments = (ipOffset: number) => [
+  `addi a0, t0, -${ipOffset}`,
+  "1: auipc a1, %pcrel_hi(function_trace_op)",
+  "addi a1, a1, %pcrel_lo(1b)",
+  "ld a2, 0(a1)",
+  "mv a1, ra",
+  "mv a3, sp",
 ];
 
 /** A pair that is patched later; it calls the stub until then. */
 const patchablePair = (
   label: string,
 ) => [`${label}:`, "auipc ra, %pcrel_hi(ftrace_stub)", `jalr ra, %pcrel_lo(${label})(ra)`];
-const leave = ["bnez t1, 2f", "jr t0", "2: jr t1"];
+/** Back to the function, or to a direct trampoline; a label says where the first way ends. */
+const leave = (name: string) => ["bnez t1, 2f", "jr t0", `${name}_end:`, "2: jr t1"];
 
-/** `ftrace_caller` of 6.10 to 6.15, and of the proposal, which calls through a word instead of a pair. */
-function argsCaller(preset: boolean): string[] {
+/** What an ARGS trampoline stores below sp, t4 or a0 aside, and loads again. */
+const saveAbi = ["sd t0, 0(sp)", "sd ra, 8(sp)", "sd s0, 24(sp)", "sd t1, 32(sp)"];
+const loadAbi = ["ld t0, 0(sp)", "ld ra, 8(sp)", "ld s0, 24(sp)", "ld t1, 32(sp)"];
+
+/** `ftrace_caller` of 6.10 to 6.15. */
+function argsCaller(): string[] {
   return [
     "ftrace_caller:",
     "mv t1, zero",
@@ -143,21 +156,41 @@ function argsCaller(preset: boolean): string[] {
     "sd s0, 24(sp)",
     "sd t1, 32(sp)",
     ...saveArguments(40),
-    `addi a0, t0, ${preset ? -4 : -8}`,
-    ...loadWord("a2", "function_trace_op"),
-    "mv a1, ra",
-    "mv a3, sp",
-    ...(preset
-      ? [...loadWord("ra", "ftrace_call_dest"), "jalr ra, 0(ra)"]
-      : patchablePair("ftrace_call")),
+    ...globalArguments(8),
+    ...patchablePair("ftrace_call"),
     "ftrace_caller_back:",
-    "ld t0, 0(sp)",
-    "ld ra, 8(sp)",
-    "ld s0, 24(sp)",
-    "ld t1, 32(sp)",
+    ...loadAbi,
     ...loadArguments(40),
     "addi sp, sp, 112",
-    ...leave,
+    ...leave("ftrace_caller"),
+  ];
+}
+
+/** What `ftrace_caller` stores from 6.16 on. */
+const saveFregs = (a0: number) => [
+  "addi sp, sp, -112",
+  ...saveAbi,
+  ...saveArguments(a0),
+  "mv a0, sp",
+  "addi a0, a0, 112",
+  "sd a0, 16(sp)",
+];
+
+/** `ftrace_caller` of 7.2 without CALL_OPS, which has no direct calls: t1 is kept. */
+function presetCaller(): string[] {
+  return [
+    "ftrace_caller:",
+    ...saveFregs(40),
+    ...globalArguments(4),
+    "3: auipc ra, %pcrel_hi(ftrace_call_dest)",
+    "ld ra, %pcrel_lo(3b)(ra)",
+    "jalr ra, 0(ra)",
+    "ftrace_caller_back:",
+    ...loadAbi,
+    ...loadArguments(40),
+    "addi sp, sp, 112",
+    "jr t0",
+    "ftrace_caller_end:",
   ];
 }
 
@@ -167,15 +200,8 @@ function callOpsCaller(): string[] {
     "ftrace_caller:",
     "ld t1, -16(t0)",
     `ld t1, ${OPS_DIRECT_CALL}(t1)`,
-    "bnez t1, 3f",
-    "addi sp, sp, -112",
-    "sd t0, 0(sp)",
-    "sd ra, 8(sp)",
-    "sd s0, 24(sp)",
-    "sd t1, 32(sp)",
-    ...saveArguments(48),
-    "addi a0, sp, 112",
-    "sd a0, 16(sp)",
+    "bnez t1, 2f",
+    ...saveFregs(48),
     "addi a0, t0, -4",
     "mv a1, ra",
     "ld a2, -16(t0)",
@@ -183,68 +209,54 @@ function callOpsCaller(): string[] {
     "mv a3, sp",
     "jalr ra, 0(ra)",
     "ftrace_caller_back:",
-    "ld t0, 0(sp)",
-    "ld ra, 8(sp)",
-    "ld s0, 24(sp)",
-    "ld t1, 32(sp)",
+    ...loadAbi,
     ...loadArguments(48),
     "addi sp, sp, 112",
-    ...leave,
-    "3: jr t1",
+    ...leave("ftrace_caller"),
   ];
 }
 
 /** Source of both trampolines of 6.9, with `pt_regs` as their frame. */
 function regsCallers(): string[] {
-  // t0 has no slot of its own: where it resumes is epc.
-  const all = range(1, 31).filter((n) => n !== 2 && n !== 5);
+  // t0 is stored twice: as itself, and as epc, from where it is loaded.
+  const leftover = (op: string, first: readonly number[]) =>
+    [...first, 6, 7, 8, 9, ...range(18, 31)].map((n) => `${op} x${n}, ${8 * n}(sp)`);
+  const save = ["addi sp, sp, -288", "sd t0, 0(sp)", "sd ra, 8(sp)", ...saveArguments(80)];
+  const load = ["ld t0, 0(sp)", "ld ra, 8(sp)", ...loadArguments(80)];
   return [
-    "ftrace_caller:",
-    "addi sp, sp, -288",
-    "sd t0, 0(sp)",
-    "sd ra, 8(sp)",
-    "sd s0, 64(sp)",
-    ...saveArguments(80),
-    "addi a0, t0, -8",
-    ...loadWord("a2", "function_trace_op"),
-    "mv a1, ra",
-    "mv a3, sp",
-    ...patchablePair("ftrace_call"),
-    "ftrace_caller_back:",
-    "ld t0, 0(sp)",
-    "ld ra, 8(sp)",
-    "ld s0, 64(sp)",
-    ...loadArguments(80),
-    "addi sp, sp, 288",
-    "jr t0",
     "ftrace_regs_caller:",
     "mv t1, zero",
-    "addi sp, sp, -288",
-    "sd t0, 0(sp)",
-    "sd sp, 16(sp)",
-    "sd t0, 40(sp)",
-    ...all.map((n) => `sd x${n}, ${8 * n}(sp)`),
-    "addi a0, t0, -8",
-    ...loadWord("a2", "function_trace_op"),
-    "mv a1, ra",
-    "mv a3, sp",
+    ...save,
+    ...leftover("sd", [2, 3, 4, 5]),
+    ...globalArguments(8),
     ...patchablePair("ftrace_regs_call"),
     "ftrace_regs_caller_back:",
-    "ld t0, 0(sp)",
-    ...all.map((n) => `ld x${n}, ${8 * n}(sp)`),
-    "ld sp, 16(sp)",
+    ...load,
+    ...leftover("ld", [2, 3, 4]),
     "addi sp, sp, 288",
-    ...leave,
+    ...leave("ftrace_regs_caller"),
+    "ftrace_caller:",
+    ...save,
+    "sd s0, 64(sp)",
+    ...globalArguments(8),
+    ...patchablePair("ftrace_call"),
+    "ftrace_caller_back:",
+    ...load,
+    "ld s0, 64(sp)",
+    "addi sp, sp, 288",
+    "jr t0",
+    "ftrace_caller_end:",
   ];
 }
 
 /** `return_to_handler` with its frame; the C function gives the address to go on at. */
-function returnToHandler({ size, ra, s0, a0, a1 }: ReturnLayout): string[] {
+function returnToHandler(layout: ReturnLayout): string[] {
+  const { size, ra, s0, a0, a1 } = layout;
+  const saveLinks = [`sd ra, ${ra}(sp)`, `sd s0, ${s0}(sp)`];
   return [
     "return_to_handler:",
     `addi sp, sp, -${size}`,
-    `sd ra, ${ra}(sp)`,
-    `sd s0, ${s0}(sp)`,
+    ...(layout === SHORT_RETURN ? saveLinks.toReversed() : saveLinks),
     `sd a0, ${a0}(sp)`,
     `sd a1, ${a1}(sp)`,
     `addi s0, sp, ${size}`,
@@ -271,21 +283,18 @@ interface Form {
   readonly ipOffset: number;
   readonly words: readonly ("function_trace_op" | "ftrace_call_dest")[];
   readonly clobbersT4: boolean;
-  readonly usesT1: boolean;
-  /** Jumps to a direct trampoline in `ftrace_caller` that an ordinary call does not take. */
-  readonly untaken: number;
+  readonly leavesByT1: boolean;
 }
 
 const ARGS_FORM: Form = {
-  callers: () => argsCaller(false),
+  callers: argsCaller,
   frame: ARGS_FRAME,
   regsFrame: undefined,
   returnFrame: ARGS_RETURN,
   ipOffset: 8,
   words: ["function_trace_op"],
   clobbersT4: true,
-  usesT1: true,
-  untaken: 1,
+  leavesByT1: true,
 };
 
 const FORMS: Readonly<Record<TrampolineName, Form>> = {
@@ -296,15 +305,16 @@ const FORMS: Readonly<Record<TrampolineName, Form>> = {
     regsFrame: REGS_FRAME,
     returnFrame: SHORT_RETURN,
     clobbersT4: false,
-    usesT1: false,
-    untaken: 0,
+    leavesByT1: false,
   },
   args: ARGS_FORM,
   preset: {
     ...ARGS_FORM,
-    callers: () => argsCaller(true),
+    callers: presetCaller,
     ipOffset: 4,
     words: ["function_trace_op", "ftrace_call_dest"],
+    clobbersT4: false,
+    leavesByT1: false,
   },
   "call-ops": {
     ...ARGS_FORM,
@@ -314,7 +324,6 @@ const FORMS: Readonly<Record<TrampolineName, Form>> = {
     ipOffset: 4,
     words: [],
     clobbersT4: false,
-    untaken: 2,
   },
 };
 
@@ -351,12 +360,12 @@ export function buildTrampolines(
     }
     return address;
   };
-  const between = (from: bigint, to: bigint) =>
-    instructions.filter(({ address }) => address >= from && address < to).length;
-  /** Straight through: the last jumps, to a direct trampoline, are not taken. */
-  const path = (from: string, back: string, end: bigint, untaken: number): PathCost => ({
-    before: between(must(from), must(back)) + 1,
-    after: between(must(back), end) - untaken,
+  const between = (from: string, to: string) =>
+    instructions.filter(({ address }) => address >= must(from) && address < must(to)).length;
+  /** With the host call, and the jump that resumes the function. */
+  const path = (name: string): PathCost => ({
+    before: between(name, `${name}_back`) + 1,
+    after: between(`${name}_back`, `${name}_end`),
   });
   const regsCaller = at("ftrace_regs_caller");
   const stub = must("ftrace_stub");
@@ -391,19 +400,12 @@ export function buildTrampolines(
     returnFrame: form.returnFrame,
     ipOffset: form.ipOffset,
     clobbersT4: form.clobbersT4,
-    usesT1: form.usesT1,
+    leavesByT1: form.leavesByT1,
     poison,
     cost: {
-      caller: path("ftrace_caller", "ftrace_caller_back", regsCaller ?? stub, form.untaken),
-      regsCaller: regsCaller === undefined
-        ? undefined
-        : path("ftrace_regs_caller", "ftrace_regs_caller_back", stub, 1),
-      returnToHandler: path(
-        "return_to_handler",
-        "return_to_handler_back",
-        must("return_to_handler_end"),
-        0,
-      ),
+      caller: path("ftrace_caller"),
+      regsCaller: regsCaller === undefined ? undefined : path("ftrace_regs_caller"),
+      returnToHandler: path("return_to_handler"),
     },
   };
 }

@@ -87,8 +87,8 @@ export interface ReturnLayout {
   readonly a1: number;
 }
 
-/** The frame of 80 bytes, which kernels up to 6.9 have. */
-export const SHORT_RETURN: ReturnLayout = { size: 80, ra: 0, s0: 8, a0: 16, a1: 24 };
+/** `struct fgraph_ret_regs` of 6.5 to 6.13: four words. */
+export const SHORT_RETURN: ReturnLayout = { size: 32, ra: 24, s0: 16, a0: 8, a1: 0 };
 /** 112 bytes in the layout of {@linkcode ARGS_FRAME}. */
 export const ARGS_RETURN: ReturnLayout = { size: 112, ra: 8, s0: 24, a0: 40, a1: 48 };
 /** 112 bytes in the layout of {@linkcode CALL_OPS_FRAME}. */

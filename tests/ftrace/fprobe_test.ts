@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ftraceRefCount } from "../../lib/patcher/dyn_ftrace.ts";
 import type { EraName } from "../../lib/ftrace/era.ts";
 import {
@@ -270,4 +270,34 @@ Deno.test("registerFtraceGraph() never writes to the ops: a frozen one serves tw
     await run();
   }
   assertEquals(calls.length, 20);
+});
+
+Deno.test("fprobe hands over all registers and needs no graph tracer in era regs, strict or not", async () => {
+  for (const trampoline of ["fast", "guest"] as const) {
+    const { ftrace, run } = await traced("sample_p84", { era: "regs", strict: true, trampoline });
+    const seen: bigint[] = [];
+    const graphed: string[] = [];
+    ftrace.registerFtraceGraph({
+      entryFunc: ({ func }) => void graphed.push(ftrace.symbol(func)!),
+    });
+    using registration = ftrace.registerFprobe({
+      entryHandler: (_fp, _ip, _ret, fregs) => void seen.push(fregs.getRegs()!.x(4)),
+      exitHandler: (_fp, _ip, _ret, fregs) => void seen.push(fregs.returnValue),
+    }, "bill");
+    assert(/^bill \(\d+\) R /m.test(ftrace.functionLists.enabled_functions()));
+    await run();
+    assertEquals(seen.length, 4);
+    assertEquals(graphed.filter((name) => name === "bill").length, 2);
+    registration[Symbol.dispose]();
+    assert(!/ R /.test(ftrace.functionLists.enabled_functions()));
+  }
+});
+
+Deno.test("registerFprobe() is refused where full registers are gone and ftrace_regs not yet enough", async () => {
+  const { ftrace } = await traced("sample_p84", { era: "args", strict: true });
+  const error = assertThrows(
+    () => ftrace.registerFprobe({ entryHandler() {} }, "bill"),
+    FtraceError,
+  );
+  assertEquals([error.code, error.reason], ["EOPNOTSUPP", "not-supported-by-era"]);
 });

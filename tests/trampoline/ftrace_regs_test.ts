@@ -176,7 +176,7 @@ Deno.test("FtraceRegs.point() aims one view at another frame when the next call 
 Deno.test("returnFrame() gives a view the result and the caller's registers when a function returns", () => {
   for (
     const [layout, size, ra, s0, a0] of [
-      [SHORT_RETURN, 80, 0, 8, 16],
+      [SHORT_RETURN, 32, 24, 16, 8],
       [ARGS_RETURN, 112, 8, 24, 40],
       [CALL_OPS_RETURN, 112, 8, 24, 48],
     ] as const

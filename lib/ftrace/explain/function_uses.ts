@@ -108,8 +108,8 @@ export class FunctionUses {
     if (older) {
       return answer("fprobe", {
         ...codeOf(older),
-        text: `${this.#release} has no fprobe on RISC-V; it came with ftrace_regs in 6.14`,
-        instead: "--era call-ops, or a run without --strict",
+        text: `${this.#release} has no fprobe on RISC-V: it lost it with full registers in 6.10`,
+        instead: "--era call-ops or regs, or a run without --strict",
       });
     }
     const noReturn = this.#exitRefusal(record!);

@@ -55,8 +55,8 @@ export class FastPath {
     const { symbols, frame, regsFrame, cost } = trampolines;
     const emit = (thunk: ThunkWriter) => {
       const literalOffset = literals ? LITERAL_OFFSET : undefined;
-      const { ipOffset, clobbersT4 } = trampolines;
-      const caller = { frame, cost: cost.caller, ipOffset, literalOffset, clobbersT4 };
+      const { ipOffset, clobbersT4, leavesByT1 } = trampolines;
+      const caller = { frame, cost: cost.caller, ipOffset, literalOffset, clobbersT4, leavesByT1 };
       writeRecordingThunk(thunk, caller, recording);
     };
     engine.hook(Number(symbols.ftrace_caller), {
@@ -88,7 +88,9 @@ export class FastPath {
     if (slot === undefined || area.literals && area.isDirect(slot)) return;
     const by = area.literals ? (slot === OPS_SLOT.list ? "list" : "direct") : area.sharedBy;
     if (by !== "direct" && !frames.isUsable(at - LIST_FRAME, LIST_FRAME)) return;
-    frames.save(hart, at, layout, low(hart, T0));
+    // The full trampoline of 6.9 leaves by t1; the short one has no slot for it.
+    const leavesByT1 = layout.full || trampolines.leavesByT1;
+    frames.save(hart, at, layout, low(hart, T0), leavesByT1 ? 0 : T1);
     if (layout.full) view.setBigInt64(at + 16, BigInt(at), true);
     if (layout.full) view.setBigInt64(at + 40, hart.x[T0]!, true);
     // The callee's first instruction is in the price; the list and the assist function have their own.
@@ -103,7 +105,7 @@ export class FastPath {
     const { x32 } = hart;
     frames.take(at, layout.epc, x32, T0);
     frames.take(at, layout.t1, x32, T1);
-    const direct = layout.t1 !== undefined && (x32[T1 * 2] !== 0 || x32[T1 * 2 + 1] !== 0);
+    const direct = leavesByT1 && (x32[T1 * 2] !== 0 || x32[T1 * 2 + 1] !== 0);
     hart.goToRegister(direct ? T1 : T0);
     if (this.#isPoisoned && !direct) applyPoison(trampolines.poison, hart.x, hart.f);
   }

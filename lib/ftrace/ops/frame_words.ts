@@ -46,8 +46,8 @@ export class FrameWords {
   }
 
   /**
-   * Stores what the trampoline stores at an entry. In the slot of t1 a trampoline without a direct call
-   * leaves x0; `t1` is the register to store there.
+   * Stores what the trampoline stores at an entry. In the slot of t1 one that leaves by t1 stores 0 as
+   * long as there is no direct call; `t1` is the register to store there.
    */
   save({ x32 }: Hart, at: number, layout: FrameLayout, epc: number, t1 = 0): void {
     if (layout.full) { for (let n = 1; n < 32; n++) this.put(at, 8 * n, x32, n); }

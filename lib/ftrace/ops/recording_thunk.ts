@@ -57,6 +57,8 @@ export interface RecordedTrampoline {
   readonly literalOffset: number | undefined;
   /** Whether t4 is left holding the stack pointer. */
   readonly clobbersT4: boolean;
+  /** Whether the slot of t1 gets 0, and t1 with it; if not, t1 is kept there. */
+  readonly leavesByT1: boolean;
 }
 
 /** Writes the thunk of `ftrace_caller`. */
@@ -213,14 +215,13 @@ class RecordingThunk {
   /** The frame, as the trampoline leaves it below the stack. */
   #writeFrame(): void {
     const code = this.#code;
-    const { frame } = this.#trampoline;
+    const { frame, leavesByT1 } = this.#trampoline;
     this.#save(frame.ra, RA);
     this.#save(frame.sp, SP);
     this.#save(frame.s0, S0);
     for (let n = 0; n < 8; n++) this.#save(frame.a0 + 8 * n, A0 + n);
-    if (frame.t1 !== undefined) {
-      code.get(this.#at).i64(0n).access("i64.store", this.#guest, frame.t1);
-    }
+    if (leavesByT1) code.get(this.#at).i64(0n).access("i64.store", this.#guest, frame.t1!);
+    else this.#save(frame.t1, T1);
     code.get(this.#at).get(this.#link).op("i64.extend_i32_u");
     code.access("i64.store", this.#guest, frame.epc);
   }
@@ -233,11 +234,11 @@ class RecordingThunk {
 
   /** The registers as the trampoline leaves them; 1 says that the call was served. */
   #leave(): void {
-    const { frame, clobbersT4 } = this.#trampoline;
+    const { clobbersT4, leavesByT1 } = this.#trampoline;
     const resume = () => this.#code.get(this.#link).op("i64.extend_i32_u");
     if (clobbersT4) this.#setLong(x(T4), () => this.#loadLong(x(SP)));
     this.#setLong(x(T0), resume);
-    if (frame.t1 !== undefined) this.#setLong(x(T1), () => this.#code.i64(0n));
+    if (leavesByT1) this.#setLong(x(T1), () => this.#code.i64(0n));
     this.#setLong(PC, resume);
     this.#code.i32(1);
   }

@@ -1,8 +1,9 @@
 /**
  * Registering fprobes: by filter, by addresses and by names, with each of the kernel's refusals.
  *
- * Eras before 6.14 have no fprobe on RISC-V. They get it as with the series that put it on the graph
- * tracer, and say so once, unless they are to be followed to the letter.
+ * Up to 6.9 it needs full registers (DYNAMIC_FTRACE_WITH_REGS), from 6.14 on `ftrace_regs` do. What
+ * lies between has none on RISC-V: there it is served as with the series that put it on the graph
+ * tracer, which is said once, unless the kernel is to be followed to the letter.
  *
  * What a probe does at a call is `fprobe_calls.ts`.
  *
@@ -174,7 +175,7 @@ export class Fprobes implements FprobeRegister {
     const { byGraph, byEntry, gops } = this.#calls;
     const { core, graphUsers } = this.#parts;
     if (byGraph.count > 0 && !this.#hasGraph) {
-      graphUsers.add(gops, byGraph.hash);
+      graphUsers.add(gops, byGraph.hash, this.#parts.era.savesRegs);
       this.#hasGraph = true;
     } else if (byGraph.count === 0 && this.#hasGraph) {
       this.#hasGraph = false;
@@ -224,8 +225,8 @@ export function checkFprobeEra(era: Era, strict: boolean): FtraceError | undefin
     "EOPNOTSUPP",
     "not-supported-by-era",
     `Cannot register an fprobe: era ${era.name} is Linux ${era.release.split("-")[0]}, ` +
-      "and RISC-V has fprobe with ftrace_regs from 6.14 on",
-    "--era call-ops, or no --strict",
+      "which has no full registers for fprobe, and RISC-V has it without them from 6.14 on",
+    "--era call-ops or regs, or no --strict",
   );
 }
 

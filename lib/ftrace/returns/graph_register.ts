@@ -13,6 +13,7 @@ import { createHash, type FtraceHash, updateSet } from "../ops/filter.ts";
 import {
   type AnyFtraceOps,
   FTRACE_OPS_FL_GRAPH,
+  FTRACE_OPS_FL_SAVE_REGS,
   type FtraceRegistration,
 } from "../ops/ftrace_ops.ts";
 import type { FunctionCore } from "../ops/function_core.ts";
@@ -44,8 +45,7 @@ export class GraphRegister {
   readonly #hooks: ReturnHooks;
   readonly #fgraph: Fgraph;
   readonly #report: (line: string) => void;
-  readonly #ops: AnyFtraceOps;
-  #registration: FtraceRegistration | undefined;
+  #registration: { readonly of: FtraceRegistration; readonly savesRegs: boolean } | undefined;
   #unwinders: Disposable | undefined;
   #switches: Disposable | undefined;
 
@@ -56,7 +56,6 @@ export class GraphRegister {
     this.#hooks = hooks;
     this.#fgraph = fgraph;
     this.#report = report;
-    this.#ops = { name: "graph_ops", flags: FTRACE_OPS_FL_GRAPH, hash: fgraph.users.hash };
   }
 
   /**
@@ -79,14 +78,16 @@ export class GraphRegister {
   }
 
   /**
-   * Adds a user with a hash of its own, and gives the registration.
+   * Adds a user with a hash of its own, and gives the registration. `byRethook` is said of one that
+   * the kernel serves by rethooks.
    *
    * @throws {FtraceError} EBUSY, ENOSPC; what the core refuses.
    */
-  add(gops: FgraphOps, hash: FtraceHash): GraphUser {
+  add(gops: FgraphOps, hash: FtraceHash, byRethook = false): GraphUser {
     const user: GraphUser = {
       gops,
       hash,
+      byRethook,
       failed: (site, error) => {
         this.reportThrow(gops.name ?? "fgraph", site, error);
         if (this.#fgraph.users.has(user)) this.unregister(gops);
@@ -118,18 +119,25 @@ export class GraphRegister {
   update(): void {
     const { users } = this.#fgraph;
     users.unite();
-    if (users.count > 0 && !this.#registration) {
-      this.watchStacks();
-      this.#registration = this.#core.registerInternal(
-        this.#ops,
-        (call) => this.#fgraph.enter(call.hart, call.record, call.ip, call.sp, call.fregs),
-      );
-    } else if (users.count === 0 && this.#registration) {
-      this.#registration.unregister();
-      this.#registration = undefined;
-    } else {
+    const { savesRegs } = users;
+    if (this.#registration && users.count > 0 && this.#registration.savesRegs === savesRegs) {
       this.#core.update();
+      return;
     }
+    this.#registration?.of.unregister();
+    this.#registration = undefined;
+    if (users.count === 0) return;
+    this.watchStacks();
+    this.#registration = { of: this.#registerShared(savesRegs), savesRegs };
+  }
+
+  #registerShared(savesRegs: boolean): FtraceRegistration {
+    const flags = FTRACE_OPS_FL_GRAPH | (savesRegs ? FTRACE_OPS_FL_SAVE_REGS : 0);
+    const ops: AnyFtraceOps = { name: "graph_ops", flags, hash: this.#fgraph.users.hash };
+    return this.#core.registerInternal(
+      ops,
+      (call) => this.#fgraph.enter(call.hart, call.record, call.ip, call.sp, call.fregs),
+    );
   }
 
   /**

@@ -22,6 +22,11 @@ export interface GraphUser {
   readonly hash: FtraceHash;
   /** A handler of its has thrown, at the record with that index. */
   readonly failed: (site: number, error: unknown) => void;
+  /**
+   * Whether the kernel serves it by rethooks, with all registers, as 6.9 does fprobes: to that kernel
+   * it is no user of the graph tracer.
+   */
+  readonly byRethook?: boolean;
 }
 
 /** The users of one graph tracer, by index. */
@@ -43,6 +48,11 @@ export class GraphUsers {
     return this.#slots.filter((user) => user !== undefined).length;
   }
 
+  /** Whether a user is to get all registers. */
+  get savesRegs(): boolean {
+    return this.#slots.some((user) => user?.byRethook);
+  }
+
   /** The user at an index, or undefined. */
   at(index: number): GraphUser | undefined {
     return this.#slots[index];
@@ -62,7 +72,9 @@ export class GraphUsers {
         "Cannot register the graph ops: it is registered",
       );
     }
-    if (this.count >= this.#limit) throw noRoom(this.#limit);
+    const taken = this.#all().filter(({ byRethook }) => !byRethook).length;
+    const isFull = user.byRethook ? this.#free.length === 0 : taken >= this.#limit;
+    if (isFull) throw noRoom(this.#limit);
     this.#slots[this.#free.shift()!] = user;
   }
 
