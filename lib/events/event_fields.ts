@@ -18,13 +18,21 @@ export type EventValue =
   | boolean
   | string
   | readonly (number | bigint)[]
+  | readonly string[]
   | Uint8Array;
 
 /** The values of an event, by field. */
 export type EventValues = Readonly<Record<string, EventValue>>;
 
 /** How a field's value is encoded in a record. */
-export type FieldKind = "integer" | "pointer" | "string" | "array" | "cpumask" | "bitmask";
+export type FieldKind =
+  | "integer"
+  | "pointer"
+  | "string"
+  | "strings"
+  | "array"
+  | "cpumask"
+  | "bitmask";
 
 /** One field of an event's record. */
 export interface EventField {
@@ -106,7 +114,8 @@ export const COMMON_FIELDS: readonly EventField[] = layoutFields({
  * Gives each field its place.
  *
  * Types are the kernel's integer types, a pointer (`void *`), an array (`u32[4]`, `char[16]`, the last field
- * also `char[]`), and the dynamic ones `string`, `cpumask`, `bitmask` or `__data_loc TYPE[]`.
+ * also `char[]`), and the dynamic ones `string`, `string[4]`, `cpumask`, `bitmask` or `__data_loc
+ * TYPE[]`.
  *
  * @param options `packed` leaves no gaps, as in events of probes; `start` is the first offset (8).
  * @throws {SyntaxError} If a name is no C identifier or a type is none of these.
@@ -125,7 +134,8 @@ export function layoutFields(
     const offset = Math.ceil(at / alignment) * alignment;
     at = offset + shape.size;
     // A probe's string counts as signed, which only its format file shows.
-    const signed = shape.signed || (options.packed === true && shape.dynamic && text === "string");
+    const isText = /^string(\[|$)/.test(text);
+    const signed = shape.signed || (options.packed === true && isText);
     return { name, offset, ...shape, signed };
   });
 }
@@ -135,6 +145,15 @@ function parseType(name: string, text: string): Omit<EventField, "name" | "offse
   const long = DYNAMIC[spelled] ?? spelled;
   const refuse = () =>
     new SyntaxError(`Cannot define the field ${name}: no type "${text}" is known`);
+  const [, count] = /^string\[(\d+)\]$/.exec(spelled) ?? [];
+  if (count !== undefined) {
+    const type = `__data_loc char[][${count}]`;
+    const size = 4 * Number(count);
+    return {
+      ...{ type, kind: "strings", size, signed: false, elementSize: 1 },
+      ...{ length: undefined, dynamic: true },
+    };
+  }
   const dynamic = /^__data_loc (.+?)(\[\])?$/.exec(long);
   if (dynamic) {
     const base = dynamic[1]!;
@@ -210,6 +229,11 @@ export function normalizeValue(field: EventField, value: EventValue | undefined)
       }
       if (typeof value === "number" && !Number.isInteger(value)) throw refuse("whole numbers");
       return cut(value, field);
+    case "strings":
+      if (!Array.isArray(value) || value.some((each) => typeof each !== "string")) {
+        throw refuse("a list of strings");
+      }
+      return Array.from({ length: field.size / 4 }, (_, k) => String(value[k] ?? ""));
     case "string": {
       if (typeof value !== "string" && !(value instanceof Uint8Array)) throw refuse("a string");
       const text = typeof value === "string" ? value : new TextDecoder().decode(value);
@@ -282,13 +306,29 @@ export function encodeRecord(
   view.setInt32(4, head.pid, true);
   fields.forEach((field, k) => {
     bytes.set(contents[k]!, places[k]!);
-    if (field.dynamic) view.setUint32(field.offset, contents[k]!.length << 16 | places[k]!, true);
+    if (!field.dynamic) return;
+    let from = places[k]!;
+    lengthsOf(field, normal[field.name]!, contents[k]!).forEach((length, n) => {
+      view.setUint32(field.offset + 4 * n, length << 16 | from, true);
+      from += length;
+    });
   });
   return bytes;
 }
 
+/** Bytes of each part of a dynamic field's contents: of each string, or of all. */
+function lengthsOf({ kind }: EventField, value: EventValue, contents: Uint8Array): number[] {
+  if (kind !== "strings") return [contents.length];
+  return (value as readonly string[]).map((each) => new TextEncoder().encode(each).length + 1);
+}
+
 /** The bytes of one field's contents, wherever they lie. */
 function contentsOf(field: EventField, value: EventValue): Uint8Array {
+  if (field.kind === "strings") {
+    return new TextEncoder().encode(
+      (value as readonly string[]).map((each) => `${each}\0`).join(""),
+    );
+  }
   if (field.kind === "string") {
     const text = new TextEncoder().encode(`${value as string}\0`);
     if (!field.length) return text;
@@ -326,17 +366,14 @@ export function decodeRecord(
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const values: Record<string, EventValue> = {};
   for (const field of fields) {
-    let at = field.offset;
-    let length = field.size || bytes.length - at;
-    if (field.dynamic) {
-      const place = view.getUint32(at, true);
-      at = place & 0xffff;
-      length = place >>> 16;
-    }
-    if (at + length > bytes.length) {
-      throw new RangeError(`Cannot read ${field.name}: it lies behind the record's end`);
-    }
-    values[field.name] = valueOf(field, view, at, length);
+    const parts = Array.from({ length: field.kind === "strings" ? field.size / 4 : 1 }, (_, n) => {
+      const [at, length] = placeOf(field, view, n);
+      if (at + length > bytes.length) {
+        throw new RangeError(`Cannot read ${field.name}: it lies behind the record's end`);
+      }
+      return valueOf(field, view, at, length);
+    });
+    values[field.name] = field.kind === "strings" ? parts as readonly string[] : parts[0]!;
   }
   const head = {
     type: view.getUint16(0, true),
@@ -347,8 +384,15 @@ export function decodeRecord(
   return { head, values };
 }
 
+/** Where the contents of a field lie, or the nth string of a list of them, and how many bytes. */
+function placeOf({ dynamic, offset, size }: EventField, view: DataView, n: number) {
+  if (!dynamic) return [offset, size || view.byteLength - offset] as const;
+  const place = view.getUint32(offset + 4 * n, true);
+  return [place & 0xffff, place >>> 16] as const;
+}
+
 function valueOf(field: EventField, view: DataView, at: number, length: number): EventValue {
-  if (field.kind === "string") {
+  if (field.kind === "string" || field.kind === "strings") {
     const text = new TextDecoder().decode(
       new Uint8Array(view.buffer, view.byteOffset + at, length),
     );

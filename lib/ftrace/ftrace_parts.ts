@@ -12,6 +12,7 @@ import type { Machine } from "../machine/machine.ts";
 import type { Poison } from "../trampoline/poison.ts";
 import type { Era } from "./era.ts";
 import { EntryLiveness } from "./ops/entry_liveness.ts";
+import { matchRecords, parsePattern } from "./ops/filter.ts";
 import { FunctionCore } from "./ops/function_core.ts";
 import { addressKey, RecordTable } from "./ops/record_table.ts";
 import { ServedCall } from "./ops/served_call.ts";
@@ -110,7 +111,7 @@ export function createTracingParts(machine: Machine, settings: FtraceSettings): 
     bufferMode,
     report,
   });
-  const { buffer, recordFunction, array, prototypes, enumNames } = recording;
+  const { buffer, recordFunction, array, parameters, enumNames } = recording;
   const trampoline = placeRethookTrampoline(machine);
   const { arch_rethook_trampoline: rethookTrampoline } = trampoline;
   const returns = new ReturnHooks(machine, { returnToHandler, rethookTrampoline });
@@ -148,7 +149,7 @@ export function createTracingParts(machine: Machine, settings: FtraceSettings): 
   });
   const graph = createGraphTrace(buffer, {
     array,
-    prototypes,
+    parameters,
     enumNames,
     nameOf: (site) => core.records[site]!.name,
     isTraced: () => core.isTraced(),
@@ -163,9 +164,10 @@ export function createTracingParts(machine: Machine, settings: FtraceSettings): 
 export function createProbeParts(
   machine: Machine,
   { era, strict, report }: FtraceSettings,
-  { recording: { traceEvents }, rethook, core, graphUsers }: TracingParts,
+  { recording: { traceEvents, prototypes }, rethook, core, graphUsers }: TracingParts,
 ): ProbeParts {
   const symbol = (address: bigint) => machine.symbols.at(address)?.symbol;
+  const prototypeOf = (name: string) => prototypes.get(name);
   const fprobes = new Fprobes({ core, graphUsers, era, strict, report });
   const check = createKprobeCheck(machine, era.kprobes, era.name, core.records);
   const kprobes = new Kprobes({ machine, core, check, report });
@@ -178,6 +180,7 @@ export function createProbeParts(
     kretprobes,
     traceEvents,
     symbol,
+    prototypeOf,
     report,
     fault: (command, text, position) =>
       traceEvents.errorLog.add("trace_kprobe", command, { text, position }),
@@ -186,7 +189,10 @@ export function createProbeParts(
     machine,
     traceEvents,
     symbol,
+    prototypeOf,
+    matches: (filter) => matchRecords(parsePattern(filter), core.records).length > 0,
     register: (fp, filter) => fprobes.registerFprobe(fp, filter),
+    report,
   });
   return { fprobes, kprobes, kretprobes, kprobeEvents, fprobeEvents };
 }

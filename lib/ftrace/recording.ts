@@ -10,7 +10,8 @@ import type { Machine } from "../machine/machine.ts";
 import type { Era } from "./era.ts";
 import type { ServedCall, TracedCall } from "./ops/served_call.ts";
 import type { TracingArea } from "./ops/tracing_area.ts";
-import { type FunctionArgument, parseFunctionArguments } from "./trace/function_args.ts";
+import { type FunctionArgument, functionArguments } from "./trace/function_args.ts";
+import { parsePrototypes, type Prototype } from "./prototype.ts";
 import { createFunctionTrace } from "./trace/function_trace.ts";
 import type { RingMode } from "./trace/hart_ring.ts";
 import { RingBuffer } from "./trace/ring_buffer.ts";
@@ -53,7 +54,9 @@ export class Recording {
   /** All events, built in and defined later, with their filters and triggers. */
   readonly traceEvents: TraceEvents;
   /** Parameters of functions, for `func-args`. */
-  readonly prototypes: Map<string, readonly FunctionArgument[]> = new Map();
+  readonly parameters: Map<string, readonly FunctionArgument[]> = new Map();
+  /** Functions as their prototypes declare them. */
+  readonly prototypes: Map<string, Prototype> = new Map();
   /** Whether names of enum values are printed. */
   readonly enumNames: boolean;
   /** Records one call, as the function tracer's callback does. */
@@ -84,8 +87,8 @@ export class Recording {
     this.actions = actionsOf(buffer, array, snapshot);
     const traceEvents = this.traceEvents = createTraceEvents(eventsHost(parts, this));
     this.enumNames = era.forms.namesEnums;
-    const { prototypes, enumNames } = this;
-    const record = createFunctionTrace({ buffer, array, prototypes, enumNames, pid });
+    const { parameters, enumNames } = this;
+    const record = createFunctionTrace({ buffer, array, parameters, enumNames, pid });
     this.recordFunction = (call) => traceEvents.enterFunction(call, () => record(call));
   }
 
@@ -95,8 +98,9 @@ export class Recording {
    * @throws {SyntaxError} If the text is something else.
    */
   declarePrototypes(text: string): void {
-    for (const [name, parameters] of parseFunctionArguments(text)) {
-      this.prototypes.set(name, parameters);
+    for (const prototype of parsePrototypes(text)) {
+      this.prototypes.set(prototype.name, prototype);
+      this.parameters.set(prototype.name, functionArguments(prototype));
     }
   }
 }

@@ -10,7 +10,6 @@
  */
 import { type ControlFile, type ControlFiles, textFile } from "./control_file.ts";
 import { invalid, TracefsError } from "./errno.ts";
-import type { FprobeEvent } from "../ftrace/probes/fprobe_events.ts";
 import type { TraceState } from "./trace_state.ts";
 
 /** Makes the files that define probes, count their hits and list them. */
@@ -32,24 +31,26 @@ export function probeFiles({ ftrace }: TraceState): ControlFiles {
     },
     write(text, { append }) {
       if (!append) {
-        removeFprobes(fprobeEvents.events);
+        fprobeEvents.checkIdle();
         kprobeEvents.clear();
+        fprobeEvents.clear();
       }
       for (const line of commandsOf(text)) {
-        const [, group = "fprobes", name] = /^-:(?:([^/]+)\/)?(\S+)$/.exec(line) ?? [];
-        const named = fprobeEvents.events.filter((each) =>
-          each.name === name && each.group === group
-        );
-        if (named.length > 0) removeFprobes(named);
+        if (line.startsWith("-")) removeEvents(line);
         else if (/^[te](:| |$)/.test(line)) {
           throw invalid(`Cannot define "${line}": ${NO_TRACEPOINTS}`);
         } else if (!line.startsWith("f")) kprobeEvents.write(line);
         else if (era.hasFprobe || !strict) fprobeEvents.write(line);
-        else {throw invalid(
-            `Cannot define "${line}": Linux ${era.release} has no events on fprobes`,
-          );}
+        else {
+          throw invalid(`Cannot define "${line}": Linux ${era.release} has no events on fprobes`);
+        }
       }
     },
+  };
+  const removeEvents = (line: string) => {
+    const found = [kprobeEvents.remove(line), fprobeEvents.remove(line)];
+    if (found.includes(true)) return;
+    throw new TracefsError("ENOENT", "write", `Cannot remove ${line.slice(2)}: there is none`);
   };
   return {
     kprobe_events: file,
@@ -73,19 +74,6 @@ export function probeFiles({ ftrace }: TraceState): ControlFiles {
 
 const NO_TRACEPOINTS = "a guest has no tracepoints, and no events stand on events here; " +
   "p, r and f probe its functions, and an event's trigger acts when it occurs";
-
-/** @throws {TracefsError} EBUSY if one is enabled; then all stay. */
-function removeFprobes(probes: readonly FprobeEvent[]): void {
-  const enabled = probes.find(({ event }) => event.file.isLive);
-  if (enabled) {
-    throw new TracefsError(
-      "EBUSY",
-      "write",
-      `Cannot remove ${enabled.group}/${enabled.name}: it is enabled`,
-    );
-  }
-  for (const probe of probes) probe[Symbol.dispose]();
-}
 
 /** Lines that are commands: without comments and blank ones (`trace_parse_run_command`). */
 function commandsOf(text: string): readonly string[] {

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { eventFormat } from "../../lib/events/event_format.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
+import { ftraceRefCount } from "../../lib/patcher/dyn_ftrace.ts";
 import { createTracefs } from "../../lib/tracefs/tracefs.ts";
 import { traced } from "./guest.ts";
 import { traceLines } from "./trace_lines.ts";
@@ -14,11 +15,11 @@ Deno.test("an fprobe event prints its entry, its return, and what was at the ent
   for (const era of ["regs", "args", "preset", "call-ops"] as const) {
     for (const trampoline of ["guest", "fast"] as const) {
       const { ftrace, run } = await traced("sample_p84", { era, trampoline });
-      const entry = ftrace.fprobeEvents.write("f:coin common_coin a=$arg1:u64 b=%a1:u64");
+      const entry = ftrace.fprobeEvents.write("f:coin common_coin a=$arg1:u64 b=$arg2:u64");
       const exit = ftrace.fprobeEvents.write(
         "f:mine/back common_coin%return a=$arg1:u64 got=$retval:u64",
       );
-      assertEquals(entry.definition, "f:fprobes/coin common_coin a=$arg1:u64 b=%a1:u64");
+      assertEquals(entry.definition, "f:fprobes/coin common_coin a=$arg1:u64 b=$arg2:u64");
       entry.event.file.setFilter("a == 9 || b == 0");
       entry.event.file.enabled = true;
       exit.event.file.setFilter("a > 2000");
@@ -71,7 +72,7 @@ Deno.test("write() refuses as 7.2 and puts a caret into error_log", async () => 
   assertEquals(
     ["f:fp bill%return r=$retval", "f:fp bill", "f:x nosuch", "f:x bill+4", "f:x bill%hoge"]
       .map(code),
-    ["EINVAL", "EEXIST", "EINVAL", "EINVAL", "EINVAL"],
+    ["EINVAL", "EINVAL", "EINVAL", "EINVAL", "EINVAL"],
   );
   // The first as the kernel's log has it (`kprobe_behaviour`).
   const [first, , third, fourth, fifth] = ftrace.traceEvents.errorLog.read().split(/^\[.*?\] /m)
@@ -109,4 +110,41 @@ Deno.test("dynamic_events defines, lists in order and removes fprobe events besi
   await tracefs.write("events/fprobes/b/enable", "0");
   await write("-:b", true);
   assertEquals(ftrace.fprobeEvents.events, []);
+});
+
+Deno.test("an fprobe event probes its functions while it is enabled, and may be of several definitions", async () => {
+  for (const era of ["regs", "call-ops"] as const) {
+    const { ftrace, run } = await traced("sample_p84", { era });
+    const write = (command: string) => ftrace.fprobeEvents.write(command);
+    const { event } = write("f:g/e bill n=$arg1:u64");
+    const used = (name: string) =>
+      ftraceRefCount(ftrace.records.find((each) => each.name === name)!);
+    assertEquals([used("bill"), used("price_of")], [0, 0]);
+    event.file.enabled = true;
+    assertEquals([used("bill"), used("price_of")], [1, 0]);
+    assertEquals(write("f:g/e price_of n=$arg1:u64").event, event);
+    assertEquals([used("bill"), used("price_of")], [1, 1]);
+    await run();
+    const places = textsOf(traceLines(ftrace, "nop")).map((line) => /\((\w+)\+/.exec(line)![1]);
+    assertEquals(new Set(places), new Set(["bill", "price_of"]));
+    assertEquals(ftrace.fprobeEvents.remove("-:g/e bill"), true);
+    assertEquals([used("bill"), used("price_of")], [0, 1]);
+    assertEquals(
+      assertThrows(() => ftrace.fprobeEvents.remove("-:g/e"), FtraceError).code,
+      "EBUSY",
+    );
+    event.file.enabled = false;
+    assertEquals([used("bill"), used("price_of")], [0, 0]);
+    ftrace.fprobeEvents.remove("-:g/");
+    assertEquals(ftrace.fprobeEvents.events, []);
+  }
+});
+
+Deno.test("an fprobe definition that asks for $retval is of returns", async () => {
+  const { ftrace } = await traced("sample_p84");
+  const { definition, name } = ftrace.fprobeEvents.write("f bill got=$retval");
+  assertEquals([definition, name], ["f:fprobes/bill__exit bill%return got=$retval", "bill__exit"]);
+  const many = Array.from({ length: 16 }, (_, k) => `a${k}=$arg${k + 1}`).join(" ");
+  const error = assertThrows(() => ftrace.fprobeEvents.write(`f bill%return ${many}`), FtraceError);
+  assertEquals(error.code, "E2BIG");
 });

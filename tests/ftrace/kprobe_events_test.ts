@@ -268,56 +268,102 @@ Deno.test("an event's enable file arms its probe; a removed one is gone, an enab
   assertEquals([kprobeEvents.read(), ftrace.kprobes.list(), half()], ["", "", original]);
 });
 
-Deno.test("kprobeEvents.write() points at what is wrong, in the kernel's words", async (t) => {
+Deno.test("kprobeEvents.write() says what is wrong and where, in the kernel's words", async (t) => {
   const { ftrace } = await traced("sample_p84", { era: "call-ops" });
-  // ^ marks the place, as in the kernel's selftest kprobe_syntax_errors.
+  // What the kernel's selftest kprobe_syntax_errors has is in probe_syntax_selftests_test.ts.
   const wrong = [
-    "p ^nosuch",
-    "p bill+^x",
-    "p:^/bar bill",
-    "p:^12345678901234567890123456789012345678901234567890123456789012345/bar bill",
-    "p:^foo.1/bar bill",
-    "p:^ bill",
-    "p:foo/^12345678901234567890123456789012345678901234567890123456789012345 bill",
-    "p:foo/^bar.1 bill",
-    "p:foo/bar^",
-    "p^5:bar bill",
-    "r^5000 bill",
-    "r ^bill+8",
-    "p bill^%suffix",
-    "p ^bill+4",
-    "p ^bill+2",
-    "p bill ^$retval",
-    "p bill ^$stack10000",
-    "p bill ^$arg10",
-    "p bill+8 ^$arg1",
-    "p bill ^$none_var",
-    "p bill ^%none_reg",
-    "p bill ^@12345678abcde",
-    "p bill ^@+10",
-    "p bill \\^x",
-    "p bill arg1=^",
-    "p bill ^1a=%a0",
-    "p bill a=%a0 ^a=%a1",
-    "p bill ^+0ab1(@0)",
-    "p bill +0(+0(@0^)",
-    "p bill +0(^$comm)",
-    "p bill ^&1",
-    "p bill +0(%a0):^unknown_type",
-    "p bill ^%a0:string",
-    "p bill ^%a0:u8[4]",
-    "p bill +0(%a0):^u8[0]",
-    "p bill +0(%a0):^u8[65]",
-    "p bill +0(%a0):^b9@0/8",
+    ...["p", "x bill", "p:foo/bar", "p bill+x", "p bill+4", "p bill+2", "r5000 bill", "p 0x10"],
+    ...[
+      "p bill+8 $arg1",
+      "p bill %zero",
+      "p bill \\099",
+      "p bill common_pid=%a0",
+      "p bill @nosuch",
+    ],
+    ...["p bill +0(%a0):b9@0/8", "p bill %a0:b1@0/7", "p bill $comm:u8", 'p bill \\"a":string[2]'],
+    ...[
+      "p bill %a0:u8[4]",
+      "p bill \\1:symstr",
+      "p bill count",
+      "p bill $retvals",
+      "r bill $retval.x",
+    ],
+    `p bill ${Array.from({ length: 129 }, (_, k) => `a${k}=%a0`).join(" ")}`,
   ];
   const said: string[] = [];
-  for (const marked of wrong) {
-    const command = marked.replace("^", "");
+  for (const command of wrong) {
     const error = assertThrows(() => ftrace.kprobeEvents.write(command), FtraceError);
-    said.push(`${marked}: ${error.code} ${error.message.replace(/^.*?": |^E\w+: /, "")}`);
+    said.push(
+      `${command.slice(0, 40)}: ${error.code} ${error.message.replace(/^.*?": |^E\w+: /, "")}`,
+    );
   }
   assertEquals(ftrace.kprobeEvents.read(), "");
   await assertSnapshot(t, said.join("\n"));
+});
+
+Deno.test("arguments of probe events: strings, arrays of them, bits, symbols, registers of a trap", async () => {
+  for (const engine of ENGINES) {
+    const { text } = await recorded("call-ops", engine, [
+      'p:said print written=\\"as_is" at=%ra:symstr cause=%cause:u64',
+      "p:args program list=+0(%a1):string[2]",
+      "p:bits bill+8 low=%a0:b4@0/64 sum=\\0x10:u8 octal=\\010:u8 less=\\-1:s16 here=%badaddr",
+      "r:back common_coin a=$arg1:u64 got=$retval:u64 none=$arg9:u64",
+    ]);
+    assertMatch(
+      text,
+      /said: .* written="as_is" at="\w+\+0x\w+\/0x\w+" cause=3/,
+    );
+    assertMatch(text, /args: .* list=\{"[^"]+","\(fault\)"\}$/m);
+    assertMatch(text, /bits: \((bill\+0x8)\/.* low=2 sum=16 octal=8 less=-1 here=0x[0-9a-f]+$/m);
+    assertMatch(text, /back: .* a=2115 got=9 none=0$/m);
+  }
+});
+
+Deno.test("arguments of probe events are parameters by name where a prototype is known", async () => {
+  const { ftrace, run } = await traced("sample_p84", { era: "call-ops" });
+  ftrace.declarePrototypes(
+    "int bill(int count); void print(const char *text); long common_coin(unsigned long a, unsigned long b);",
+  );
+  for (
+    const command of [
+      "p:b bill $arg*",
+      "p:t print words=text:string",
+      "r:c common_coin b got=$retval",
+    ]
+  ) {
+    ftrace.kprobeEvents.write(command)!.event.file.enabled = true;
+  }
+  assertEquals(
+    ftrace.kprobeEvents.read(),
+    "p:kprobes/b bill count=count\np:kprobes/t print words=text:string\n" +
+      "r10:kprobes/c common_coin b=b got=$retval\n",
+  );
+  await run();
+  const texts = [...ftrace.events()].flatMap((event) => event.type === "event" ? [event.text] : []);
+  assertMatch(texts.join("\n"), / count=2\n/);
+  assertMatch(texts.join("\n"), / words="total "\n/);
+  assertMatch(texts.join("\n"), / b=0 got=1350$/m);
+});
+
+Deno.test("-:GROUP/NAME PLACE ARGS takes away the probes that it matches, a bare group all of it", async () => {
+  const { ftrace } = await traced("sample_p84", { era: "call-ops" });
+  const { kprobeEvents } = ftrace;
+  const define = ["p:g/e bill", "p:g/e price_of", "p:g/f bill+8 a=%a0", "p:h/e bill+10"];
+  for (const command of define) kprobeEvents.write(command);
+  const remove = (command: string) => {
+    kprobeEvents.write(command);
+    return kprobeEvents.read().trim().split("\n");
+  };
+  assertEquals(remove("-:g/e bill"), define.slice(1).map((line) => line));
+  for (const none of ["-:g/f bill+8 a=%a1", "-:g/f bill+8 a=%a0 b=%a0", "-:g/e bill", "-:x/"]) {
+    assertEquals(assertThrows(() => kprobeEvents.write(none), FtraceError).code, "ENOENT", none);
+  }
+  assertEquals(remove("-:g/f bill+8 a=%a0"), ["p:g/e price_of", "p:h/e bill+10"]);
+  assertEquals(remove("-:h/"), ["p:g/e price_of"]);
+  assertEquals(remove("-:e"), [""]);
+  for (const none of ["-:", "-g/e"]) {
+    assertEquals(assertThrows(() => kprobeEvents.write(none), FtraceError).code, "EINVAL", none);
+  }
 });
 
 Deno.test("a place that names several functions is refused, as kprobe_non_uniq_symbol asserts", () => {

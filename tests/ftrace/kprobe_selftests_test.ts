@@ -149,6 +149,28 @@ for (const era of ERAS) {
     }
   });
 
+  Deno.test(`kprobe_multiprobe: an event of two probes goes by name, and one of them by its place (${era})`, async () => {
+    const kernel = bootKernel({ era });
+    // On 6.12 an entry cannot be probed, and the script fails.
+    const at = entryIsRefused(era) ? "+8" : "";
+    const [first, second] = ["kernel_clone", "vfs_write"].map((name) =>
+      `p:kprobes/testevent ${name}${at}`
+    ) as [string, string];
+    const append = (text: string) => kernel.append(text, "kprobe_events");
+    const define = async () => {
+      for (const line of [first, second]) assertEquals(await append(line), "");
+    };
+    await define();
+    assertEquals(kernel.cat("kprobe_events"), `${first}\n${second}\n`);
+    assertEquals(await append("-:kprobes/testevent"), "");
+    assertEquals(kernel.cat("kprobe_events"), "");
+    await define();
+    assertEquals(await append(`-:kprobes/testevent kernel_clone${at}`), "");
+    assertEquals(kernel.cat("kprobe_events"), `${second}\n`);
+    assertEquals(await append(first), "");
+    assertEquals(await append(`${first} $stack`), "EEXIST");
+  });
+
   Deno.test(`kprobe_multiprobe: one event at several places, which go together (${era})`, async () => {
     const kernel = bootKernel({ era });
     for (const name of ["kernel_clone", "schedule"]) {

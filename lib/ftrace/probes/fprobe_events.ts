@@ -1,9 +1,9 @@
 /**
  * Events on fprobes: `f:NAME FUNCTION n=$arg1`, `f:NAME FUNCTION%return r=$retval`.
  *
- * A definition may name functions by a glob; the event is then of all of them. The probe is
- * soft-disabled until its event is enabled. At a return `$retval` is what the function gives, and
- * everything else is what it was at the entry (`kernel/trace/trace_fprobe.c`).
+ * A definition may name functions by a glob; the event is then of all of them. Functions are probed
+ * while the event is enabled. At a return `$argN` is what it was at the entry, and everything else
+ * is what it is then (`kernel/trace/trace_fprobe.c`).
  *
  * What an argument can be is `probe_args.ts`; the probe itself is `fprobe.ts`.
  *
@@ -14,18 +14,23 @@ import { A0, RA, S0, SP, T1 } from "../../isa/abi.ts";
 import type { FindSymbol } from "../../events/event_format.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { FtraceRegs, PtRegs } from "../../trampoline/ftrace_regs.ts";
-import { type Fprobe, FPROBE_FL_DISABLED } from "../returns/fprobe.ts";
 import { FtraceError } from "../ftrace_error.ts";
-import { type ProbeArg, type ProbeArgContext, ProbeFault } from "./probe_args.ts";
+import type { Prototype } from "../prototype.ts";
+import { type Fprobe, MAX_FPROBE_DATA_SIZE } from "../returns/fprobe.ts";
+import type { Event, TraceEvents } from "../trace/trace_events.ts";
+import type { ProbeArg } from "./probe_args.ts";
 import {
-  commandWords,
   parseProbeArgs,
+  type ProbeCommand,
+  type ProbeEventName,
   probeEventName,
   refuseCommand,
+  splitCommand,
   splitReturnSuffix,
 } from "./probe_command.ts";
-import { fetchArgs, probeEventDefinition, type ProbeValues } from "./probe_record.ts";
-import type { Event, TraceEvents } from "../trace/trace_events.ts";
+import { ProbeEventSet, type SharingProbe } from "./probe_event_set.ts";
+import { ProbeFault } from "./probe_fault.ts";
+import { fetchArgs, keepArguments, keptArguments, keptAt } from "./probe_record.ts";
 
 /** An event on an fprobe. */
 export interface FprobeEvent extends Disposable {
@@ -47,185 +52,197 @@ export interface FprobeEventsContext {
   readonly traceEvents: TraceEvents;
   /** The symbol that covers an address. */
   readonly symbol: FindSymbol;
+  /** The prototype of a function, if it is known. */
+  readonly prototypeOf: (name: string) => Prototype | undefined;
+  /** Whether a pattern names a function that can be probed. */
+  readonly matches: (filter: string) => boolean;
   /** Registers a probe on functions by patterns. */
   readonly register: (fp: Fprobe, filter: string) => Disposable;
+  /** Takes a line for the user. */
+  readonly report: (line: string) => void;
 }
 
 /** A command that was understood. */
-interface Definition {
-  readonly group: string;
-  readonly name: string;
-  /** Patterns of functions. */
+interface Definition extends ProbeEventName {
+  /** Patterns of functions, and the suffix that the command has. */
   readonly target: string;
-  /** Characters of the command before it. */
-  readonly targetAt: number;
+  readonly place: string;
   readonly isReturn: boolean;
-  /** Arguments that are fetched at the entry, and at the return; all of them in order. */
   readonly args: readonly ProbeArg[];
-  readonly atEntry: readonly ProbeArg[];
-  readonly atReturn: readonly ProbeArg[];
-  /** As `dynamic_events` reads it back. */
-  readonly text: string;
 }
 
 /** Events on fprobes of one machine. */
 export class FprobeEvents {
   readonly #context: FprobeEventsContext;
-  #events: readonly EventFprobe[] = [];
+  readonly #set: ProbeEventSet<EventFprobe>;
 
   /** Starts without events. */
   constructor(context: FprobeEventsContext) {
     bindMethods(this);
     this.#context = context;
+    this.#set = new ProbeEventSet(context.traceEvents, context.symbol);
   }
 
   /** All of them, in order of definition. */
   get events(): readonly FprobeEvent[] {
-    return this.#events;
+    return this.#set.probes;
   }
 
   /**
-   * Carries out a line of `dynamic_events`: `f[:[GROUP/]NAME] FUNCTIONS[%return] [ARGS]`.
+   * Carries out a line of `dynamic_events`: `f[:[GROUP/]NAME] FUNCTIONS[%return] [ARGS]`. A name that
+   * is there already gets more functions, if the arguments are the same. Where `$retval` is asked for,
+   * it is a return.
    *
-   * @throws {FtraceError} EINVAL, EEXIST; EOPNOTSUPP where fprobe is refused.
+   * @throws {FtraceError} EINVAL, also for an event that is there; ENOENT, E2BIG; EOPNOTSUPP where
+   *   fprobe is refused.
    */
-  write(command: string): FprobeEvent {
-    const line = command.trim();
+  write(text: string): FprobeEvent {
+    const command = splitCommand(text, /^f/);
+    const { line } = command;
     try {
-      const definition = this.#understand(line);
-      const event = new EventFprobe(this.#context, definition, (disposed) => {
-        if (!this.#events.includes(disposed)) return false;
-        this.#events = this.#events.filter((each) => each !== disposed);
-        return true;
-      });
-      this.#events = [...this.#events, event];
-      return event;
+      const probe = new EventFprobe(
+        this.#context,
+        this.#understand(command),
+        (disposed) => void this.#set.remove(disposed),
+      );
+      this.#set.check(probe, line);
+      if (!this.#context.matches(probe.target)) {
+        throw new ProbeFault("BAD_PROBE_ADDR", command.place.at);
+      }
+      this.#set.add(probe);
+      return probe;
     } catch (error) {
       if (!(error instanceof ProbeFault)) throw error;
-      const { message, position } = error;
+      const { message, position, code } = error;
       this.#context.traceEvents.errorLog.add("trace_fprobe", line, { text: message, position });
-      throw refuseCommand(line, error);
+      const refusal = refuseCommand(line, error);
+      if (code !== "EEXIST") throw refusal;
+      throw new FtraceError("EINVAL", refusal.reason, refusal.message.replace(/^\w+: /, ""));
     }
   }
 
-  #understand(line: string): Definition {
-    const [head, place, ...words] = commandWords(line);
-    const [, names] = /^f\d*(?::(\S*))?$/.exec(head?.text ?? "") ?? [null];
-    if (names === null) throw new ProbeFault("Unknown command", 0);
-    if (!place) throw new ProbeFault("Probe point is not specified", line.length);
-    const [target, isReturn] = splitReturnSuffix(place);
+  /** Carries out `-:[GROUP/]NAME …`; whether anything matched. @throws {FtraceError} EBUSY, EINVAL. */
+  remove(text: string): boolean {
+    return this.#set.removeNamed(text.trim());
+  }
+
+  /** Checks that no event is enabled. @throws {FtraceError} EBUSY if one is. */
+  checkIdle(): void {
+    this.#set.checkIdle();
+  }
+
+  /** Takes all away. @throws {FtraceError} EBUSY if one is enabled; then all stay. */
+  clear(): void {
+    this.#set.clear();
+  }
+
+  /** @throws {ProbeFault} In the order in which the kernel looks at the parts. */
+  #understand(command: ProbeCommand): Definition {
+    const { machine, symbol, prototypeOf } = this.#context;
+    if (/^f[^:]/.test(command.head.text)) throw new ProbeFault("BAD_MAXACT", 1);
+    const [target, hasSuffix] = splitReturnSuffix(command.place);
+    const isReturn = hasSuffix || command.args.some(({ text }) => /\$retval(?!\w)/.test(text));
     const made = `${target}__${isReturn ? "exit" : "entry"}`.replaceAll(/\W/g, "_");
-    const colon = head!.text.indexOf(":") + 1;
-    const { group, name } = probeEventName(names, { group: "fprobes", name: made }, colon);
-    this.#checkName(group, name, isReturn, line.indexOf(name, colon));
-    const isAtReturn = (text: string) => isReturn && text.includes("$retval");
-    const args = parseProbeArgs(words, ({ text }) => this.#argContext(isAtReturn(text)));
-    const atReturn = args.filter((_, k) => isAtReturn(words[k]!.text));
-    const atEntry = args.filter((arg) => !atReturn.includes(arg));
-    const text = [`f:${group}/${name}`, place.text, ...args.map(({ text }) => text)].join(" ");
-    return { group, name, target, targetAt: place.at, isReturn, args, atEntry, atReturn, text };
-  }
-
-  #checkName(group: string, name: string, isReturn: boolean, at: number): void {
-    const same = this.#events.find((each) => each.group === group && each.name === name);
-    if (same) {
-      const other = same.definition.includes("%return") !== isReturn;
-      if (other) throw new ProbeFault("Probe type is different from existing probe", 0);
-      throw new ProbeFault("There is already the exact same probe event", 0, "EEXIST");
-    }
-    if (this.#context.traceEvents.find(group, name)) {
-      const said = "Given group/event name is already used by another event";
-      throw new ProbeFault(said, at, "EEXIST");
-    }
-  }
-
-  #argContext(isReturn: boolean): ProbeArgContext {
-    const { machine, symbol } = this.#context;
-    return {
+    const names = probeEventName(command.head, { group: "fprobes", name: made });
+    const args = parseProbeArgs(command.args, {
       space: () => machine.runningHart.space,
       comm: () => machine.comm,
+      status: () => 0n,
       lookup: (name) => machine.symbols.named(name)[0]?.address,
       symbol,
       isReturn,
       isEntry: !isReturn,
-    };
+      isFprobe: true,
+      prototype: prototypeOf(target),
+    });
+    if (isReturn && 8 * keptArguments(args).length > MAX_FPROBE_DATA_SIZE) {
+      throw new ProbeFault("TOO_MANY_EARGS", command.args[0]!.at);
+    }
+    const place = isReturn ? `${target}%return` : target;
+    return { ...names, target, place, isReturn, args };
   }
 }
 
-/** An event and its probe. */
-class EventFprobe implements FprobeEvent {
+/** One probe of an event. */
+class EventFprobe implements FprobeEvent, SharingProbe {
   readonly group: string;
   readonly name: string;
   readonly definition: string;
-  readonly event: Event;
-  readonly #definition: Definition;
-  readonly #registration: Disposable;
-  readonly #disposed: (event: EventFprobe) => boolean;
+  readonly target: string;
+  readonly place: string;
+  readonly isReturn: boolean;
+  readonly args: readonly ProbeArg[];
+  readonly #context: FprobeEventsContext;
+  readonly #disposed: (event: EventFprobe) => void;
   readonly #probe: Fprobe;
-  /** What was fetched at the entry of calls that have not returned. */
-  readonly #open = new Map<bigint, ProbeValues>();
-  #calls = 0n;
+  #event: Event | undefined;
+  #registration: Disposable | undefined;
 
   constructor(
-    { traceEvents, symbol, register }: FprobeEventsContext,
-    definition: Definition,
-    disposed: (event: EventFprobe) => boolean,
+    context: FprobeEventsContext,
+    { group, name, target, place, isReturn, args }: Definition,
+    disposed: (event: EventFprobe) => void,
   ) {
-    const { group, name, isReturn, args, target, targetAt } = definition;
     this.group = group;
     this.name = name;
-    this.definition = definition.text;
-    this.#definition = definition;
+    this.target = target;
+    this.place = place;
+    this.isReturn = isReturn;
+    this.args = args;
+    this.definition = [`f:${group}/${name}`, place, ...args.map(({ text }) => text)].join(" ");
+    this.#context = context;
     this.#disposed = disposed;
-    const fp = this.#probe = { flags: FPROBE_FL_DISABLED, ...this.#handlers() };
+    this.#probe = isReturn ? this.#returnProbe() : {
+      entryHandler: (_fp, ip, _retIp, fregs) =>
+        this.event.emit({ __probe_ip: ip, ...fetchArgs(args, registersOf(fregs, ip)) }),
+    };
+  }
+
+  get event(): Event {
+    return this.#event!;
+  }
+
+  join(event: Event): void {
+    this.#event = event;
+  }
+
+  arm(on: boolean): void {
+    if (on === (this.#registration !== undefined)) return;
+    this.#registration?.[Symbol.dispose]();
+    this.#registration = undefined;
+    if (!on) return;
     try {
-      this.#registration = register(fp, target);
+      this.#registration = this.#context.register(this.#probe, this.target);
     } catch (error) {
-      if (!(error instanceof FtraceError) || error.code === "EOPNOTSUPP") throw error;
-      throw new ProbeFault("Invalid probed address or symbol", targetAt);
+      if (!(error instanceof FtraceError)) throw error;
+      this.#context.report(`[${this.group}/${this.name}] ${error.message}`);
     }
-    this.event = traceEvents.define({
-      ...probeEventDefinition(group, name, isReturn, args, symbol),
-      changed: ({ isLive }) => this.#arm(isLive),
-    });
   }
 
   [Symbol.dispose](): void {
-    if (!this.#disposed(this)) return;
-    this.event[Symbol.dispose]();
-    this.#registration[Symbol.dispose]();
+    this.#disposed(this);
   }
 
-  #arm(on: boolean): void {
-    this.#probe.flags = on ? 0 : FPROBE_FL_DISABLED;
-    // Calls that were left by a jump never come back for theirs.
-    if (!on) this.#open.clear();
+  withdraw(): void {
+    this.#registration?.[Symbol.dispose]();
+    this.#registration = undefined;
   }
 
-  #handlers(): Fprobe {
-    const { isReturn, atEntry, atReturn } = this.#definition;
-    if (!isReturn) {
-      return {
-        entryHandler: (_fp, ip, _retIp, fregs) =>
-          this.event.emit({ __probe_ip: ip, ...fetchArgs(atEntry, registersOf(fregs, ip)) }),
-      };
-    }
-    return {
-      entryDataSize: 8,
-      entryHandler: (_fp, ip, _retIp, fregs, data) => {
-        this.#open.set(++this.#calls, fetchArgs(atEntry, registersOf(fregs, ip)));
-        data!.setBigUint64(0, this.#calls);
-      },
+  #returnProbe(): Fprobe {
+    const kept = keptArguments(this.args);
+    const exit: Fprobe = {
       exitHandler: (_fp, ip, retIp, fregs, data) => {
-        const call = data!.getBigUint64(0);
-        const entered = this.#open.get(call);
-        this.#open.delete(call);
-        // A call that was entered before the event was enabled has nothing of its entry.
-        if (!entered) return;
         const where = { __probe_func: ip, __probe_ret_ip: retIp };
-        const returned = fetchArgs(atReturn, registersOf(fregs, retIp));
-        this.event.emit({ ...where, ...entered, ...returned });
+        const regs = registersOf(fregs, retIp);
+        this.event.emit({ ...where, ...fetchArgs(this.args, regs, keptAt(kept, data)) });
       },
+    };
+    if (kept.length === 0) return exit;
+    return {
+      ...exit,
+      entryDataSize: 8 * kept.length,
+      entryHandler: (_fp, ip, _retIp, fregs, data) =>
+        keepArguments(kept, registersOf(fregs, ip), data!),
     };
   }
 }

@@ -14,13 +14,15 @@ import type { Hart } from "../../hart/hart.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
 import type { Era } from "../era.ts";
+import type { Prototype } from "../prototype.ts";
 import type { Event, TraceEvents } from "../trace/trace_events.ts";
 import type { Kprobe } from "./kprobe.ts";
 import type { Kprobes } from "./kprobes.ts";
-import type { Kretprobe, Kretprobes } from "./kretprobe.ts";
+import type { Kretprobe, KretprobeInstance, Kretprobes } from "./kretprobe.ts";
 import type { ProbeArg } from "./probe_args.ts";
-import type { KprobeCommand } from "./probe_command.ts";
-import { fetchArgs } from "./probe_record.ts";
+import type { ProbeEventName } from "./probe_command.ts";
+import type { SharingProbe } from "./probe_event_set.ts";
+import { fetchArgs, keepArguments, keptArguments, keptAt } from "./probe_record.ts";
 
 /** An event that is recorded when its kprobe or kretprobe is hit. */
 export interface KprobeEvent extends Disposable {
@@ -52,6 +54,8 @@ export interface KprobeEventsContext {
   readonly traceEvents: TraceEvents;
   /** The symbol that covers an address. */
   readonly symbol: FindSymbol;
+  /** The prototype of a function, if it is known. */
+  readonly prototypeOf: (name: string) => Prototype | undefined;
   /** Takes a line for the user. */
   readonly report: (line: string) => void;
   /** Notes what is wrong with a command (`error_log`). */
@@ -59,17 +63,17 @@ export interface KprobeEventsContext {
 }
 
 /** A parsed and checked line of `kprobe_events`. */
-export interface KprobeDefinition {
-  /** The command that defines the event. */
-  readonly command: KprobeCommand;
+export interface KprobeDefinition extends ProbeEventName {
+  /** Whether it is of a function's return. */
+  readonly isReturn: boolean;
+  /** Most calls that are waited for at a time. */
+  readonly maxactive: number;
   /** Address of the probed instruction. */
   readonly address: bigint;
   /** What is recorded with each hit. */
   readonly args: readonly ProbeArg[];
   /** The probed place, as `kprobe_events` prints it. */
   readonly place: string;
-  /** Place and arguments: what tells probes of one event apart. */
-  readonly key: string;
 }
 
 /** What the breakpoint's context looks like in an event: NMI and hardirq, and a count gone below 0. */
@@ -79,22 +83,25 @@ const BREAKPOINT_CONTEXT = { flags: 0x48, preemptCount: 0xff } as const;
 export interface EventProbeOwner {
   /** Called when a hit was counted but not recorded. */
   dropped(): void;
-  /** The probe's event was disposed of; false if it had been before. */
-  disposed(): boolean;
+  /** The probe was disposed of. */
+  disposed(probe: EventProbe): void;
 }
 
 /** One probe of an event. */
-export class EventProbe implements KprobeEvent {
+export class EventProbe implements KprobeEvent, SharingProbe {
   /** Group of its event. */
   readonly group: string;
   /** Name of its event. */
   readonly name: string;
   /** The definition as `kprobe_events` reads it back. */
   readonly definition: string;
+  readonly place: string;
+  readonly args: readonly ProbeArg[];
+  readonly isReturn: boolean;
   readonly #context: KprobeEventsContext;
   readonly #owner: EventProbeOwner;
-  readonly #args: readonly ProbeArg[];
   readonly #address: bigint;
+  readonly #kept: readonly number[];
   /** The kprobe, for an event on an instruction; else the kretprobe is registered. */
   readonly #kp: Kprobe | undefined;
   readonly #rp: Kretprobe | undefined;
@@ -103,25 +110,24 @@ export class EventProbe implements KprobeEvent {
   /** Makes the probe, which {@linkcode EventProbe.register} places; `owner` is told of what becomes of it. */
   constructor(
     context: KprobeEventsContext,
-    { command, address, args, place }: KprobeDefinition,
+    { group, name, isReturn, maxactive, address, args, place }: KprobeDefinition,
     owner: EventProbeOwner,
   ) {
-    const { isReturn, maxactive, group, name } = command;
     this.group = group;
     this.name = name;
+    this.place = place;
+    this.args = args;
+    this.isReturn = isReturn;
     const head = isReturn ? `r${maxactive}` : "p";
     const written = args.map(({ text }) => text);
     this.definition = [`${head}:${group}/${name}`, place, ...written].join(" ");
     this.#context = context;
     this.#owner = owner;
-    this.#args = args;
     this.#address = address;
+    this.#kept = keptArguments(args);
     const at = { at: address, disabled: true };
-    if (isReturn) {
-      this.#rp = { ...at, maxactive, handler: ({ hart }, regs) => this.#returned(regs, hart) };
-    } else {
-      this.#kp = { ...at, preHandler: (_kp, regs, hart) => this.#hit(regs, hart) };
-    }
+    if (isReturn) this.#rp = { ...at, maxactive, ...this.#returnHandlers() };
+    else this.#kp = { ...at, preHandler: (_kp, regs, hart) => this.#hit(regs, hart) };
   }
 
   /** The event that its hits are recorded as. */
@@ -145,13 +151,10 @@ export class EventProbe implements KprobeEvent {
     else this.#context.kprobes.register(this.#kp!);
   }
 
-  /** Gives it its event, and arms it if that is enabled already. */
   join(event: Event): void {
     this.#event = event;
-    if (event.isLive) this.arm(true);
   }
 
-  /** Arms the probe or disarms it. */
   arm(on: boolean): void {
     const { kprobes, kretprobes } = this.#context;
     if (this.#rp) on ? kretprobes.enable(this.#rp) : kretprobes.disable(this.#rp);
@@ -160,7 +163,10 @@ export class EventProbe implements KprobeEvent {
 
   /** Takes the probe away, and the event with its last one. */
   [Symbol.dispose](): void {
-    if (!this.#owner.disposed()) return;
+    this.#owner.disposed(this);
+  }
+
+  withdraw(): void {
     if (this.#rp) this.#context.kretprobes.unregister(this.#rp);
     else this.#context.kprobes.unregister(this.#kp!);
   }
@@ -172,14 +178,23 @@ export class EventProbe implements KprobeEvent {
 
   #hit(regs: PtRegs, hart: Hart): void {
     const { kprobes, era } = this.#context;
-    const values = { __probe_ip: this.#address, ...fetchArgs(this.#args, regs) };
+    const values = { __probe_ip: this.#address, ...fetchArgs(this.args, regs) };
     if (kprobes.isOnFtrace(this.#kp!)) this.event.emit(values, hart);
     else if (era.recordsInNmi) this.event.emit(values, hart, BREAKPOINT_CONTEXT);
     else this.#owner.dropped();
   }
 
-  #returned(regs: PtRegs, hart: Hart): void {
-    const where = { __probe_func: this.#address, __probe_ret_ip: regs.epc };
-    this.event.emit({ ...where, ...fetchArgs(this.#args, regs) }, hart);
+  #returnHandlers(): Pick<Kretprobe, "handler" | "entryHandler" | "dataSize"> {
+    const kept = this.#kept;
+    const returned = ({ hart, data }: KretprobeInstance, regs: PtRegs) => {
+      const where = { __probe_func: this.#address, __probe_ret_ip: regs.epc };
+      this.event.emit({ ...where, ...fetchArgs(this.args, regs, keptAt(kept, data)) }, hart);
+    };
+    if (kept.length === 0) return { handler: returned };
+    return {
+      handler: returned,
+      entryHandler: ({ data }, regs) => keepArguments(kept, regs, data!),
+      dataSize: 8 * kept.length,
+    };
   }
 }

@@ -11,186 +11,193 @@
  */
 import { bindMethods } from "../bound.ts";
 import { FtraceError } from "../ftrace_error.ts";
-import type { Event } from "../trace/trace_events.ts";
 import {
   EventProbe,
   type KprobeDefinition,
   type KprobeEvent,
   type KprobeEventsContext,
 } from "./kprobe_event.ts";
-import { type ProbeArg, ProbeFault } from "./probe_args.ts";
 import {
-  type KprobeCommand,
-  parseKprobeCommand,
+  parseMaxactive,
   parseProbeArgs,
+  type ProbeCommand,
+  probeEventName,
   refuseCommand,
+  splitCommand,
+  splitReturnSuffix,
 } from "./probe_command.ts";
-import { probeEventDefinition } from "./probe_record.ts";
+import { ProbeEventSet } from "./probe_event_set.ts";
+import { parseSigned, parseUnsigned, ProbeFault } from "./probe_fault.ts";
 
-/** Probes that share an event: the same arguments at several places. */
-interface ProbeSet {
-  readonly event: Event;
+/** Where a command wants its probe. */
+interface ProbePlace {
+  readonly address: bigint;
   readonly isReturn: boolean;
-  readonly args: readonly ProbeArg[];
-  /** The probes of the event, by the place that each is at. */
-  readonly probes: Map<string, EventProbe>;
+  /** The function at whose entry it is, if it is at one's. */
+  readonly entryOf: string | undefined;
+  /** The function that it is in by the command's own words. */
+  readonly named: string | undefined;
+  /** As the place is read back. */
+  readonly text: string;
+  /** What the event is called unless it is given a name. */
+  readonly eventName: string;
 }
+
+const MAX_OFFSET = 1n << 32n;
+/** Calls that a return waits for at a time unless it says how many. */
+const MAXACTIVE = 10;
 
 /** The events on kprobes and kretprobes of one machine (`kprobe_events`). */
 export class KprobeEvents {
   readonly #context: KprobeEventsContext;
-  #events: readonly EventProbe[] = [];
-  readonly #sets = new Map<string, ProbeSet>();
+  readonly #set: ProbeEventSet<EventProbe>;
   #saidDropped = false;
 
   /** Starts without events. */
   constructor(context: KprobeEventsContext) {
     bindMethods(this);
     this.#context = context;
+    this.#set = new ProbeEventSet(context.traceEvents, context.symbol);
   }
 
   /** All events on probes, in order of definition. */
   get events(): readonly KprobeEvent[] {
-    return this.#events;
+    return this.#set.probes;
   }
 
   /**
    * Carries out one line for `kprobe_events`: `p[:[GROUP/]NAME] PLACE [ARGS]`,
-   * `r[MAXACTIVE][:[GROUP/]NAME] FUNCTION [ARGS]`, `FUNCTION%return`, or `-:[GROUP/]NAME`, which
-   * takes one away and gives undefined. A name that is there already gets one more place, if the
-   * arguments are the same.
+   * `r[MAXACTIVE][:[GROUP/]NAME] FUNCTION [ARGS]`, `FUNCTION%return`, or
+   * `-:[GROUP/]NAME [PLACE [ARGS]]`, which takes what it matches away and gives undefined. A name
+   * that is there already gets one more place, if the arguments are the same.
    *
-   * @throws {FtraceError} With that kernel's errno; EBUSY for removing one that is enabled.
+   * @throws {FtraceError} With that kernel's errno; EBUSY for removing the last of one that is enabled.
    */
   write(text: string): KprobeEvent | undefined {
-    const line = text.trim();
-    if (line.startsWith("-:")) {
-      this.#remove(line);
-      return undefined;
+    if (text.trim().startsWith("-")) {
+      if (this.remove(text)) return undefined;
+      const what = `Cannot remove ${text.trim().slice(2)}: there is none`;
+      throw new FtraceError("ENOENT", "no-match", what);
     }
+    const command = splitCommand(text, /^[pr]/);
     try {
-      const command = parseKprobeCommand(line);
-      const { group, name } = command;
-      if (!this.#sets.has(`${group}/${name}`) && this.#context.traceEvents.find(group, name)) {
-        const said = "Given group/event name is already used by another event";
-        throw new ProbeFault(said, line.indexOf(name), "EEXIST");
-      }
-      const event = this.#define(this.#understand(command));
-      this.#events = [...this.#events, event];
-      return event;
+      return this.#define(command);
     } catch (error) {
       if (!(error instanceof ProbeFault)) throw error;
-      this.#context.fault(line, error.message, error.position);
-      throw refuseCommand(line, error);
+      this.#context.fault(command.line, error.message, error.position);
+      throw refuseCommand(command.line, error);
     }
+  }
+
+  /** Carries out `-:[GROUP/]NAME …`; whether anything matched. @throws {FtraceError} EBUSY, EINVAL. */
+  remove(text: string): boolean {
+    return this.#set.removeNamed(text.trim());
+  }
+
+  /** Checks that no event is enabled. @throws {FtraceError} EBUSY if one is. */
+  checkIdle(): void {
+    this.#set.checkIdle();
   }
 
   /** Takes all away (`> kprobe_events`). @throws {FtraceError} EBUSY if one is enabled; then all stay. */
   clear(): void {
-    this.#removeAll(this.#events);
+    this.#set.clear();
   }
 
   /** `kprobe_events`, each definition on its line. */
   read(): string {
-    return this.#events.map(({ definition }) => `${definition}\n`).join("");
+    return this.events.map(({ definition }) => `${definition}\n`).join("");
   }
 
   /** `kprobe_profile`: hits and misses of each. */
   profile(): string {
-    return this.#events.map(({ name, nhit, nmissed }) =>
+    return this.events.map(({ name, nhit, nmissed }) =>
       `  ${name.padEnd(44)} ${String(nhit).padStart(15)} ${String(nmissed).padStart(15)}\n`
     ).join("");
   }
 
-  #understand(command: KprobeCommand): KprobeDefinition {
-    const { machine, symbol } = this.#context;
-    const { isReturn, placeAt } = command;
-    const address = this.#addressOf(command);
-    const found = machine.symbols.at(address);
-    const isEntry = found?.offset === 0n;
-    if (isReturn && !isEntry) {
-      throw new ProbeFault("Retprobe address must be an function entry", placeAt);
-    }
-    const args = parseProbeArgs(command.args, () => ({
-      space: () => machine.runningHart.space,
-      comm: () => machine.comm,
-      lookup: (name) => machine.symbols.named(name)[0]?.address,
-      symbol,
-      isReturn,
-      isEntry,
-    }));
-    const place = !found
-      ? `0x${address.toString(16)}`
-      : isEntry
-      ? found.symbol.name
-      : `${found.symbol.name}+${found.offset}`;
-    const key = `${place} ${args.map(({ text }) => text).join(" ")}`;
-    return { command, address, args, place, key };
-  }
-
-  #addressOf({ place, placeAt }: KprobeCommand): bigint {
-    const { symbols } = this.#context.machine;
-    const [, base = "", offset = "0"] = /^([^+]+)(?:\+(\w+))?$/.exec(place) ?? [];
-    const named = symbols.named(base);
-    if (named.filter(({ type }) => type === "func").length > 1) {
-      throw new ProbeFault("The symbol is not unique", placeAt, "EADDRNOTAVAIL");
-    }
-    const start = /^0x[0-9a-f]+$/i.test(base) ? BigInt(base) : named[0]?.address;
-    if (start === undefined || !/^(0x[0-9a-f]+|\d+)$/i.test(offset)) {
-      throw new ProbeFault("Invalid probed address or symbol", placeAt);
-    }
-    return start + BigInt(offset);
-  }
-
-  #define(definition: KprobeDefinition): EventProbe {
-    const { command: { group, name, isReturn, placeAt, line }, args, key } = definition;
-    const setKey = `${group}/${name}`;
-    const known = this.#sets.get(setKey);
-    if (known) checkSame(known, definition);
-    const probe: EventProbe = new EventProbe(this.#context, definition, {
+  #define(command: ProbeCommand): EventProbe {
+    const probe = new EventProbe(this.#context, this.#understand(command), {
       dropped: () => this.#sayDropped(),
-      disposed: () => this.#forget(setKey, key, probe),
+      disposed: (disposed) => void this.#set.remove(disposed),
     });
+    this.#set.check(probe, command.line);
     try {
       probe.register();
     } catch (error) {
       if (!(error instanceof FtraceError)) throw error;
-      const isInside = error.code === "EILSEQ";
-      const text = isInside
-        ? "Probe point is not an instruction boundary"
-        : "Failed to register probe event";
-      this.#context.fault(line, text, placeAt);
+      const fault = new ProbeFault(
+        error.code === "EILSEQ" ? "BAD_INSN_BNDRY" : "FAIL_REG_PROBE",
+        command.place.at,
+      );
+      this.#context.fault(command.line, fault.message, fault.position);
       throw error;
     }
-    const set = known ?? this.#makeSet(group, name, isReturn, args);
-    this.#sets.set(setKey, set);
-    set.probes.set(key, probe);
-    probe.join(set.event);
+    this.#set.add(probe);
     return probe;
   }
 
-  #makeSet(group: string, name: string, isReturn: boolean, args: readonly ProbeArg[]): ProbeSet {
-    const { traceEvents, symbol } = this.#context;
-    // Until the event is enabled its probes are not armed, so nothing has been missed.
-    const probes = new Map<string, EventProbe>();
-    const event = traceEvents.define({
-      ...probeEventDefinition(group, name, isReturn, args, symbol),
-      changed: ({ isLive }) => probes.forEach((probe) => probe.arm(isLive)),
+  /** @throws {ProbeFault} In the order in which the kernel looks at the parts. */
+  #understand(command: ProbeCommand): KprobeDefinition {
+    const { machine, symbol, prototypeOf } = this.#context;
+    const maxactive = parseMaxactive(command.head);
+    const place = this.#placeOf(command);
+    const { isReturn, address, entryOf, named } = place;
+    const names = probeEventName(command.head, { group: "kprobes", name: place.eventName });
+    const args = parseProbeArgs(command.args, {
+      space: () => machine.runningHart.space,
+      comm: () => machine.comm,
+      status: () => machine.runningHart.system?.mstatus ?? 0n,
+      lookup: (name) => machine.symbols.named(name)[0]?.address,
+      symbol,
+      isReturn,
+      isEntry: entryOf !== undefined,
+      isFprobe: false,
+      prototype: named === undefined ? undefined : prototypeOf(named),
     });
-    return { event, isReturn, args, probes };
+    const most = isReturn && maxactive === 0 ? MAXACTIVE : maxactive;
+    return { ...names, isReturn, maxactive: most, address, args, place: place.text };
   }
 
-  /** Takes a disposed probe out; false if that has been done. */
-  #forget(setKey: string, key: string, probe: EventProbe): boolean {
-    if (!this.#events.includes(probe)) return false;
-    this.#events = this.#events.filter((each) => each !== probe);
-    const set = this.#sets.get(setKey)!;
-    set.probes.delete(key);
-    if (set.probes.size === 0) {
-      this.#sets.delete(setKey);
-      set.event[Symbol.dispose]();
+  #placeOf({ head, place }: ProbeCommand): ProbePlace {
+    const { symbols } = this.#context.machine;
+    const isKretprobe = head.text.startsWith("r");
+    const numeric = parseUnsigned(place.text);
+    if (numeric !== undefined) {
+      const text = `0x${numeric.toString(16)}`;
+      const eventName = `${isKretprobe ? "r" : "p"}_${text}`;
+      const found = symbols.at(numeric);
+      const offset = found?.offset ? `+${found.offset}` : "";
+      const known = found ? `${found.symbol.name}${offset}` : text;
+      return {
+        ...{ address: numeric, isReturn: isKretprobe, entryOf: undefined, named: undefined },
+        ...{ text: known, eventName },
+      };
     }
-    return true;
+    const [target, hasSuffix] = splitReturnSuffix(place);
+    const isReturn = isKretprobe || hasSuffix;
+    const [, name = "", more] = /^([^+-]*)([+-].*)?$/.exec(target)!;
+    const offset = more === undefined ? 0n : parseSigned(more);
+    if (offset === undefined || offset < 0n || offset >= MAX_OFFSET) {
+      throw new ProbeFault("BAD_PROBE_ADDR", place.at);
+    }
+    const address = this.#symbolAt(name, place.at) + offset;
+    const isEntry = symbols.at(address)?.offset === 0n;
+    if (isReturn && !isEntry) throw new ProbeFault("BAD_RETPROBE", place.at);
+    return {
+      ...{ address, isReturn, entryOf: isEntry ? name : undefined, named: name },
+      text: offset === 0n ? name : `${name}+${offset}`,
+      eventName: `${isReturn ? "r" : "p"}_${name}_${offset}`.replaceAll(/\W/g, "_"),
+    };
+  }
+
+  #symbolAt(name: string, at: number): bigint {
+    const named = this.#context.machine.symbols.named(name);
+    if (named.filter(({ type }) => type === "func").length > 1) {
+      throw new ProbeFault("NON_UNIQ_SYMBOL", at);
+    }
+    if (!named[0]) throw new ProbeFault("BAD_PROBE_ADDR", at);
+    return named[0].address;
   }
 
   #sayDropped(): void {
@@ -202,41 +209,4 @@ export class KprobeEvents {
         "counts, and --era call-ops records them",
     );
   }
-
-  #remove(text: string): void {
-    const [, group = "kprobes", name] = /^-:(?:([^/]+)\/)?(\S+)$/.exec(text) ?? [];
-    const found = this.#events.filter((each) => each.name === name && each.group === group);
-    if (found.length === 0) {
-      const what = `Cannot remove ${text.slice(2)}: there is none`;
-      throw new FtraceError("ENOENT", "no-match", what);
-    }
-    this.#removeAll(found);
-  }
-
-  #removeAll(found: readonly KprobeEvent[]): void {
-    const enabled = found.find(({ event }) => event.file.isLive);
-    if (enabled) {
-      const what = `Cannot remove ${enabled.group}/${enabled.name}: it is enabled`;
-      const instead = "0 in its enable file, and then this";
-      throw new FtraceError("EBUSY", "already-enabled", what, instead);
-    }
-    for (const each of found) each[Symbol.dispose]();
-  }
-}
-
-/**
- * Whether another probe may join an event: of the same kind, with the same arguments, elsewhere.
- *
- * @throws {ProbeFault} EEXIST if not.
- */
-function checkSame(set: ProbeSet, { command: { isReturn }, args, key }: KprobeDefinition): void {
-  const refuse = (text: string) => new ProbeFault(text, 0, "EEXIST");
-  if (set.isReturn !== isReturn) throw refuse("Probe type is different from existing probe");
-  const shape = (arg: ProbeArg | undefined) => `${arg?.fieldType} ${arg?.format}`;
-  const longest = Math.max(args.length, set.args.length);
-  for (let k = 0; k < longest; k++) {
-    if (shape(args[k]) === shape(set.args[k])) continue;
-    throw refuse("Argument type or name is different from existing probe");
-  }
-  if (set.probes.has(key)) throw refuse("There is already the exact same probe event");
 }

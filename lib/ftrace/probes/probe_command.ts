@@ -1,16 +1,20 @@
 /**
  * Commands that define events on probes: `p:GROUP/NAME PLACE ARGS` and the like, taken apart.
  *
- * What is wrong with one is a `ProbeFault` with its place in the text, as `error_log` shows it
- * (`kernel/trace/trace_probe.c`).
+ * What is wrong with one is a `ProbeFault` with its place in the command as `error_log` shows it:
+ * its words with one blank between them. Parts are looked at in the kernel's order, so that of two
+ * errors the same one is told (`kernel/trace/trace_probe.c`).
  *
  * What an argument can be is `probe_args.ts`; what an event is of is `kprobe_events.ts` and
  * `fprobe_events.ts`.
  *
  * @module
  */
-import { FtraceError } from "../ftrace_error.ts";
-import { parseProbeArg, type ProbeArg, type ProbeArgContext, ProbeFault } from "./probe_args.ts";
+import { FtraceError, type FtraceReason } from "../ftrace_error.ts";
+import type { Prototype } from "../prototype.ts";
+import { parseProbeArg, type ProbeArg, type ProbeArgContext } from "./probe_args.ts";
+import { parseUnsigned, ProbeFault } from "./probe_fault.ts";
+import { seesArguments } from "./probe_source.ts";
 
 /** A word of a command. */
 export interface CommandWord {
@@ -20,135 +24,178 @@ export interface CommandWord {
   readonly at: number;
 }
 
-/** A command of `kprobe_events`, taken apart. */
-export interface KprobeCommand {
-  /** The command as it was written. */
+/** A command, taken apart into words. */
+export interface ProbeCommand {
+  /** The words with one blank between them. */
   readonly line: string;
-  /** Whether it is of a function's return. */
-  readonly isReturn: boolean;
-  /** Most calls that are waited for at a time. */
-  readonly maxactive: number;
-  /** Group of the event. */
-  readonly group: string;
-  /** Name of the event. */
-  readonly name: string;
+  /** What stands first: the kind of probe, and its names. */
+  readonly head: CommandWord;
   /** Where the probe is to be. */
-  readonly place: string;
-  /** Characters before the place. */
-  readonly placeAt: number;
+  readonly place: CommandWord;
   /** Arguments, not parsed yet. */
   readonly args: readonly CommandWord[];
 }
 
-const MAX_MAXACTIVE = 4096;
+/** The name of an event and of its group. */
+export interface ProbeEventName {
+  /** Group of the event. */
+  readonly group: string;
+  /** Name of the event. */
+  readonly name: string;
+}
+
+const MAX_MAXACTIVE = 4096n;
 const MAX_ARGS = 128;
-const MAX_NAME = 63;
+const MAX_NAME = 64;
 const IDENTIFIER = /^[A-Za-z_]\w*$/;
+const SYSTEM_NAME = /^[A-Za-z_][\w-]*$/;
 
-/** The words of a command, with where each begins. */
-export function commandWords(line: string): CommandWord[] {
-  return [...line.matchAll(/\S+/g)].map(({ 0: text, index }) => ({ text, at: index }));
-}
-
-/** A place of a command without its suffix, and whether that says `%return`. @throws {ProbeFault} For another suffix. */
-export function splitReturnSuffix(place: CommandWord): [target: string, isReturn: boolean] {
-  const [, target = "", suffix] = /^([^%]*)(%.*)?$/.exec(place.text)!;
-  if (suffix !== undefined && suffix !== "%return") {
-    throw new ProbeFault("Invalid probed address suffix", place.at + target.length);
-  }
-  return [target, suffix !== undefined];
-}
-
-/**
- * Takes a line of `kprobe_events` apart.
- *
- * @throws {ProbeFault} If something in it is wrong.
- * @throws {FtraceError} EINVAL if it is no such command at all.
- */
-export function parseKprobeCommand(line: string): KprobeCommand {
-  const [head, place, ...args] = commandWords(line);
-  const [, kind, active, names] = /^([pr])(\d*)(?::(\S*))?$/.exec(head?.text ?? "") ?? [];
-  if (!head || !kind) {
+/** @throws {FtraceError} EINVAL if it has no place; the kernel notes nothing then. */
+export function splitCommand(text: string, kinds: RegExp): ProbeCommand {
+  const words = text.trim().split(/\s+/);
+  const line = words.join(" ");
+  let at = 0;
+  const [head, place, ...args] = words.map((word) => {
+    const start = at;
+    at += word.length + 1;
+    return { text: word, at: start };
+  });
+  if (!head || !kinds.test(head.text)) {
     throw new FtraceError(
       "EINVAL",
       "bad-syntax",
       `Cannot define "${line}": it begins with neither p nor r`,
     );
   }
-  if (!place) throw new ProbeFault("Probe point is not specified", line.length);
-  if (kind === "p" && active) throw new ProbeFault("Maxactive is not for kprobe", 1);
-  const maxactive = Number(active ?? 0);
-  if (maxactive > MAX_MAXACTIVE) throw new ProbeFault("Maxactive is too big", 1);
-  const [target, hasSuffix] = splitReturnSuffix(place);
-  const isReturn = kind === "r" || hasSuffix;
-  const [symbol, offset = "0"] = target.split("+") as [string, string?];
-  const made = `${isReturn ? "r" : "p"}_${symbol}_${Number(offset)}`.replaceAll(/\W/g, "_");
-  const standard = { group: "kprobes", name: made };
-  const { group, name } = probeEventName(names, standard, head.text.indexOf(":") + 1);
-  return {
-    line,
-    isReturn,
-    maxactive: isReturn && maxactive === 0 ? 10 : maxactive,
-    group,
-    name,
-    place: target,
-    placeAt: place.at,
-    args,
-  };
+  if (!place) {
+    throw new FtraceError(
+      "EINVAL",
+      "bad-syntax",
+      `Cannot define "${line}": it does not say where the probe is to be`,
+      `${head.text} FUNCTION`,
+    );
+  }
+  return { line, head, place, args };
+}
+
+/** A place of a command without its suffix, and whether that says `%return`. @throws {ProbeFault} For another suffix. */
+export function splitReturnSuffix(place: CommandWord): [target: string, isReturn: boolean] {
+  const [, target = "", suffix] = /^([^%]*)(%.*)?$/.exec(place.text)!;
+  if (suffix !== undefined && suffix !== "%return") {
+    throw new ProbeFault("BAD_ADDR_SUFFIX", place.at + target.length);
+  }
+  return [target, suffix !== undefined];
 }
 
 /**
- * The names that a command gives (`GROUP/NAME`, `NAME`), or the standard ones where it gives none.
+ * How many calls `r20:NAME` waits for at a time, 0 if it does not say.
  *
- * @param at Characters of the command before them.
+ * @throws {ProbeFault} For a number that is none or too big, or one at a kprobe.
+ */
+export function parseMaxactive({ text }: CommandWord): number {
+  if (!/^.\d/.test(text)) return 0;
+  if (text[0] !== "r") throw new ProbeFault("BAD_MAXACT_TYPE", 1);
+  const digits = text.slice(1).split(":", 1)[0]!;
+  const number = digits.length < MAX_NAME ? parseUnsigned(digits) : undefined;
+  if (!number || number >= 1n << 32n) throw new ProbeFault("BAD_MAXACT", 1);
+  if (number > MAX_MAXACTIVE) throw new ProbeFault("MAXACT_TOO_BIG", 1);
+  return Number(number);
+}
+
+/**
+ * The names that a command gives (`GROUP/NAME`, `GROUP.NAME`, `NAME`), or the standard ones where it
+ * gives none.
+ *
  * @throws {ProbeFault} If one is empty, too long, or no identifier.
  */
-export function probeEventName(
-  names: string | undefined,
-  standard: { readonly group: string; readonly name: string },
-  at: number,
-): { readonly group: string; readonly name: string } {
-  if (names === "") throw new ProbeFault("Event name is not specified", at);
-  const slash = names?.indexOf("/") ?? -1;
-  const group = names !== undefined && slash >= 0 ? names.slice(0, slash) : standard.group;
-  if (group === "") throw new ProbeFault("Group name is not specified", at);
-  if (group.length > MAX_NAME) throw new ProbeFault("Group name is too long", at);
-  if (!IDENTIFIER.test(group)) {
-    throw new ProbeFault("Group name must follow the same rules as C identifiers", at);
-  }
-  const given = names?.slice(slash + 1);
-  if (given === undefined || given === "") return { group, name: standard.name };
-  if (given.length > MAX_NAME) throw new ProbeFault("Event name is too long", at + slash + 1);
-  if (!IDENTIFIER.test(given)) {
-    const text = "Event name must follow the same rules as C identifiers";
-    throw new ProbeFault(text, at + slash + 1);
-  }
-  return { group, name: given };
+export function probeEventName({ text }: CommandWord, standard: ProbeEventName): ProbeEventName {
+  const colon = text.indexOf(":");
+  if (colon < 0) return standard;
+  const names = text.slice(colon + 1);
+  const at = colon + 1;
+  const slash = names.includes("/") ? names.indexOf("/") : names.indexOf(".");
+  const group = slash < 0 ? standard.group : names.slice(0, slash);
+  if (slash === 0) throw new ProbeFault("NO_GROUP_NAME", at);
+  if (slash >= MAX_NAME) throw new ProbeFault("GROUP_TOO_LONG", at);
+  if (slash > 0 && !SYSTEM_NAME.test(group)) throw new ProbeFault("BAD_GROUP_NAME", at);
+  const name = names.slice(slash + 1);
+  const nameAt = at + slash + 1;
+  if (name === "" && slash > 0) return { group, name: standard.name };
+  if (name === "") throw new ProbeFault("NO_EVENT_NAME", nameAt);
+  if (name.length >= MAX_NAME) throw new ProbeFault("EVENT_TOO_LONG", nameAt);
+  if (!IDENTIFIER.test(name)) throw new ProbeFault("BAD_EVENT_NAME", nameAt);
+  return { group, name };
 }
 
 /**
- * Parses the arguments of a command, each in a context of its own.
+ * Parses the arguments of a command; `$arg*` stands for all parameters of the function, `$arg2` for
+ * its second one, by name, where its prototype is known.
  *
  * @throws {ProbeFault} If one is wrong, two have one name, or they are more than 128.
  */
 export function parseProbeArgs(
   words: readonly CommandWord[],
-  contextOf: (word: CommandWord) => ProbeArgContext,
+  context: ProbeArgContext,
 ): ProbeArg[] {
-  const args = words.map((word, k) => parseProbeArg(word.text, k, word.at, contextOf(word)));
-  args.forEach(({ name }, k) => {
-    if (args.findIndex((each) => each.name === name) === k) return;
-    throw new ProbeFault("This argument name is already used", words[k]!.at);
-  });
-  if (args.length > MAX_ARGS) {
-    throw new ProbeFault("Too many arguments are specified", words[MAX_ARGS]!.at);
+  const expanded = expandArguments(words, context);
+  if (expanded.length > MAX_ARGS) throw new ProbeFault("TOO_MANY_ARGS", words[0]!.at);
+  const args: ProbeArg[] = [];
+  for (const { text, at } of expanded) {
+    args.push(parseProbeArg(text, args.map(({ name }) => name), at, context));
   }
   return args;
 }
 
-/** The refusal of a command that something is wrong with. */
-export function refuseCommand(line: string, { message, position, code }: ProbeFault): FtraceError {
+function expandArguments(
+  words: readonly CommandWord[],
+  context: ProbeArgContext,
+): readonly CommandWord[] {
+  checkArguments(words, context);
+  const all = words.find(({ text }) => text === "$arg*");
+  const parameters = context.prototype?.parameters ?? [];
+  if (all && parameters.length === 0) throw new ProbeFault("NOSUP_BTFARG", all.at);
+  return words.flatMap((word) => {
+    if (word === all) return parameters.map((_, n) => named(parameters, n, "", word.at));
+    const [, digits, type] = /^\$arg(\d+)(.*)$/.exec(word.text) ?? [];
+    if (digits === undefined || parameters.length === 0) return [word];
+    if (type !== "" && !type!.startsWith(":")) throw new ProbeFault("BAD_VAR", word.at);
+    return [named(parameters, Number(digits) - 1, type!, word.at)];
+  });
+}
+
+/** Looks at every word that begins with `$arg` (`argv_has_var_arg`). */
+function checkArguments(words: readonly CommandWord[], context: ProbeArgContext): void {
+  let seen = false;
+  for (const { text, at } of words.filter(({ text }) => text.startsWith("$arg"))) {
+    if (!seesArguments(context)) throw new ProbeFault("NOFENTRY_ARGS", at);
+    if (/^\d/.test(text.slice(4))) continue;
+    if (text[4] !== "*") throw new ProbeFault("BAD_VAR", at);
+    if (seen) throw new ProbeFault("DOUBLE_ARGS", at);
+    seen = true;
+  }
+}
+
+/** The nth parameter by its name, which a prototype may leave out. */
+function named(
+  parameters: Prototype["parameters"],
+  n: number,
+  type: string,
+  at: number,
+): CommandWord {
+  const parameter = parameters[n];
+  if (!parameter) throw new ProbeFault("NO_BTFARG", at);
+  return { text: `${parameter.name || `$arg${n + 1}`}${type}`, at };
+}
+
+const REASONS: Readonly<Partial<Record<ProbeFault["code"], FtraceReason>>> = {
+  EEXIST: "already-defined",
+  E2BIG: "too-many",
+};
+
+/** The refusal of a command that something is wrong with; fprobes answer EINVAL where an event is there. */
+export function refuseCommand(line: string, fault: ProbeFault): FtraceError {
+  const { message, position, code } = fault;
   const at = line.slice(position).split(" ")[0] || "the end";
-  const reason = code === "EEXIST" ? "already-defined" : "bad-syntax";
+  const reason = REASONS[code] ?? "bad-syntax";
   return new FtraceError(code, reason, `Cannot define "${line}": ${message}, at ${at}`);
 }

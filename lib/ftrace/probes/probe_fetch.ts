@@ -6,6 +6,8 @@
  *
  * @module
  */
+import { A0, SP } from "../../isa/abi.ts";
+import { Cause } from "../../isa/sem.ts";
 import type { EventValue } from "../../events/event_fields.ts";
 import type { FindSymbol } from "../../events/event_format.ts";
 import type { AddressSpace } from "../../memory/space.ts";
@@ -21,18 +23,31 @@ export interface FetchContext {
   readonly space: () => AddressSpace;
   /** Name of the task that runs. */
   readonly comm: () => string;
+  /** The symbol that covers an address. */
+  readonly symbol: FindSymbol;
+  /** `status` of the hart that hit the probe, as `pt_regs` would have it. */
+  readonly status: () => bigint;
 }
+
+/** What a trap leaves in `pt_regs` besides the registers. */
+export type TrapField = "status" | "badaddr" | "cause" | "orig_a0";
 
 /** Where the value of an argument is when a probe is hit. */
 export type FetchSource =
   | { readonly kind: "register"; readonly number: number }
-  | { readonly kind: "epc" }
-  | { readonly kind: "comm" }
+  | { readonly kind: "epc" | "comm" }
+  | { readonly kind: "trap"; readonly field: TrapField }
   | { readonly kind: "immediate"; readonly value: bigint }
+  | { readonly kind: "text"; readonly value: string }
+  | { readonly kind: "stack"; readonly word: number }
+  /** An argument register: as it is now, or as it was at the function's entry. */
+  | { readonly kind: "argument" | "entryArgument"; readonly index: number }
   | { readonly kind: "memory"; readonly base: FetchSource; readonly offset: bigint };
 
 /** How wide a value is, and how it prints. */
 export interface FetchType {
+  /** Name of the type in definitions. */
+  readonly name: string;
   /** C type of the argument's field. */
   readonly field: string;
   /** Bytes of the value; 0 of a string. */
@@ -47,56 +62,127 @@ export interface FetchType {
   readonly bits?: { readonly width: number; readonly shift: number };
 }
 
+/** A hart that hits a probe. */
+export interface FetchFrom {
+  /** The hart's registers. */
+  readonly regs: PtRegs;
+  /** Arguments that were kept at the function's entry, by index. */
+  readonly entry: ReadonlyMap<number, bigint>;
+}
+
+/** Argument registers; what comes behind them is 0 to a probe. */
+const REGISTER_ARGUMENTS = 8;
+
+/** Indices of arguments that a source needs from the function's entry. */
+export function entryArgumentsOf(source: FetchSource): readonly number[] {
+  if (source.kind === "memory") return entryArgumentsOf(source.base);
+  return source.kind === "entryArgument" ? [source.index] : [];
+}
+
+/** An argument of a function at its entry. */
+export function argumentOf(regs: PtRegs, index: number): bigint {
+  return index < REGISTER_ARGUMENTS ? regs.x(A0 + index) : 0n;
+}
+
 /** A raw 64-bit value, or undefined where memory faults. */
-function rawValue(source: FetchSource, regs: PtRegs, space: AddressSpace): bigint | undefined {
+function rawValue(source: FetchSource, from: FetchFrom, context: FetchContext): bigint | undefined {
+  const { regs, entry } = from;
   switch (source.kind) {
     case "register":
       return regs.x(source.number);
     case "epc":
       return regs.epc;
+    case "trap":
+      return trapValue(source.field, regs, context);
     case "immediate":
       return BigInt.asUintN(64, source.value);
-    case "comm":
-      return 0n;
+    case "argument":
+      return argumentOf(regs, source.index);
+    case "entryArgument":
+      return entry.get(source.index) ?? 0n;
+    case "stack":
+      return context.space().readWord(regs.x(SP) + BigInt(8 * source.word), 8) ?? 0n;
     case "memory": {
-      const address = addressOf(source, regs, space);
-      return address === undefined ? undefined : space.readWord(address, 8);
+      const address = addressOf(source, from, context);
+      return address === undefined ? undefined : context.space().readWord(address, 8);
     }
+    default:
+      return 0n;
   }
+}
+
+/** A probe is a breakpoint, and a breakpoint's address is where it is. */
+function trapValue(field: TrapField, { epc }: PtRegs, { status }: FetchContext): bigint {
+  if (field === "status") return status();
+  if (field === "badaddr") return epc;
+  return field === "cause" ? BigInt(Cause.Breakpoint) : 0n;
 }
 
 function addressOf(
   { base, offset }: Extract<FetchSource, { kind: "memory" }>,
-  regs: PtRegs,
-  space: AddressSpace,
+  from: FetchFrom,
+  context: FetchContext,
 ): bigint | undefined {
-  const start = rawValue(base, regs, space);
+  const start = rawValue(base, from, context);
   return start === undefined ? undefined : BigInt.asUintN(64, start + offset);
 }
 
 /**
- * A value of this type at a source now, for a hart with these registers: memory that faults is 0, or
- * `(fault)` for a string.
+ * A value of this type at a source now: memory that faults is 0, or `(fault)` for a string.
  */
 export function fetchValue(
   source: FetchSource,
-  { size, signed, isString, bits }: FetchType,
-  regs: PtRegs,
-  { space: seen, comm }: FetchContext,
+  type: FetchType,
+  from: FetchFrom,
+  context: FetchContext,
 ): EventValue {
-  if (source.kind === "comm") return comm();
-  const space = seen();
+  if (type.isString) return fetchText(source, type, from, context);
+  const { size, signed, bits } = type;
   let raw: bigint;
   if (source.kind === "memory") {
-    const address = addressOf(source, regs, space);
-    if (isString) return address === undefined ? FAULT : stringAt(space, address) ?? FAULT;
-    const bytes = address === undefined ? undefined : space.read(address, size);
+    const address = addressOf(source, from, context);
+    const bytes = address === undefined ? undefined : context.space().read(address, size);
     // The kernel records what could not be read as 0.
     raw = [...bytes ?? []].reduceRight((value, byte) => value << 8n | BigInt(byte), 0n);
-  } else raw = rawValue(source, regs, space)!;
+  } else raw = rawValue(source, from, context)!;
   if (bits) raw = (raw >> BigInt(bits.shift)) & ((1n << BigInt(bits.width)) - 1n);
   const value = signed ? BigInt.asIntN(8 * size, raw) : BigInt.asUintN(8 * size, raw);
   return size === 8 ? value : Number(value);
+}
+
+function fetchText(
+  source: FetchSource,
+  { name }: FetchType,
+  from: FetchFrom,
+  context: FetchContext,
+): string {
+  if (source.kind === "comm") return context.comm();
+  if (source.kind === "text") return source.value;
+  if (name === "symstr") return symbolText(rawValue(source, from, context) ?? 0n, context.symbol);
+  // What a number is written for is the address of a string.
+  const address = source.kind === "memory"
+    ? addressOf(source, from, context)
+    : rawValue(source, from, context);
+  return address === undefined ? FAULT : stringAt(context.space(), address) ?? FAULT;
+}
+
+/** The elements of an array in memory; of strings, what an array of pointers leads to. */
+export function fetchElements(
+  source: FetchSource,
+  type: FetchType,
+  count: number,
+  from: FetchFrom,
+  context: FetchContext,
+): readonly EventValue[] {
+  const { base, offset } = source as Extract<FetchSource, { kind: "memory" }>;
+  const size = type.isString ? 8 : type.size;
+  return Array.from({ length: count }, (_, k): EventValue => {
+    const element: FetchSource = { kind: "memory", base, offset: offset + BigInt(k * size) };
+    const place: FetchSource = type.isString
+      ? { kind: "memory", base: element, offset: 0n }
+      : element;
+    return fetchValue(place, type, from, context);
+  });
 }
 
 function stringAt(space: AddressSpace, address: bigint): string | undefined {
@@ -111,15 +197,16 @@ export function printValue({ format }: FetchType, value: EventValue, symbol: Fin
       return `"${value}"`;
     case "'%c'":
       return `'${String.fromCharCode(Number(value))}'`;
-    case "%pS": {
-      const address = BigInt(value as bigint);
-      const found = symbol(address);
-      if (!found) return `0x${address.toString(16)}`;
-      return `${found.name}+0x${(address - found.address).toString(16)}/0x${
-        found.size.toString(16)
-      }`;
-    }
+    case "%pS":
+      return symbolText(BigInt(value as bigint), symbol);
     default:
       return format.startsWith("0x") ? `0x${(value as bigint).toString(16)}` : String(value);
   }
+}
+
+/** `name+0x8/0xf0`, or the address where there is no symbol (`%pS`). */
+function symbolText(address: bigint, symbol: FindSymbol): string {
+  const found = symbol(address);
+  if (!found) return `0x${address.toString(16)}`;
+  return `${found.name}+0x${(address - found.address).toString(16)}/0x${found.size.toString(16)}`;
 }

@@ -8,13 +8,39 @@ import type { FindSymbol } from "../../events/event_format.ts";
 import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
 import type { EventDefinition } from "../trace/trace_events.ts";
 import type { ProbeArg } from "./probe_args.ts";
+import { argumentOf } from "./probe_fetch.ts";
 
 /** Values of an event by field. */
 export type ProbeValues = Readonly<Record<string, EventValue>>;
 
-/** The values of arguments now. */
-export function fetchArgs(args: readonly ProbeArg[], regs: PtRegs): ProbeValues {
-  return Object.fromEntries(args.map((arg) => [arg.name, arg.fetch(regs)]));
+const NOTHING: ReadonlyMap<number, bigint> = new Map();
+
+/** The values of arguments now; `entry` is what {@linkcode keepArguments} kept. */
+export function fetchArgs(
+  args: readonly ProbeArg[],
+  regs: PtRegs,
+  entry: ReadonlyMap<number, bigint> = NOTHING,
+): ProbeValues {
+  const from = { regs, entry };
+  return Object.fromEntries(args.map((arg) => [arg.name, arg.fetch(from)]));
+}
+
+/** Indices of the function's arguments that a return needs from its entry, each once. */
+export function keptArguments(args: readonly ProbeArg[]): readonly number[] {
+  return [...new Set(args.flatMap(({ keeps }) => keeps))];
+}
+
+/** Keeps arguments at an entry, a word each, where they last until the return. */
+export function keepArguments(kept: readonly number[], regs: PtRegs, data: DataView): void {
+  kept.forEach((index, k) => data.setBigUint64(8 * k, BigInt.asUintN(64, argumentOf(regs, index))));
+}
+
+/** What was kept at the entry, by index. */
+export function keptAt(
+  kept: readonly number[],
+  data: DataView | null,
+): ReadonlyMap<number, bigint> {
+  return new Map(kept.map((index, k) => [index, data!.getBigUint64(8 * k)]));
 }
 
 /**

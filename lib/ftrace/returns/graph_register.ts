@@ -120,13 +120,15 @@ export class GraphRegister {
     const { users } = this.#fgraph;
     users.unite();
     const { savesRegs } = users;
-    if (this.#registration && users.count > 0 && this.#registration.savesRegs === savesRegs) {
+    const isWanted = users.count > 0;
+    if (this.#registration && !(isWanted && this.#registration.savesRegs === savesRegs)) {
+      this.#registration.of.unregister();
+      this.#registration = undefined;
+    }
+    if (!isWanted || this.#registration) {
       this.#core.update();
       return;
     }
-    this.#registration?.of.unregister();
-    this.#registration = undefined;
-    if (users.count === 0) return;
     this.watchStacks();
     this.#registration = { of: this.#registerShared(savesRegs), savesRegs };
   }

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { type CType, parsePrototypes } from "../prototype.ts";
+import type { CType, Prototype } from "../prototype.ts";
 
 /** How the kernel prints a register by its parameter's type. */
 export interface FunctionArgument {
@@ -29,18 +29,9 @@ export type FunctionArguments = ReadonlyMap<string, readonly FunctionArgument[]>
 /** Most registers that the kernel prints (`FTRACE_REGS_MAX_ARGS`, which RISC-V leaves as it is). */
 const REGISTERS = 6;
 
-/**
- * The parameters that C prototypes declare.
- *
- * @throws {SyntaxError} If the text is something else.
- */
-export function parseFunctionArguments(text: string): FunctionArguments {
-  return new Map(
-    parsePrototypes(text).map(({ name, parameters }) => [
-      name,
-      parameters.map((parameter) => ({ name: parameter.name, ...formOf(parameter.type) })),
-    ]),
-  );
+/** The parameters that a C prototype declares. */
+export function functionArguments({ parameters }: Prototype): readonly FunctionArgument[] {
+  return parameters.map(({ name, type }) => ({ name, ...formOf(type) }));
 }
 
 function formOf(type: CType): Pick<FunctionArgument, "form" | "names"> {

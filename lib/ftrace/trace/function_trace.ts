@@ -27,10 +27,10 @@ interface LastCall {
 
 /** Makes what records one call (`function_trace_call` and its variants). */
 export function createFunctionTrace(
-  { buffer, array, prototypes, enumNames, pid }: {
+  { buffer, array, parameters, enumNames, pid }: {
     readonly buffer: RingBuffer;
     readonly array: TraceArray;
-    readonly prototypes: FunctionArguments;
+    readonly parameters: FunctionArguments;
     readonly enumNames: boolean;
     readonly pid: () => number;
   },
@@ -65,7 +65,7 @@ export function createFunctionTrace(
     if (values["func-no-repeats"] && buffer.on && repeats(call)) return;
     if (values["func-args"]) {
       const args = functionArgumentsText(
-        prototypes.get(record.name),
+        parameters.get(record.name),
         (n) => fregs.argument(n),
         enumNames,
       );

@@ -34,7 +34,7 @@ export interface GraphTraceSettings {
   /** Filters and triggers of the graph's events; without them every event is recorded. */
   readonly events?: Pick<TraceEvents, "graphIsPlain" | "enterGraph" | "leaveGraph">;
   /** Parameters of functions, for `funcgraph-args`. */
-  readonly prototypes?: FunctionArguments;
+  readonly parameters?: FunctionArguments;
   /** Whether names of enum values are printed. */
   readonly enumNames?: boolean;
   /** Name of a record's function. */
@@ -126,14 +126,14 @@ class GraphRecorder implements GraphTrace {
   }
 
   #writeEntry(entry: GraphEntry, depth: number, fregs: FtraceRegs): void {
-    const { array, prototypes, nameOf, enumNames = false } = this.#settings;
+    const { array, parameters: declared, nameOf, enumNames = false } = this.#settings;
     const values = array?.traceOptions.values;
     const { cpu, pid, func, callTime } = entry;
     if (!values?.["funcgraph-args"] && !values?.["funcgraph-retaddr"]) {
       this.#buffer.writeGraphEntry(cpu, callTime, func, depth, pid);
       return;
     }
-    const parameters = prototypes?.get(nameOf?.(entry.site) ?? "");
+    const parameters = declared?.get(nameOf?.(entry.site) ?? "");
     const register = (n: number) => fregs.argument(n);
     this.#buffer.write({
       type: "funcgraph_entry",
