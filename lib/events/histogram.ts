@@ -95,7 +95,7 @@ function build(command: string, words: HistogramWords): Histogram {
   if (wrong) refuse(`${wrong.name} is no number that can be added up`);
   if (settings.sort.length > MOST_SORT_KEYS) {
     const text = `Too many sort fields (Max = ${MOST_SORT_KEYS})`;
-    refuse(text, faultAt(text, settings.sort.join(",")));
+    refuse(text, faultAt(text, "sort="));
   }
   const order = (settings.sort.length > 0 ? settings.sort : ["hitcount"]).map((word) =>
     parseSortKey(word, keys, values, faultAt)
@@ -116,11 +116,16 @@ function parseSortKey(
   values: readonly Column[],
   faultAt: (text: string, word: string) => CommandFault,
 ): SortKey {
-  if (word === "") refuse("Empty sort field", faultAt("Empty sort field", "sort="));
-  const [, name, direction] = /^(.*?)(\.ascending|\.descending)?$/.exec(word)!;
-  const descending = direction === ".descending";
+  const [, name, modifier] = /^([^.]*)(?:\.(.*))?$/.exec(word)!;
+  if (name === "") refuse("Empty sort field", faultAt("Empty sort field", "sort="));
+  const fits = (each: Column) => each.name === name;
+  const isKnown = name === "hitcount" || keys.some(fits) || values.some(fits);
+  if (isKnown && modifier !== undefined && !/^(a|de)scending$/.test(modifier)) {
+    const text = "Invalid sort modifier";
+    refuse(`${text}: ${modifier}`, faultAt(text, modifier));
+  }
+  const descending = modifier === "descending";
   if (name === "hitcount") return { text: name, descending, of: ({ hits }) => hits };
-  const fits = (each: Column) => each.text === name || each.name === name;
   const key = keys.findIndex(fits);
   if (key >= 0) {
     const { signed, text } = keys[key]!;
@@ -224,6 +229,9 @@ function parseSettings(command: string): Settings {
   let bits = DEFAULT_BITS;
   let request: Histogram["request"];
   for (const part of command.split(":").slice(1)) {
+    if (/^\w+=$/.test(part)) {
+      refuse("Empty assignment", { text: "Empty assignment", position: command.indexOf(part) });
+    }
     const [, name, value] = /^([a-z]+)(?:=(.*))?$/.exec(part) ?? [];
     const list = value === undefined ? [] : value.split(",");
     switch (value === undefined ? name : `${name}=`) {

@@ -69,7 +69,9 @@ export function eventFolders(state: TraceState): FileGroup {
         trigger: {
           read: () => file.readTriggers(),
           write(text: string, { append }: { readonly append: boolean }) {
-            if (!append) { for (const trigger of file.triggers) file.removeTrigger(trigger); }
+            // Only histograms go when the file is opened anew (`hist_unreg_all`).
+            const gone = append ? [] : file.triggers.filter((trigger) => trigger.readHist);
+            for (const trigger of gone) file.removeTrigger(trigger);
             if (text.trim() !== "") file.writeTrigger(text.trim());
           },
         },

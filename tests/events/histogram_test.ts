@@ -142,7 +142,7 @@ Deno.test("createHistogram() refuses with the kernel's words and the caret's pla
   assertEquals(refusal("hist:keys=a.execname"), ["Invalid field modifier", 10]);
   assertEquals(refusal("hist:keys=next_comm.hex"), ["Invalid field modifier", 10]);
   assertEquals(refusal("hist:keys=a:sort=c"), ["Sort field must be a key or a val", 17]);
-  assertEquals(refusal("hist:keys=a,b,c:sort=a,b,c"), ["Too many sort fields (Max = 2)", 10]);
+  assertEquals(refusal("hist:keys=a,b,c:sort=a,b,c"), ["Too many sort fields (Max = 2)", 16]);
   for (
     const command of ["hist", "hist:vals=c", "hist:keys=a:vals=next_comm", "hist:keys=a:foo=1"]
   ) {

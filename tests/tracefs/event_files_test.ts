@@ -128,7 +128,7 @@ Deno.test("a system's filter goes to the events that have its fields", async () 
   assertEquals(await echo("nosuch == 1", "events/shop/filter"), "EINVAL");
 });
 
-Deno.test("trigger takes triggers with counts and conditions, and > takes them away", async () => {
+Deno.test("trigger takes triggers with counts and conditions, and ! takes them away", async () => {
   const { echo, append, cat, emit } = await withEvents();
   await echo("1", "events/shop/sold/enable");
   assertEquals(await echo("traceoff:1 if value == 7", "events/shop/sold/trigger"), "");
@@ -141,6 +141,8 @@ Deno.test("trigger takes triggers with counts and conditions, and > takes them a
   assertEquals(await append("!traceoff:1 if value == 7", "events/shop/sold/trigger"), "");
   assertEquals(await append("stacktrace", "events/shop/sold/trigger"), "");
   assertEquals(await echo("", "events/shop/sold/trigger"), "");
+  assertEquals(cat("events/shop/sold/trigger"), "stacktrace:unlimited\n");
+  assertEquals(await append("!stacktrace", "events/shop/sold/trigger"), "");
   assertEquals(cat("events/shop/sold/trigger").includes("stacktrace:"), false);
 });
 

@@ -114,13 +114,23 @@ function parseCommand(line: string): Command {
   if (rest !== "" && condition === undefined) {
     throw refuse(text, `behind the trigger comes "if FILTER", not "${rest}"`);
   }
-  return { remove: mark === "!", name: name!, parameter: parameter || undefined, condition, text };
+  const remove = mark === "!";
+  if (parameter === "" && !remove) {
+    throw refuse(text, `nothing stands behind "${name}:"`, `${name}, or ${name}:COUNT`);
+  }
+  return { remove, name: name!, parameter: parameter || undefined, condition, text };
 }
 
 /** Makes the triggers of a trace. */
 export function createTriggers(host: TriggersHost): Triggers {
   return new TriggerCommands(host);
 }
+
+/** Triggers of one type: an event has one of them, and either word takes it away. */
+const TWINS: Readonly<Record<string, readonly string[]>> = {
+  traceon: ["traceon", "traceoff"],
+  traceoff: ["traceon", "traceoff"],
+};
 
 /** What an event does with a trigger. */
 type Fire = EventTrigger["fire"];
@@ -182,7 +192,9 @@ class TriggerCommands implements Triggers {
     { isPost = false, prepare = () => {} }: { isPost?: boolean; prepare?: () => void } = {},
   ): (file: TraceEventFile, command: Command) => void {
     return (file, command) => {
-      if (command.remove) return removeKind(file, kind);
+      const twins = TWINS[kind] ?? [kind];
+      if (command.remove) return twins.forEach((twin) => removeKind(file, twin));
+      const taken = file.triggers.find((each) => twins.includes(each.kind))?.kind ?? kind;
       const count = countOf(command.parameter, command);
       const filter = filterOf(command, file, this.#host);
       const fire: Fire = (...occurrence) => {
@@ -192,7 +204,7 @@ class TriggerCommands implements Triggers {
         count.take();
         todo();
       };
-      add(file, kind, () => {
+      add(file, taken, () => {
         prepare();
         return countedTrigger(kind, command, count, filter, fire, isPost);
       });
@@ -295,9 +307,9 @@ function ifText({ condition }: Command): string {
 }
 
 function countOf(text: string | undefined, command: Command): Countdown {
-  if (text === undefined || text === "") return createCountdown(undefined);
+  if (text === undefined) return createCountdown(undefined);
   const count = toInteger(text);
-  if (count === undefined || count < 0n) throw refuse(command.text, `"${text}" is no count`);
+  if (count === undefined || count < 0n || !/^\d/.test(text)) throw refuse(command.text, `"${text}" is no count`);
   return createCountdown(count);
 }
 
