@@ -13,9 +13,14 @@ import {
   defineTracer,
   type DynFtrace,
   type Ftrace,
+  type FtraceHash,
+  type FtraceRegs,
   type Tracer,
   type TracerReport,
 } from "../mod.ts";
+
+/** Rows that a listing has at most; the kernel's has 500. */
+const MOST_FRAMES = 500;
 
 /** A traced call that has not returned. */
 interface Frame {
@@ -43,7 +48,7 @@ const stackTracer: Tracer = defineTracer({
   },
   example: "-p stack --set stack.above=65536 ./prog",
   init(ftrace, { above }) {
-    const { machine, records, guest } = ftrace;
+    const { machine, records, guest, globalHash } = ftrace;
     const stacks = new Map<number, Stack>();
     const ownSizes = new Map<number, number>();
     let deepest = { depth: -1, own: 0, base: 0, frames: [] as readonly Frame[] };
@@ -51,7 +56,7 @@ const stackTracer: Tracer = defineTracer({
     const initial = guest.currentHart.addressIn(2);
     const registered = ftrace.registerFtraceGraph({
       name: "stack",
-      hash: ftrace.globalHash,
+      hash: globalHash,
       entryFunc(entry, fregs) {
         const sp = Number(BigInt.asIntN(64, fregs.stackPointer));
         const identity = machine.stackIdentity(guest.currentHart, sp);
@@ -77,7 +82,10 @@ const stackTracer: Tracer = defineTracer({
           limit = Infinity;
           ftrace.print(`stack: ${depth} bytes in ${record.name}, more than ${above}`);
         }
-        if (depth > deepest.depth) deepest = { depth, own, base: stack.base, frames: [...frames] };
+        if (depth > deepest.depth) {
+          const all = isFiltered(globalHash) ? unwound(ftrace, frame, fregs, stack.base) : frames;
+          deepest = { depth, own, base: stack.base, frames: [...all] };
+        }
         return true;
       },
       retFunc({ data }) {
@@ -104,6 +112,26 @@ const stackTracer: Tracer = defineTracer({
   },
 });
 export default stackTracer;
+
+/** Whether some calls are no frames of ours, because they are not traced. */
+const isFiltered = ({ filter, notrace }: FtraceHash): boolean => filter.size + notrace.size > 0;
+
+/** The frames from `inner` out, outermost first, of all functions with a record, traced or not. */
+function unwound(ftrace: Ftrace, inner: Frame, fregs: FtraceRegs, base: number): readonly Frame[] {
+  const { machine, records, guest } = ftrace;
+  const { stackPointer: sp, returnAddress: ra, framePointer: s0 } = fregs;
+  const start = { pc: inner.record.entry, sp, ra, s0 };
+  const all = machine.unwinder.frames(guest.currentHart, start, MOST_FRAMES);
+  const byName = new Map(records.map((record) => [record.name, record]));
+  const frames = all.flatMap(({ pc }, k): Frame[] => {
+    const record = k === 0 ? inner.record : byName.get(ftrace.symbol(pc) ?? "");
+    const parentIp = all[k + 1]?.pc ?? 0n;
+    // What a function has at its entry is what its caller has where it calls.
+    const entry = k === 0 ? inner.sp : Number(BigInt.asIntN(64, all[k + 1]?.sp ?? BigInt(base)));
+    return record ? [{ record, sp: entry, parentIp }] : [];
+  });
+  return frames.reverse();
+}
 
 function rows(
   ftrace: Ftrace,

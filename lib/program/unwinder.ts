@@ -57,8 +57,8 @@ export interface StackMemory {
 
 /** Unwinds stacks of one program. */
 export interface Unwinder<H extends StackHart = StackHart> {
-  /** The frames of a hart, 64 at most. */
-  frames(hart: H, start?: StackStart): readonly StackFrame[];
+  /** The frames of a hart, the innermost first, and 64 at most unless `most` says otherwise. */
+  frames(hart: H, start?: StackStart, most?: number): readonly StackFrame[];
   /** A hart's pc and the return addresses behind it. */
   backtrace(hart: H): readonly bigint[];
   /**
@@ -102,10 +102,10 @@ class CodeUnwinder<H extends StackHart> implements Unwinder<H> {
     this.#stackOf = stackOf;
   }
 
-  frames(hart: H, start: StackStart = registersOf(hart)): readonly StackFrame[] {
+  frames(hart: H, start: StackStart = registersOf(hart), most = MOST): readonly StackFrame[] {
     const resolve: RealReturn = (value, sp) => this.realReturn?.(hart, value, sp) ?? value;
     const trailAt = (pc: bigint, innermost: boolean) => this.#trailAt(pc, innermost);
-    return unwind(this.#stackOf(hart), trailAt, start, resolve);
+    return unwind({ memory: this.#stackOf(hart), trailAt, resolve, most }, start);
   }
 
   backtrace(hart: H): readonly bigint[] {
@@ -195,23 +195,27 @@ function clobber({ x, saved }: Trail): Trail {
 }
 
 function unwind(
-  memory: StackMemory,
-  trailAt: (pc: bigint, innermost: boolean) => Trail | undefined,
+  { memory, trailAt, resolve, most }: {
+    readonly memory: StackMemory;
+    readonly trailAt: (pc: bigint, innermost: boolean) => Trail | undefined;
+    readonly resolve: RealReturn;
+    readonly most: number;
+  },
   start: StackStart,
-  resolve: RealReturn,
 ): readonly StackFrame[] {
   const executable = (address: bigint) => address !== 0n && memory.fetchable(address);
   const frames: StackFrame[] = [];
   let { pc, sp, ra, s0 } = start;
   for (;;) {
     frames.push({ pc, sp });
-    if (frames.length === MOST) return frames;
+    if (frames.length === most) return frames;
     const innermost = frames.length === 1;
     const trail = trailAt(pc, innermost);
     const caller = trail ? callerOf(memory, trail, sp, s0) : undefined;
     if (!caller) {
-      const pointed = followPointers(memory, { pc, sp, ra, s0 }, innermost, executable);
-      return [...frames, ...pointed].slice(0, MOST);
+      const left = most - frames.length;
+      const pointed = followPointers(memory, { pc, sp, ra, s0 }, innermost, executable, left);
+      return [...frames, ...pointed];
     }
     const back = resolve(caller.ra ?? (innermost ? ra : 0n), caller.sp);
     if (!executable(back)) return frames;
@@ -262,12 +266,13 @@ function followPointers(
   { sp, ra, s0 }: StackStart,
   innermost: boolean,
   executable: (address: bigint) => boolean,
+  most: number,
 ): readonly StackFrame[] {
   const found: StackFrame[] = [];
   if (innermost && executable(ra)) found.push({ pc: ra, sp });
   let low = sp;
   let first = innermost;
-  for (let frame = s0; found.length < MOST && frame > low && frame % 8n === 0n;) {
+  for (let frame = s0; found.length < most && frame > low && frame % 8n === 0n;) {
     const record = memory.read(frame - 16n, 16);
     if (!record) break;
     const view = new DataView(record.buffer, record.byteOffset);

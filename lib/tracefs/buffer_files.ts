@@ -328,6 +328,9 @@ function parseMask(text: string, harts: number): number {
   return Number(mask);
 }
 
+/** Bytes of `<faulted>`. */
+const FAULTED_SIZE = 9;
+
 /** Four bytes of a number and the data behind them; characters stand for bytes. */
 function writeRaw({ ftrace, options }: TraceState, text: string): void {
   if (text === "") return;
@@ -351,8 +354,19 @@ function writeRaw({ ftrace, options }: TraceState, text: string): void {
     flags: 0,
     preemptCount: 0,
     id: new DataView(bytes.buffer).getUint32(0, true),
-    bytes: bytes.slice(4),
+    bytes: padRaw(bytes, ftrace.era.forms.countsRawNumberOnce),
   });
+}
+
+/**
+ * What is recorded behind the number: the data and zeros up to a whole word of the ring buffer. Up to
+ * 6.17 the record has room for the number twice, and for the word that a fault would leave.
+ */
+function padRaw(written: Uint8Array, countsOnce: boolean): Uint8Array {
+  const room = countsOnce ? written.length - 4 : Math.max(written.length, FAULTED_SIZE);
+  const padded = new Uint8Array(4 * Math.ceil(room / 4));
+  padded.set(written.subarray(4));
+  return padded;
 }
 
 function statisticsText({ ftrace }: TraceState, hart: number): string {

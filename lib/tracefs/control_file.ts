@@ -23,6 +23,8 @@ export interface ControlFile {
    * Without it, writing gives EINVAL.
    */
   readonly write?: (text: string, mode: WriteMode) => void | Promise<void>;
+  /** Empties the file where `>` opens it (`O_TRUNC`); what it refuses, `open()` has refused. */
+  readonly truncate?: () => void;
 }
 
 /** Files by their path below the tree's root. */

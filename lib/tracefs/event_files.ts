@@ -68,10 +68,11 @@ export function eventFolders(state: TraceState): FileGroup {
         },
         trigger: {
           read: () => file.readTriggers(),
-          write(text: string, { append }: { readonly append: boolean }) {
-            // Only histograms go when the file is opened anew (`hist_unreg_all`).
-            const gone = append ? [] : file.triggers.filter((trigger) => trigger.readHist);
-            for (const trigger of gone) file.removeTrigger(trigger);
+          // Only histograms go when the file is opened anew (`hist_unreg_all`).
+          truncate() {
+            for (const trigger of file.triggers) if (trigger.readHist) file.removeTrigger(trigger);
+          },
+          write(text: string) {
             if (text.trim() !== "") file.writeTrigger(text.trim());
           },
         },

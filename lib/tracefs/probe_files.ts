@@ -17,8 +17,8 @@ export function probeFiles({ ftrace }: TraceState): ControlFiles {
   const { kprobeEvents, fprobeEvents, kprobes, era, strict } = ftrace;
   const file: ControlFile = {
     read: () => kprobeEvents.read(),
-    write(text, { append }) {
-      if (!append) kprobeEvents.clear();
+    truncate: () => kprobeEvents.clear(),
+    write(text) {
       for (const line of commandsOf(text)) kprobeEvents.write(line);
     },
   };
@@ -29,12 +29,12 @@ export function probeFiles({ ftrace }: TraceState): ControlFiles {
       all.sort((a, b) => a.event.file.description.id - b.event.file.description.id);
       return all.map(({ definition }) => `${definition}\n`).join("");
     },
-    write(text, { append }) {
-      if (!append) {
-        fprobeEvents.checkIdle();
-        kprobeEvents.clear();
-        fprobeEvents.clear();
-      }
+    truncate() {
+      fprobeEvents.checkIdle();
+      kprobeEvents.clear();
+      fprobeEvents.clear();
+    },
+    write(text) {
       for (const line of commandsOf(text)) {
         if (line.startsWith("-")) removeEvents(line);
         else if (/^[te](:| |$)/.test(line)) {

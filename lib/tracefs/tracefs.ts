@@ -141,6 +141,7 @@ class ControlTree implements Tracefs {
       if (text === "") return;
       throw new TracefsError("EINVAL", "write", `Cannot write ${path}: it can only be read`);
     }
+    if (!append) truncate(file);
     try {
       await file.write(text, { append });
     } catch (error) {
@@ -217,4 +218,12 @@ function normalise(path: string): string {
 function missing(path: string, { era }: Ftrace): string {
   const release = era.release.split(/[-+]/)[0];
   return `there is no such control file in Linux ${release}${path === "" ? "" : " here"}`;
+}
+
+function truncate(file: ControlFile): void {
+  try {
+    file.truncate?.();
+  } catch (error) {
+    throw asTracefsError(error, "open");
+  }
 }

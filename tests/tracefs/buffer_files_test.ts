@@ -95,13 +95,26 @@ Deno.test("trace_marker writes text, trace_marker_raw bytes, unless markers is o
   await tracefs.write("trace_marker_raw", "\x34\x12\0\0ab\xff");
   assertMatch(cat("trace"), /: tracing_mark_write: hello\n/);
   assertMatch(cat("trace"), /: tracing_mark_write: two\nlines\n/);
-  assertMatch(cat("trace"), /: # 1234 buf: 61 62 ff\n/);
+  assertMatch(cat("trace"), /: # 1234 buf: 61 62 ff 00\n/);
   assertEquals(await echo("ab", "trace_marker_raw"), "EINVAL");
   assertEquals(cat("trace_marker"), "EINVAL");
   await echo("nomarkers", "trace_options");
   assertEquals(await echo("no", "trace_marker"), "EINVAL");
   assertEquals(await echo("abcd", "trace_marker_raw"), "EINVAL");
   assertEquals(/: no\n/.test(cat("trace")), false);
+});
+
+Deno.test("trace_marker_raw fills whole words, up to 6.17 with room for the number twice", async () => {
+  for (const [era, short, long] of [["args", 12, 16], ["call-ops", 4, 12]] as const) {
+    const { tracefs, cat } = await withFiles("sample_p84", { era });
+    await tracefs.write("trace_marker_raw", "\x01\0\0\0a");
+    await tracefs.write("trace_marker_raw", "\x02\0\0\0abcdefghi");
+    const rows = [...cat("trace").matchAll(/: # \d buf:((?: \w\w)+)\n/g)];
+    assertEquals(rows.map(([, bytes]) => bytes!.length / 3), [
+      short,
+      long + (era === "args" ? 0 : 4),
+    ]);
+  }
 });
 
 Deno.test("trace_marker keeps the first 4096 bytes", async () => {

@@ -21,6 +21,18 @@ Deno.test("kprobe_events defines, appends, removes, and > takes all away", async
   assertEquals(cat("kprobe_events"), "");
 });
 
+Deno.test("a probe file that cannot be emptied is refused by open(), a bad line by write()", async () => {
+  const { tracefs } = await withFiles("sample_p84", { era: "call-ops" });
+  await tracefs.write("kprobe_events", "p:busy bill+8");
+  await tracefs.write("events/kprobes/busy/enable", "1");
+  const refusal = (file: string, text: string, append: boolean) =>
+    tracefs.write(file, text, { append }).then(() => "", ({ code, call }) => `${code} ${call}`);
+  for (const file of ["kprobe_events", "dynamic_events"]) {
+    assertEquals(await refusal(file, "p bill+10", false), "EBUSY open");
+    assertEquals(await refusal(file, "p nosuch", true), "EINVAL write");
+  }
+});
+
 Deno.test("kprobe_events keeps the lines before one that is refused", async () => {
   const { tracefs, cat, echo } = await withFiles("sample_p84");
   assertEquals(

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { TracefsError } from "../../lib/tracefs/errno.ts";
 import { KERNELS, truth, withFiles } from "./guest.ts";
 import { contradictions } from "./site_check.ts";
@@ -212,6 +212,11 @@ Deno.test("stack_trace_filter is a filter of the stack tracer's own", async () =
   await machine.run();
   assert(cat("stack_trace").includes("bill+0x0"));
   assertEquals(cat("stack_trace").includes("print_number"), false);
+  // The frames are those of the whole stack.
+  assertMatch(
+    cat("stack_trace"),
+    /0\) +64 +32 +bill\+0x0.*\n.*1\) +32 +16 +program.*\n.*tiny_main/,
+  );
 });
 
 Deno.test("an era followed to the letter has no profiler, as Debian's kernels", async () => {

@@ -23,6 +23,8 @@ export interface ReleaseForms {
   readonly isLazilyPreemptible: boolean;
   /** Arguments of system calls from 10 up are marked by 0x. */
   readonly marksHexArguments: boolean;
+  /** The number of a raw marker takes its four bytes of the record once, not twice. */
+  readonly countsRawNumberOnce: boolean;
   /** A returned value is printed `ret=…`, not `= …`. */
   readonly spellsRet: boolean;
   /** There is an event of a graph entry with its return address, and later events count one higher. */
@@ -37,6 +39,7 @@ const SINCE: Readonly<Record<keyof ReleaseForms, ReleaseVersion>> = {
   hasCharOverwrite: [7, 0],
   isLazilyPreemptible: [7, 0],
   marksHexArguments: [6, 18],
+  countsRawNumberOnce: [6, 18],
   spellsRet: [6, 13],
   hasRetaddrEntry: [6, 13],
 };

@@ -309,7 +309,9 @@ function ifText({ condition }: Command): string {
 function countOf(text: string | undefined, command: Command): Countdown {
   if (text === undefined) return createCountdown(undefined);
   const count = toInteger(text);
-  if (count === undefined || count < 0n || !/^\d/.test(text)) throw refuse(command.text, `"${text}" is no count`);
+  if (count === undefined || count < 0n || !/^\d/.test(text)) {
+    throw refuse(command.text, `"${text}" is no count`);
+  }
   return createCountdown(count);
 }
 
