@@ -208,6 +208,12 @@ export const PROGRAMS: readonly Program[] = [
     compile: ["-O2", "-fno-omit-frame-pointer", ...SAME_EVERYWHERE, ...FREESTANDING, ...P84],
   },
   small("nap_p84", "nap.c", P84, [{}]),
+  {
+    ...small("weak_p84", "weak.c", P84, [{}]),
+    sources: sources(
+      ...["tiny_linux_start.S", "tiny_linux.c", "tiny_text.c", "weak.c", "weak_strong.c"],
+    ),
+  },
   small("vfs_p84", "vfs.c", P84, [{ args: ["3"] }, { args: ["2", "old"] }]),
   small("spin_p84", "spin.c", P84, []),
   {

@@ -174,11 +174,18 @@ export interface SiteShape {
   readonly before: number;
   /** Bytes of nop from the function's entry on. */
   readonly after: number;
+  /** What names the function; nothing does of a weak one that another has taken the place of. */
+  readonly symbol?: unknown;
 }
 
-/** Chooses the newest era whose scheme takes every site of 8 bytes or more. */
+/**
+ * Chooses the newest era whose scheme takes every site of 8 bytes or more. Sites of functions that
+ * the linker has left without a name have no say, unless no function has one.
+ */
 export function chooseEra(sites: readonly SiteShape[]): EraChoice {
-  const usable = sites.filter(({ after }) => after >= 8);
+  const large = sites.filter(({ after }) => after >= 8);
+  const named = large.filter(({ symbol }) => symbol !== undefined);
+  const usable = named.length > 0 ? named : large;
   const count = (holds: (site: SiteShape) => boolean) => usable.filter(holds).length;
   const literals = count(({ before, entry }) => before >= 8 && entry % 8n === 0n);
   const aligned = count(({ entry }) => entry % 4n === 0n);
