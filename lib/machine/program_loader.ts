@@ -67,10 +67,11 @@ export function biasOf(elf: Elf, base: bigint): bigint {
 /**
  * Loads firmware into RAM, and relocates it if it has no code of its own for that.
  *
- * @throws {SyntaxError} If a segment does not lie in RAM.
+ * @throws {SyntaxError} If a segment does not lie in RAM, or two overlap.
  */
 export function loadFirmware(program: PlacedProgram): void {
   const { elf, space, bias, symbols } = program;
+  checkOverlap(elf);
   for (const segment of elf.segments) {
     const start = startOf(program, segment);
     if (!space.allows(start, Number(segment.size), READ)) {
@@ -87,17 +88,26 @@ export function loadFirmware(program: PlacedProgram): void {
   for (const { address, addend } of elf.relatives) space.poke(address + bias, word(addend + bias));
 }
 
+/** @throws {SyntaxError} If two segments overlap. */
+function checkOverlap({ segments }: Elf): void {
+  const sorted = segments.filter(({ size }) => size > 0n)
+    .sort((a, b) => a.address < b.address ? -1 : 1);
+  sorted.forEach(({ address, size }, k) => {
+    const next = sorted[k + 1];
+    if (!next || address + size <= next.address) return;
+    const [first, second] = [address, next.address].map((each) => `0x${each.toString(16)}`);
+    throw new SyntaxError(`Cannot load firmware: its segments at ${first} and ${second} overlap`);
+  });
+}
+
 /**
- * Loads a process's program: maps the pages of its segments and fills them.
+ * Loads a process's program as Linux maps it (`fs/binfmt_elf.c elf_load`): whole pages of the file,
+ * a later segment over an earlier one, then pages of zeros, which can always be written.
  *
- * @throws {SyntaxError} If a segment lies in the tracing range.
+ * @throws {SyntaxError} If a segment lies in the tracing range, or not in its page as in the file's.
  */
 export function loadProcess(program: PlacedProgram): void {
-  for (const segment of program.elf.segments) {
-    const start = startOf(program, segment);
-    mapSegment(program.memory, Number(start), segment);
-    program.space.poke(start, segment.data);
-  }
+  for (const segment of program.elf.segments) mapSegment(program, segment);
 }
 
 /** Where a segment goes. @throws {SyntaxError} If it overlaps the tracing range. */
@@ -111,16 +121,47 @@ function startOf({ bias, tracing }: PlacedProgram, { address, size }: Segment): 
   return start;
 }
 
-function mapSegment(memory: Memory, start: number, { size, flags }: Segment): void {
-  const permissions = (flags & PF_R ? READ : 0) | (flags & PF_W ? WRITE : 0) |
+function mapSegment(program: PlacedProgram, segment: Segment): void {
+  const { memory, space, elf } = program;
+  const { offset, data, size, flags } = segment;
+  const start = Number(startOf(program, segment));
+  const inPage = start % PAGE_SIZE;
+  const permissions = permissionsOf(flags);
+  const first = start - inPage;
+  const fileEnd = data.length === 0 ? first : pageEnd(start + data.length);
+  if (data.length > 0) {
+    if (offset % PAGE_SIZE !== inPage) {
+      throw new SyntaxError(
+        `Cannot load the segment at 0x${start.toString(16)}: Linux maps pages of the file, and ` +
+          `p_offset 0x${offset.toString(16)} is not where p_vaddr is in its page`,
+      );
+    }
+    const pages = new Uint8Array(fileEnd - first);
+    pages.set(elf.bytes.subarray(offset - inPage, offset - inPage + pages.length));
+    // What is behind the data in its last page is the file's, unless zeros can be written there.
+    if (size > data.length && permissions & WRITE) pages.fill(0, inPage + data.length);
+    mapOver(memory, first, fileEnd, permissions);
+    space.poke(BigInt(first), pages);
+  }
+  const end = pageEnd(start + Number(size));
+  if (end <= fileEnd) return;
+  mapOver(memory, fileEnd, end, READ | WRITE | (flags & PF_X ? EXECUTE : 0));
+  space.poke(BigInt(fileEnd), new Uint8Array(end - fileEnd));
+}
+
+const pageEnd = (address: number): number => Math.ceil(address / PAGE_SIZE) * PAGE_SIZE;
+
+/** RISC-V pages that can be written can be read; those that can only be executed cannot. */
+function permissionsOf(flags: number): number {
+  return (flags & (PF_R | PF_W) ? READ : 0) | (flags & PF_W ? WRITE : 0) |
     (flags & PF_X ? EXECUTE : 0);
-  const first = Math.floor(start / PAGE_SIZE) * PAGE_SIZE;
-  const last = Math.ceil((start + Number(size)) / PAGE_SIZE) * PAGE_SIZE;
-  for (let page = first; page < last; page += PAGE_SIZE) {
-    // Two segments may share a page; it then has what both of them need.
-    const there = memory.permissions[page / PAGE_SIZE]!;
-    if (there === 0) memory.map(page, PAGE_SIZE, permissions);
-    else memory.protect(page, PAGE_SIZE, there | permissions);
+}
+
+/** Maps pages that may be there already. */
+function mapOver(memory: Memory, from: number, end: number, permissions: number): void {
+  for (let page = from; page < end; page += PAGE_SIZE) {
+    if (memory.permissions[page / PAGE_SIZE] === 0) memory.map(page, PAGE_SIZE, permissions);
+    else memory.protect(page, PAGE_SIZE, permissions);
   }
 }
 

@@ -121,8 +121,6 @@ export function parseElf(bytes: Uint8Array): Elf {
   if (entrySize !== PROGRAM_HEADER_SIZE) refuse("e_phentsize", 54, `${entrySize}: it must be 56`);
   reader.span("e_phoff", 32, programOffset, count * PROGRAM_HEADER_SIZE);
   const segments: Segment[] = [];
-  /** Where each segment's header is. */
-  const headers = new Map<Segment, number>();
   let stackExecutable = false;
   let interpreter: Uint8Array | undefined;
   let tls: Elf["tls"];
@@ -150,16 +148,13 @@ export function parseElf(bytes: Uint8Array): Elf {
           `0x${address.toString(16)} + 0x${size.toString(16)} lies beyond 4 GiB`,
         );
       }
-      const segment = { address, offset, data, size, flags };
-      segments.push(segment);
-      headers.set(segment, at);
+      segments.push({ address, offset, data, size, flags });
       if (offset <= programOffset && programOffset < offset + fileSize) {
         headerAddress = address + BigInt(programOffset - offset);
       }
     }
   }
   if (segments.length === 0) refuse("e_phnum", 56, `none of ${count} program headers is PT_LOAD`);
-  checkOverlap(headers);
   const entry = reader.u64("e_entry", 24);
   const sections = readSections(reader, bytes);
   return {
@@ -175,18 +170,6 @@ export function parseElf(bytes: Uint8Array): Elf {
     tls,
     bytes,
   };
-}
-
-function checkOverlap(headers: ReadonlyMap<Segment, number>): void {
-  const sorted = [...headers].filter(([{ size }]) => size > 0n)
-    .sort(([a], [b]) => a.address < b.address ? -1 : 1);
-  sorted.forEach(([segment], k) => {
-    const next = sorted[k + 1];
-    if (next && segment.address + segment.size > next[0].address) {
-      const [first, second] = [segment, next[0]].map(({ address }) => `0x${address.toString(16)}`);
-      refuse("p_vaddr", next[1] + 16, `segments at ${first} and ${second} overlap`);
-    }
-  });
 }
 
 function readSections(reader: Reader, bytes: Uint8Array): Section[] {
