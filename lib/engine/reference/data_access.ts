@@ -19,6 +19,8 @@ import { ALU32, ALU64, unsigned64, wrap64 } from "./integer_alu.ts";
 const REFUSED = -1;
 /** Instead of a physical address: a device is there. */
 const ELSEWHERE = -2;
+/** The operation of cbo.inval, in the upper twelve bits of its word. */
+const INVAL = 0;
 /** Instead of a physical address: the access lies in two pages that are apart. */
 const SPLIT = -3;
 
@@ -260,7 +262,9 @@ export class DataAccess {
   /** Zeroes the 64-byte block around an address; or does nothing but ask whether it could be stored to. */
   cacheBlock(operation: "manage" | "zero", address: bigint): void {
     const { system } = this.#hart;
-    if (system && !system.permitsCacheBlock(this.#flight.word >>> 20)) {
+    const code = this.#flight.word >>> 20;
+    // Linux lets user mode clean, flush and zero blocks, but never throw away what they hold.
+    if (system ? !system.permitsCacheBlock(code) : code === INVAL) {
       return this.#flight.raise(Cause.Illegal);
     }
     const start = unsigned64(address) & ~63n;
