@@ -19,9 +19,6 @@ import {
   type TracerReport,
 } from "../mod.ts";
 
-/** Rows that a listing has at most; the kernel's has 500. */
-const MOST_FRAMES = 500;
-
 /** A traced call that has not returned. */
 interface Frame {
   readonly record: DynFtrace;
@@ -34,6 +31,9 @@ interface Stack {
   base: number;
   readonly frames: Frame[];
 }
+
+/** Where the stack was deepest, and what the innermost function takes of it itself. */
+type Deepest = Readonly<{ depth: number; own: number; base: number; frames: readonly Frame[] }>;
 
 /** Reports the deepest stack and its frames, as the kernel's stack tracer does. */
 const stackTracer: Tracer = defineTracer({
@@ -51,7 +51,7 @@ const stackTracer: Tracer = defineTracer({
     const { machine, records, guest, globalHash } = ftrace;
     const stacks = new Map<number, Stack>();
     const ownSizes = new Map<number, number>();
-    let deepest = { depth: -1, own: 0, base: 0, frames: [] as readonly Frame[] };
+    let deepest: Deepest = { depth: -1, own: 0, base: 0, frames: [] };
     let limit = above || Infinity;
     const initial = guest.currentHart.addressIn(2);
     const registered = ftrace.registerFtraceGraph({
@@ -96,12 +96,8 @@ const stackTracer: Tracer = defineTracer({
     });
     const report: TracerReport = {
       lines() {
-        const frames = rows(ftrace, deepest);
-        return [
-          `        Depth    Size   Location    (${frames.length} entries)`,
-          "        -----    ----   --------",
-          ...frames,
-        ];
+        const head = `        Depth    Size   Location    (${deepest.frames.length} entries)`;
+        return [head, "        -----    ----   --------", ...rows(ftrace, deepest)];
       },
       [Symbol.dispose]() {
         registered[Symbol.dispose]();
@@ -121,7 +117,7 @@ function unwound(ftrace: Ftrace, inner: Frame, fregs: FtraceRegs, base: number):
   const { machine, records, guest } = ftrace;
   const { stackPointer: sp, returnAddress: ra, framePointer: s0 } = fregs;
   const start = { pc: inner.record.entry, sp, ra, s0 };
-  const all = machine.unwinder.frames(guest.currentHart, start, MOST_FRAMES);
+  const all = machine.unwinder.frames(guest.currentHart, start, 500);
   const byName = new Map(records.map((record) => [record.name, record]));
   const frames = all.flatMap(({ pc }, k): Frame[] => {
     const record = k === 0 ? inner.record : byName.get(ftrace.symbol(pc) ?? "");
@@ -133,15 +129,7 @@ function unwound(ftrace: Ftrace, inner: Frame, fregs: FtraceRegs, base: number):
   return frames.reverse();
 }
 
-function rows(
-  ftrace: Ftrace,
-  { depth, own, base, frames }: {
-    readonly depth: number;
-    readonly own: number;
-    readonly base: number;
-    readonly frames: readonly Frame[];
-  },
-): string[] {
+function rows(ftrace: Ftrace, { depth, own, base, frames }: Deepest): string[] {
   const inner = [...frames].reverse();
   return inner.map(({ record, sp }, k) => {
     const called = inner[k - 1];

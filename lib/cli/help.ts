@@ -24,6 +24,7 @@ export function helpText(): string {
   deno run -A trace.ts list --why NAME PROGRAM             why something cannot be traced
   deno run -A trace.ts list plugins|options                what there is to trace with
   deno run -A trace.ts -p NAME --help                      a tracer, its options, an example
+  deno run -A trace.ts list --help, shell --help           more on these commands
 
 PROGRAM is a RISC-V ELF file: a static Linux program, or firmware linked at 0x80000000. Its call
 sites come from the compiler, two words of nop at the entry of each function:
@@ -45,6 +46,48 @@ ${groups().map(groupText).join("\n")}
 Exit code: the guest's, 128 + signal if one ended it; 124 limit reached, 125 our own error,
 126 not executable, 127 not found, 130 Ctrl-C. A last line on stderr that begins with "hartrace:"
 says what ended the run, unless it was the guest's own exit with 0.
+`;
+}
+
+/** `list --help`. */
+export function listHelpText(): string {
+  return `hartrace list: what can be traced in a program, and what there is to trace with
+
+  deno run -A trace.ts list functions [options] PROGRAM      names, one a line, for grep and -l
+  deno run -A trace.ts list sites [options] PROGRAM          each call site and its words, off and on
+  deno run -A trace.ts list registers PROGRAM                what is live at an entry, and kept
+  deno run -A trace.ts list --why NAME [--why …] PROGRAM     what can be done with it, and why not more
+  deno run -A trace.ts list plugins                          the tracers that there are
+  deno run -A trace.ts list options                          options of tracers, and trace options
+
+NAME is a function, a glob of them, NAME+OFFSET or 0xADDRESS; options may stand anywhere.
+
+  -l, -n, --virtual, --era, --strict   as when tracing
+  --json                               records instead of a table
+  -q                                   no notes on stderr
+
+Try
+  … list functions -l 'parse*' ./prog
+  … list sites --era args ./prog
+  … list --why 'parse*' --why main+8 ./prog
+
+Exit code: 0; 1 if a NAME of --why is not in PROGRAM; 125 for an error of ours.
+`;
+}
+
+/** `shell --help`. */
+export function shellHelpText(): string {
+  return `hartrace shell: type at the control files of a program, as in /sys/kernel/tracing
+
+  deno run -A trace.ts shell [options] PROGRAM [ARGS…]
+
+PROGRAM is loaded and has not run yet; \`run\` lets it go on, Ctrl-C stops it. Commands are a shell's
+(cat, echo TEXT > FILE, >>, cd, ls, grep) and those that \`help\` lists. Options are those of a run
+(--help): --era, --virtual, --harts, --limit-insns, … Without a terminal, commands are read from stdin:
+
+  echo 'echo function > current_tracer; run; cat trace' | deno run -A trace.ts shell ./prog
+
+Exit code: the guest's, or 0 if it did not end; 125 for an error of ours.
 `;
 }
 
@@ -82,8 +125,9 @@ function groupText(group: OptionGroup): string {
   return `${group}\n${rows.join("\n")}\n`;
 }
 
-function optionText({ name, letter, value, help, repeats }: CliOption): string {
-  const head = `  ${letter ? `-${letter}, ` : "    "}--${name}${value ? ` ${value}` : ""}`;
+function optionText({ name, letter, value, bare, help, repeats }: CliOption): string {
+  const shown = !value ? "" : bare === undefined ? ` ${value}` : `[=${value}]`;
+  const head = `  ${letter ? `-${letter}, ` : "    "}--${name}${shown}`;
   const gap = head.length < COLUMN - 1
     ? " ".repeat(COLUMN - head.length)
     : `\n${" ".repeat(COLUMN)}`;

@@ -75,14 +75,18 @@ async function listWhy(context: CommandContext, asked: readonly string[]): Promi
   const [program, ...more] = asked.length > 0 ? rest : rest.slice(1);
   if (names.length === 0 || more.length > 0) {
     throw new SyntaxError(
-      "Cannot say why: write list --why NAME [PROGRAM], where NAME is a function, NAME+OFFSET or 0xADDRESS",
+      "Cannot say why: write list --why NAME [PROGRAM], where NAME is a function, a glob, NAME+OFFSET or 0xADDRESS",
     );
   }
   const ftrace = await prepare(context, program);
   if (!args.switches.has("quiet")) say(host, `era ${ftrace.era.name}: ${ftrace.eraReason}`);
-  print(host, whyText(ftrace, names, args.switches.has("json")));
-  return 0;
+  const { text, missing } = whyText(ftrace, names, args.switches.has("json"));
+  print(host, text);
+  return missing ? NOT_THERE : 0;
 }
+
+/** Exit code where something that was asked about is not in the program. */
+const NOT_THERE = 1;
 
 /** Names alone, one a line, as `available_filter_functions` has them: for grep and -l. */
 function names(rows: readonly Row[]): string {

@@ -3,12 +3,36 @@
  *
  * @module
  */
-import type { Ftrace } from "../../mod.ts";
+import { type Ftrace, globMatch } from "../../mod.ts";
 import type { WhyAnswer, WhyReport, WhyUse } from "../ftrace/mod.ts";
 
-/** The reports on each of `names`, as text or, with `json`, as JSON. */
-export function whyText(ftrace: Ftrace, names: readonly string[], json: boolean): string {
-  const reports = names.flatMap((name) => ftrace.why(name));
+/** What `list --why` prints, and whether something that was asked about is not there. */
+export interface WhyListing {
+  /** The reports, as text or as JSON. */
+  readonly text: string;
+  /** Whether a name is that of no function, or a glob matches none. */
+  readonly missing: boolean;
+}
+
+/** The reports on each of `names`, where a glob is all functions that it matches. */
+export function whyText(ftrace: Ftrace, names: readonly string[], json: boolean): WhyListing {
+  const asked = names.flatMap((name) => {
+    const functions = isGlob(name) ? functionsMatching(ftrace, name) : [];
+    return functions.length > 0 ? functions : [name];
+  });
+  const reports = asked.flatMap((name) => ftrace.why(name));
+  const missing = reports.some(({ what }) => what === "no symbol");
+  return { text: reportsText(reports, json), missing };
+}
+
+const isGlob = (name: string): boolean => /[*?[]/.test(name);
+
+function functionsMatching({ machine, records }: Ftrace, glob: string): readonly string[] {
+  const names = [...records, ...machine.symbols.functions].map(({ name }) => name);
+  return [...new Set(names)].filter((name) => globMatch(glob, name)).sort();
+}
+
+function reportsText(reports: readonly WhyReport[], json: boolean): string {
   if (json) {
     const asHex = (_: string, value: unknown) =>
       typeof value === "bigint" ? `0x${value.toString(16)}` : value;

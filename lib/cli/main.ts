@@ -4,7 +4,7 @@
  * @module
  */
 import type { Tracer } from "../../mod.ts";
-import { helpText, tracerHelpText } from "./help.ts";
+import { helpText, listHelpText, shellHelpText, tracerHelpText } from "./help.ts";
 import { type CliHost, denoHost, print, say } from "./host.ts";
 import { list } from "./list.ts";
 import { allTracers, BUILT_IN } from "./load_tracer.ts";
@@ -52,10 +52,18 @@ function dispatch(
   const first = readArguments(args);
   const command = first.dashes ? undefined : first.rest[0];
   const options = args.slice(0, args.length - first.rest.length);
-  if (command === "list") return list({ host, builtIn, args: readListArguments(first, options) });
+  if (command === "list") {
+    const args = readListArguments(first, options);
+    return args.switches.has("help")
+      ? printed(host, listHelpText())
+      : list({ host, builtIn, args });
+  }
   const named = command === "run" || command === "shell";
   const whole = named ? readArguments([...options, ...first.rest.slice(1)]) : first;
-  if (whole.switches.has("help")) return help({ host, builtIn, args: whole });
+  if (whole.switches.has("help")) {
+    if (command === "shell") return printed(host, shellHelpText());
+    return help({ host, builtIn, args: whole });
+  }
   if (whole.switches.has("version")) {
     const { deno, v8 } = Deno.version;
     print(host, `hartrace ${VERSION} (deno ${deno}, v8 ${v8}, ${Deno.build.target})\n`);
@@ -63,6 +71,12 @@ function dispatch(
   }
   if (command === "shell") return shell({ host, builtIn, args: whole });
   return run({ host, builtIn, args: whole });
+}
+
+/** Prints a text, with which a call has done what it was to do. */
+function printed(host: CliHost, text: string): number {
+  print(host, text);
+  return 0;
 }
 
 /** `--help`, or with `-p NAME` or `--plugin` what there is to know of that tracer. */

@@ -21,6 +21,8 @@ export interface CliOption {
   readonly letter?: string;
   /** Placeholder of the option's value in `--help`; absent for a switch. */
   readonly value?: string;
+  /** What the option is set to without a value; then one is given behind `=` alone. */
+  readonly bare?: string;
   /** Whether the option may be given several times. */
   readonly repeats?: boolean;
   /** The values that are allowed, if only some are. */
@@ -103,8 +105,12 @@ export const CLI_OPTIONS: readonly CliOption[] = [
   },
   {
     name: "virtual",
+    value: "MODE",
+    bare: "all",
+    choices: ["auto", "all", "off"],
     group: "What is traced",
-    help: "also trace functions that have no call site",
+    help:
+      "also trace functions that have no call site: all of them (also without =MODE), those that are asked for by name (auto, the default), or none (off)",
   },
   {
     name: "era",
@@ -356,6 +362,7 @@ function splitArguments(
       name === undefined ? each.letter === letter : each.name === name
     );
     if (option?.value === undefined) ours.push(arg);
+    else if (option.bare !== undefined) ours.push(`--${option.name}=${attached || option.bare}`);
     else ours.push(`--${option.name}=${attached !== "" ? attached : args[++at] ?? ""}`);
   }
   return { ours, rest: [], dashes: false };
@@ -388,7 +395,13 @@ function unknownOption(arg: string): SyntaxError {
   );
 }
 
-/** The number that an option holds. @throws {SyntaxError} If it is none, or below `least`. */
+const THOUSANDS: Readonly<Record<string, number>> = { "": 1, k: 1e3, K: 1e3, M: 1e6, G: 1e9 };
+
+/**
+ * The number that an option holds; `20k`, `3M` and `1.5G` are thousands, millions and thousand millions.
+ *
+ * @throws {SyntaxError} If it is none, or below `least`.
+ */
 export function numberOf(
   values: CliArguments["values"],
   name: string,
@@ -396,13 +409,24 @@ export function numberOf(
 ): number | undefined {
   const text = values[name];
   if (text === undefined) return undefined;
-  const value = Number(text);
+  const [, digits = "", unit = ""] =
+    /^(-?(?:0x[0-9a-f]+|[0-9.]+(?:e[0-9]+)?))([kKMG]?)$/i.exec(text) ??
+      [];
+  const value = Math.round(Number(digits || "none") * (THOUSANDS[unit] ?? NaN) * 1e3) / 1e3;
   if (!Number.isSafeInteger(value) || value < least) {
     throw new SyntaxError(
-      `Cannot read --${name} "${text}": it must be a whole number from ${least} up`,
+      `Cannot read --${name} "${text}": it must be a whole number from ${least} up, as in 2000 or 2k`,
     );
   }
   return value;
+}
+
+/** The first of the guest's arguments that is an option of ours, which it would be before PROGRAM. */
+export function misplacedOption({ rest, dashes }: CliArguments): string | undefined {
+  if (dashes) return undefined;
+  return rest.slice(1).find((arg) =>
+    CLI_OPTIONS.some(({ name }) => arg === `--${name}` || arg.startsWith(`--${name}=`))
+  );
 }
 
 /** Eras for a help text, each with the kernel that it is. */

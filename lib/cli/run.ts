@@ -24,7 +24,7 @@ import { type EraName, type TraceClockName, updateSet } from "../ftrace/mod.ts";
 import { type CliHost, say } from "./host.ts";
 import { enableLivepatches } from "./livepatch.ts";
 import { type LoadedTracer, type LoadedTracers, loadTracers, NOP } from "./load_tracer.ts";
-import { CLI_OPTIONS, type CliArguments, numberOf } from "./options.ts";
+import { CLI_OPTIONS, type CliArguments, misplacedOption, numberOf } from "./options.ts";
 import { type Ending, endingOf, placeText } from "./outcome.ts";
 import { StopRequests } from "./stop_requests.ts";
 import { readTracefsOption, writeTracefs } from "./tracefs_option.ts";
@@ -144,6 +144,9 @@ function createTraced(
     report(line) {
       stdout.flush();
       say(host, line);
+    },
+    note(line) {
+      if (!args.switches.has("quiet")) say(host, line);
     },
     dump: (ftrace, hart) => dump(host, ftrace, tracers().current.name, hart),
   });
@@ -266,11 +269,14 @@ export function machineOptions(
   };
 }
 
+/** `--virtual` as ftrace takes it. */
+const VIRTUAL: Readonly<Record<string, boolean | "auto">> = { auto: "auto", all: true, off: false };
+
 /** The part of ftrace's options that a command line decides. */
 export function ftraceOptions({ values, switches, lists }: CliArguments): {
   readonly era: EraName | "auto";
   readonly strict: boolean;
-  readonly virtual: boolean;
+  readonly virtual: boolean | "auto";
   readonly trampoline: "guest" | "fast";
   readonly returns: FtraceOptions["returns"];
   readonly graphStack: "kernel" | "unlimited" | undefined;
@@ -282,7 +288,7 @@ export function ftraceOptions({ values, switches, lists }: CliArguments): {
   return {
     era: (values["era"] ?? "auto") as EraName | "auto",
     strict: switches.has("strict"),
-    virtual: switches.has("virtual"),
+    virtual: VIRTUAL[values["virtual"] ?? "auto"]!,
     trampoline: values["trampoline"] === "guest" ? "guest" : "fast",
     returns: values["returns"] as FtraceOptions["returns"],
     graphStack: values["graph-stack"] as "kernel" | "unlimited" | undefined,
@@ -304,10 +310,18 @@ const WORK_WITHOUT_SITES: readonly string[] = ["nop", "kprobe"];
 
 /** Whether the tracer at hand has anything to trace. */
 function canTrace(
-  { records }: Ftrace,
+  { records, machine }: Ftrace,
   { current, all }: LoadedTracers,
-  { switches }: CliArguments,
+  { switches, values, lists }: CliArguments,
 ): boolean {
+  const places = lists["set"]!.flatMap((text) => {
+    const [, names = ""] = /^\w+\.at=(.*)$/.exec(text) ?? [];
+    return names.split(/[\s,]+/);
+  });
+  const named = [...lists["function"]!, ...lists["graph-function"]!, ...places];
+  // Functions that are named need no call site.
+  const isThere = named.some((name) => machine.symbols.named(name).length > 0);
+  if (isThere && !switches.has("strict") && values["virtual"] !== "off") return true;
   const usable = records.some(({ kind }) => kind !== "disabled");
   const withPlugin = all.some(({ source }) => source !== "built in");
   if (usable || withPlugin || WORK_WITHOUT_SITES.includes(current.name)) return true;
@@ -335,6 +349,16 @@ export function applyFilters(ftrace: Ftrace, { values, lists }: CliArguments): v
   ftrace.graph.maxDepth = numberOf(values, "max-graph-depth") ?? 0;
 }
 
+/** An option of ours that stands where the guest's arguments are. */
+function sayMisplaced(host: CliHost, args: CliArguments): void {
+  const misplaced = misplacedOption(args);
+  if (misplaced === undefined) return;
+  say(
+    host,
+    `${misplaced} stands behind PROGRAM and is the guest's; an option of hartrace's goes before it`,
+  );
+}
+
 /** Says once what was chosen for the user, and what of the call has no effect. */
 function sayNotes(
   { host, args }: CommandContext,
@@ -357,6 +381,7 @@ function sayNotes(
       say(host, `era ${era.name} cannot switch ${served} misaligned sites; they are ${how}`);
     }
   }
+  sayMisplaced(host, args);
   for (const name of idle) {
     say(host, `trace option ${name}; it is taken, but changes nothing here`);
   }

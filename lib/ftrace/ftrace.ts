@@ -57,6 +57,7 @@ import type { FprobeRegister } from "./returns/fprobe_register.ts";
 import { HIDDEN_BY_RETURN_TRAMPOLINE, type TraceEvent } from "./trace/events.ts";
 import { registerFunctionProbes } from "./trace/function_probes.ts";
 import type { GraphTrace } from "./trace/graph_trace.ts";
+import type { VirtualSites } from "./ops/records.ts";
 import type { RingMode } from "./trace/hart_ring.ts";
 import type { RingBuffer } from "./trace/ring_buffer.ts";
 import type { Snapshot } from "./trace/snapshot.ts";
@@ -69,8 +70,11 @@ export interface FtraceOptions {
   readonly era?: EraName | "auto" | undefined;
   /** Whether to refuse what the era's kernel refuses, instead of serving it another way. */
   readonly strict?: boolean | undefined;
-  /** Also trace functions that have no call site, by hooks of the engine. */
-  readonly virtual?: boolean | undefined;
+  /**
+   * Which functions without a call site are traced, too, by hooks of the engine: those that are asked
+   * for by their name (`auto`, unless strict), all of them (true), or none.
+   */
+  readonly virtual?: boolean | "auto" | undefined;
   /** `guest` makes harts execute the real trampolines. */
   readonly trampoline?: "guest" | "fast" | undefined;
   /**
@@ -97,6 +101,8 @@ export interface FtraceOptions {
   readonly print?: ((text: string) => void) | undefined;
   /** Takes a line about something wrong. */
   readonly report?: ((line: string) => void) | undefined;
+  /** Takes a line about a choice that was made for the user; `report` unless given. */
+  readonly note?: ((line: string) => void) | undefined;
   /** Prints the buffer, or one hart's, on the console, for the function commands `dump` and `cpudump`. */
   readonly dump?: ((ftrace: Ftrace, hart: number | undefined) => void) | undefined;
 }
@@ -214,6 +220,11 @@ export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister {
   report(line: string): void;
 }
 
+function virtualSites(asked: FtraceOptions["virtual"], strict: boolean): VirtualSites {
+  if (asked === true) return "all";
+  return asked === false || strict ? "off" : "auto";
+}
+
 /**
  * Sets ftrace up on a machine that has not run yet.
  *
@@ -227,7 +238,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
   const ftrace = new MachineFtrace(machine, choice.reason, {
     era: choice.era,
     strict,
-    virtual: options.virtual ?? false,
+    virtual: virtualSites(options.virtual, strict),
     guestTrampoline: options.trampoline === "guest",
     poison: parsePoison(options.poison ?? []),
     returns: options.returns ?? (strict ? "hijack" : "auto"),
@@ -235,6 +246,7 @@ export function createFtrace(machine: Machine, options: FtraceOptions = {}): Ftr
     bufferKib: options.bufferKib ?? 1408,
     bufferMode: options.bufferMode ?? "overwrite",
     report: options.report ?? (() => {}),
+    note: options.note ?? options.report ?? (() => {}),
   }, options.print ?? (() => {}));
   registerFunctionProbes({
     files: ftrace.filterFiles,

@@ -15,6 +15,8 @@ import { EntryLiveness } from "./ops/entry_liveness.ts";
 import { matchRecords, parsePattern } from "./ops/filter.ts";
 import { FunctionCore } from "./ops/function_core.ts";
 import { addressKey, RecordTable } from "./ops/record_table.ts";
+import { serveByName } from "./ops/named_sites.ts";
+import type { VirtualSites } from "./ops/records.ts";
 import { ServedCall } from "./ops/served_call.ts";
 import { createTracingArea } from "./ops/tracing_area.ts";
 import { FprobeEvents } from "./probes/fprobe_events.ts";
@@ -39,8 +41,8 @@ export interface FtraceSettings {
   readonly era: Era;
   /** Whether to refuse what the era's kernel refuses, even where it could be served. */
   readonly strict: boolean;
-  /** Whether functions without a site get records, too, served by hooks of the engine. */
-  readonly virtual: boolean;
+  /** Which functions without a site get records, too, served by hooks of the engine. */
+  readonly virtual: VirtualSites;
   /** Whether harts execute the real trampolines instead of the fast path. */
   readonly guestTrampoline: boolean;
   /** Registers that trampolines overwrite. */
@@ -55,6 +57,8 @@ export interface FtraceSettings {
   readonly bufferMode: RingMode;
   /** Takes a line about something wrong. */
   readonly report: (line: string) => void;
+  /** Takes a line about a choice that was made for the user. */
+  readonly note: (line: string) => void;
 }
 
 /** The parts that trace functions and record events. */
@@ -147,6 +151,7 @@ export function createTracingParts(machine: Machine, settings: FtraceSettings): 
     guestTrampoline: settings.guestTrampoline,
     report,
   });
+  serveByName(table, settings.virtual === "auto", settings.note);
   const graph = createGraphTrace(buffer, {
     array,
     parameters,

@@ -131,3 +131,25 @@ Deno.test("main() runs a program without call sites untraced, and says so, when 
   const quiet = await hartrace(["run", "-q", fixture("sample_without_sites")]);
   assertEquals(quiet, { ...plain, stderr: "" });
 });
+
+Deno.test("main() reads thousands, millions and thousand millions in numbers", async () => {
+  for (const [text, limit] of [["0.1k", 100], ["0.0001M", 100], ["1G", undefined]] as const) {
+    const { code, stderr } = await hartrace(["-p", "nop", "--limit-insns", text, SAMPLE]);
+    assertEquals(code, limit === undefined ? 0 : 124, stderr);
+    if (limit !== undefined) assertMatch(stderr, new RegExp(`\\b${limit}\\b`));
+  }
+  for (const text of ["2kk", "k", "1.5", "-1", "1e99"]) {
+    const { code, stderr } = await hartrace(["--limit-insns", text, SAMPLE]);
+    assertEquals(code, 125);
+    assertMatch(stderr, /it must be a whole number from 1 up, as in 2000 or 2k/);
+  }
+});
+
+Deno.test("main() hints at an option of its own that stands behind PROGRAM", async () => {
+  const { code, stderr } = await hartrace([SAMPLE, "--stats"]);
+  assertEquals(code, 0);
+  assertMatch(stderr, /--stats stands behind PROGRAM and is the guest's/);
+  for (const args of [["--", SAMPLE, "--stats"], ["-q", SAMPLE, "--stats"], [SAMPLE, "--guests"]]) {
+    assertEquals((await hartrace(args)).stderr.includes("stands behind"), false, args.join(" "));
+  }
+});

@@ -2,6 +2,8 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { assertSnapshot } from "@std/testing/snapshot";
 import { fixture, hartrace } from "./command_line.ts";
 
+const SAMPLE = fixture("sample_p84");
+
 Deno.test("list --why prints one answer for uses that have the same, and what to use instead", async (t) => {
   const texts: string[] = [];
   for (const era of ["regs", "args", "preset", "call-ops"]) {
@@ -60,4 +62,28 @@ Deno.test("--poison overwrites a register in every trampoline", async () => {
   const wrong = await hartrace(["--poison", "zero", fixture("sample_p84")]);
   assertEquals(wrong.code, 125);
   assertMatch(wrong.stderr, /Cannot poison zero: it is no register that can be written/);
+});
+
+Deno.test("list --why takes globs, and exits with 1 where there is no such function", async () => {
+  const known = await hartrace(["list", "-q", "--why", "*_bill", "--why", "price_of+8", SAMPLE]);
+  assertEquals(known.code, 0);
+  assertMatch(known.stdout, /^print_bill at 0x\w+: [^]*\nprice_of\+8 at 0x/);
+  const unknown = await hartrace(["list", "-q", "--why", "bill", "--why", "nosuch", SAMPLE]);
+  assertEquals([unknown.code, unknown.stderr], [1, ""]);
+  assertMatch(unknown.stdout, /^bill at [^]*\nnosuch: no symbol\n/);
+  assertEquals((await hartrace(["list", "-q", "--why", "nosuch_*", SAMPLE])).code, 1);
+});
+
+Deno.test("every command has a --help of its own", async () => {
+  for (const command of ["list", "shell"]) {
+    for (const args of [[command, "--help"], [command, "-h", SAMPLE]]) {
+      const { code, stdout, stderr } = await hartrace(args);
+      assertEquals([code, stderr], [0, ""], args.join(" "));
+      assertMatch(
+        stdout,
+        new RegExp(`^hartrace ${command}: .*\n\n  deno run -A trace.ts ${command} `),
+      );
+    }
+  }
+  assertMatch((await hartrace(["run", "--help"])).stdout, /^hartrace runs a RISC-V program/);
 });

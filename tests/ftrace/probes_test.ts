@@ -76,12 +76,12 @@ Deno.test("registerFprobe() refuses as the kernel: no match, no symbol, no site,
   assertEquals(refusals, ["ENOENT", "ENOENT", "ENOENT", "E2BIG", "EBUSY", "EINVAL"]);
 });
 
-Deno.test("registerFprobe() works before 6.14 and says so once; strict refuses", async () => {
+Deno.test("registerFprobe() works in an era whose kernel has none and says so once; strict refuses", async () => {
   for (const era of ERAS) {
     const guest = await traced("sample_p84", { era });
     guest.ftrace.registerFprobe({ exitHandler() {} }, "bill");
     guest.ftrace.registerFprobe({ exitHandler() {} }, "price_of");
-    const before = era === "regs" || era === "args";
+    const before = era === "args";
     assertEquals(guest.reports.length, before ? 1 : 0, era);
     if (!before) continue;
     assertMatch(guest.reports[0]!, /6\.14/);

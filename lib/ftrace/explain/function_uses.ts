@@ -16,7 +16,7 @@ import { checkLivepatchEra } from "../live/livepatch.ts";
 import { checkDirectEra, checkNotDirect } from "../ops/direct.ts";
 import type { FtraceHash } from "../ops/filter.ts";
 import { claimOn, ipTaken, nameOf, type OpsUse } from "../ops/ops_rules.ts";
-import { noReturnReason } from "../ops/records.ts";
+import { noReturnReason, type VirtualSites } from "../ops/records.ts";
 import type { KprobeCheck } from "../probes/kprobe_check.ts";
 import { checkFprobeEra } from "../returns/fprobe_register.ts";
 
@@ -59,8 +59,8 @@ export interface WhyContext {
   readonly era: Era;
   /** Whether to refuse what the era's kernel refuses, even where it could be served. */
   readonly strict: boolean;
-  /** Whether functions without a site are served, too, by hooks of the engine. */
-  readonly virtual: boolean;
+  /** Which functions without a site are served, too, by hooks of the engine. */
+  readonly virtual: VirtualSites;
   /** Everything that can be traced. */
   readonly records: readonly DynFtrace[];
   /** What the function and graph tracers leave out. */
@@ -296,7 +296,7 @@ export class FunctionUses {
     const served =
       this.#context.strict && draft.reason !== "no-site" && draft.reason !== "no-symbol"
         ? "a run without --strict, which serves it as a virtual site"
-        : !record && !this.#context.virtual
+        : !record && this.#context.virtual !== "all"
         ? "--virtual, which hooks it by its symbol"
         : "";
     return {

@@ -233,8 +233,32 @@ export function updateSet(
   for (const index of next) set.add(index);
 }
 
+/** Functions that have no record, of which a list of records may be asked for. */
+export interface Unlisted {
+  /** Adds a record of the function with a name to the list; false if there is none, or it is not to be. */
+  give(name: string): boolean;
+  /** How many of them match. */
+  count(matches: (name: string) => boolean): number;
+}
+
+const unlisted = new WeakMap<readonly DynFtrace[], Unlisted>();
+
+/** Lets a function that is named and not in a list of records come into it. */
+export function setUnlisted(records: readonly DynFtrace[], others: Unlisted): void {
+  unlisted.set(records, others);
+}
+
 /** The refusal of a pattern that selects nothing, with the name that was probably meant. */
 export function noMatch(text: string, records: readonly DynFtrace[]): FtraceError {
+  const others = unlisted.get(records)?.count(parsePattern(text.replace(/^!/, "")).matches) ?? 0;
+  if (others > 0) {
+    return new FtraceError(
+      "EINVAL",
+      "no-site",
+      `Cannot filter by "${text}": no function with a call site matches, but ${others} without`,
+      "--virtual",
+    );
+  }
   const near = nearestName(text.replace(/^!/, ""), indexOf(records).usable.map(({ name }) => name));
   const hint = near ? `; did you mean ${near}?` : "";
   return new FtraceError(
@@ -253,12 +277,20 @@ export function matchRecords(
   const { index, exact } = pattern;
   if (index !== undefined) return index >= 1 ? usable.slice(index - 1, index) : [];
   if (exact !== undefined) {
-    const named = byName.get(exact) ?? [];
+    const isAsked = pattern.module === undefined && !pattern.negated;
+    const named = isAsked ? recordsNamed(exact, records) : byName.get(exact) ?? [];
     return pattern.module === undefined
       ? named
       : named.filter(({ module }) => pattern.inModule(module));
   }
   return usable.filter(({ name, module }) => pattern.matches(name) && pattern.inModule(module));
+}
+
+/** The records of functions with a name; one without a call site may come into the list by this. */
+export function recordsNamed(name: string, records: readonly DynFtrace[]): readonly DynFtrace[] {
+  const { byName } = indexOf(records);
+  if (!byName.has(name) && unlisted.get(records)?.give(name)) indexOf(records);
+  return byName.get(name) ?? [];
 }
 
 /** What patterns are looked up in: the records that are not disabled, in order and by name. */

@@ -334,14 +334,12 @@ export class FunctionCore {
    */
   addModule(module: string, sites: readonly SiteSource[]): void {
     this.#refuseIfDisabled();
-    const first = this.records.length;
     const added = this.#table.addModule(module, sites);
     for (const record of added) {
       this.patcher.addSite(record);
       this.patcher.ftraceInitNop(record, this.#targets.nop);
     }
     this.#machine.fenceI();
-    this.#users.recordsAdded(first);
     for (const hash of new Set([this.globalHash, ...this.#registry.hashes])) {
       resolveWaiting(hash, module, added);
     }

@@ -10,7 +10,12 @@ import type { AddressSpace } from "../../memory/space.ts";
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { SiteSource } from "../../program/sites.ts";
 import type { Era } from "../era.ts";
-import { createModuleRecords, createRecords, type RecordOptions } from "./records.ts";
+import {
+  createModuleRecords,
+  createNamedRecord,
+  createRecords,
+  type RecordOptions,
+} from "./records.ts";
 
 /** The records of one machine: every function that can be traced, or why it cannot. */
 export class RecordTable {
@@ -19,6 +24,7 @@ export class RecordTable {
   readonly #era: Era;
   readonly #options: RecordOptions;
   readonly #space: AddressSpace;
+  readonly #symbols: Machine["symbols"];
   readonly #byIp = new Map<number, DynFtrace>();
 
   /** Makes the records of the program. @throws {RangeError} For a site beyond ±2^53. */
@@ -26,6 +32,7 @@ export class RecordTable {
     this.#era = era;
     this.#options = options;
     this.#space = machine.space;
+    this.#symbols = machine.symbols;
     this.records = createRecords(machine, era, options);
     for (const record of this.records) this.#byIp.set(storedKey(record.ip), record);
   }
@@ -41,6 +48,24 @@ export class RecordTable {
       this.#byIp.get(addressKey(this.#era.scheme.ip(address)));
   }
 
+  /** Functions without a site that none has asked for so far. */
+  get siteless(): Siteless {
+    const { functions } = this.#symbols;
+    const isFree = ({ address }: { readonly address: bigint }) => this.at(address) === undefined;
+    return {
+      names: () => functions.filter(isFree).map(({ name }) => name),
+      add: (name) => {
+        const found = this.#symbols.named(name).find(({ type }) => type === "func");
+        if (!found || !isFree(found)) return undefined;
+        const { length } = this.records;
+        const record = createNamedRecord(name, found.address, length, this.#space);
+        this.#byIp.set(storedKey(record.ip), record);
+        this.records.push(record);
+        return record;
+      },
+    };
+  }
+
   /** Adds the records of a module, which it gives. @throws {RangeError} For a site beyond ±2^53. */
   addModule(module: string, sites: readonly SiteSource[]): readonly DynFtrace[] {
     const { length } = this.records;
@@ -52,6 +77,14 @@ export class RecordTable {
     }
     return added;
   }
+}
+
+/** Functions of a program that have no record. */
+export interface Siteless {
+  /** Names of all of them. */
+  names(): readonly string[];
+  /** Makes a record of the one with a name; undefined if there is none, or its entry has a record. */
+  add(name: string): DynFtrace | undefined;
 }
 
 /**

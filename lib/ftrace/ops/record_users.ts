@@ -40,10 +40,13 @@ export class RecordUsers {
   readonly #narrow = new Map<number, Set<Reach>>();
   readonly #due = new Set<number>();
   #isAllDue = false;
+  /** How long the list was when it was looked at last. */
+  #known: number;
 
   /** Starts without users; `records` may grow. */
   constructor(records: readonly DynFtrace[]) {
     this.#records = records;
+    this.#known = records.length;
   }
 
   /** The ops that trace a record, newest first. */
@@ -101,14 +104,12 @@ export class RecordUsers {
     for (const reach of this.#reaches.values()) this.#reachIsDue(reach);
   }
 
-  /** Records from index `first` on are new; ops without a filter reach them. */
-  recordsAdded(first: number): void {
-    if (this.#wide.size === 0) return;
-    for (let index = first; index < this.#records.length; index++) this.#due.add(index);
-  }
-
-  /** Compares each hash with what it was: records that it reaches otherwise now are due. */
+  /** Compares each hash with what it was: records that it reaches otherwise now are due, and new ones. */
   follow(): void {
+    // Ops without a filter reach what the list has grown by.
+    for (; this.#known < this.#records.length; this.#known++) {
+      if (this.#wide.size > 0) this.#due.add(this.#known);
+    }
     for (const reach of this.#reaches.values()) this.#followHash(reach);
   }
 

@@ -20,11 +20,14 @@ import { EntryLiveness } from "./entry_liveness.ts";
 export interface RecordOptions {
   /** Whether sites that the era cannot switch are refused, as its kernel does. */
   readonly strict: boolean;
-  /** Also make records for functions without a site. */
-  readonly virtual: boolean;
+  /** Which functions without a site have records, too: all, those that are asked for by name, or none. */
+  readonly virtual: VirtualSites;
   /** Address of `ftrace_caller`, which sites must reach. */
   readonly caller: bigint;
 }
+
+/** Which functions without a call site are served. */
+export type VirtualSites = "all" | "auto" | "off";
 
 /** Functions that return a second time to the same place, so that their return cannot be caught. */
 const RETURNS_TWICE = /^_*(sig)?setjmp$|^_*vfork$|^_*getcontext$/;
@@ -40,23 +43,30 @@ export function createRecords(machine: Machine, era: Era, options: RecordOptions
     entries.add(site.entry);
     drafts.push(draftOf(site, number, era, liveness, options));
   });
-  if (options.virtual) {
+  if (options.virtual === "all") {
     for (const { name, address: entry } of machine.symbols.functions) {
       if (entries.has(entry)) continue;
       entries.add(entry);
-      drafts.push({
-        ip: entry,
-        entry,
-        before: 0,
-        after: 0,
-        name,
-        kind: "virtual",
-        reason: liveness.liveLink(entry) ?? "no-site",
-      });
+      drafts.push(withoutSite(name, entry, liveness));
     }
   }
   drafts.sort((a, b) => a.entry < b.entry ? -1 : 1);
   return drafts.map((draft, index) => createRecord({ ...draft, index }));
+}
+
+function withoutSite(name: string, entry: bigint, liveness: EntryLiveness) {
+  const reason = liveness.liveLink(entry) ?? "no-site";
+  return { ip: entry, entry, before: 0, after: 0, name, kind: "virtual", reason } as const;
+}
+
+/** Makes the record of a function without a site, behind the `count` that there are. */
+export function createNamedRecord(
+  name: string,
+  entry: bigint,
+  count: number,
+  space: AddressSpace,
+): DynFtrace {
+  return createRecord({ ...withoutSite(name, entry, new EntryLiveness(space)), index: count });
 }
 
 /** Makes the records of a module, behind the `count` that there are. */

@@ -12,7 +12,7 @@
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { Era } from "../era.ts";
 import { FtraceError, throwRefusal } from "../ftrace_error.ts";
-import { matchRecords, parsePattern } from "../ops/filter.ts";
+import { matchRecords, parsePattern, recordsNamed } from "../ops/filter.ts";
 import type { AnyFtraceOps, FtraceRegistration } from "../ops/ftrace_ops.ts";
 import type { FunctionCore } from "../ops/function_core.ts";
 import { type Fprobe, type FprobeRegistration, MAX_FPROBE_DATA_SIZE } from "./fprobe.ts";
@@ -106,9 +106,7 @@ export class Fprobes implements FprobeRegister {
   registerFprobeSyms(fp: Fprobe, names: readonly string[]): FprobeRegistration {
     if (names.length === 0) throw empty("there are no names");
     const sites = names.flatMap((name) => {
-      const found = this.#parts.core.records.filter((each) =>
-        each.name === name && each.kind !== "disabled"
-      );
+      const found = recordsNamed(name, this.#parts.core.records);
       if (found.length === 0) throw noSite(name);
       return found;
     });
