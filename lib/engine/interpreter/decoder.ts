@@ -89,7 +89,7 @@ export class Decoder {
     this.#write(bits, { space, unit, at: shadow, pc, split: true });
     const at = unit.address + (pc % PAGE_SIZE) * 8;
     this.#view.setUint32(at + MICRO_OP.imm, second / PAGE_SIZE, true);
-    space.setHandler(unit, at, Handler.split);
+    space.setHandler(unit, at, this.#handlers.split);
     return true;
   }
 

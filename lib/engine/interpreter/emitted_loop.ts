@@ -44,7 +44,7 @@ export function interpreterModule(
   const thunk = module.type([], [I32]);
   const type = module.type(frame.parameters, [I32]);
   const { code } = module.function(type, [...frame.locals, ...SCRATCH], "run");
-  const count = table.size;
+  const count = table.size + Number(frame.translating);
   code.get(Local.fuel).set(frame.start);
   code.block().block().block().block().loop().block();
   writeDispatch(code, count);

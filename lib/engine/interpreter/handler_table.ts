@@ -30,8 +30,13 @@ export interface PlannedHandler {
 
 /** Handlers by number, as the function is written from them. */
 export interface Handlers {
-  /** How many there are, the fixed ones included. */
+  /** How many there are, the fixed ones included, without {@linkcode Handlers.split}. */
   readonly size: number;
+  /**
+   * Goes on at `BLOCK.split` if the page behind is the one whose number `imm` is. The last
+   * one, because the plain function does without it.
+   */
+  readonly split: number;
   /** The handlers behind the fixed ones, in order. */
   readonly planned: readonly PlannedHandler[];
 }
@@ -53,9 +58,12 @@ export class HandlerTable implements Handlers {
     }
   }
 
-  /** How many handlers there are, the fixed ones included. */
   get size(): number {
     return FIRST_PLAN + this.#handlers.length;
+  }
+
+  get split(): number {
+    return this.size;
   }
 
   /** The handler for an instruction with this plan. */

@@ -55,8 +55,8 @@ export class HandlerWriter {
         return this.#br(Label.goTo);
       case Handler.thunk:
         return this.#callThunk();
-      case Handler.split:
-        return frame.translating ? this.#goToSplit() : this.#refund(Exit.undecoded);
+      case table.split:
+        return this.#goToSplit();
     }
     const handler = table.planned[number - FIRST_PLAN]!;
     const { floats } = handler.plan;

@@ -106,7 +106,7 @@ class Interpreter {
     this.#hooks = new Hooks((pc) => this.#hookChanged(pc));
     this.#decoder = new Decoder(memory, plans, handlerTable());
     const cache = new CodeCache(memory.heap, budget);
-    this.#parts = { memory, cache, hooks: this.#hooks, thunks };
+    this.#parts = { memory, cache, hooks: this.#hooks, thunks, split: handlerTable().split };
     cache.onRelease((units) => this.#release(units));
   }
 

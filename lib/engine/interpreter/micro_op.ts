@@ -57,11 +57,9 @@ export const Handler = {
   hook: 2,
   thunk: 3,
   leave: 4,
-  /** Goes on at {@linkcode BLOCK}.split if the page behind is the one whose number `imm` is. */
-  split: 5,
 } as const;
 /** Number of the first handler that stands for a plan. */
-export const FIRST_PLAN = 6;
+export const FIRST_PLAN = 5;
 
 /** Why the function came back, in EXIT_REASON. */
 export const Exit = { fuel: 0, undecoded: 1, reference: 2, hook: 3, noPage: 4 } as const;

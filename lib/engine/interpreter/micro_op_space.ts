@@ -32,6 +32,8 @@ export interface SpaceParts {
   readonly hooks: Hooks;
   /** Their thunks. */
   readonly thunks: ThunkTable;
+  /** The handler of an instruction that ends in another page. */
+  readonly split: number;
 }
 
 /** Which of a hart's spaces one is. */
@@ -147,7 +149,7 @@ export class MicroOpSpace implements CodeOwner {
     const { fetched } = this.hart;
     for (const address of this.entries(unit)) {
       const at = unit.address + (address % PAGE_SIZE) * 8;
-      const isSplit = this.#view.getUint16(at + MICRO_OP.handler, true) === Handler.split;
+      const isSplit = this.#view.getUint16(at + MICRO_OP.handler, true) === this.#parts.split;
       const second = this.#view.getUint32(at + MICRO_OP.imm, true) * PAGE_SIZE;
       const bits = isSplit ? fetched.fetchSplit(address, second) : fetched.peek(address);
       if (bits !== undefined) yield { address, bits };
