@@ -44,6 +44,7 @@ for (
     const memory = new Memory();
     const handlers = {
       size: FIRST_PLAN + 1,
+      split: FIRST_PLAN + 1,
       planned: [{ plan: conditionalPlan(), length: 4, near: true } as const],
     };
     const module = new WebAssembly.Module(
