@@ -34,13 +34,7 @@ export type { AddressSpace } from "./lib/memory/space.ts";
 export { disassemble } from "./lib/isa/disasm.ts";
 export type { DynFtrace } from "./lib/patcher/dyn_ftrace.ts";
 export { FtraceRegs, type PartialRegs, type PtRegs } from "./lib/trampoline/ftrace_regs.ts";
-export type {
-  Attach,
-  AttachedCall,
-  Attachment,
-  CallHandlers,
-  Select,
-} from "./lib/ftrace/attach.ts";
+export type { AttachedCall, Attachment, CallHandlers } from "./lib/ftrace/attach.ts";
 export type { CallArguments, CallResult } from "./lib/ftrace/attached_call.ts";
 export { createFtrace, type Ftrace, type FtraceOptions } from "./lib/ftrace/ftrace.ts";
 export { ERRNO, type GuestView } from "./lib/ftrace/guest_view.ts";
@@ -55,15 +49,10 @@ export {
 } from "./lib/ftrace/tracer.ts";
 export {
   FUNCTIONS_OPTION,
-  type ListOption,
-  type NumberOption,
   type OptionValue,
   type OptionValues,
-  type SwitchOption,
-  type TextOption,
   type TracerOption,
   type TracerOptions,
-  type TracerOptionValue,
 } from "./lib/ftrace/tracer_options.ts";
 export { type EraName, ERAS } from "./lib/ftrace/era.ts";
 export { FtraceError, type FtraceErrorCode, type FtraceReason } from "./lib/ftrace/ftrace_error.ts";

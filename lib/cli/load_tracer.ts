@@ -8,7 +8,7 @@
  */
 import { resolve, toFileUrl } from "@std/path";
 import { checkTracer, resolveOptions } from "../ftrace/mod.ts";
-import type { Tracer, TracerOptionValue } from "../../mod.ts";
+import type { Tracer, TracerOption } from "../../mod.ts";
 
 /** `nop`: traces nothing and prints nothing. */
 export const NOP: Tracer = {
@@ -25,7 +25,7 @@ export interface LoadedTracer {
   /** The tracer as its module exports it. */
   readonly tracer: Tracer;
   /** The values of the tracer's options that its `init` gets. */
-  readonly options: Readonly<Record<string, TracerOptionValue>>;
+  readonly options: Readonly<Record<string, TracerOption["default"]>>;
   /** Where the tracer came from: {@linkcode BUILT_IN}, or the text behind `--plugin`. */
   readonly source: string;
 }
@@ -39,7 +39,7 @@ export interface LoadedTracers {
   /** The tracers that came from plugins, whether they are the current one or not. */
   readonly plugins: readonly LoadedTracer[];
   /** The options of any tracer there is, as `--set` has them. */
-  optionsOf(tracer: Tracer): Readonly<Record<string, TracerOptionValue>>;
+  optionsOf(tracer: Tracer): Readonly<Record<string, TracerOption["default"]>>;
 }
 
 /** The tracers and settings that the command line asks for. */

@@ -45,7 +45,7 @@ export interface AttachedCall<Data> {
   data: Data;
 }
 
-/** The handlers that {@linkcode Attach} calls at entries and returns. */
+/** The handlers that `ftrace.attach()` calls at entries and returns. */
 export interface CallHandlers<Data> {
   /** Makes what `call.data` is at the entry of each call; an empty object without it. */
   readonly data?: () => Data;

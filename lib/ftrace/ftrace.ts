@@ -16,7 +16,7 @@ import type { Hart } from "../hart/hart.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { DynFtrace } from "../patcher/dyn_ftrace.ts";
 import { parsePoison } from "../trampoline/poison.ts";
-import { type Attach, createAttach, createSelect, type Select } from "./attach.ts";
+import { type Attachment, type CallHandlers, createAttach, createSelect } from "./attach.ts";
 import { chooseEra, type Era, type EraName, ERAS } from "./era.ts";
 import { createWhy, type WhyReport } from "./explain/why.ts";
 import {
@@ -70,10 +70,7 @@ export interface FtraceOptions {
   readonly era?: EraName | "auto" | undefined;
   /** Whether to refuse what the era's kernel refuses, instead of serving it another way. */
   readonly strict?: boolean | undefined;
-  /**
-   * Which functions without a call site are traced, too, by hooks of the engine: those that are asked
-   * for by their name (`auto`, unless strict), all of them (true), or none.
-   */
+  /** Functions without a call site that are hooked, too: named ones (`auto`), all (true), or none. */
   readonly virtual?: boolean | "auto" | undefined;
   /** `guest` makes harts execute the real trampolines. */
   readonly trampoline?: "guest" | "fast" | undefined;
@@ -139,10 +136,17 @@ export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister {
   readonly core: FunctionCore;
   /** The function tracer's callback: records a function event. The fast path has it in WASM. */
   readonly functionTraceCall: FtraceFunc;
-  /** Calls handlers at the entry and the exit of functions: the short way to trace. */
-  readonly attach: Attach;
-  /** The functions that patterns choose, `!pattern` taking away. */
-  readonly select: Select;
+  /**
+   * Calls handlers at entries and exits of functions (`"parse* !parse_line"`): the short way to trace.
+   *
+   * @throws {FtraceError} EINVAL if a pattern matches nothing; whatever registering refuses.
+   */
+  attach<Data = Record<string, unknown>>(
+    globs: string | readonly string[],
+    handlers: CallHandlers<Data>,
+  ): Attachment;
+  /** The functions that patterns choose; `!` takes away. @throws {FtraceError} EINVAL for no match. */
+  select(globs: string | readonly string[]): readonly DynFtrace[];
   /** Starts calling `ops.func` (`register_ftrace_function`). @throws {FtraceError} As the kernel. */
   registerFtraceFunction(ops: FtraceOps): FtraceRegistration;
   /** Stops calling it. @throws {FtraceError} EBUSY if it is not registered. */
@@ -274,8 +278,8 @@ class MachineFtrace implements Ftrace {
   readonly core: FunctionCore;
   readonly graph: GraphTrace;
   readonly guest: GuestView;
-  readonly select: Select;
-  readonly attach: Attach;
+  readonly select: Ftrace["select"];
+  readonly attach: Ftrace["attach"];
   readonly why: Ftrace["why"];
   readonly functionLists: FunctionLists;
   readonly filterFiles: FilterFiles;

@@ -9,7 +9,7 @@
  * @module
  */
 import type { Ftrace } from "./ftrace.ts";
-import type { OptionValues, TracerOptions, TracerOptionValue } from "./tracer_options.ts";
+import type { OptionValues, TracerOption, TracerOptions } from "./tracer_options.ts";
 
 /** A tracer, as its module exports it by default. */
 export interface Tracer {
@@ -29,7 +29,7 @@ export interface Tracer {
    */
   init(
     ftrace: Ftrace,
-    options: Readonly<Record<string, TracerOptionValue>>,
+    options: Readonly<Record<string, TracerOption["default"]>>,
   ): TracerHandle | Promise<TracerHandle>;
 }
 

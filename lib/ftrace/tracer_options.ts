@@ -9,51 +9,24 @@
  * @module
  */
 
-/** A value of an option. */
-export type TracerOptionValue = string | number | boolean | readonly string[];
-
-/** An option that takes a text: one of `choices`, if there are any. */
-export interface TextOption {
+/** One option of a tracer: a text, a number, a switch or several words, as its default is one. */
+export interface TracerOption {
   /** What the option is for, in one line for `list options` and `--help`. */
   readonly description: string;
-  /** The value where nothing is set. */
-  readonly default: string;
-  /** The texts allowed, if only some are. */
+  /**
+   * The value where nothing is set. A switch is set by `on`, `true`, `1` or `yes`, and by `off`,
+   * `false`, `0` or `no`; words have blanks or commas between them.
+   */
+  readonly default: string | number | boolean | readonly string[];
+  /** Of a text: the ones that are allowed, if only some are. */
   readonly choices?: readonly string[];
-}
-
-/** An option that takes a number. */
-export interface NumberOption {
-  /** What the option is for, in one line for `list options` and `--help`. */
-  readonly description: string;
-  /** The value where nothing is set. */
-  readonly default: number;
-  /** The least number that is accepted. */
+  /** Of a number: the least that is accepted. */
   readonly min?: number;
-  /** The greatest number that is accepted. */
+  /** Of a number: the greatest that is accepted. */
   readonly max?: number;
-  /** Whether only whole numbers are allowed. */
+  /** Of a number: whether only whole ones are allowed. */
   readonly integer?: boolean;
 }
-
-/** A switch: `on`, `true`, `1` or `yes`; or `off`, `false`, `0` or `no`. */
-export interface SwitchOption {
-  /** What the option is for, in one line for `list options` and `--help`. */
-  readonly description: string;
-  /** The value where nothing is set. */
-  readonly default: boolean;
-}
-
-/** Several words, blanks or commas between them. */
-export interface ListOption {
-  /** What the option is for, in one line for `list options` and `--help`. */
-  readonly description: string;
-  /** The value where nothing is set. */
-  readonly default: readonly string[];
-}
-
-/** One option of a tracer. Its kind is that of its default. */
-export type TracerOption = TextOption | NumberOption | SwitchOption | ListOption;
 
 /** The options of a tracer, by key. */
 export type TracerOptions = Readonly<Record<string, TracerOption>>;
@@ -72,7 +45,7 @@ export type OptionValues<O extends TracerOptions> = {
 };
 
 /** The option that chooses functions: all that `-l` and `-n` leave, unless it names some. */
-export const FUNCTIONS_OPTION: ListOption & { readonly default: readonly string[] } = {
+export const FUNCTIONS_OPTION: TracerOption & { readonly default: readonly string[] } = {
   description: "functions, globs between blanks; none: those that -l and -n leave",
   default: [],
 };
@@ -86,9 +59,9 @@ export const FUNCTIONS_OPTION: ListOption & { readonly default: readonly string[
 export function resolveOptions(
   tracer: { readonly name: string; readonly options?: TracerOptions },
   settings: Readonly<Record<string, string>>,
-): Readonly<Record<string, TracerOptionValue>> {
+): Readonly<Record<string, TracerOption["default"]>> {
   const declared = tracer.options ?? {};
-  const resolved = new Map<string, TracerOptionValue>();
+  const resolved = new Map<string, TracerOption["default"]>();
   for (const [key, option] of Object.entries(declared)) resolved.set(key, option.default);
   for (const [key, text] of Object.entries(settings)) {
     const option = Object.hasOwn(declared, key) ? declared[key] : undefined;
@@ -105,20 +78,20 @@ export function resolveOptions(
 }
 
 /** An option's value as `--set` takes it. */
-export function optionValueText(value: TracerOptionValue): string {
+export function optionValueText(value: TracerOption["default"]): string {
   return typeof value === "object" ? value.join(" ") : String(value);
 }
 
 /** What an option takes, where its default does not say it: its choices or its range; or nothing. */
 export function optionRange(option: TracerOption): string | undefined {
   if ("choices" in option && option.choices) return option.choices.join(", ");
-  return typeof option.default === "number" ? rangeText(option as NumberOption) : undefined;
+  return typeof option.default === "number" ? rangeText(option) : undefined;
 }
 
-function readValue(name: string, option: TracerOption, text: string): TracerOptionValue {
+function readValue(name: string, option: TracerOption, text: string): TracerOption["default"] {
   switch (typeof option.default) {
     case "number":
-      return readNumber(name, option as NumberOption, text);
+      return readNumber(name, option, text);
     case "boolean":
       if (["1", "true", "on", "yes"].includes(text)) return true;
       if (["0", "false", "off", "no"].includes(text)) return false;
@@ -126,14 +99,14 @@ function readValue(name: string, option: TracerOption, text: string): TracerOpti
     case "object":
       return text.split(/[\s,]+/).filter((word) => word !== "");
     default: {
-      const { choices } = option as TextOption;
+      const { choices } = option;
       if (choices && !choices.includes(text)) throw refusal(name, text, choices.join(", "));
       return text;
     }
   }
 }
 
-function readNumber(name: string, option: NumberOption, text: string): number {
+function readNumber(name: string, option: TracerOption, text: string): number {
   const value = Number(text);
   if (text.trim() === "" || Number.isNaN(value)) throw refusal(name, text, "a number");
   const { min = -Infinity, max = Infinity, integer = false } = option;
@@ -142,7 +115,7 @@ function readNumber(name: string, option: NumberOption, text: string): number {
 }
 
 /** `a whole number from 1 up`, `a number from 0 to 1`; undefined where every number will do. */
-function rangeText({ min, max, integer = false }: NumberOption): string | undefined {
+function rangeText({ min, max, integer = false }: TracerOption): string | undefined {
   if (min === undefined && max === undefined && !integer) return undefined;
   const kind = integer ? "a whole number" : "a number";
   if (min !== undefined && max !== undefined) return `${kind} from ${min} to ${max}`;

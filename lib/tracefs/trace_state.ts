@@ -9,7 +9,7 @@
  */
 import type { Ftrace } from "../ftrace/ftrace.ts";
 import type { Tracer, TracerHandle } from "../ftrace/tracer.ts";
-import { resolveOptions, type TracerOptionValue } from "../ftrace/tracer_options.ts";
+import { resolveOptions, type TracerOption } from "../ftrace/tracer_options.ts";
 import type { TraceOptionName, TraceOptions } from "../ftrace/trace/trace_options.ts";
 import { asTracefsError, invalid } from "./errno.ts";
 
@@ -44,7 +44,7 @@ export interface TraceState {
 }
 
 /** Says which options a tracer is started with. */
-export type TracerOptionsOf = (tracer: Tracer) => Readonly<Record<string, TracerOptionValue>>;
+export type TracerOptionsOf = (tracer: Tracer) => Readonly<Record<string, TracerOption["default"]>>;
 
 /** The tracer that traces nothing. */
 const NOP = "nop";
