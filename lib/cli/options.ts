@@ -248,10 +248,10 @@ export const CLI_OPTIONS: readonly CliOption[] = [
   },
   {
     name: "env",
-    value: "NAME=VALUE",
+    value: "NAME[=VALUE]",
     repeats: true,
     group: "The guest",
-    help: "an environment variable of the guest, which has no other",
+    help: "an environment variable of the guest, or the host's of that name; it has PATH and HOME",
   },
   {
     name: "root",
@@ -264,7 +264,14 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     value: "PATH[:rw]",
     repeats: true,
     group: "The guest",
-    help: "a file or folder of the host that the guest may see",
+    help:
+      "a file or folder of the host that the guest may see; those among its arguments it may read",
+  },
+  {
+    name: "isolated",
+    group: "The guest",
+    help:
+      "show the guest nothing that is not asked for: no file of its arguments, no PATH, no HOME",
   },
   {
     name: "seed",
@@ -292,6 +299,7 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     help: "list: what can be done with a function, NAME+OFFSET or 0xADDRESS, and why not",
   },
   { name: "json", group: "Other", help: "list: print JSON" },
+  { name: "verbose", letter: "v", group: "Other", help: "more notes: what the guest may see" },
   { name: "quiet", letter: "q", group: "Other", help: "no notes and no progress on stderr" },
   { name: "help", letter: "h", group: "Other", help: "this text" },
   { name: "version", group: "Other", help: "print the versions" },

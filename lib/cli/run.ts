@@ -24,6 +24,7 @@ import { type EraName, type TraceClockName, updateSet } from "../ftrace/mod.ts";
 import { type CliHost, say } from "./host.ts";
 import { enableLivepatches } from "./livepatch.ts";
 import { type LoadedTracer, type LoadedTracers, loadTracers, NOP } from "./load_tracer.ts";
+import { environmentOf, namedFiles } from "./guest_view.ts";
 import { CLI_OPTIONS, type CliArguments, misplacedOption, numberOf } from "./options.ts";
 import { type Ending, endingOf, placeText } from "./outcome.ts";
 import { StopRequests } from "./stop_requests.ts";
@@ -239,16 +240,17 @@ export function machineOptions(
   machine: () => Machine,
 ): MachineOptions {
   const { values, switches, lists } = args;
-  for (const text of lists["env"] ?? []) {
-    if (!/^[^=]+=/.test(text)) {
-      throw new SyntaxError(`Cannot read --env "${text}": write --env NAME=VALUE`);
+  const named = namedFiles(args);
+  if (switches.has("verbose")) {
+    for (const path of named) {
+      say(host, `the guest sees ${path}, read-only, because it is among its arguments`);
     }
   }
   return {
     name: program.name,
     args: args.rest.slice(1),
-    env: lists["env"] ?? [],
-    allow: lists["allow"] ?? [],
+    env: environmentOf(args),
+    allow: [...lists["allow"] ?? [], ...named],
     engine: values["engine"] as EngineName | undefined,
     machine: (values["machine"] ?? "auto") as MachineOptions["machine"],
     seed: BigInt(numberOf(values, "seed") ?? 0),

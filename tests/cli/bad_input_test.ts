@@ -18,7 +18,7 @@ const REFUSED: readonly [what: string, args: readonly string[], code: number, sa
   ["a glob that matches nothing", ["-l", "zzz*", SAMPLE], 125, /EINVAL: Cannot filter by "zzz\*"/],
   ["an unknown trace option", ["-O", "nosuch", SAMPLE], 125, /nosuch/],
   ["a limit that is no number", ["--limit-insns", "many", SAMPLE], 125, /limit-insns.*many/],
-  ["an environment without =", ["--env", "HOME", SAMPLE], 125, /write --env NAME=VALUE/],
+  ["a variable without a name", ["--env", "=HOME", SAMPLE], 125, /write --env NAME=VALUE/],
   ["a program that is not there", ["/nonexistent/prog"], 127, /there is no such file/],
   ["a folder", [fixture("")], 126, /Cannot run .*folder|directory/],
   ["an output in no folder", ["-o", "/nonexistent/t", SAMPLE], 125, /Cannot write the trace/],
