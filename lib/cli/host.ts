@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { printable } from "./printable.ts";
 import { createTerminal, type Question } from "./terminal.ts";
 
 /** The surroundings of one call of the command line. */
@@ -19,6 +20,8 @@ export interface CliHost {
   stdin(length: number): Promise<Uint8Array>;
   /** Asks a person for lines, if stdin and stdout are a terminal. */
   readonly question?: Question | undefined;
+  /** Whether a person sees stdout as it comes. */
+  readonly stdoutIsTerminal: boolean;
   /** Whether a person sees stderr as it comes. */
   readonly stderrIsTerminal: boolean;
   /** Calls `listener` at each Ctrl-C or SIGTERM until disposed. */
@@ -59,6 +62,7 @@ export function denoHost(): CliHost {
       return buffer.subarray(0, count ?? 0);
     },
     question: Deno.stdin.isTerminal() && Deno.stdout.isTerminal() ? createTerminal() : undefined,
+    stdoutIsTerminal: Deno.stdout.isTerminal(),
     stderrIsTerminal: Deno.stderr.isTerminal(),
     onInterrupt(listener) {
       const listening = STOP_SIGNALS.map((signal): [StopSignal, () => void] => {
@@ -96,10 +100,10 @@ const encoder = new TextEncoder();
 /** Writes lines of ours on stderr, each marked as such. */
 export function say(host: CliHost, text: string): void {
   const lines = text.split("\n").map((line) => `hartrace: ${line}\n`);
-  host.stderr(encoder.encode(lines.join("")));
+  host.stderr(printable(lines.join("")));
 }
 
 /** Writes text on stdout; false if whoever read it is gone. */
 export function print(host: CliHost, text: string): boolean {
-  return host.stdout(encoder.encode(text));
+  return host.stdout(host.stdoutIsTerminal ? printable(text) : encoder.encode(text));
 }

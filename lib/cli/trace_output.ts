@@ -20,6 +20,7 @@ import {
 } from "../output/mod.ts";
 import { EventFeed, parseTraceOption } from "../ftrace/mod.ts";
 import type { CliHost } from "./host.ts";
+import { printableBytes } from "./printable.ts";
 
 /** The place a trace is written to. */
 export interface TraceDestination extends ByteOutput {
@@ -54,7 +55,8 @@ class StdoutDestination implements TraceDestination {
   }
 
   write(bytes: Uint8Array): void {
-    this.open = this.#host.stdout(bytes);
+    const { stdoutIsTerminal } = this.#host;
+    this.open = this.#host.stdout(stdoutIsTerminal ? printableBytes(bytes) : bytes);
     this.position += bytes.length;
   }
 

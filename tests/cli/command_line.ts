@@ -28,6 +28,8 @@ export interface CommandOptions {
   readonly closeAfter?: number;
   /** What is on stdin. */
   readonly stdin?: string;
+  /** Whether stdout is a terminal. */
+  readonly terminal?: boolean;
 }
 
 /** Path of a fixture's ELF, the same wherever the repository lies: a guest sees it, and takes its time over it. */
@@ -38,7 +40,8 @@ export function fixture(name: string): string {
 /** Does what `deno run -A trace.ts ARGS` does. */
 export async function hartrace(
   args: readonly string[],
-  { interruptAfter, signals = ["SIGINT"], onExit, closeAfter, stdin = "" }: CommandOptions = {},
+  { interruptAfter, signals = ["SIGINT"], onExit, closeAfter, stdin = "", terminal = false }:
+    CommandOptions = {},
 ): Promise<CommandResult> {
   const decoder = new TextDecoder();
   let stdout = "", stderr = "", written = 0;
@@ -62,6 +65,7 @@ export async function hartrace(
       input = input.slice(length);
       return Promise.resolve(taken);
     },
+    stdoutIsTerminal: terminal,
     stderrIsTerminal: false,
     onInterrupt(listener) {
       listeners.add(listener);
