@@ -48,6 +48,7 @@ export {
   type TracerReport,
 } from "./lib/ftrace/tracer.ts";
 export {
+  CALLERS_OPTION,
   FUNCTIONS_OPTION,
   type OptionValue,
   type OptionValues,

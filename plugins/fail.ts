@@ -6,14 +6,21 @@
  *
  * @module
  */
-import { defineTracer, ERRNO, type Ftrace, globMatch, type Tracer } from "../mod.ts";
+import {
+  CALLERS_OPTION,
+  defineTracer,
+  ERRNO,
+  type Ftrace,
+  globMatch,
+  type Tracer,
+} from "../mod.ts";
 
 /** Makes chosen calls return an error instead of running. */
 const fail: Tracer = defineTracer({
   name: "fail",
   description: "fault injection: chosen calls return an error instead of running",
   options: {
-    at: { description: "functions to fail, globs between blanks", default: [] },
+    at: { description: "functions to fail, globs between blanks, !GLOB for not", default: [] },
     return: { description: "what they return: a number, NULL, -1, or -ENOMEM", default: "-ENOMEM" },
     errno: { description: "what errno becomes, for a C library: ENOMEM or a number", default: "" },
     nth: {
@@ -35,7 +42,7 @@ const fail: Tracer = defineTracer({
       min: 0,
       integer: true,
     },
-    caller: { description: "only calls from this function, a glob", default: "" },
+    caller: CALLERS_OPTION,
     quiet: { description: "report the sum only", default: false },
   },
   example: "-p fail --set fail.at=malloc --set fail.return=NULL --set fail.errno=ENOMEM" +
@@ -47,7 +54,7 @@ const fail: Tracer = defineTracer({
     }
     const value = numberOf("fail.return", options.return);
     const errno = options.errno === "" ? undefined : numberOf("fail.errno", options.errno);
-    checkCaller(ftrace, caller);
+    checkCallers(ftrace, caller);
     const { guest } = ftrace;
     let calls = 0, failed = 0;
     let saidErrno = false;
@@ -56,7 +63,7 @@ const fail: Tracer = defineTracer({
       filter: at,
       flags: ftrace.flags.IPMODIFY,
       func(ip, parentIp, _ops, fregs) {
-        if (caller !== "" && !globMatch(caller, ftrace.symbol(parentIp) ?? "")) return;
+        if (!globMatch(caller, ftrace.symbol(parentIp) ?? "")) return;
         calls++;
         if (times > 0 && failed >= times) return;
         if (nth > 0 && calls !== nth) return;
@@ -81,7 +88,7 @@ const fail: Tracer = defineTracer({
     return {
       [Symbol.dispose]() {
         registered[Symbol.dispose]();
-        const from = caller === "" ? "" : ` from ${caller}`;
+        const from = caller.length === 0 ? "" : ` from ${caller.join(" ")}`;
         ftrace.print(`fail: ${failed} of ${calls} calls of ${at.join(" ")}${from} failed`);
       },
     };
@@ -103,8 +110,10 @@ function numberOf(option: string, text: string): bigint {
   return sign === "-" ? -number : number;
 }
 
-function checkCaller(ftrace: Ftrace, caller: string): void {
+function checkCallers(ftrace: Ftrace, callers: readonly string[]): void {
   const { functions } = ftrace.machine.symbols;
-  if (caller === "" || functions.some(({ name }) => globMatch(caller, name))) return;
-  throw new RangeError(`Cannot fail calls from ${caller}: the program has no such function`);
+  for (const glob of callers.map((text) => text.replace(/^!/, ""))) {
+    if (functions.some(({ name }) => globMatch(glob, name))) continue;
+    throw new RangeError(`Cannot fail calls from ${glob}: the program has no such function`);
+  }
 }

@@ -8,10 +8,12 @@
  */
 import {
   type BarChart,
+  CALLERS_OPTION,
   createBarChart,
   defineTracer,
   type FtraceRegs,
   FUNCTIONS_OPTION,
+  globMatch,
   type GraphEntry,
   type Tracer,
 } from "../mod.ts";
@@ -30,10 +32,11 @@ const hist: Tracer = defineTracer({
       choices: ["duration", "ret", ...ARGUMENTS],
     },
     by: {
-      description: "one histogram for each of these",
-      default: "function",
+      description: "one histogram for each of these, or for each combination of several",
+      default: ["function"],
       choices: ["function", "caller", "all", ...ARGUMENTS],
     },
+    caller: CALLERS_OPTION,
     scale: { description: "how wide buckets are", default: "log2", choices: ["log2", "linear"] },
     step: {
       description: "width of a bucket of the linear scale",
@@ -49,14 +52,14 @@ const hist: Tracer = defineTracer({
     },
   },
   example: "-p hist --set hist.at=malloc --set hist.of=a0 --set hist.by=caller --virtual ./prog",
-  init(ftrace, { at, of, by, scale, step, top }) {
+  init(ftrace, { at, of, by, caller, scale, step, top }) {
     const histograms = new Map<string, BarChart>();
-    const keyOf = ({ func, parentIp }: GraphEntry, fregs: FtraceRegs): string => {
-      const name = (address: bigint) => ftrace.symbol(address) ?? `0x${address.toString(16)}`;
-      if (by === "all") return "all";
-      if (by === "function") return name(func);
-      if (by === "caller") return `from ${name(parentIp)}`;
-      return `${by} = ${BigInt.asIntN(64, fregs.argument(ARGUMENTS.indexOf(by)))}`;
+    const nameOf = (address: bigint) => ftrace.symbol(address) ?? `0x${address.toString(16)}`;
+    const partOf = (kind: string, { func, parentIp }: GraphEntry, fregs: FtraceRegs): string => {
+      if (kind === "all") return "all";
+      if (kind === "function") return nameOf(func);
+      if (kind === "caller") return `from ${nameOf(parentIp)}`;
+      return `${kind} = ${BigInt.asIntN(64, fregs.argument(ARGUMENTS.indexOf(kind)))}`;
     };
     const add = (key: string, value: bigint) => {
       let histogram = histograms.get(key);
@@ -71,7 +74,8 @@ const hist: Tracer = defineTracer({
       name: "hist",
       ...(at.length > 0 ? { filter: at } : { hash: ftrace.globalHash }),
       entryFunc(entry, fregs) {
-        const key = keyOf(entry, fregs);
+        if (!globMatch(caller, ftrace.symbol(entry.parentIp) ?? "")) return false;
+        const key = by.map((kind) => partOf(kind, entry, fregs)).join(" ") || "all";
         if (argument >= 0) add(key, BigInt.asIntN(64, fregs.argument(argument)));
         else entry.data = key;
         return argument < 0;

@@ -9,11 +9,13 @@
  * @module
  */
 import {
+  CALLERS_OPTION,
   defineTracer,
   type EventValue,
   type FieldDeclarations,
   type Ftrace,
   FUNCTIONS_OPTION,
+  globMatch,
   type GraphEntry,
   type Tracer,
 } from "../mod.ts";
@@ -32,6 +34,7 @@ const watch: Tracer = defineTracer({
         'a filter on a0 to a7, ret, duration (ns), func, caller: a0 > 4096 && caller == "main"',
       default: "ret < 0",
     },
+    caller: CALLERS_OPTION,
     args: { description: "how many arguments to print", default: 2, min: 0, max: 8, integer: true },
     trigger: {
       description: "what happens then, as in the kernel: stacktrace, traceoff:1, hist:keys=caller",
@@ -40,7 +43,7 @@ const watch: Tracer = defineTracer({
   },
   example: "-p watch --set watch.at='read_*' --set watch.when='a2 > 4096 || ret < 0'" +
     " --set watch.trigger=stacktrace ./prog",
-  init(ftrace, { at, when, args, trigger }) {
+  init(ftrace, { at, when, caller, args, trigger }) {
     const { guest } = ftrace;
     const shown = ARGUMENTS.slice(0, args);
     const atExit = /\b(ret|duration)\b/.test(when);
@@ -82,6 +85,7 @@ const watch: Tracer = defineTracer({
       name: "watch",
       ...(at.length > 0 ? { filter: at } : { hash: ftrace.globalHash }),
       entryFunc(entry, fregs) {
+        if (!globMatch(caller, ftrace.symbol(entry.parentIp) ?? "")) return false;
         const words = ARGUMENTS.map((_, n) => BigInt.asIntN(64, fregs.argument(n)));
         if (!atExit) look(entry, words, {});
         entry.data = words;

@@ -19,9 +19,8 @@ import {
   enteredArguments,
   ReturnedResult,
 } from "./attached_call.ts";
-import { FtraceError } from "./ftrace_error.ts";
 import type { GuestView } from "./guest_view.ts";
-import { createHash, type FtraceHash, matchRecords, noMatch, parsePattern } from "./ops/filter.ts";
+import { createHash, type FtraceHash, nothingLeft, selectRecords } from "./ops/filter.ts";
 import type { FtraceOps, FtraceRegistration } from "./ops/ftrace_ops.ts";
 import type { FgraphOps } from "./returns/fgraph_ops.ts";
 
@@ -88,24 +87,8 @@ export type Select = (globs: string | readonly string[]) => readonly DynFtrace[]
 /** Makes the selection of functions among `records`. */
 export function createSelect(records: readonly DynFtrace[]): Select {
   return (globs) => {
-    const texts = [globs].flat().flatMap((text) => text.split(/[\s,]+/)).filter((text) => text);
-    const patterns = texts.map(parsePattern);
-    const chosen = new Set<DynFtrace>();
-    const matched = (text: string) => {
-      const found = matchRecords(parsePattern(text.replace(/^!/, "")), records);
-      if (found.length === 0) throw noMatch(text, records);
-      return found;
-    };
-    if (patterns.every(({ negated }) => negated)) {
-      for (const record of records) if (record.kind !== "disabled") chosen.add(record);
-    }
-    texts.forEach((text, k) => {
-      for (const record of matched(text)) if (!patterns[k]!.negated) chosen.add(record);
-    });
-    texts.forEach((text, k) => {
-      for (const record of matched(text)) if (patterns[k]!.negated) chosen.delete(record);
-    });
-    return records.filter((record) => chosen.has(record));
+    const chosen = selectRecords([globs].flat(), records);
+    return records.filter(({ index }) => chosen.has(index));
   };
 }
 
@@ -134,13 +117,7 @@ export function createAttach(host: AttachHost): Attach {
       throw new TypeError("Cannot attach: there is neither an onEnter nor an onLeave");
     }
     const functions = host.select(globs);
-    if (functions.length === 0) {
-      throw new FtraceError(
-        "EINVAL",
-        "no-match",
-        `Cannot attach to "${[globs].flat().join(" ")}": nothing is left of what it matches`,
-      );
-    }
+    if (functions.length === 0) throw nothingLeft("attach to", [globs].flat());
     const hash = { ...createHash(), filter: new Set(functions.map(({ index }) => index)) };
     const registration = handlers.onLeave
       ? host.registerFtraceGraph(graphOps(host, hash, handlers))

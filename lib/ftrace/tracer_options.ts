@@ -18,7 +18,7 @@ export interface TracerOption {
    * `false`, `0` or `no`; words have blanks or commas between them.
    */
   readonly default: string | number | boolean | readonly string[];
-  /** Of a text: the ones that are allowed, if only some are. */
+  /** Of a text, or of each of several words: the ones that are allowed, if only some are. */
   readonly choices?: readonly string[];
   /** Of a number: the least that is accepted. */
   readonly min?: number;
@@ -33,7 +33,8 @@ export type TracerOptions = Readonly<Record<string, TracerOption>>;
 
 /** The type of an option's value: its choices where it has some, else that of its default. */
 export type OptionValue<O extends TracerOption> = O extends
-  { readonly choices: readonly (infer Choice extends string)[] } ? Choice
+  { readonly choices: readonly (infer Choice extends string)[] }
+  ? O extends { readonly default: readonly string[] } ? readonly Choice[] : Choice
   : O extends { readonly default: boolean } ? boolean
   : O extends { readonly default: number } ? number
   : O extends { readonly default: readonly string[] } ? readonly string[]
@@ -46,7 +47,13 @@ export type OptionValues<O extends TracerOptions> = {
 
 /** The option that chooses functions: all that `-l` and `-n` leave, unless it names some. */
 export const FUNCTIONS_OPTION: TracerOption & { readonly default: readonly string[] } = {
-  description: "functions, globs between blanks; none: those that -l and -n leave",
+  description: "functions, globs between blanks, !GLOB for not; none: those that -l and -n leave",
+  default: [],
+};
+
+/** The option that chooses calls by who makes them: any caller, unless it names some. */
+export const CALLERS_OPTION: TracerOption & { readonly default: readonly string[] } = {
+  description: "only calls from these functions, globs between blanks, !GLOB for not",
   default: [],
 };
 
@@ -96,8 +103,13 @@ function readValue(name: string, option: TracerOption, text: string): TracerOpti
       if (["1", "true", "on", "yes"].includes(text)) return true;
       if (["0", "false", "off", "no"].includes(text)) return false;
       throw refusal(name, text, "true or false");
-    case "object":
-      return text.split(/[\s,]+/).filter((word) => word !== "");
+    case "object": {
+      const words = text.split(/[\s,]+/).filter((word) => word !== "");
+      const { choices } = option;
+      const wrong = choices && words.find((word) => !choices.includes(word));
+      if (wrong !== undefined) throw refusal(name, wrong, choices!.join(", "));
+      return words;
+    }
     default: {
       const { choices } = option;
       if (choices && !choices.includes(text)) throw refusal(name, text, choices.join(", "));

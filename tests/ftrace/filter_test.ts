@@ -1,5 +1,12 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { globMatch, matchRecords, parsePattern, updateSet } from "../../lib/ftrace/ops/filter.ts";
+import {
+  createHash,
+  fillHash,
+  globMatch,
+  matchRecords,
+  parsePattern,
+  updateSet,
+} from "../../lib/ftrace/ops/filter.ts";
 import type { DynFtrace } from "../../lib/patcher/dyn_ftrace.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
 
@@ -79,4 +86,38 @@ Deno.test("updateSet() refuses a pattern that matches nothing with EINVAL and le
   assertEquals(error.reason, "no-match");
   assertEquals(error.message.includes("did you mean vfs_read?"), true);
   assertEquals([...set], [1]);
+});
+
+const filled = (filter: readonly string[]) => {
+  const hash = createHash();
+  fillHash(hash, { filter }, records);
+  return [...hash.filter].map((index) => names[index]);
+};
+
+Deno.test("fillHash() takes away what a pattern with ! matches, wherever it stands", () => {
+  assertEquals(filled(["vfs_*", "!vfs_read"]), ["vfs_write"]);
+  assertEquals(filled(["!vfs_read vfs_*"]), ["vfs_write"]);
+});
+
+Deno.test("fillHash() takes all others when every pattern begins with !", () => {
+  assertEquals(filled(["!*read", "!vfs_*"]), names.slice(4));
+});
+
+Deno.test("fillHash() refuses a filter that leaves nothing, which would trace everything", () => {
+  const error = assertThrows(() => filled(["vfs_*", "!vfs*"]), FtraceError);
+  assertEquals(error.message.includes("nothing is left of what it matches"), true);
+  assertThrows(() => filled(["!vfs_raed"]), FtraceError, "did you mean vfs_read?");
+});
+
+Deno.test("fillHash() leaves the hash empty when there is no pattern", () => {
+  assertEquals(filled([]), []);
+  assertEquals(filled([" "]), []);
+});
+
+Deno.test("globMatch() takes of a list what one glob matches and none with ! does", () => {
+  const taken = (globs: readonly string[]) => names.filter((name) => globMatch(globs, name));
+  assertEquals(taken(["vfs_*", "read"]), ["vfs_read", "vfs_write", "read"]);
+  assertEquals(taken(["!vfs_write", "vfs_*"]), ["vfs_read"]);
+  assertEquals(taken(["!*e*"]), ["pin_lock"]);
+  assertEquals(taken([]), names);
 });

@@ -82,6 +82,7 @@ const HISTOGRAMS: readonly (readonly string[])[] = [
   ["hist.at=put_text", "hist.of=a1", "hist.by=caller"],
   ["hist.at=common_coin", "hist.of=ret", "hist.by=all", "hist.scale=linear", "hist.step=100"],
   ["hist.at=price_of", "hist.by=a0", "hist.top=2"],
+  ["hist.at=put_* print*", "hist.by=function caller", "hist.caller=!main print*", "hist.of=a1"],
 ];
 for (const settings of HISTOGRAMS) {
   Deno.test(`hist prints bars for ${settings.join(" ")}`, async (t) => {
@@ -132,6 +133,55 @@ Deno.test("fail counts calls from callers that match a glob alone", async () => 
   const options = set.flatMap((text) => ["--set", text]);
   const text = await output(["-p", "fail", "--virtual", ...options, SETTINGS]);
   assertMatch(text, /^fail: 0 of 8 calls of malloc from \[pc\]\* failed$/m);
+});
+
+Deno.test("fail takes several callers and leaves out those with !", async () => {
+  const counted = async (callers: string) => {
+    const set = ["fail.at=malloc", "fail.return=NULL", `fail.caller=${callers}`];
+    const options = [...set, "fail.probability=0"].flatMap((text) => ["--set", text]);
+    const text = await output(["-p", "fail", "--virtual", ...options, SETTINGS]);
+    return Number(/^fail: 0 of (\d+) calls of malloc from .* failed$/m.exec(text)![1]);
+  };
+  const [both, parse, copy, others] = await Promise.all(
+    ["parse copy", "parse", "[pc]* !parse", "!parse !copy"].map(counted),
+  );
+  assertEquals(both, parse! + copy!);
+  assertEquals(parse! > 0 && copy! > 0, true);
+  assertEquals(await counted("*"), both! + others!);
+});
+
+Deno.test("fail refuses a caller that the program does not have, also behind !", async () => {
+  for (const callers of ["parse nobody", "!nobody"]) {
+    const set = ["--set", "fail.at=malloc", "--set", `fail.caller=${callers}`];
+    const { code, stderr } = await hartrace(["-p", "fail", "--virtual", ...set, SETTINGS]);
+    assertEquals(code, 125);
+    assertStringIncludes(stderr, "Cannot fail calls from nobody: the program has no such function");
+  }
+});
+
+Deno.test("watch and hist trace what a list leaves, and refuse one that leaves nothing", async () => {
+  const watched = async (at: string, more: readonly string[] = []) => {
+    const set = ["--set", `watch.at=${at}`, "--set", "watch.when=a0 != 0x1234", ...more];
+    const text = await output(["-p", "watch", ...set, SETTINGS]);
+    return new Set([...text.matchAll(/watch: (\w+)\(/g)].map(([, name]) => name));
+  };
+  assertEquals(await watched("[cn]* !copy"), new Set(["classify", "number"]));
+  assertEquals((await watched("!copy")).has("copy"), false);
+  assertEquals((await watched("!copy")).has("parse"), true);
+  const callers = ["--set", "watch.caller=!parse"];
+  assertEquals((await watched("!load", callers)).has("copy"), false);
+  for (const plugin of ["watch", "hist"]) {
+    const set = ["--set", `${plugin}.at=copy !cop?`];
+    const { code, stderr } = await hartrace(["-p", plugin, ...set, SETTINGS]);
+    assertEquals(code, 125);
+    assertStringIncludes(stderr, 'Cannot trace "copy !cop?": nothing is left of what it matches');
+  }
+});
+
+Deno.test("hist refuses a kind of histogram that there is not", async () => {
+  const { code, stderr } = await hartrace(["-p", "hist", "--set", "hist.by=function who", SAMPLE]);
+  assertEquals(code, 125);
+  assertMatch(stderr, /Cannot set hist.by to "who": it takes function, caller, all, a0/);
 });
 
 Deno.test("fail says once that errno cannot be set when the program has none", async () => {

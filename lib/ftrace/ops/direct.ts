@@ -14,7 +14,7 @@
 import { type DynFtrace, FTRACE_FL_DIRECT } from "../../patcher/dyn_ftrace.ts";
 import { pairReaches } from "../../patcher/scheme.ts";
 import type { Era } from "../era.ts";
-import { createHash, type FtraceHash, hashAllows, isEmptyHash, updateSet } from "./filter.ts";
+import { createHash, fillHash, type FtraceHash, hashAllows, isEmptyHash } from "./filter.ts";
 import { FtraceError, type FtraceReason, throwRefusal } from "../ftrace_error.ts";
 import { type AnyFtraceOps, FTRACE_OPS_FL_DIRECT, FTRACE_OPS_FL_SAVE_REGS } from "./ftrace_ops.ts";
 import type { FunctionCore } from "./function_core.ts";
@@ -136,8 +136,7 @@ class RegisteredDirectCalls {
 
   #hashOf({ filter, notrace }: AnyFtraceOps): FtraceHash {
     const hash = createHash();
-    if (filter) updateSet(hash.filter, filter, this.#core.records);
-    if (notrace) updateSet(hash.notrace, notrace, this.#core.records);
+    fillHash(hash, { filter, notrace }, this.#core.records);
     return hash;
   }
 

@@ -30,8 +30,20 @@ export interface Pattern {
   readonly inModule: (module: string | undefined) => boolean;
 }
 
-/** Matches `text` against a glob of `*`, `?`, `[a-z]`, `[!a]` and backslash (`lib/glob.c glob_match`). */
-export function globMatch(glob: string, text: string): boolean {
+/**
+ * Whether `text` is what globs ask for.
+ *
+ * A glob is of `*`, `?`, `[a-z]`, `[!a]` and backslash (`lib/glob.c glob_match`). A list asks for
+ * what one of its globs matches, or for anything if each begins with `!`, less what those match.
+ */
+export function globMatch(globs: string | readonly string[], text: string): boolean {
+  if (typeof globs === "string") return matchGlob(globs, text);
+  const isNegated = (glob: string) => glob.startsWith("!");
+  if (globs.some((glob) => isNegated(glob) && matchGlob(glob.slice(1), text))) return false;
+  return globs.every(isNegated) || globs.some((glob) => !isNegated(glob) && matchGlob(glob, text));
+}
+
+function matchGlob(glob: string, text: string): boolean {
   let at = 0;
   let position = 0;
   let starAt = -1;
@@ -120,7 +132,7 @@ function moduleMatcher(text: string): (module: string | undefined) => boolean {
 
 function matcher(search: string): (name: string) => boolean {
   const inner = search.slice(1, -1);
-  if (/[[?\\]/.test(search) || inner.includes("*")) return (name) => globMatch(search, name);
+  if (/[[?\\]/.test(search) || inner.includes("*")) return (name) => matchGlob(search, name);
   const front = search.startsWith("*");
   const back = search.length > 1 && search.endsWith("*");
   if (search === "*") return () => true;
@@ -231,6 +243,63 @@ export function updateSet(
   }
   set.clear();
   for (const index of next) set.add(index);
+}
+
+/** What an ops brings along to choose its functions by. */
+interface Choice {
+  readonly filter?: readonly string[] | undefined;
+  readonly notrace?: readonly string[] | undefined;
+}
+
+/**
+ * Fills the empty hash of an ops that is being registered from the patterns it came with.
+ *
+ * Unlike a control file, which is written a word at a time and where an emptied filter is none, the
+ * list of an ops says as a whole what is to be traced.
+ *
+ * @throws {FtraceError} EINVAL if a pattern matches no record, or the filter leaves none.
+ */
+export function fillHash(
+  hash: FtraceHash,
+  { filter = [], notrace = [] }: Choice,
+  records: readonly DynFtrace[],
+): void {
+  if (filter.some((text) => text.trim() !== "")) {
+    const chosen = selectRecords(filter, records);
+    if (chosen.size === 0) throw nothingLeft("trace", filter);
+    for (const index of chosen) hash.filter.add(index);
+  }
+  updateSet(hash.notrace, notrace, records);
+}
+
+/**
+ * Indices of the records that one of the patterns without `!` matches (of all usable records, if
+ * every pattern has one) and none with `!`, whatever their order.
+ *
+ * @throws {FtraceError} EINVAL if a pattern matches no record.
+ */
+export function selectRecords(
+  patterns: readonly string[],
+  records: readonly DynFtrace[],
+): ReadonlySet<number> {
+  const texts = patterns.flatMap((text) => text.split(/[\s,]+/)).filter((text) => text !== "");
+  const removed = texts.filter((text) => text.startsWith("!"));
+  const added = texts.filter((text) => !text.startsWith("!"));
+  const chosen = new Set<number>();
+  updateSet(chosen, added, records);
+  if (added.length === 0) { for (const { index } of indexOf(records).usable) chosen.add(index); }
+  updateSet(chosen, removed, records);
+  return chosen;
+}
+
+/** The refusal of patterns that match something and leave nothing of it. */
+export function nothingLeft(action: string, patterns: readonly string[]): FtraceError {
+  const text = patterns.join(" ");
+  return new FtraceError(
+    "EINVAL",
+    "no-match",
+    `Cannot ${action} "${text}": nothing is left of what it matches`,
+  );
 }
 
 /** Functions that have no record, of which a list of records may be asked for. */

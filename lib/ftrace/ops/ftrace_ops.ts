@@ -131,7 +131,10 @@ export type FtraceFunc = (ip: bigint, parentIp: bigint, ops: FtraceOps, fregs: F
 export interface FtraceOpsFields {
   /** `FTRACE_OPS_FL_*` that it asks for; what is in force is {@linkcode FtraceRegistration.flags}. */
   flags?: number;
-  /** Patterns of functions to trace; none traces all. */
+  /**
+   * Patterns of functions to trace, less those with `!` wherever they stand; none traces all, and
+   * ones with `!` alone all others.
+   */
   filter?: readonly string[];
   /** Patterns of functions not to trace; wins over `filter`. */
   notrace?: readonly string[];

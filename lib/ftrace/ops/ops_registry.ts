@@ -12,7 +12,7 @@
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { Era } from "../era.ts";
 import { FtraceError } from "../ftrace_error.ts";
-import { createHash, type FtraceHash, updateSet } from "./filter.ts";
+import { createHash, fillHash, type FtraceHash } from "./filter.ts";
 import { type AnyFtraceOps, FTRACE_OPS_FL_ENABLED, FTRACE_OPS_FL_PERMANENT } from "./ftrace_ops.ts";
 import type { OpsDispatch, RegisteredOps } from "./ops_dispatch.ts";
 import { checkFlags, checkIpModify } from "./ops_rules.ts";
@@ -91,8 +91,7 @@ export class OpsRegistry {
     const flags = checkFlags(ops, { era, enabled, isStatic, isRegistered });
     const hash = ops.hash ?? createHash();
     if (!ops.hash) {
-      if (ops.filter) updateSet(hash.filter, ops.filter, records());
-      if (ops.notrace) updateSet(hash.notrace, ops.notrace, records());
+      fillHash(hash, ops, records());
     }
     checkIpModify({ ops, flags, hash }, this.#registered, records());
     const entry: RegisteredOps = {

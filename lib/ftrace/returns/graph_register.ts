@@ -9,7 +9,7 @@
 import type { Machine } from "../../machine/machine.ts";
 import { describe } from "../callbacks.ts";
 import { FtraceError } from "../ftrace_error.ts";
-import { createHash, type FtraceHash, updateSet } from "../ops/filter.ts";
+import { createHash, fillHash, type FtraceHash } from "../ops/filter.ts";
 import {
   type AnyFtraceOps,
   FTRACE_OPS_FL_GRAPH,
@@ -165,8 +165,7 @@ export class GraphRegister {
 
   #hashOf({ filter, notrace }: FgraphOps): FtraceHash {
     const hash = createHash();
-    if (filter) updateSet(hash.filter, filter, this.#core.records);
-    if (notrace) updateSet(hash.notrace, notrace, this.#core.records);
+    fillHash(hash, { filter, notrace }, this.#core.records);
     return hash;
   }
 }
