@@ -65,10 +65,16 @@ export interface OpenHow {
 export interface HostFile {
   /** Reads from an offset, or from the file's own, which then moves on. */
   read(data: Uint8Array, offset?: number): number | HostFailure;
-  /** Writes at the file's own offset, which then moves on. */
-  write(data: Uint8Array): number | HostFailure;
+  /** Writes at an offset, or at the file's own, which then moves on. */
+  write(data: Uint8Array, offset?: number): number | HostFailure;
   /** Moves the file's own offset: from the start (0), from where it is (1) or from the end (2). */
   seek(offset: number, from: 0 | 1 | 2): number | HostFailure;
+  /** Cuts the file off at a length, or adds zeros up to it. */
+  truncate(length: number): undefined | HostFailure;
+  /** Changes the file's permissions. */
+  chmod(mode: number): undefined | HostFailure;
+  /** Waits until what was written is on the disk. */
+  sync(): undefined | HostFailure;
   /** The file's attributes. */
   stat(): FileStat | HostFailure;
   /** Closes the file. */
@@ -89,6 +95,20 @@ export interface HostFiles {
   realPath(path: string): string | HostFailure;
   /** Names in a folder, without `.` and `..`, in no order. */
   list(path: string): readonly string[] | HostFailure;
+  /** Makes a folder. */
+  makeFolder(path: string, mode: number): undefined | HostFailure;
+  /** Removes an empty folder. */
+  removeFolder(path: string): undefined | HostFailure;
+  /** Removes a name that is not a folder's. */
+  remove(path: string): undefined | HostFailure;
+  /** Gives a file or folder another name, in place of what has it. */
+  rename(path: string, to: string): undefined | HostFailure;
+  /** Gives a file one more name. */
+  link(path: string, to: string): undefined | HostFailure;
+  /** Makes a symbolic link at `path`. */
+  symlink(target: string, path: string): undefined | HostFailure;
+  /** Changes permissions. */
+  chmod(path: string, mode: number): undefined | HostFailure;
 }
 
 /** The functions of `node:fs` that are used here. */
@@ -110,6 +130,16 @@ interface NodeFs {
   readlinkSync(path: string): string;
   realpathSync: { native(path: string): string };
   readdirSync(path: string): string[];
+  ftruncateSync(fd: number, length: number): undefined;
+  fchmodSync(fd: number, mode: number): undefined;
+  fsyncSync(fd: number): undefined;
+  mkdirSync(path: string, mode: number): undefined;
+  rmdirSync(path: string): undefined;
+  unlinkSync(path: string): undefined;
+  renameSync(path: string, to: string): undefined;
+  linkSync(path: string, to: string): undefined;
+  symlinkSync(target: string, path: string): undefined;
+  chmodSync(path: string, mode: number): undefined;
 }
 
 /** The members of `fs.Stats` that are used here. */
@@ -149,6 +179,13 @@ const NO_FILES: HostFiles = {
   readLink: missing,
   realPath: missing,
   list: missing,
+  makeFolder: missing,
+  removeFolder: missing,
+  remove: missing,
+  rename: missing,
+  link: missing,
+  symlink: missing,
+  chmod: missing,
 };
 
 class NodeFiles implements HostFiles {
@@ -187,6 +224,34 @@ class NodeFiles implements HostFiles {
   list(path: string): readonly string[] | HostFailure {
     return attempt(() => this.#fs.readdirSync(path));
   }
+
+  makeFolder(path: string, mode: number): undefined | HostFailure {
+    return attempt(() => this.#fs.mkdirSync(path, mode));
+  }
+
+  removeFolder(path: string): undefined | HostFailure {
+    return attempt(() => this.#fs.rmdirSync(path));
+  }
+
+  remove(path: string): undefined | HostFailure {
+    return attempt(() => this.#fs.unlinkSync(path));
+  }
+
+  rename(path: string, to: string): undefined | HostFailure {
+    return attempt(() => this.#fs.renameSync(path, to));
+  }
+
+  link(path: string, to: string): undefined | HostFailure {
+    return attempt(() => this.#fs.linkSync(path, to));
+  }
+
+  symlink(target: string, path: string): undefined | HostFailure {
+    return attempt(() => this.#fs.symlinkSync(target, path));
+  }
+
+  chmod(path: string, mode: number): undefined | HostFailure {
+    return attempt(() => this.#fs.chmodSync(path, mode));
+  }
 }
 
 class NodeFile implements HostFile {
@@ -209,10 +274,11 @@ class NodeFile implements HostFile {
     });
   }
 
-  write(data: Uint8Array): number | HostFailure {
+  write(data: Uint8Array, offset?: number): number | HostFailure {
     return attempt(() => {
-      const at = this.#appends ? null : this.#offset;
+      const at = this.#appends ? null : offset ?? this.#offset;
       const count = this.#fs.writeSync(this.#fd, data, 0, data.length, at);
+      if (offset !== undefined) return count;
       this.#offset = this.#appends ? this.#fs.fstatSync(this.#fd).size : this.#offset + count;
       return count;
     });
@@ -224,6 +290,18 @@ class NodeFile implements HostFile {
       if (start + offset < 0) return new HostFailure("EINVAL");
       return this.#offset = start + offset;
     });
+  }
+
+  truncate(length: number): undefined | HostFailure {
+    return attempt(() => this.#fs.ftruncateSync(this.#fd, length));
+  }
+
+  chmod(mode: number): undefined | HostFailure {
+    return attempt(() => this.#fs.fchmodSync(this.#fd, mode));
+  }
+
+  sync(): undefined | HostFailure {
+    return attempt(() => this.#fs.fsyncSync(this.#fd));
   }
 
   stat(): FileStat | HostFailure {

@@ -4,6 +4,7 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
+import { FILE_CHANGE_CALLS } from "../../lib/machine/linux/calls/file_changes.ts";
 import { FILE_CALLS } from "../../lib/machine/linux/calls/files.ts";
 import { MEMORY_CALLS } from "../../lib/machine/linux/calls/memory.ts";
 import { PROCESS_CALLS } from "../../lib/machine/linux/calls/process.ts";
@@ -12,7 +13,14 @@ import { TIME_CALLS } from "../../lib/machine/linux/calls/time.ts";
 import { SYSTEM_CALLS } from "../../lib/machine/linux/names.ts";
 import { systemCall } from "../../lib/machine/linux/system_calls.ts";
 
-const TABLES = [FILE_CALLS, MEMORY_CALLS, PROCESS_CALLS, SIGNAL_CALLS, TIME_CALLS];
+const TABLES = [
+  FILE_CALLS,
+  FILE_CHANGE_CALLS,
+  MEMORY_CALLS,
+  PROCESS_CALLS,
+  SIGNAL_CALLS,
+  TIME_CALLS,
+];
 const NUMBERS = new Map(Object.entries(SYSTEM_CALLS).map(([number, name]) => [name, +number]));
 
 Deno.test("systemCall() serves every entry of every table by its kernel's number", () => {

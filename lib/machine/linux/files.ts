@@ -82,12 +82,14 @@ export class Files {
   readonly #allowed: readonly { readonly path: string; readonly writable: boolean }[];
   readonly #warn: (line: string) => void;
   readonly #random: (bytes: Uint8Array) => void;
-  readonly #host: HostFiles;
+  /** The host's file system. */
+  readonly host: HostFiles;
+  #cwd: string | undefined;
   #warned = false;
 
   /** Descriptors over the files of `host`. @throws {RangeError} If a folder or file named by an option is not there. */
   constructor(host: HostFiles, { root, allow = [], warn, random }: FileAccess) {
-    this.#host = host;
+    this.host = host;
     this.#random = random;
     this.#root = root === undefined
       ? undefined
@@ -102,7 +104,8 @@ export class Files {
 
   /** The working directory as the guest names it. */
   get cwd(): string {
-    return this.#root === undefined && this.#allowed.length > 0 ? this.#host.cwd() : "/";
+    if (this.#cwd !== undefined) return this.#cwd;
+    return this.#root === undefined && this.#allowed.length > 0 ? this.host.cwd() : "/";
   }
 
   #absolute(path: string): string {
@@ -123,7 +126,7 @@ export class Files {
     // A device can be written where no file can.
     const isReadOnly = !place.writable && there?.kind !== "character device";
     if ((writes || flags & (O_CREAT | O_TRUNC)) && isReadOnly) {
-      if (writes || !there) return this.#root !== undefined ? -EROFS : -EACCES;
+      if (writes || !there) return this.#readOnly;
     }
     if (flags & O_NOFOLLOW && this.#statOf(place.host, false)?.kind === "symlink") return -ELOOP;
     const descriptor = this.#free();
@@ -143,7 +146,7 @@ export class Files {
     if (there?.kind === "character device") {
       return this.#openDevice(place.host, flags, descriptor);
     }
-    const file = this.#host.open(place.host, {
+    const file = this.host.open(place.host, {
       read: (flags & O_ACCMODE) !== 1,
       write: writes,
       create: (flags & O_CREAT) !== 0 && place.writable,
@@ -207,7 +210,7 @@ export class Files {
   /** `getdents64`: packed entries, none at the end, or a negated errno. */
   entries(open: OpenFile, room: number): Uint8Array | number {
     if (open.kind !== "directory") return -ENOTDIR;
-    const entries = open.entries ?? listDirectory(this.#host, open.host);
+    const entries = open.entries ?? listDirectory(this.host, open.host);
     if (entries instanceof HostFailure) return -errnoOf(entries);
     open.entries = entries;
     const { bytes, next } = packEntries(entries, open.next, room);
@@ -217,11 +220,11 @@ export class Files {
     return bytes;
   }
 
-  /** Writes to a file; bytes or a negated errno. */
-  write(open: OpenFile, data: Uint8Array): number {
+  /** Writes to a file, at its own offset where none is given; bytes or a negated errno. */
+  write(open: OpenFile, data: Uint8Array, offset?: number): number {
     if ((open.flags & O_ACCMODE) === 0) return -EBADF;
     if (open.kind === "device") return open.device.write(data);
-    return open.kind === "file" ? numberOf(open.file.write(data)) : -EBADF;
+    return open.kind === "file" ? numberOf(open.file.write(data, offset)) : -EBADF;
   }
 
   /** `lseek`. */
@@ -247,7 +250,7 @@ export class Files {
     const info = open.kind === "file"
       ? open.file.stat()
       : open.kind === "directory"
-      ? this.#host.stat(open.host, true)
+      ? this.host.stat(open.host, true)
       : undefined;
     return info instanceof HostFailure ? -errnoOf(info) : info;
   }
@@ -261,7 +264,7 @@ export class Files {
 
   /** What is at a place of the host's, if anything is. */
   #statOf(host: string, follow = true): FileStat | undefined {
-    const info = this.#host.stat(host, follow);
+    const info = this.host.stat(host, follow);
     return info instanceof HostFailure ? undefined : info;
   }
 
@@ -270,8 +273,69 @@ export class Files {
     const place = this.#find(path, false);
     if (typeof place === "number") return place;
     if (!this.#statOf(place.host)) return -ENOENT;
-    const target = this.#host.readLink(place.host);
+    const target = this.host.readLink(place.host);
     return target instanceof HostFailure ? -EINVAL : target;
+  }
+
+  /** `chdir`. */
+  changeFolder(path: string): number {
+    const place = this.#find(path);
+    if (typeof place === "number") return place;
+    const there = this.#statOf(place.host);
+    if (!there) return -ENOENT;
+    if (there.kind !== "directory") return -ENOTDIR;
+    this.#cwd = place.host.slice(this.#isOwnName(place.host) ? 0 : this.#root!.length) || "/";
+    return 0;
+  }
+
+  /** Whether the guest knows a place by the host's name for it. */
+  #isOwnName(host: string): boolean {
+    return this.#root === undefined || !host.startsWith(`${this.#root}/`);
+  }
+
+  /** The host's place of a name that the guest may make, remove or change, or a negated errno. */
+  name(path: string): string | number {
+    const place = this.#find(path, false);
+    if (typeof place === "number") return place;
+    return place.writable ? place.host : this.#readOnly;
+  }
+
+  /** The host's place of a name that is not taken and may be, or a negated errno. */
+  newName(path: string): string | number {
+    const place = this.#find(path, false);
+    if (typeof place === "number") return place;
+    if (this.#statOf(place.host, false)) return -EEXIST;
+    return place.writable ? place.host : this.#readOnly;
+  }
+
+  /** The host's place of something that is there and may be changed, or a negated errno. */
+  existing(path: string, follow: boolean): string | number {
+    const place = this.#find(path, follow);
+    if (typeof place === "number") return place;
+    if (!this.#statOf(place.host, false)) return -ENOENT;
+    return place.writable ? place.host : this.#readOnly;
+  }
+
+  /** 0 if the guest may change what is at a place of the host's, or a negated errno. */
+  mayChange(host: string): number {
+    return this.#allowedAt(host)?.writable ? 0 : this.#readOnly;
+  }
+
+  /** What kind of file a place of the host's has, if any. */
+  kindOf(host: string): FileStat["kind"] | undefined {
+    return this.#statOf(host, false)?.kind;
+  }
+
+  /** Whether a path is a folder that `allow` shows: what is mounted keeps its name. */
+  isShownFolder(path: string): boolean {
+    const place = this.#find(path, false);
+    return typeof place === "object" &&
+      this.#allowed.some(({ path }) => path === place.host) &&
+      this.#statOf(place.host, false)?.kind === "directory";
+  }
+
+  get #readOnly(): number {
+    return this.#root !== undefined ? -EROFS : -EACCES;
   }
 
   /** The host's file behind a guest's path, or a negated errno. */
@@ -326,7 +390,7 @@ export class Files {
       const info = this.#statOf(here, false);
       if (info?.kind === "symlink" && (follow || names.length > 0)) {
         if (++links > MOST_LINKS) return { host: here, errno: ELOOP };
-        const target = this.#host.readLink(here);
+        const target = this.host.readLink(here);
         if (target instanceof HostFailure) return { host: here, errno: errnoOf(target) };
         if (target.startsWith("/")) at.length = 0;
         names.unshift(...partsOf(target));

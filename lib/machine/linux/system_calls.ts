@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { FILE_CHANGE_CALLS } from "./calls/file_changes.ts";
 import { FILE_CALLS } from "./calls/files.ts";
 import { MEMORY_CALLS } from "./calls/memory.ts";
 import { PROCESS_CALLS } from "./calls/process.ts";
@@ -17,6 +18,7 @@ import { SYSTEM_CALLS } from "./names.ts";
 /** The tables of system calls, one a subject. */
 const SUBJECTS: readonly SystemCalls[] = [
   FILE_CALLS,
+  FILE_CHANGE_CALLS,
   MEMORY_CALLS,
   SIGNAL_CALLS,
   TIME_CALLS,

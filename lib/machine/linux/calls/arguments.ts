@@ -4,7 +4,7 @@
  * @module
  */
 import type { AddressSpace } from "../../../memory/space.ts";
-import { EFAULT } from "../errno.ts";
+import { EBADF, EFAULT, ENOENT, ENOTDIR } from "../errno.ts";
 import type { Process } from "../process.ts";
 
 /** The value of an argument that is a C `int`. */
@@ -47,4 +47,17 @@ export function readWords(
 /** Writes words, or says EFAULT. */
 export function answerWords(process: Process, at: bigint, words: readonly bigint[]): number {
   return writeWords(process.space, at, words) ? 0 : -EFAULT;
+}
+
+const AT_FDCWD = -100;
+
+/** The path of a call with a folder's descriptor, or a negated errno. */
+export function pathAt({ space, files }: Process, folder: number, at: bigint): string | number {
+  const path = readString(space, at);
+  if (path === undefined) return -EFAULT;
+  if (path === "") return -ENOENT;
+  if (path.startsWith("/") || folder === AT_FDCWD) return path;
+  const open = files.get(folder);
+  if (!open) return -EBADF;
+  return open.kind === "directory" ? `${open.guest}/${path}` : -ENOTDIR;
 }

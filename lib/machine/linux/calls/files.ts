@@ -7,13 +7,13 @@
  */
 import type { FileKind, FileStat } from "../../../host/files.ts";
 import { PAGE_SIZE, WRITE } from "../../../memory/page.ts";
-import { EBADF, EFAULT, EINVAL, ENOENT, ENOTDIR, ENOTTY, EPIPE, ERANGE, ESPIPE } from "../errno.ts";
+import { EBADF, EFAULT, EINVAL, ENOTTY, EPIPE, ERANGE, ESPIPE } from "../errno.ts";
 import type { OpenFile } from "../files.ts";
 import type { Process } from "../process.ts";
-import { int, readString, readWords, size } from "./arguments.ts";
+import { int, pathAt, readString, readWords, size } from "./arguments.ts";
 import { call, type CallResult, type SystemCalls } from "./table.ts";
 
-const AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000;
+const AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000;
 const F_DUPFD = 0, F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_SETFL = 4, F_DUPFD_CLOEXEC = 1030;
 /** S_IFMT of each kind of file. */
 const TYPES: Readonly<Record<FileKind, number>> = {
@@ -37,9 +37,11 @@ export const FILE_CALLS: SystemCalls = {
   ),
   pread64: call(["fd", "out", "size", "offset"], (process, [fd, at, length, offset]) => {
     const open = process.files.get(int(fd));
+    const from = Number(BigInt.asIntN(64, offset));
+    if (from < 0) return -EINVAL;
     if (!open) return -EBADF;
-    if (open.kind !== "file" && open.kind !== "device") return -ESPIPE;
-    return readFile(process, open, at, size(length), Number(offset));
+    if (!isSeekable(open)) return -ESPIPE;
+    return readFile(process, open, at, size(length), from);
   }),
   readv: call(["fd", "vectors", "int"], async (process, [fd, at, count]) => {
     const vectors = readVectors(process, at, int(count));
@@ -59,6 +61,15 @@ export const FILE_CALLS: SystemCalls = {
     ["fd", "in", "size"],
     (process, [fd, at, length]) => writeFrom(process, int(fd), at, size(length)),
   ),
+  pwrite64: call(["fd", "in", "size", "offset"], (process, [fd, at, length, offset]) => {
+    const open = process.files.get(int(fd));
+    const to = Number(BigInt.asIntN(64, offset));
+    if (to < 0) return -EINVAL;
+    if (!open) return -EBADF;
+    if (!isSeekable(open)) return -ESPIPE;
+    const data = process.space.read(at, size(length));
+    return data ? process.files.write(open, data, to) : -EFAULT;
+  }),
   writev: call(["fd", "vectors", "int"], (process, [fd, at, count]) => {
     const vectors = readVectors(process, at, int(count));
     if (typeof vectors === "number") return vectors;
@@ -159,15 +170,9 @@ export const FILE_CALLS: SystemCalls = {
   }),
 };
 
-/** The path of a call with a folder's descriptor. */
-function pathAt({ space, files }: Process, folder: number, at: bigint): string | number {
-  const path = readString(space, at);
-  if (path === undefined) return -EFAULT;
-  if (path === "") return -ENOENT;
-  if (path.startsWith("/") || folder === AT_FDCWD) return path;
-  const open = files.get(folder);
-  if (!open) return -EBADF;
-  return open.kind === "directory" ? `${open.guest}/${path}` : -ENOTDIR;
+/** Whether a descriptor has an offset: standard input and output are pipes. */
+function isSeekable({ kind }: OpenFile): boolean {
+  return kind === "file" || kind === "device" || kind === "directory";
 }
 
 function readVectors(process: Process, at: bigint, count: number): [bigint, number][] | number {

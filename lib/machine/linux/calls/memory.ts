@@ -5,13 +5,16 @@
  *
  * @module
  */
-import { EBADF, EINVAL, ENODEV } from "../errno.ts";
+import { EBADF, EINVAL, ENODEV, ENOMEM } from "../errno.ts";
+import type { Mappings } from "../mappings.ts";
 import { int, size } from "./arguments.ts";
 import { call, type SystemCalls } from "./table.ts";
 
 const PROT_WRITE = 2;
 const MAP_TYPE = 0x0f, MAP_PRIVATE = 0x02, MAP_ANONYMOUS = 0x20;
 const MADV_DONTNEED = 4;
+const MS_ASYNC = 1, MS_INVALIDATE = 2, MS_SYNC = 4;
+const MCL_CURRENT = 1, MCL_FUTURE = 2, MCL_ONFAULT = 4, MLOCK_ONFAULT = 1;
 
 /** Calls about memory, by name. */
 export const MEMORY_CALLS: SystemCalls = {
@@ -55,8 +58,42 @@ export const MEMORY_CALLS: SystemCalls = {
     ({ mappings }, [address, length, advice]) =>
       int(advice) === MADV_DONTNEED ? mappings.discard(address, length) : 0,
   ),
+  // No page of the guest is ever swapped out, and no shared mapping can be written.
+  mlock: call(
+    ["address", "size"],
+    ({ mappings }, [address, length]) => isMapped(mappings, address, length) ? 0 : -ENOMEM,
+  ),
+  mlock2: call(["address", "size", "flags"], ({ mappings }, [address, length, flags]) => {
+    if ((int(flags) & ~MLOCK_ONFAULT) !== 0) return -EINVAL;
+    return isMapped(mappings, address, length) ? 0 : -ENOMEM;
+  }),
+  munlock: call(
+    ["address", "size"],
+    ({ mappings }, [address, length]) => isMapped(mappings, address, length) ? 0 : -ENOMEM,
+  ),
+  mlockall: call(["flags"], (_process, [flags]) => {
+    const known = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT;
+    return flags === 0n || (int(flags) & ~known) !== 0 || int(flags) === MCL_ONFAULT ? -EINVAL : 0;
+  }),
+  munlockall: call([], () => 0),
+  msync: call(["address", "size", "flags"], ({ mappings }, [address, length, flags]) => {
+    const asked = int(flags);
+    if ((asked & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0 || address % 4096n !== 0n) {
+      return -EINVAL;
+    }
+    if (asked & MS_ASYNC && asked & MS_SYNC) return -EINVAL;
+    return isMapped(mappings, address, length) ? 0 : -ENOMEM;
+  }),
   riscv_flush_icache: call(["address", "address", "flags"], ({ harts }, [start, end]) => {
     for (const hart of harts) hart.fetched.drop(Number(start), Number(end));
     return 0;
   }),
 };
+
+/** Whether every page of a range is mapped. */
+function isMapped(mappings: Mappings, address: bigint, length: bigint): boolean {
+  for (let at = address & ~4095n; at < address + length; at += 4096n) {
+    if (!mappings.isMapped(at)) return false;
+  }
+  return true;
+}

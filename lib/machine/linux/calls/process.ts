@@ -6,6 +6,7 @@
  * @module
  */
 import { ALL_EXTENSIONS, hwprobeOf } from "../../../isa/isa_string.ts";
+import type { AddressSpace } from "../../../memory/space.ts";
 import { EFAULT, EINVAL, ESRCH } from "../errno.ts";
 import { STACK_SIZE } from "../mappings.ts";
 import { answerWords, int, readWords, size } from "./arguments.ts";
@@ -42,6 +43,12 @@ export const PROCESS_CALLS: SystemCalls = {
   geteuid: call([], ({ uid }) => uid),
   getgid: call([], ({ uid }) => uid),
   getegid: call([], ({ uid }) => uid),
+  getpgid: call(["pid"], ({ pid }, [of]) => isSelf(pid, of) ? pid : -ESRCH),
+  getsid: call(["pid"], ({ pid }, [of]) => isSelf(pid, of) ? pid : -ESRCH),
+  getresuid: call(["out", "out", "out"], ({ space, uid }, places) => answerIds(space, uid, places)),
+  getresgid: call(["out", "out", "out"], ({ space, uid }, places) => answerIds(space, uid, places)),
+  // The process is in no group but its own.
+  getgroups: call(["int", "out"], (_process, [room]) => int(room) < 0 ? -EINVAL : 0),
   set_tid_address: call(["address"], ({ pid }) => pid),
   set_robust_list: call(["address", "size"], () => 0),
   sched_yield: call([], () => 0),
@@ -111,3 +118,13 @@ export const PROCESS_CALLS: SystemCalls = {
   exit: call(["int"], (_process, [code]) => ({ kind: "exit", code: int(code) & 255 })),
   exit_group: call(["int"], (_process, [code]) => ({ kind: "exit", code: int(code) & 255 })),
 };
+
+function isSelf(pid: number, of: bigint): boolean {
+  return int(of) === 0 || int(of) === pid;
+}
+
+/** Writes the real, the effective and the saved ID, which are one. */
+function answerIds(space: AddressSpace, id: number, places: readonly bigint[]): number {
+  const bytes = new Uint8Array(new Uint32Array([id]).buffer);
+  return places.slice(0, 3).every((at) => space.write(at, bytes)) ? 0 : -EFAULT;
+}

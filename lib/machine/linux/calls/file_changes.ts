@@ -1,0 +1,238 @@
+/**
+ * The system calls that change names, permissions and lengths of files.
+ *
+ * Which of the host's files the guest may change is `../files.ts`.
+ *
+ * @module
+ */
+import type { HostFailure } from "../../../host/files.ts";
+import {
+  EBADF,
+  EBUSY,
+  EEXIST,
+  EFAULT,
+  EINVAL,
+  EISDIR,
+  ENOENT,
+  ENOTDIR,
+  ENOTEMPTY,
+  EPERM,
+  EXDEV,
+} from "../errno.ts";
+import { errnoOf } from "../files.ts";
+import type { Process } from "../process.ts";
+import { int, pathAt, readString } from "./arguments.ts";
+import { call, type SystemCalls } from "./table.ts";
+
+const AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_REMOVEDIR = 0x200, AT_SYMLINK_FOLLOW = 0x400;
+const RENAME_NOREPLACE = 1;
+/** Permissions that a guest can give: no file of the host's gets setuid or setgid by it. */
+const GIVEN = 0o1777;
+const FOLDER_GIVEN = 0o777;
+/** How a file is opened to be cut. */
+const TO_WRITE = {
+  read: false,
+  write: true,
+  create: false,
+  truncate: false,
+  append: false,
+  mode: 0,
+};
+
+/** Calls that change files, by name. */
+export const FILE_CHANGE_CALLS: SystemCalls = {
+  mkdirat: call(["folder", "path", "mode"], (process, [folder, at, mode]) => {
+    const { files } = process;
+    const path = pathAt(process, int(folder), at);
+    const place = typeof path === "number" ? path : files.newName(path);
+    if (typeof place === "number") return place;
+    return done(files.host.makeFolder(place, int(mode) & FOLDER_GIVEN));
+  }),
+  unlinkat: call(["folder", "path", "flags"], (process, [folder, at, flags]) => {
+    if ((int(flags) & ~AT_REMOVEDIR) !== 0) return -EINVAL;
+    const path = pathAt(process, int(folder), at);
+    if (typeof path === "number") return path;
+    return int(flags) & AT_REMOVEDIR ? removeFolder(process, path) : removeFile(process, path);
+  }),
+  // The generic table has both; the older one is this without flags.
+  renameat: call(
+    ["folder", "path", "folder", "path"],
+    (process, [folder, at, toFolder, toAt]) =>
+      rename(process, pathAt(process, int(folder), at), pathAt(process, int(toFolder), toAt), 0),
+  ),
+  renameat2: call(
+    ["folder", "path", "folder", "path", "flags"],
+    (process, [folder, at, toFolder, toAt, flags]) => {
+      const from = pathAt(process, int(folder), at), to = pathAt(process, int(toFolder), toAt);
+      return rename(process, from, to, int(flags));
+    },
+  ),
+  linkat: call(
+    ["folder", "path", "folder", "path", "flags"],
+    (process, [folder, at, toFolder, toAt, flags]) => {
+      if ((int(flags) & ~AT_SYMLINK_FOLLOW) !== 0) return -EINVAL;
+      const path = pathAt(process, int(folder), at), to = pathAt(process, int(toFolder), toAt);
+      if (typeof path === "number") return path;
+      return typeof to === "number" ? to : link(process, path, to, int(flags) !== 0);
+    },
+  ),
+  symlinkat: call(["path", "folder", "path"], (process, [targetAt, folder, at]) => {
+    const target = readString(process.space, targetAt);
+    if (target === undefined) return -EFAULT;
+    const path = pathAt(process, int(folder), at);
+    if (target === "") return -ENOENT;
+    const place = typeof path === "number" ? path : process.files.newName(path);
+    return typeof place === "number" ? place : done(process.files.host.symlink(target, place));
+  }),
+  fchmodat: call(
+    ["folder", "path", "mode"],
+    (process, [folder, at, mode]) => chmod(process, pathAt(process, int(folder), at), int(mode)),
+  ),
+  fchmodat2: call(
+    ["folder", "path", "mode", "flags"],
+    (process, [folder, at, mode, flags]) => {
+      if ((int(flags) & ~AT_SYMLINK_NOFOLLOW) !== 0) return -EINVAL;
+      const path = pathAt(process, int(folder), at);
+      return chmod(process, path, int(mode), (int(flags) & AT_SYMLINK_NOFOLLOW) === 0);
+    },
+  ),
+  fchmod: call(["fd", "mode"], (process, [fd, mode]) => {
+    const open = process.files.get(int(fd));
+    if (!open) return -EBADF;
+    if (open.kind !== "file" && open.kind !== "directory") return -EPERM;
+    const refused = process.files.mayChange(open.host);
+    if (refused !== 0) return refused;
+    const given = int(mode) & GIVEN;
+    return done(
+      open.kind === "file" ? open.file.chmod(given) : host(process).chmod(open.host, given),
+    );
+  }),
+  truncate: call(["path", "offset"], (process, [at, length]) => {
+    const path = pathAt(process, AT_FDCWD, at);
+    const size = Number(BigInt.asIntN(64, length));
+    if (size < 0) return -EINVAL;
+    const place = typeof path === "number" ? path : process.files.existing(path, true);
+    if (typeof place === "number") return place;
+    if (process.files.kindOf(place) === "directory") return -EISDIR;
+    if (process.files.kindOf(place) !== "file") return -EINVAL;
+    const file = host(process).open(place, TO_WRITE);
+    if (!("truncate" in file)) return -errnoOf(file);
+    const result = done(file.truncate(size));
+    file.close();
+    return result;
+  }),
+  ftruncate: call(["fd", "offset"], (process, [fd, length]) => {
+    const open = process.files.get(int(fd));
+    const size = Number(BigInt.asIntN(64, length));
+    if (size < 0) return -EINVAL;
+    if (!open) return -EBADF;
+    return open.kind === "file" && (open.flags & 3) !== 0
+      ? done(open.file.truncate(size))
+      : -EINVAL;
+  }),
+  fsync: call(["fd"], (process, [fd]) => sync(process, int(fd))),
+  fdatasync: call(["fd"], (process, [fd]) => sync(process, int(fd))),
+  sync: call([], () => 0),
+  syncfs: call(["fd"], ({ files }, [fd]) => files.get(int(fd)) ? 0 : -EBADF),
+  chdir: call(["path"], (process, [at]) => {
+    const path = pathAt(process, AT_FDCWD, at);
+    return typeof path === "number" ? path : process.files.changeFolder(path);
+  }),
+  fchdir: call(["fd"], ({ files }, [fd]) => {
+    const open = files.get(int(fd));
+    if (!open) return -EBADF;
+    return open.kind === "directory" ? files.changeFolder(open.guest) : -ENOTDIR;
+  }),
+};
+
+function host({ files }: Process): Process["files"]["host"] {
+  return files.host;
+}
+
+/** 0, or the negated errno of what the host refused. */
+function done(failure: HostFailure | undefined): number {
+  return failure ? -errnoOf(failure) : 0;
+}
+
+/** The last name of a path, with which `.`, `..` and the root are told from names. */
+function lastName(path: string): string {
+  return path.split("/").filter((name) => name !== "").at(-1) ?? "";
+}
+
+function removeFolder({ files }: Process, path: string): number {
+  const last = lastName(path);
+  if (last === ".") return -EINVAL;
+  if (last === "..") return -ENOTEMPTY;
+  if (last === "" || files.isShownFolder(path)) return -EBUSY;
+  const place = files.name(path);
+  if (typeof place === "number") return place;
+  const kind = files.kindOf(place);
+  if (kind === undefined) return -ENOENT;
+  return kind === "directory" ? done(files.host.removeFolder(place)) : -ENOTDIR;
+}
+
+function removeFile({ files }: Process, path: string): number {
+  if (["", ".", ".."].includes(lastName(path))) return -EISDIR;
+  const place = files.name(path);
+  if (typeof place === "number") return place;
+  const kind = files.kindOf(place);
+  if (kind === undefined) return -ENOENT;
+  if (kind === "directory") return -EISDIR;
+  return path.endsWith("/") ? -ENOTDIR : done(files.host.remove(place));
+}
+
+function rename(
+  { files }: Process,
+  path: string | number,
+  to: string | number,
+  flags: number,
+): number {
+  if ((flags & ~RENAME_NOREPLACE) !== 0) return -EINVAL;
+  if (typeof path === "number") return path;
+  if (typeof to === "number") return to;
+  const busy = busyName(files, path), busyTo = busyName(files, to);
+  if (busy !== 0) return busy;
+  if (busyTo !== 0) return busyTo === -EBUSY && flags & RENAME_NOREPLACE ? -EEXIST : busyTo;
+  const from = files.name(path), place = files.name(to);
+  if (typeof from === "number") return from;
+  if (typeof place === "number") return place;
+  const kind = files.kindOf(from);
+  if (kind === undefined) return -ENOENT;
+  const there = files.kindOf(place);
+  if (there !== undefined && flags & RENAME_NOREPLACE) return -EEXIST;
+  if (kind !== "directory" && (path.endsWith("/") || to.endsWith("/"))) return -ENOTDIR;
+  if (kind === "directory" && there !== undefined && there !== "directory") return -ENOTDIR;
+  if (kind !== "directory" && there === "directory") return -EISDIR;
+  return done(files.host.rename(from, place));
+}
+
+/** EBUSY for a path that ends in no name, or in one that `--allow` gave; what is wrong with it; or 0. */
+function busyName(files: Process["files"], path: string): number {
+  if (files.isShownFolder(path)) return -EBUSY;
+  if (!["", ".", ".."].includes(lastName(path))) return 0;
+  const there = files.stat(path, false);
+  return typeof there === "number" ? there : -EBUSY;
+}
+
+/** A file that may only be read gets no name under which it could be written. */
+function link({ files }: Process, path: string, to: string, follow: boolean): number {
+  const there = files.stat(path, follow);
+  if (typeof there === "number") return there;
+  const place = files.newName(to);
+  if (typeof place === "number") return place;
+  if (there.kind === "directory") return -EPERM;
+  const from = files.existing(path, follow);
+  return typeof from === "number" ? -EXDEV : done(files.host.link(from, place));
+}
+
+function chmod(process: Process, path: string | number, mode: number, follow = true): number {
+  const place = typeof path === "number" ? path : process.files.existing(path, follow);
+  return typeof place === "number" ? place : done(host(process).chmod(place, mode & GIVEN));
+}
+
+function sync({ files }: Process, fd: number): number {
+  const open = files.get(fd);
+  if (!open) return -EBADF;
+  if (open.kind === "directory") return 0;
+  return open.kind === "file" ? done(open.file.sync()) : -EINVAL;
+}
