@@ -10,6 +10,7 @@ import { MEMORY_CALLS } from "../../lib/machine/linux/calls/memory.ts";
 import { PROCESS_CALLS } from "../../lib/machine/linux/calls/process.ts";
 import { SIGNAL_CALLS } from "../../lib/machine/linux/calls/signals.ts";
 import { TIME_CALLS } from "../../lib/machine/linux/calls/time.ts";
+import { WAITING_CALLS } from "../../lib/machine/linux/calls/waiting.ts";
 import { SYSTEM_CALLS } from "../../lib/machine/linux/names.ts";
 import { systemCall } from "../../lib/machine/linux/system_calls.ts";
 

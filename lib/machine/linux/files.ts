@@ -12,6 +12,7 @@
 import { type FileStat, HostFailure, type HostFile, type HostFiles } from "../../host/files.ts";
 import { type GuestDevice, guestDevice } from "./devices.ts";
 import { type DirectoryEntry, listDirectory, packEntries } from "./directory.ts";
+import type { GuestStream } from "./streams.ts";
 import * as numbers from "./errno.ts";
 import {
   EACCES,
@@ -48,6 +49,8 @@ export type OpenFile =
     next: number;
     flags: number;
   }
+  /** What the process made for itself: an end of a pipe, an eventfd. */
+  | { readonly kind: "stream"; readonly stream: GuestStream; flags: number }
   | { readonly kind: "device"; readonly device: GuestDevice; flags: number }
   | { readonly kind: "file"; readonly file: HostFile; readonly host: string; flags: number };
 
@@ -172,6 +175,14 @@ export class Files {
     return descriptor;
   }
 
+  /** Gives what the process has made a descriptor, or says EMFILE. */
+  add(open: OpenFile): number {
+    const descriptor = this.#free();
+    if (descriptor === undefined) return -EMFILE;
+    this.#open.set(descriptor, open);
+    return descriptor;
+  }
+
   /** `close`. */
   close(descriptor: number): number {
     const open = this.#open.get(descriptor);
@@ -179,6 +190,7 @@ export class Files {
     this.#open.delete(descriptor);
     const shared = [...this.#open.values()].includes(open);
     if (open.kind === "file" && !shared) open.file.close();
+    if (open.kind === "stream" && !shared) open.stream.close();
     return 0;
   }
 
@@ -203,6 +215,7 @@ export class Files {
   read(open: OpenFile, data: Uint8Array, offset?: number): number {
     if (open.kind === "directory") return -EISDIR;
     if (open.kind === "device") return open.device.read(data);
+    if (open.kind === "stream") return open.stream.read(data);
     if (open.kind !== "file") return -EBADF;
     return numberOf(open.file.read(data, offset));
   }
@@ -224,6 +237,7 @@ export class Files {
   write(open: OpenFile, data: Uint8Array, offset?: number): number {
     if ((open.flags & O_ACCMODE) === 0) return -EBADF;
     if (open.kind === "device") return open.device.write(data);
+    if (open.kind === "stream") return open.stream.write(data);
     return open.kind === "file" ? numberOf(open.file.write(data, offset)) : -EBADF;
   }
 

@@ -12,6 +12,7 @@ import { PROCESS_CALLS } from "./calls/process.ts";
 import { SIGNAL_CALLS } from "./calls/signals.ts";
 import { call, type SystemCall, type SystemCalls } from "./calls/table.ts";
 import { TIME_CALLS } from "./calls/time.ts";
+import { WAITING_CALLS } from "./calls/waiting.ts";
 import { ENOSYS } from "./errno.ts";
 import { SYSTEM_CALLS } from "./names.ts";
 
@@ -23,6 +24,7 @@ const SUBJECTS: readonly SystemCalls[] = [
   SIGNAL_CALLS,
   TIME_CALLS,
   PROCESS_CALLS,
+  WAITING_CALLS,
 ];
 
 const BY_NUMBER = new Map<number, SystemCall>(

@@ -3,8 +3,10 @@
  *
  * @module
  */
+import type { Hart } from "../../../hart/hart.ts";
 import type { AddressSpace } from "../../../memory/space.ts";
 import { EBADF, EFAULT, ENOENT, ENOTDIR } from "../errno.ts";
+import type { Outcome } from "../../outcome.ts";
 import type { Process } from "../process.ts";
 
 /** The value of an argument that is a C `int`. */
@@ -47,6 +49,11 @@ export function readWords(
 /** Writes words, or says EFAULT. */
 export function answerWords(process: Process, at: bigint, words: readonly bigint[]): number {
   return writeWords(process.space, at, words) ? 0 : -EFAULT;
+}
+
+/** The end of a run whose only thread waits for what nobody else can do. */
+export function deadlock({ unwinder }: Process, hart: Hart, reason: string): Outcome {
+  return { kind: "deadlock", reason, backtrace: unwinder.backtrace(hart) };
 }
 
 const AT_FDCWD = -100;

@@ -5,12 +5,14 @@
  *
  * @module
  */
+import type { Hart } from "../../../hart/hart.ts";
 import type { FileKind, FileStat } from "../../../host/files.ts";
 import { PAGE_SIZE, WRITE } from "../../../memory/page.ts";
-import { EBADF, EFAULT, EINVAL, ENOTTY, EPIPE, ERANGE, ESPIPE } from "../errno.ts";
+import { EAGAIN, EBADF, EFAULT, EINVAL, ENOTTY, EPIPE, ERANGE, ESPIPE } from "../errno.ts";
+import type { Outcome } from "../../outcome.ts";
 import type { OpenFile } from "../files.ts";
 import type { Process } from "../process.ts";
-import { int, pathAt, readString, readWords, size } from "./arguments.ts";
+import { deadlock, int, pathAt, readString, readWords, size } from "./arguments.ts";
 import { call, type CallResult, type SystemCalls } from "./table.ts";
 
 const AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000;
@@ -25,6 +27,7 @@ const TYPES: Readonly<Record<FileKind, number>> = {
   symlink: 0o120000,
   socket: 0o140000,
 };
+const O_NONBLOCK = 0o4000;
 const STAT_SIZE = 128;
 const MOST_VECTORS = 1024;
 const SIGPIPE = 13;
@@ -33,7 +36,7 @@ const SIGPIPE = 13;
 export const FILE_CALLS: SystemCalls = {
   read: call(
     ["fd", "out", "size"],
-    (process, [fd, at, length]) => readTo(process, int(fd), at, size(length)),
+    (process, [fd, at, length], hart) => readTo(process, hart, int(fd), at, size(length)),
   ),
   pread64: call(["fd", "out", "size", "offset"], (process, [fd, at, length, offset]) => {
     const open = process.files.get(int(fd));
@@ -43,13 +46,13 @@ export const FILE_CALLS: SystemCalls = {
     if (!isSeekable(open)) return -ESPIPE;
     return readFile(process, open, at, size(length), from);
   }),
-  readv: call(["fd", "vectors", "int"], async (process, [fd, at, count]) => {
+  readv: call(["fd", "vectors", "int"], async (process, [fd, at, count], hart) => {
     const vectors = readVectors(process, at, int(count));
     if (typeof vectors === "number") return vectors;
     let total = 0;
     for (const [address, length] of vectors) {
       if (length === 0) continue;
-      const got = await readTo(process, int(fd), address, length);
+      const got = await readTo(process, hart, int(fd), address, length);
       if (typeof got !== "number" || got < 0) return total > 0 ? total : got;
       total += got;
       // What stdin has after this may be long in coming; what came is an answer.
@@ -59,7 +62,7 @@ export const FILE_CALLS: SystemCalls = {
   }),
   write: call(
     ["fd", "in", "size"],
-    (process, [fd, at, length]) => writeFrom(process, int(fd), at, size(length)),
+    (process, [fd, at, length], hart) => writeFrom(process, hart, int(fd), at, size(length)),
   ),
   pwrite64: call(["fd", "in", "size", "offset"], (process, [fd, at, length, offset]) => {
     const open = process.files.get(int(fd));
@@ -70,13 +73,14 @@ export const FILE_CALLS: SystemCalls = {
     const data = process.space.read(at, size(length));
     return data ? process.files.write(open, data, to) : -EFAULT;
   }),
-  writev: call(["fd", "vectors", "int"], (process, [fd, at, count]) => {
+  writev: call(["fd", "vectors", "int"], (process, [fd, at, count], hart) => {
     const vectors = readVectors(process, at, int(count));
     if (typeof vectors === "number") return vectors;
     let total = 0;
     for (const [address, length] of vectors) {
       if (length === 0) continue;
-      const put = writeFrom(process, int(fd), address, length);
+      const put = writeFrom(process, hart, int(fd), address, length);
+      if (typeof put !== "number") return put;
       if (put < 0) return total > 0 ? total : put;
       total += put;
       if (put < length) break;
@@ -114,7 +118,9 @@ export const FILE_CALLS: SystemCalls = {
         return process.files.duplicate(int(fd), int(argument));
       case F_GETFD:
       case F_SETFD:
+        return 0;
       case F_SETFL:
+        open.flags = open.flags & ~O_NONBLOCK | int(argument) & O_NONBLOCK;
         return 0;
       case F_GETFL:
         return open.flags;
@@ -184,13 +190,19 @@ function readVectors(process: Process, at: bigint, count: number): [bigint, numb
 
 function readTo(
   process: Process,
+  hart: Hart,
   fd: number,
   at: bigint,
   length: number,
 ): CallResult | Promise<CallResult> {
   const open = process.files.get(fd);
   if (!open || open.kind === "stdout" || open.kind === "stderr") return -EBADF;
-  if (open.kind !== "stdin") return readFile(process, open, at, length);
+  if (open.kind !== "stdin") {
+    const got = readFile(process, open, at, length);
+    return got === -EAGAIN && open.kind === "stream"
+      ? wait(process, hart, open, "reads what it alone could write")
+      : got;
+  }
   const { stdin } = process.options;
   if (!stdin || length === 0) return 0;
   // Input that has nowhere to go is not taken.
@@ -211,7 +223,13 @@ function readFile(
   return process.space.write(at, data.subarray(0, count)) ? count : -EFAULT;
 }
 
-function writeFrom(process: Process, fd: number, at: bigint, length: number): number {
+function writeFrom(
+  process: Process,
+  hart: Hart,
+  fd: number,
+  at: bigint,
+  length: number,
+): number | Outcome {
   const open = process.files.get(fd);
   if (!open) return -EBADF;
   const data = process.space.read(at, length);
@@ -221,16 +239,41 @@ function writeFrom(process: Process, fd: number, at: bigint, length: number): nu
     case "stderr":
       try {
         process.options[open.kind]?.(data);
+        return data.length;
       } catch (error) {
         // Who takes the output has gone, as the host's own error for that says.
         if (!isBrokenPipe(error)) throw error;
-        process.signals.send(SIGPIPE, process.pid, process.uid);
-        return -EPIPE;
+        return breakPipe(process);
       }
-      return data.length;
+    case "stream":
+      return writeStream(process, hart, open, data);
     default:
       return process.files.write(open, data);
   }
+}
+
+function writeStream(
+  process: Process,
+  hart: Hart,
+  open: OpenFile & { readonly kind: "stream" },
+  data: Uint8Array,
+): number | Outcome {
+  const put = process.files.write(open, data);
+  if (put === -EPIPE) return breakPipe(process);
+  const isShort = put >= 0 && put < data.length && open.stream.takesAll;
+  if (put !== -EAGAIN && !isShort) return put;
+  const waits = wait(process, hart, open, "fills what it alone could read");
+  return typeof waits === "number" && put > 0 ? put : waits;
+}
+
+/** EAGAIN where that is asked for; without it the process waits for ever. */
+function wait(process: Process, hart: Hart, { flags }: OpenFile, what: string): number | Outcome {
+  return flags & O_NONBLOCK ? -EAGAIN : deadlock(process, hart, `its only thread ${what}`);
+}
+
+function breakPipe({ signals, pid, uid }: Process): number {
+  signals.send(SIGPIPE, pid, uid);
+  return -EPIPE;
 }
 
 function statDescriptor(process: Process, fd: number, at: bigint): number {

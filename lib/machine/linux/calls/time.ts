@@ -9,7 +9,7 @@
 import type { Hart } from "../../../hart/hart.ts";
 import { EAGAIN, EFAULT, EINVAL, ENOSYS, ETIMEDOUT } from "../errno.ts";
 import type { Process } from "../process.ts";
-import { answerWords, int, readWords } from "./arguments.ts";
+import { answerWords, deadlock, int, readWords } from "./arguments.ts";
 import { call, type SystemCalls } from "./table.ts";
 
 /** Nanoseconds of a second. */
@@ -77,8 +77,7 @@ export const TIME_CALLS: SystemCalls = {
             return slept < 0 ? slept : -ETIMEDOUT;
           }
           // Nobody is left who could wake the only thread.
-          const reason = "its only thread waits for a futex that nobody can wake";
-          return { kind: "deadlock", reason, backtrace: process.unwinder.backtrace(hart) };
+          return deadlock(process, hart, "its only thread waits for a futex that nobody can wake");
         }
         default:
           return -ENOSYS;
@@ -114,7 +113,7 @@ function answerTime(process: Process, at: bigint, time: bigint): number {
 }
 
 /** Lets the time of a `struct timespec` pass at once, for the hart as for everybody who looks at it. */
-function sleep(process: Process, hart: Hart, at: bigint, since: bigint): number {
+export function sleep(process: Process, hart: Hart, at: bigint, since: bigint): number {
   const words = readWords(process.space, at, 2);
   if (!words) return -EFAULT;
   const [seconds, nanoseconds] = words as [bigint, bigint];
