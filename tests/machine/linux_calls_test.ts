@@ -290,3 +290,53 @@ Deno.test("createMachine() refuses a program that wants an interpreter, and says
   const error = assertThrows(() => createMachine(bytes), SyntaxError);
   assert(error.message.includes("/lib/ld.so") && error.message.includes("-static"), error.message);
 });
+
+/** Tells the kernel of itself and asks what it has told. */
+function attributes(guest: GuestText): void {
+  const SET_DEATH = 1, GET_DEATH = 2, GET_DUMPABLE = 3, SET_DUMPABLE = 4, SET_NAME = 15;
+  const GET_NAME = 16, SET_NO_NEW = 38, GET_NO_NEW = 39;
+  const room = guest.place(16);
+  for (const name of ["worker", "a name that is too long", ""]) {
+    guest.noteCall("prctl", SET_NAME, guest.place(name), 0, 0, 0);
+    guest.noteCall("prctl", GET_NAME, room, 0, 0, 0);
+    guest.noteWord(room);
+    guest.noteWord(room + 8);
+  }
+  guest.noteCall("prctl", SET_NAME, 8, 0, 0, 0);
+  guest.noteCall("prctl", GET_NAME, 8, 0, 0, 0);
+  guest.noteCall("prctl", SET_DEATH, 15, 0, 0, 0);
+  guest.noteCall("prctl", SET_DEATH, 65, 0, 0, 0);
+  guest.noteCall("prctl", GET_DEATH, room, 0, 0, 0);
+  guest.noteWord(room);
+  guest.noteCall("prctl", GET_DUMPABLE, 0, 0, 0, 0);
+  guest.noteCall("prctl", SET_DUMPABLE, 2, 0, 0, 0);
+  guest.noteCall("prctl", SET_DUMPABLE, 0, 0, 0, 0);
+  guest.noteCall("prctl", GET_DUMPABLE, 0, 0, 0, 0);
+  guest.noteCall("prctl", GET_NO_NEW, 0, 0, 0, 0);
+  guest.noteCall("prctl", SET_NO_NEW, 1, 1, 0, 0);
+  guest.noteCall("prctl", SET_NO_NEW, 1, 0, 0, 0);
+  guest.noteCall("prctl", GET_NO_NEW, 0, 0, 0, 0);
+  guest.finish();
+}
+
+Deno.test({
+  name: "prctl sets and tells what QEMU's does (needs qemu-user)",
+  ignore: !hasQemu,
+  async fn() {
+    const { notes, warnings } = await runGuest(attributes);
+    assertEquals(notes, (await askQemu(attributes)).notes);
+    assertEquals(warnings, []);
+  },
+});
+
+Deno.test("machine.comm is the name that the program gave itself", async () => {
+  const program = buildGuest((guest) => {
+    guest.call("prctl", 15, guest.place("worker\xe9-with-a-tail"), 0, 0, 0);
+    guest.finish();
+  });
+  using machine = createMachine(program, { name: "bin/a-program-of-more-bytes", engine: "ref" });
+  assertEquals(machine.comm, "a-program-of-mo");
+  await machine.run();
+  assertEquals(machine.comm, "workeré-with-a");
+  assertEquals(machine.commOf(machine.pid), machine.comm);
+});

@@ -7,6 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import { FILE_CHANGE_CALLS } from "../../lib/machine/linux/calls/file_changes.ts";
 import { FILE_CALLS } from "../../lib/machine/linux/calls/files.ts";
 import { MEMORY_CALLS } from "../../lib/machine/linux/calls/memory.ts";
+import { PRCTL_CALLS } from "../../lib/machine/linux/calls/prctl.ts";
 import { PROCESS_CALLS } from "../../lib/machine/linux/calls/process.ts";
 import { SIGNAL_CALLS } from "../../lib/machine/linux/calls/signals.ts";
 import { TIME_CALLS } from "../../lib/machine/linux/calls/time.ts";
@@ -19,8 +20,10 @@ const TABLES = [
   FILE_CHANGE_CALLS,
   MEMORY_CALLS,
   PROCESS_CALLS,
+  PRCTL_CALLS,
   SIGNAL_CALLS,
   TIME_CALLS,
+  WAITING_CALLS,
 ];
 const NUMBERS = new Map(Object.entries(SYSTEM_CALLS).map(([number, name]) => [name, +number]));
 

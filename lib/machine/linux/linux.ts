@@ -61,7 +61,7 @@ class Linux implements Platform {
   }
 
   commOf(pid: number): string | undefined {
-    return pid === PID ? basename(this.#name) : undefined;
+    return pid === PID ? new TextDecoder().decode(this.#process.attributes.comm) : undefined;
   }
 
   signature(): undefined {}
@@ -167,6 +167,7 @@ function createProcess(
     options,
     executable: name.startsWith("/") ? name : `/${name.replace(/^(\.?\.\/)+/, "")}`,
     pid: PID,
+    attributes: { comm: commOf(name), deathSignal: 0, dumpable: 1, noNewPrivileges: 0 },
     uid: UID,
     random,
     warnOnce,
@@ -175,8 +176,8 @@ function createProcess(
 }
 
 /** The program's name without folders, cut as the kernel cuts it. */
-function basename(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1).slice(0, COMM_LENGTH);
+function commOf(path: string): Uint8Array {
+  return new TextEncoder().encode(path.slice(path.lastIndexOf("/") + 1)).slice(0, COMM_LENGTH);
 }
 
 /** Makes a source of pseudorandom bytes from a seed. */

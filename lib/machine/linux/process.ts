@@ -11,6 +11,18 @@ import type { Mappings } from "./mappings.ts";
 import type { Signals } from "./signals.ts";
 import type { PlatformOptions } from "../platform.ts";
 
+/** What `prctl` sets and tells. */
+export interface Attributes {
+  /** Name of the task, at most 15 bytes, as traces show it. */
+  comm: Uint8Array;
+  /** The signal that its parent's end would send; 0 is none. */
+  deathSignal: number;
+  /** 1 where a core may be dumped. */
+  dumpable: number;
+  /** 1 once it has renounced privileges of what it executes. */
+  noNewPrivileges: number;
+}
+
 /** What system calls see of the process, which has one thread. */
 export interface Process {
   /** The process's address space. */
@@ -31,6 +43,8 @@ export interface Process {
   readonly pid: number;
   /** Finds the callers of a hart's present function. */
   readonly unwinder: Unwinder<Hart>;
+  /** What the process has told of itself. */
+  readonly attributes: Attributes;
   /** The user ID, which is the group ID, too. */
   readonly uid: number;
   /** Fills bytes with the next pseudorandom ones of the seed. */

@@ -8,6 +8,7 @@
 import { FILE_CHANGE_CALLS } from "./calls/file_changes.ts";
 import { FILE_CALLS } from "./calls/files.ts";
 import { MEMORY_CALLS } from "./calls/memory.ts";
+import { PRCTL_CALLS } from "./calls/prctl.ts";
 import { PROCESS_CALLS } from "./calls/process.ts";
 import { SIGNAL_CALLS } from "./calls/signals.ts";
 import { call, type SystemCall, type SystemCalls } from "./calls/table.ts";
@@ -24,6 +25,7 @@ const SUBJECTS: readonly SystemCalls[] = [
   SIGNAL_CALLS,
   TIME_CALLS,
   PROCESS_CALLS,
+  PRCTL_CALLS,
   WAITING_CALLS,
 ];
 

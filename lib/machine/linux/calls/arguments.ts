@@ -51,6 +51,11 @@ export function answerWords(process: Process, at: bigint, words: readonly bigint
   return writeWords(process.space, at, words) ? 0 : -EFAULT;
 }
 
+/** Writes a C `int`, or says EFAULT. */
+export function answerInt({ space }: Process, at: bigint, value: number): number {
+  return space.write(at, new Uint8Array(new Int32Array([value]).buffer)) ? 0 : -EFAULT;
+}
+
 /** The end of a run whose only thread waits for what nobody else can do. */
 export function deadlock({ unwinder }: Process, hart: Hart, reason: string): Outcome {
   return { kind: "deadlock", reason, backtrace: unwinder.backtrace(hart) };
