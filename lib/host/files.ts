@@ -109,6 +109,16 @@ export interface HostFiles {
   symlink(target: string, path: string): undefined | HostFailure;
   /** Changes permissions. */
   chmod(path: string, mode: number): undefined | HostFailure;
+  /** Changes when a file was read and changed; of a symbolic link itself unless `follow`. */
+  setTimes(path: string, times: FileTimes, follow: boolean): undefined | HostFailure;
+}
+
+/** Milliseconds since 1970; what is undefined stays. */
+export interface FileTimes {
+  /** When the file was last read. */
+  readonly accessed: number | undefined;
+  /** When the file was last changed. */
+  readonly modified: number | undefined;
 }
 
 /** The functions of `node:fs` that are used here. */
@@ -140,6 +150,8 @@ interface NodeFs {
   linkSync(path: string, to: string): undefined;
   symlinkSync(target: string, path: string): undefined;
   chmodSync(path: string, mode: number): undefined;
+  utimesSync(path: string, accessed: number, modified: number): undefined;
+  lutimesSync(path: string, accessed: number, modified: number): undefined;
 }
 
 /** The members of `fs.Stats` that are used here. */
@@ -149,6 +161,7 @@ interface NodeStat {
   readonly mode: number;
   readonly nlink: number;
   readonly mtimeMs: number;
+  readonly atimeMs: number;
 }
 
 const S_IFMT = 0o170000;
@@ -186,6 +199,7 @@ const NO_FILES: HostFiles = {
   link: missing,
   symlink: missing,
   chmod: missing,
+  setTimes: missing,
 };
 
 class NodeFiles implements HostFiles {
@@ -251,6 +265,16 @@ class NodeFiles implements HostFiles {
 
   chmod(path: string, mode: number): undefined | HostFailure {
     return attempt(() => this.#fs.chmodSync(path, mode));
+  }
+
+  setTimes(path: string, { accessed, modified }: FileTimes, follow: boolean) {
+    return attempt(() => {
+      const { atimeMs, mtimeMs } = follow ? this.#fs.statSync(path) : this.#fs.lstatSync(path);
+      const seconds = [(accessed ?? atimeMs) / 1000, (modified ?? mtimeMs) / 1000] as const;
+      return follow
+        ? this.#fs.utimesSync(path, ...seconds)
+        : this.#fs.lutimesSync(path, ...seconds);
+    });
   }
 }
 

@@ -133,6 +133,35 @@ const PROGRAMS: Readonly<Record<string, FolderProgram>> = {
     guest.noteCall("fchmodat", AT_FDCWD, at("folder"), 0o1750);
     guest.noteCall("fchmodat", AT_FDCWD, at("nothing"), 0o750);
   },
+  "sets times": (guest, folder) => {
+    const at = (name: string) => guest.place(`${folder}/${name}`);
+    const times = (...words: readonly bigint[]) =>
+      guest.place(new Uint8Array(new BigInt64Array(words).buffer));
+    const NOW = 0x3fffffffn, OMIT = 0x3ffffffen;
+    guest.call("openat", AT_FDCWD, at("file"), O_RDWR | O_CREAT, 0o644);
+    guest.line("addi s2, a0, 0");
+    const room = guest.place(128);
+    const look = () => {
+      guest.call("fstat", "s2", room);
+      guest.noteWord(room + 88);
+    };
+    guest.noteCall("utimensat", AT_FDCWD, at("file"), times(5n, 0n, 1_000_000_007n, 0n), 0);
+    look();
+    guest.noteCall("utimensat", AT_FDCWD, at("file"), times(7n, 0n, 3n, OMIT), 0);
+    look();
+    guest.noteCall("utimensat", "s2", 0, times(0n, NOW, 77n, 0n), 0);
+    look();
+    guest.noteCall("utimensat", AT_FDCWD, at("file"), times(0n, 0n, 0n, -1n), 0);
+    guest.noteCall("utimensat", AT_FDCWD, at("nothing"), 0, 0);
+    guest.noteCall("utimensat", AT_FDCWD, at("file"), 8, 0);
+    guest.noteCall("utimensat", AT_FDCWD, at("file"), 0, 1);
+    guest.noteCall("utimensat", 77, 0, 0, 0);
+    guest.noteCall("utimensat", AT_FDCWD, at("file"), 0, 0);
+    guest.noteCall("fchownat", AT_FDCWD, at("file"), -1, -1, 0);
+    guest.noteCall("fchownat", AT_FDCWD, at("nothing"), -1, -1, 0);
+    guest.noteCall("fchown", "s2", -1, -1);
+    guest.noteCall("fchown", 77, -1, -1);
+  },
   "cuts and writes at places": (guest, folder) => {
     const path = guest.place(`${folder}/file`),
       text = guest.place("abcdefgh"),
@@ -263,6 +292,28 @@ Deno.test("a Linux program keeps the folders that --allow shows, and gives no se
     }, { allow: [`${folder}:rw`] });
     assertEquals(notes, [EBUSY, EBUSY, 3n, 0n]);
     assertEquals(await listing(folder), ['/tool 755 1 names ""']);
+  }));
+
+Deno.test("a Linux program gives no file to another user", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/file`;
+    await Deno.writeTextFile(path, "mine");
+    const { notes } = await runGuest((guest) => {
+      guest.noteCall("fchownat", AT_FDCWD, guest.place(path), 1000, 1000, 0);
+      guest.noteCall("fchownat", AT_FDCWD, guest.place(path), 0, -1, 0);
+      guest.finish();
+    }, { allow: [`${folder}:rw`] });
+    assertEquals(notes, [0n, EPERM]);
+  }));
+
+Deno.test("a Linux program removes a folder that its arguments name in one that it may write", () =>
+  withFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/named`);
+    const { notes } = await runGuest((guest) => {
+      guest.noteCall("unlinkat", AT_FDCWD, guest.place(`${folder}/named`), AT_REMOVEDIR);
+      guest.finish();
+    }, { allow: [`${folder}:rw`, `${folder}/named`] });
+    assertEquals(notes, [0n]);
   }));
 
 Deno.test("a Linux program that sees no file can make none", async () => {

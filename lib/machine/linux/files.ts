@@ -340,12 +340,14 @@ export class Files {
     return this.#statOf(host, false)?.kind;
   }
 
-  /** Whether a path is a folder that `allow` shows: what is mounted keeps its name. */
+  /** Whether a path is a folder that `allow` shows by itself: what is mounted keeps its name. */
   isShownFolder(path: string): boolean {
     const place = this.#find(path, false);
-    return typeof place === "object" &&
-      this.#allowed.some(({ path }) => path === place.host) &&
-      this.#statOf(place.host, false)?.kind === "directory";
+    if (typeof place === "number" || !this.#allowed.some(({ path }) => path === place.host)) {
+      return false;
+    }
+    const isWithin = this.#allowedAt(place.host.replace(/\/[^/]*$/, ""))?.writable ?? false;
+    return !isWithin && this.kindOf(place.host) === "directory";
   }
 
   get #readOnly(): number {

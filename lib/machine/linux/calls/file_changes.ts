@@ -21,10 +21,15 @@ import {
 } from "../errno.ts";
 import { errnoOf } from "../files.ts";
 import type { Process } from "../process.ts";
-import { int, pathAt, readString } from "./arguments.ts";
+import { int, pathAt, readString, readWords } from "./arguments.ts";
 import { call, type SystemCalls } from "./table.ts";
 
 const AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_REMOVEDIR = 0x200, AT_SYMLINK_FOLLOW = 0x400;
+const AT_EMPTY_PATH = 0x1000;
+const UTIME_NOW = 0x3fffffffn, UTIME_OMIT = 0x3ffffffen, BILLION = 1_000_000_000n;
+/** A time to set: milliseconds since 1970, the present, or none. */
+type GivenTime = number | "now" | undefined;
+const NOW: readonly GivenTime[] = ["now", "now"];
 const RENAME_NOREPLACE = 1;
 /** Permissions that a guest can give: no file of the host's gets setuid or setgid by it. */
 const GIVEN = 0o1777;
@@ -97,16 +102,40 @@ export const FILE_CHANGE_CALLS: SystemCalls = {
     },
   ),
   fchmod: call(["fd", "mode"], (process, [fd, mode]) => {
-    const open = process.files.get(int(fd));
-    if (!open) return -EBADF;
-    if (open.kind !== "file" && open.kind !== "directory") return -EPERM;
-    const refused = process.files.mayChange(open.host);
-    if (refused !== 0) return refused;
+    const place = placeOf(process, int(fd));
+    if (typeof place === "number") return place;
+    const open = process.files.get(int(fd))!;
     const given = int(mode) & GIVEN;
-    return done(
-      open.kind === "file" ? open.file.chmod(given) : host(process).chmod(open.host, given),
-    );
+    return done(open.kind === "file" ? open.file.chmod(given) : host(process).chmod(place, given));
   }),
+  fchownat: call(
+    ["folder", "path", "int", "int", "flags"],
+    (process, [folder, at, user, group, flags]) => {
+      if ((int(flags) & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) !== 0) return -EINVAL;
+      const place = placeAt(process, int(folder), at, int(flags));
+      return typeof place === "number" ? place : chown(process, int(user), int(group));
+    },
+  ),
+  fchown: call(["fd", "int", "int"], (process, [fd, user, group]) => {
+    const place = placeOf(process, int(fd));
+    return typeof place === "number" ? place : chown(process, int(user), int(group));
+  }),
+  utimensat: call(
+    ["folder", "path", "in", "flags"],
+    (process, [folder, at, times, flags]) => {
+      if ((int(flags) & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) !== 0) return -EINVAL;
+      const given = times === 0n ? NOW : readTimes(process, times);
+      if (typeof given === "number") return given;
+      const place = at === 0n
+        ? placeOf(process, int(folder))
+        : placeAt(process, int(folder), at, int(flags));
+      if (typeof place === "number") return place;
+      const now = Date.now();
+      const [accessed, modified] = given.map((time) => time === "now" ? now : time);
+      const follow = (int(flags) & AT_SYMLINK_NOFOLLOW) === 0;
+      return done(host(process).setTimes(place, { accessed, modified }, follow));
+    },
+  ),
   truncate: call(["path", "offset"], (process, [at, length]) => {
     const path = pathAt(process, AT_FDCWD, at);
     const size = Number(BigInt.asIntN(64, length));
@@ -228,6 +257,44 @@ function link({ files }: Process, path: string, to: string, follow: boolean): nu
 function chmod(process: Process, path: string | number, mode: number, follow = true): number {
   const place = typeof path === "number" ? path : process.files.existing(path, follow);
   return typeof place === "number" ? place : done(host(process).chmod(place, mode & GIVEN));
+}
+
+/** Where the file of a descriptor is that may be changed, or a negated errno. */
+function placeOf({ files }: Process, fd: number): string | number {
+  const open = files.get(fd);
+  if (!open) return -EBADF;
+  if (open.kind !== "file" && open.kind !== "directory") return -EPERM;
+  return files.mayChange(open.host) || open.host;
+}
+
+/** Where the file of a path is that may be changed, or a negated errno. */
+function placeAt(process: Process, folder: number, at: bigint, flags: number): string | number {
+  if (flags & AT_EMPTY_PATH && readString(process.space, at) === "") {
+    return placeOf(process, folder);
+  }
+  const path = pathAt(process, folder, at);
+  if (typeof path === "number") return path;
+  return process.files.existing(path, (flags & AT_SYMLINK_NOFOLLOW) === 0);
+}
+
+/** A process without privileges gives nothing away; what it gives to itself it has. */
+function chown({ uid }: Process, user: number, group: number): number {
+  return [user, group].every((id) => id === -1 || id === uid) ? 0 : -EPERM;
+}
+
+/** Two `struct timespec`s, or a negated errno. */
+function readTimes({ space }: Process, at: bigint): readonly GivenTime[] | number {
+  const words = readWords(space, at, 4);
+  if (!words) return -EFAULT;
+  const times: GivenTime[] = [];
+  for (const k of [0, 2]) {
+    const seconds = words[k]!, nanoseconds = words[k + 1]!;
+    if (nanoseconds === UTIME_NOW) times.push("now");
+    else if (nanoseconds === UTIME_OMIT) times.push(undefined);
+    else if (nanoseconds < 0n || nanoseconds >= BILLION) return -EINVAL;
+    else times.push(Number(seconds) * 1000 + Number(nanoseconds) / 1e6);
+  }
+  return times;
 }
 
 function sync({ files }: Process, fd: number): number {
