@@ -63,7 +63,8 @@ const fail: Tracer = defineTracer({
       filter: at,
       flags: ftrace.flags.IPMODIFY,
       func(ip, parentIp, _ops, fregs) {
-        if (!globMatch(caller, ftrace.symbol(parentIp) ?? "")) return;
+        const from = () => ftrace.symbol(parentIp) ?? "";
+        if (caller.length > 0 && !globMatch(caller, from())) return;
         calls++;
         if (times > 0 && failed >= times) return;
         if (nth > 0 && calls !== nth) return;

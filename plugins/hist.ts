@@ -74,7 +74,8 @@ const hist: Tracer = defineTracer({
       name: "hist",
       ...(at.length > 0 ? { filter: at } : { hash: ftrace.globalHash }),
       entryFunc(entry, fregs) {
-        if (!globMatch(caller, ftrace.symbol(entry.parentIp) ?? "")) return false;
+        const from = () => ftrace.symbol(entry.parentIp) ?? "";
+        if (caller.length > 0 && !globMatch(caller, from())) return false;
         const key = by.map((kind) => partOf(kind, entry, fregs)).join(" ") || "all";
         if (argument >= 0) add(key, BigInt.asIntN(64, fregs.argument(argument)));
         else entry.data = key;

@@ -85,7 +85,8 @@ const watch: Tracer = defineTracer({
       name: "watch",
       ...(at.length > 0 ? { filter: at } : { hash: ftrace.globalHash }),
       entryFunc(entry, fregs) {
-        if (!globMatch(caller, ftrace.symbol(entry.parentIp) ?? "")) return false;
+        const from = () => ftrace.symbol(entry.parentIp) ?? "";
+        if (caller.length > 0 && !globMatch(caller, from())) return false;
         const words = ARGUMENTS.map((_, n) => BigInt.asIntN(64, fregs.argument(n)));
         if (!atExit) look(entry, words, {});
         entry.data = words;

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { printable } from "./printable.ts";
+import { printable, printableBytes } from "./printable.ts";
 import { createTerminal, type Question } from "./terminal.ts";
 
 /** The surroundings of one call of the command line. */
@@ -105,5 +105,10 @@ export function say(host: CliHost, text: string): void {
 
 /** Writes text on stdout; false if whoever read it is gone. */
 export function print(host: CliHost, text: string): boolean {
-  return host.stdout(host.stdoutIsTerminal ? printable(text) : encoder.encode(text));
+  return printBytes(host, encoder.encode(text));
+}
+
+/** Writes UTF-8 of ours on stdout, as a terminal may have it; false if whoever read it is gone. */
+export function printBytes(host: CliHost, bytes: Uint8Array): boolean {
+  return host.stdout(host.stdoutIsTerminal ? printableBytes(bytes) : bytes);
 }

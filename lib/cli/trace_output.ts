@@ -19,8 +19,7 @@ import {
   traceFormat,
 } from "../output/mod.ts";
 import { EventFeed, parseTraceOption } from "../ftrace/mod.ts";
-import type { CliHost } from "./host.ts";
-import { printableBytes } from "./printable.ts";
+import { type CliHost, printBytes } from "./host.ts";
 
 /** The place a trace is written to. */
 export interface TraceDestination extends ByteOutput {
@@ -55,8 +54,7 @@ class StdoutDestination implements TraceDestination {
   }
 
   write(bytes: Uint8Array): void {
-    const { stdoutIsTerminal } = this.#host;
-    this.open = this.#host.stdout(stdoutIsTerminal ? printableBytes(bytes) : bytes);
+    this.open = printBytes(this.#host, bytes);
     this.position += bytes.length;
   }
 

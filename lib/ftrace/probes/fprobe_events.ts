@@ -224,8 +224,7 @@ class EventFprobe implements FprobeEvent, SharingProbe {
   }
 
   withdraw(): void {
-    this.#registration?.[Symbol.dispose]();
-    this.#registration = undefined;
+    this.arm(false);
   }
 
   #returnProbe(): Fprobe {

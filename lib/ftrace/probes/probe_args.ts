@@ -122,8 +122,7 @@ function fit(
     return { source: { kind: "memory", base: source, offset: 0n }, type };
   }
   if (type.name === "symstr") {
-    const isData = source.kind === "text" || source.kind === "comm" || source.kind === "immediate";
-    if (isData) throw new ProbeFault("BAD_SYMSTRING", typeAt);
+    if (AS_TEXT.has(source.kind)) throw new ProbeFault("BAD_SYMSTRING", typeAt);
   } else if (type.isString && !(isMemory || AS_TEXT.has(source.kind))) {
     throw new ProbeFault("BAD_STRING", typeAt);
   }

@@ -32,8 +32,11 @@ import {
 
 /** Opening flags (asm-generic/fcntl.h). */
 const O_ACCMODE = 3, O_CREAT = 0o100, O_EXCL = 0o200, O_TRUNC = 0o1000, O_APPEND = 0o2000;
+/** Whether who would wait for a descriptor is told EAGAIN. */
+export const O_NONBLOCK = 0o4000;
 const O_DIRECTORY = 0o200000, O_NOFOLLOW = 0o400000, O_CLOEXEC = 0o2000000;
-const MOST_DESCRIPTORS = 1024;
+/** Descriptors that a process can have (RLIMIT_NOFILE). */
+export const MOST_DESCRIPTORS = 1024;
 const MOST_LINKS = 40;
 
 /** What a descriptor stands for. */

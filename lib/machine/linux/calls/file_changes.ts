@@ -194,10 +194,7 @@ function removeFolder({ files }: Process, path: string): number {
   if (last === "..") return -ENOTEMPTY;
   if (last === "" || files.isShownFolder(path)) return -EBUSY;
   const place = files.name(path);
-  if (typeof place === "number") return place;
-  const kind = files.kindOf(place);
-  if (kind === undefined) return -ENOENT;
-  return kind === "directory" ? done(files.host.removeFolder(place)) : -ENOTDIR;
+  return typeof place === "number" ? place : done(files.host.removeFolder(place));
 }
 
 function removeFile({ files }: Process, path: string): number {
@@ -230,8 +227,6 @@ function rename(
   const there = files.kindOf(place);
   if (there !== undefined && flags & RENAME_NOREPLACE) return -EEXIST;
   if (kind !== "directory" && (path.endsWith("/") || to.endsWith("/"))) return -ENOTDIR;
-  if (kind === "directory" && there !== undefined && there !== "directory") return -ENOTDIR;
-  if (kind !== "directory" && there === "directory") return -EISDIR;
   return done(files.host.rename(from, place));
 }
 

@@ -10,7 +10,7 @@ import type { FileKind, FileStat } from "../../../host/files.ts";
 import { PAGE_SIZE, WRITE } from "../../../memory/page.ts";
 import { EAGAIN, EBADF, EFAULT, EINVAL, ENOTTY, EPIPE, ERANGE, ESPIPE } from "../errno.ts";
 import type { Outcome } from "../../outcome.ts";
-import type { OpenFile } from "../files.ts";
+import { O_NONBLOCK, type OpenFile } from "../files.ts";
 import type { Process } from "../process.ts";
 import { deadlock, int, pathAt, readString, readWords, size } from "./arguments.ts";
 import { call, type CallResult, type SystemCalls } from "./table.ts";
@@ -27,7 +27,6 @@ const TYPES: Readonly<Record<FileKind, number>> = {
   symlink: 0o120000,
   socket: 0o140000,
 };
-const O_NONBLOCK = 0o4000;
 const STAT_SIZE = 128;
 const MOST_VECTORS = 1024;
 const SIGPIPE = 13;

@@ -6,9 +6,9 @@
  * @module
  */
 import { EBADF, EINVAL, ENODEV, ENOMEM } from "../errno.ts";
-import type { Mappings } from "../mappings.ts";
+import type { Process } from "../process.ts";
 import { int, size } from "./arguments.ts";
-import { call, type SystemCalls } from "./table.ts";
+import { call, type CallArguments, type SystemCalls } from "./table.ts";
 
 const PROT_WRITE = 2;
 const MAP_TYPE = 0x0f, MAP_PRIVATE = 0x02, MAP_ANONYMOUS = 0x20;
@@ -59,30 +59,24 @@ export const MEMORY_CALLS: SystemCalls = {
       int(advice) === MADV_DONTNEED ? mappings.discard(address, length) : 0,
   ),
   // No page of the guest is ever swapped out, and no shared mapping can be written.
-  mlock: call(
-    ["address", "size"],
-    ({ mappings }, [address, length]) => isMapped(mappings, address, length) ? 0 : -ENOMEM,
+  mlock: call(["address", "size"], ifMapped),
+  mlock2: call(
+    ["address", "size", "flags"],
+    (process, args) => (int(args[2]) & ~MLOCK_ONFAULT) !== 0 ? -EINVAL : ifMapped(process, args),
   ),
-  mlock2: call(["address", "size", "flags"], ({ mappings }, [address, length, flags]) => {
-    if ((int(flags) & ~MLOCK_ONFAULT) !== 0) return -EINVAL;
-    return isMapped(mappings, address, length) ? 0 : -ENOMEM;
-  }),
-  munlock: call(
-    ["address", "size"],
-    ({ mappings }, [address, length]) => isMapped(mappings, address, length) ? 0 : -ENOMEM,
-  ),
+  munlock: call(["address", "size"], ifMapped),
   mlockall: call(["flags"], (_process, [flags]) => {
     const known = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT;
     return flags === 0n || (int(flags) & ~known) !== 0 || int(flags) === MCL_ONFAULT ? -EINVAL : 0;
   }),
   munlockall: call([], () => 0),
-  msync: call(["address", "size", "flags"], ({ mappings }, [address, length, flags]) => {
-    const asked = int(flags);
-    if ((asked & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0 || address % 4096n !== 0n) {
+  msync: call(["address", "size", "flags"], (process, args) => {
+    const asked = int(args[2]);
+    if ((asked & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0 || args[0] % 4096n !== 0n) {
       return -EINVAL;
     }
     if (asked & MS_ASYNC && asked & MS_SYNC) return -EINVAL;
-    return isMapped(mappings, address, length) ? 0 : -ENOMEM;
+    return ifMapped(process, args);
   }),
   riscv_flush_icache: call(["address", "address", "flags"], ({ harts }, [start, end]) => {
     for (const hart of harts) hart.fetched.drop(Number(start), Number(end));
@@ -90,10 +84,10 @@ export const MEMORY_CALLS: SystemCalls = {
   }),
 };
 
-/** Whether every page of a range is mapped. */
-function isMapped(mappings: Mappings, address: bigint, length: bigint): boolean {
+/** 0 if every page of a range is mapped, else ENOMEM. */
+function ifMapped({ mappings }: Process, [address, length]: CallArguments): number {
   for (let at = address & ~4095n; at < address + length; at += 4096n) {
-    if (!mappings.isMapped(at)) return false;
+    if (!mappings.isMapped(at)) return -ENOMEM;
   }
-  return true;
+  return 0;
 }

@@ -6,11 +6,12 @@
  * @module
  */
 import { ALL_EXTENSIONS, hwprobeOf } from "../../../isa/isa_string.ts";
-import type { AddressSpace } from "../../../memory/space.ts";
 import { EFAULT, EINVAL, ESRCH } from "../errno.ts";
+import { MOST_DESCRIPTORS } from "../files.ts";
 import { STACK_SIZE } from "../mappings.ts";
-import { answerWords, int, readWords, size } from "./arguments.ts";
-import { call, type SystemCalls } from "./table.ts";
+import { answerInt, answerWords, int, readWords, size } from "./arguments.ts";
+import type { Process } from "../process.ts";
+import { call, type CallArguments, type SystemCalls } from "./table.ts";
 import { BILLION } from "./time.ts";
 
 const RLIMIT_STACK = 3, RLIMIT_NOFILE = 7, RLIMITS = 16;
@@ -45,8 +46,8 @@ export const PROCESS_CALLS: SystemCalls = {
   getegid: call([], ({ uid }) => uid),
   getpgid: call(["pid"], ({ pid }, [of]) => isSelf(pid, of) ? pid : -ESRCH),
   getsid: call(["pid"], ({ pid }, [of]) => isSelf(pid, of) ? pid : -ESRCH),
-  getresuid: call(["out", "out", "out"], ({ space, uid }, places) => answerIds(space, uid, places)),
-  getresgid: call(["out", "out", "out"], ({ space, uid }, places) => answerIds(space, uid, places)),
+  getresuid: call(["out", "out", "out"], answerIds),
+  getresgid: call(["out", "out", "out"], answerIds),
   // The process is in no group but its own.
   getgroups: call(["int", "out"], (_process, [room]) => int(room) < 0 ? -EINVAL : 0),
   set_tid_address: call(["address"], ({ pid }) => pid),
@@ -75,7 +76,7 @@ export const PROCESS_CALLS: SystemCalls = {
     const limit = int(resource) === RLIMIT_STACK
       ? BigInt(STACK_SIZE)
       : int(resource) === RLIMIT_NOFILE
-      ? 1024n
+      ? BigInt(MOST_DESCRIPTORS)
       : most;
     if (newAt !== 0n && !readWords(process.space, newAt, 2)) return -EFAULT;
     return oldAt === 0n ? 0 : answerWords(process, oldAt, [limit, limit]);
@@ -124,7 +125,7 @@ function isSelf(pid: number, of: bigint): boolean {
 }
 
 /** Writes the real, the effective and the saved ID, which are one. */
-function answerIds(space: AddressSpace, id: number, places: readonly bigint[]): number {
-  const bytes = new Uint8Array(new Uint32Array([id]).buffer);
-  return places.slice(0, 3).every((at) => space.write(at, bytes)) ? 0 : -EFAULT;
+function answerIds(process: Process, places: CallArguments): number {
+  const isWritten = places.slice(0, 3).every((at) => answerInt(process, at, process.uid) === 0);
+  return isWritten ? 0 : -EFAULT;
 }

@@ -8,7 +8,7 @@
  */
 import type { Hart } from "../../../hart/hart.ts";
 import { EBADF, EFAULT, EINVAL } from "../errno.ts";
-import type { OpenFile } from "../files.ts";
+import { MOST_DESCRIPTORS, O_NONBLOCK, type OpenFile } from "../files.ts";
 import type { Process } from "../process.ts";
 import { createPipe, EventCounter, POLLERR, POLLHUP, POLLIN, POLLOUT } from "../streams.ts";
 import { deadlock, int } from "./arguments.ts";
@@ -16,10 +16,9 @@ import { call, type CallResult, type SystemCalls } from "./table.ts";
 import { sleep } from "./time.ts";
 
 const O_WRONLY = 1, O_RDWR = 2;
-const O_NONBLOCK = 0o4000, O_CLOEXEC = 0o2000000, O_DIRECT = 0o40000, EFD_SEMAPHORE = 1;
+const O_CLOEXEC = 0o2000000, O_DIRECT = 0o40000, EFD_SEMAPHORE = 1;
 const POLLPRI = 2, POLLNVAL = 32, POLLRDNORM = 64, POLLWRNORM = 256;
 const POLLFD_SIZE = 8;
-const MOST_DESCRIPTORS = 1024;
 
 /** Calls about pipes and waiting, by name. */
 export const WAITING_CALLS: SystemCalls = {
