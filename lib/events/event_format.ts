@@ -181,11 +181,20 @@ function convert(
 }
 
 function pointerText(conversion: string, address: bigint, symbol: FindSymbol): string {
-  const hex = address.toString(16);
-  if (conversion === "p") return hex.padStart(16, "0");
+  if (conversion === "p") return address.toString(16).padStart(16, "0");
+  if (conversion === "ps") return symbolName(address, symbol);
+  return symbolText(address, symbol);
+}
+
+/** The name of the symbol that covers an address, or the address where there is none (`%ps`). */
+export function symbolName(address: bigint, symbol: FindSymbol): string {
+  return symbol(address)?.name ?? `0x${address.toString(16)}`;
+}
+
+/** `name+0x8/0xf0`, or the address where there is no symbol (`%pS`). */
+export function symbolText(address: bigint, symbol: FindSymbol): string {
   const found = symbol(address);
-  if (!found) return `0x${hex}`;
-  if (conversion === "ps") return found.name;
+  if (!found) return `0x${address.toString(16)}`;
   return `${found.name}+0x${(address - found.address).toString(16)}/0x${found.size.toString(16)}`;
 }
 

@@ -6,7 +6,7 @@
  * @module
  */
 import type { EventField, EventValue } from "./event_fields.ts";
-import type { FindSymbol } from "./event_format.ts";
+import { type FindSymbol, symbolName, symbolText } from "./event_format.ts";
 import { type FilterSubject, findField, toInteger } from "./event_subject.ts";
 
 /** An event as a histogram sees it. */
@@ -84,7 +84,9 @@ function stackColumn({ symbol }: HistogramWords): Column {
     read: ({ stack }) => stack().slice(0, MOST_CALLERS),
     print: (cell) =>
       `${STACK}:\n` +
-      (cell as readonly bigint[]).map((address) => `${STACK_INDENT}${placeText(symbol, address)}\n`)
+      (cell as readonly bigint[]).map((address) =>
+        `${STACK_INDENT}${symbolText(address, symbol)}\n`
+      )
         .join(""),
   };
 }
@@ -116,9 +118,9 @@ function numberColumn(
     case "hex":
       return numeric((value) => value.toString(16));
     case "sym":
-      return numeric((value) => `[${value.toString(16)}] ${symbolName(symbol, value).padEnd(45)}`);
+      return numeric((value) => `[${value.toString(16)}] ${symbolName(value, symbol).padEnd(45)}`);
     case "sym-offset":
-      return numeric((value) => `[${value.toString(16)}] ${placeText(symbol, value).padEnd(55)}`);
+      return numeric((value) => `[${value.toString(16)}] ${symbolText(value, symbol).padEnd(55)}`);
     case "execname": {
       if (name !== "common_pid") return BAD_MODIFIER;
       const nameOf = (pid: number) => pid === 0 ? "<idle>" : comm(pid) ?? "<...>";
@@ -141,14 +143,4 @@ function numberColumn(
 
 function listText(value: EventValue): string {
   return Array.isArray(value) ? `{${value.join(",")}}` : String(value);
-}
-
-function symbolName(symbol: FindSymbol, address: bigint): string {
-  return symbol(address)?.name ?? `0x${address.toString(16)}`;
-}
-
-function placeText(symbol: FindSymbol, address: bigint): string {
-  const found = symbol(address);
-  if (!found) return `0x${address.toString(16)}`;
-  return `${found.name}+0x${(address - found.address).toString(16)}/0x${found.size.toString(16)}`;
 }

@@ -9,7 +9,7 @@
 import { A0, SP } from "../../isa/abi.ts";
 import { Cause } from "../../isa/sem.ts";
 import type { EventValue } from "../../events/event_fields.ts";
-import type { FindSymbol } from "../../events/event_format.ts";
+import { type FindSymbol, symbolText } from "../../events/event_format.ts";
 import type { AddressSpace } from "../../memory/space.ts";
 import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
 
@@ -202,11 +202,4 @@ export function printValue({ format }: FetchType, value: EventValue, symbol: Fin
     default:
       return format.startsWith("0x") ? `0x${(value as bigint).toString(16)}` : String(value);
   }
-}
-
-/** `name+0x8/0xf0`, or the address where there is no symbol (`%pS`). */
-function symbolText(address: bigint, symbol: FindSymbol): string {
-  const found = symbol(address);
-  if (!found) return `0x${address.toString(16)}`;
-  return `${found.name}+0x${(address - found.address).toString(16)}/0x${found.size.toString(16)}`;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { EventValue, FieldDeclarations } from "../../events/event_fields.ts";
-import type { FindSymbol } from "../../events/event_format.ts";
+import { type FindSymbol, symbolText } from "../../events/event_format.ts";
 import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
 import type { EventDefinition } from "../trace/trace_events.ts";
 import type { ProbeArg } from "./probe_args.ts";
@@ -66,20 +66,12 @@ export function probeEventDefinition(
     print(values) {
       const at = (field: string) => values[field] as bigint;
       const place = isReturn
-        ? `(${placeText(symbol, at("__probe_ret_ip"))} <- ${symbol(at("__probe_func"))?.name})`
-        : `(${placeText(symbol, at("__probe_ip"))})`;
+        ? `(${symbolText(at("__probe_ret_ip"), symbol)} <- ${symbol(at("__probe_func"))?.name})`
+        : `(${symbolText(at("__probe_ip"), symbol)})`;
       return place + args.map((arg) => ` ${arg.print(values[arg.name]!)}`).join("");
     },
     printFormat: probePrintFormat(isReturn, args),
   };
-}
-
-/** `name+0x8/0xf0`, as events print where they are. */
-function placeText(symbol: FindSymbol, address: bigint): string {
-  const found = symbol(address);
-  if (!found) return `0x${address.toString(16)}`;
-  const offset = (address - found.address).toString(16);
-  return `${found.name}+0x${offset}/0x${found.size.toString(16)}`;
 }
 
 /** What a format file says of printing: the place, or both places of a return, and the arguments. */
