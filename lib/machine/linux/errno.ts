@@ -54,3 +54,9 @@ export const EPERM = 1,
   ETIMEDOUT = 110,
   ECONNREFUSED = 111,
   EHOSTUNREACH = 113;
+
+/**
+ * What a call gives inside the kernel where a signal interrupts it (include/linux/errno.h): it begins
+ * again behind a handler with SA_RESTART, or is EINTR behind any.
+ */
+export const ERESTARTSYS = 512, ERESTARTNOHAND = 514;

@@ -20,12 +20,14 @@ import type { Platform, PlatformContext } from "../platform.ts";
 import { randomWords } from "../random.ts";
 import type { CallArguments, CallResult } from "./calls/table.ts";
 import { EPOCH } from "./calls/time.ts";
+import { ERESTARTNOHAND, ERESTARTSYS } from "./errno.ts";
 import { Files } from "./files.ts";
 import { Mappings, STACK_SIZE, STACK_TOP } from "./mappings.ts";
 import type { Process } from "./process.ts";
 import { Signals } from "./signals.ts";
 import { buildStack } from "./stack.ts";
 import { systemCall } from "./system_calls.ts";
+import { Timers } from "./timers.ts";
 
 const PID = 1000;
 const UID = 1000;
@@ -52,12 +54,14 @@ class Linux implements Platform {
   readonly #context: PlatformContext;
   readonly #name: string;
   readonly #process: Process;
+  readonly #timers: Disposable;
 
   constructor(context: PlatformContext) {
     this.#context = context;
     this.#name = context.options.name ?? "program";
     this.#process = createProcess(context, this.#name);
     this.executable = this.#process.executable;
+    this.#timers = context.events.add(this.#process.timers);
   }
 
   commOf(pid: number): string | undefined {
@@ -71,6 +75,7 @@ class Linux implements Platform {
   }
 
   [Symbol.dispose](): void {
+    this.#timers[Symbol.dispose]();
     this.#process.files.closeAll();
   }
 
@@ -100,9 +105,20 @@ class Linux implements Platform {
     // The kernel's way back to the program drops what an lr reserved.
     hart.reservation = { address: -1n, value: 0n };
     if (trap.cause === Cause.EcallU) return this.#call(hart);
-    const outcome = this.#process.signals.deliverTrap(hart, trap);
+    return this.#end(this.#process.signals.deliverTrap(hart, trap));
+  }
+
+  /** Closes what is open where the run is over. */
+  #end(outcome: Outcome | undefined): Outcome | undefined {
     if (outcome) this.#process.files.closeAll();
     return outcome;
+  }
+
+  /** A signal that came by itself: a timer's. */
+  interrupt(hart: Hart): Outcome | undefined {
+    hart.attention = false;
+    hart.reservation = { address: -1n, value: 0n };
+    return this.#end(this.#process.signals.deliverPending(hart));
   }
 
   stackIdentity(_hart: Hart, sp: number): number {
@@ -124,25 +140,30 @@ class Linux implements Platform {
     ];
     hart.instret += 1n;
     hart.pc += 4n;
-    if (number === SIGRETURN) return signals.return(hart) ?? signals.deliverPending(hart);
+    if (number === SIGRETURN) {
+      return this.#end(signals.return(hart) ?? signals.deliverPending(hart));
+    }
     const result = systemCall(number).serve(this.#process, args, hart);
-    if (result instanceof Promise) return result.then((settled) => this.#answer(hart, settled));
-    return this.#answer(hart, result);
+    if (!(result instanceof Promise)) return this.#answer(hart, result, args[0]);
+    return result.then((settled) => this.#answer(hart, settled, args[0]));
   }
 
   /** Puts a call's result into a0 and lets pending signals in. */
-  #answer(hart: Hart, result: CallResult): Outcome | undefined {
-    if (typeof result === "object") {
-      this.#process.files.closeAll();
-      return result;
+  #answer(hart: Hart, result: CallResult, argument: bigint): Outcome | undefined {
+    if (typeof result === "object") return this.#end(result);
+    const { signals } = this.#process;
+    hart.attention = false;
+    if (result === -ERESTARTSYS || result === -ERESTARTNOHAND) {
+      return this.#end(signals.deliverPending(hart, { result, argument }));
     }
+    signals.resume();
     hart.x[A0] = BigInt.asIntN(64, BigInt(result));
-    return this.#process.signals.deliverPending(hart);
+    return this.#end(signals.deliverPending(hart));
   }
 }
 
 function createProcess(
-  { memory, space, tracing, harts, unwinder, options }: PlatformContext,
+  { memory, space, tracing, harts, unwinder, events, options }: PlatformContext,
   name: string,
 ): Process {
   const said = new Set<string>();
@@ -157,11 +178,19 @@ function createProcess(
   const files = new Files(hostFiles(), access);
   mappings.place(RETURN_PAGE, PAGE_SIZE, READ | EXECUTE);
   const isMapped = (address: bigint) => mappings.isMapped(address);
-  return {
+  const signals = new Signals(space, RETURN_PAGE, isMapped, unwinder);
+  const timers = new Timers({
+    hart: harts[0]!,
+    signals,
+    slept: () => process.slept,
+    changed: () => events.reschedule(),
+  });
+  const process: Process = {
     space,
     harts,
     mappings,
-    signals: new Signals(space, RETURN_PAGE, isMapped, unwinder),
+    signals,
+    timers,
     files,
     unwinder,
     options,
@@ -173,6 +202,7 @@ function createProcess(
     warnOnce,
     slept: 0n,
   };
+  return process;
 }
 
 /** The program's name without folders, cut as the kernel cuts it. */

@@ -9,6 +9,7 @@ import type { Unwinder } from "../../program/unwinder.ts";
 import type { Files } from "./files.ts";
 import type { Mappings } from "./mappings.ts";
 import type { Signals } from "./signals.ts";
+import type { Timers } from "./timers.ts";
 import type { PlatformOptions } from "../platform.ts";
 
 /** What `prctl` sets and tells. */
@@ -33,6 +34,8 @@ export interface Process {
   readonly mappings: Mappings;
   /** The process's signal actions, masks and frames. */
   readonly signals: Signals;
+  /** The process's timers. */
+  readonly timers: Timers;
   /** The process's descriptor table. */
   readonly files: Files;
   /** Where standard input and output go. */

@@ -13,7 +13,7 @@ import { Cause } from "../../isa/sem.ts";
 import type { Trap } from "../../hart/trap.ts";
 import type { AddressSpace } from "../../memory/space.ts";
 import type { Unwinder } from "../../program/unwinder.ts";
-import { EFAULT, EINVAL, ENOMEM, EPERM } from "./errno.ts";
+import { EFAULT, EINTR, EINVAL, ENOMEM, EPERM, ERESTARTSYS } from "./errno.ts";
 import type { Outcome } from "../outcome.ts";
 
 /** Names by number. */
@@ -21,14 +21,18 @@ export const SIGNALS: readonly string[] =
   ("0 SIGHUP SIGINT SIGQUIT SIGILL SIGTRAP SIGABRT SIGBUS SIGFPE SIGKILL SIGUSR1 SIGSEGV SIGUSR2 " +
     "SIGPIPE SIGALRM SIGTERM SIGSTKFLT SIGCHLD SIGCONT SIGSTOP SIGTSTP SIGTTIN SIGTTOU SIGURG " +
     "SIGXCPU SIGXFSZ SIGVTALRM SIGPROF SIGWINCH SIGIO SIGPWR SIGSYS").split(" ");
+/** Bytes of a `siginfo_t`. */
+export const SIGINFO_SIZE = 128;
 const SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGKILL = 9, SIGSEGV = 11, SIGSTOP = 19;
 /** What is ignored if nothing else was said. */
 const IGNORED_BY_DEFAULT: readonly number[] = [17, 18, 23, 28];
 const SIGRTMIN = 32;
-const LAST_SIGNAL = 64;
+/** The highest number of a signal. */
+export const LAST_SIGNAL = 64;
 
 const SIG_DFL = 0n, SIG_IGN = 1n;
 const SA_ONSTACK = 0x08000000n;
+const SA_RESTART = 0x10000000n;
 const SA_NODEFER = 0x40000000n;
 const SA_RESETHAND = 0x80000000n;
 const SS_ONSTACK = 1, SS_DISABLE = 2;
@@ -41,6 +45,7 @@ const FRAME = {
   signo: 0,
   code: 8,
   address: 16,
+  payload: 24,
   context: 128,
   stack: 128 + 16,
   mask: 128 + 40,
@@ -56,13 +61,27 @@ interface Action {
   readonly flags: bigint;
   readonly mask: bigint;
 }
-/** What a signal is about. */
-interface SignalInfo {
+/** What a signal is about: the kernel's `siginfo_t`. */
+export interface SignalInfo {
+  /** si_signo, from 1 to 64. */
   readonly signal: number;
+  /** si_code: why it was sent. */
   readonly code: number;
-  /** si_addr of a fault; si_pid and si_uid of one that was sent. */
+  /** si_addr of a fault; si_pid and si_uid of one that was sent; si_tid and si_overrun of a timer's. */
   readonly value: bigint;
+  /** si_value of one that carries something. 0 if absent. */
+  readonly payload?: bigint | undefined;
+  /** The fault that it tells of. */
   readonly trap?: Trap | undefined;
+  /** The timer that sent it, which has one signal pending at most and renews `value` as it is taken. */
+  readonly timer?: { taken(): bigint } | undefined;
+}
+/** A system call that was interrupted, and how it begins again: at the ecall, with its first a0. */
+export interface Interrupted {
+  /** The negated errno, or restart code, that it gave. */
+  readonly result: number;
+  /** Its first argument. */
+  readonly argument: bigint;
 }
 interface AlternateStack {
   readonly start: bigint;
@@ -83,6 +102,8 @@ export class Signals {
   readonly #actions = new Map<number, Action>();
   readonly #pending: SignalInfo[] = [];
   #mask = 0n;
+  /** The mask that comes back once a call with a mask of its own is over. */
+  #saved: bigint | undefined;
   #alternate: AlternateStack = { start: 0n, size: 0n, flags: SS_DISABLE };
 
   /** @param returnCode Address of a page with room for the code that handlers return to. */
@@ -112,6 +133,7 @@ export class Signals {
       if (!words) return -EFAULT;
       const [handler, flags, mask] = words as [bigint, bigint, bigint];
       this.#actions.set(signal, { handler, flags, mask: mask & ~UNBLOCKABLE });
+      if (this.#isIgnored(signal)) this.#drop((each) => each.signal === signal);
     }
     return 0;
   }
@@ -175,27 +197,115 @@ export class Signals {
   send(signal: number, pid: number, uid: number): number {
     if (signal < 0 || signal > LAST_SIGNAL) return -EINVAL;
     if (signal === 0) return 0;
-    // Standard signals do not queue: what is pending already stays the only one.
-    if (signal < SIGRTMIN && this.#pending.some((each) => each.signal === signal)) return 0;
-    const value = BigInt(pid) | (BigInt(uid) << 32n);
-    this.#pending.push({ signal, code: SI_TKILL, value });
+    this.post({ signal, code: SI_TKILL, value: BigInt(pid) | (BigInt(uid) << 32n) });
     return 0;
   }
 
   /**
-   * Delivers what is pending and not blocked, before the hart goes on at its pc: the lowest number
-   * first, so that its handler runs last, inside the frames of the others.
+   * Makes a signal pending. Standard ones do not queue: what is pending already stays the only one.
+   *
+   * @returns False if it is ignored, and forgotten.
    */
-  deliverPending(hart: Hart): Outcome | undefined {
-    for (;;) {
-      const open = this.#pending.filter(({ signal }) => (this.#mask & bitOf(signal)) === 0n);
-      const [first, ...others] = open;
-      if (!first) return undefined;
-      const info = others.reduce((least, each) => each.signal < least.signal ? each : least, first);
-      this.#pending.splice(this.#pending.indexOf(info), 1);
-      const outcome = this.#deliver(hart, info);
-      if (outcome) return outcome;
+  post(info: SignalInfo): boolean {
+    const { signal, timer } = info;
+    if (this.#isIgnored(signal) && (this.#mask & bitOf(signal)) === 0n) return false;
+    const isThere = this.#pending.some((each) =>
+      timer ? each.timer === timer : signal < SIGRTMIN && each.signal === signal
+    );
+    if (!isThere) this.#pending.push(info);
+    return true;
+  }
+
+  /** Forgets what a timer has pending. */
+  forget(timer: object): void {
+    this.#drop((each) => each.timer === timer);
+  }
+
+  #drop(isDropped: (info: SignalInfo) => boolean): void {
+    for (let k = this.#pending.length - 1; k >= 0; k--) {
+      const info = this.#pending[k]!;
+      if (!isDropped(info)) continue;
+      this.#pending.splice(k, 1);
+      info.timer?.taken();
     }
+  }
+
+  #isIgnored(signal: number): boolean {
+    const { handler } = this.#actions.get(signal) ?? DEFAULT;
+    return handler === SIG_IGN || (handler === SIG_DFL && IGNORED_BY_DEFAULT.includes(signal));
+  }
+
+  /** Whether a signal of this number would end a wait: it is neither blocked nor ignored. */
+  wouldInterrupt(signal: number): boolean {
+    return (this.#mask & bitOf(signal)) === 0n && !this.#isIgnored(signal);
+  }
+
+  /** Whether something is pending that ends a wait. */
+  get interrupts(): boolean {
+    return this.#pending.some(({ signal }) => this.wouldInterrupt(signal));
+  }
+
+  /**
+   * Puts the mask at an address in force until the system call is over, as `ppoll` and
+   * `rt_sigsuspend` do; none is there where the address is 0. A handler that runs returns to the
+   * old one.
+   */
+  suspend(setAt: bigint, setSize: bigint): number {
+    if (setAt === 0n) return 0;
+    if (setSize !== 8n) return -EINVAL;
+    const set = this.#readWords(setAt, 1)?.[0];
+    if (set === undefined) return -EFAULT;
+    this.#saved = this.#mask;
+    this.#mask = set & ~UNBLOCKABLE;
+    return 0;
+  }
+
+  /** Ends what {@linkcode Signals.suspend} began, for a call that no signal has interrupted. */
+  resume(): void {
+    this.#mask = this.#saved ?? this.#mask;
+    this.#saved = undefined;
+  }
+
+  /** Whether one of a set of signals is pending, which bit n − 1 of it stands for. */
+  hasPending(set: bigint): boolean {
+    return this.#pending.some(({ signal }) => set & bitOf(signal));
+  }
+
+  /** Takes the lowest pending signal of a set, writing its siginfo where the address is not 0. */
+  take(set: bigint, infoAt: bigint): number {
+    const info = this.#dequeue(({ signal }) => (set & bitOf(signal)) !== 0n);
+    if (!info) return 0;
+    const bytes = new Uint8Array(SIGINFO_SIZE);
+    writeInfo(new DataView(bytes.buffer), info);
+    return infoAt !== 0n && !this.#space.write(infoAt, bytes) ? -EFAULT : info.signal;
+  }
+
+  /** The pending signal of the lowest number that is asked for, which is pending no more. */
+  #dequeue(isWanted: (info: SignalInfo) => boolean): SignalInfo | undefined {
+    const [first, ...others] = this.#pending.filter(isWanted);
+    if (!first) return undefined;
+    const info = others.reduce((least, each) => each.signal < least.signal ? each : least, first);
+    this.#pending.splice(this.#pending.indexOf(info), 1);
+    return info.timer ? { ...info, value: info.timer.taken() } : info;
+  }
+
+  /**
+   * Delivers what is pending and not blocked, before the hart goes on at its pc: the lowest number
+   * first, so that its handler runs last, inside the frames of the others. The first handler says
+   * whether a call that was interrupted begins again (SA_RESTART).
+   */
+  deliverPending(hart: Hart, interrupted?: Interrupted): Outcome | undefined {
+    let call = interrupted;
+    for (;;) {
+      const info = this.#dequeue(({ signal }) => (this.#mask & bitOf(signal)) === 0n);
+      if (!info) break;
+      if (this.#isIgnored(info.signal)) continue;
+      const outcome = this.#deliver(hart, info, call);
+      if (outcome) return outcome;
+      call = undefined;
+    }
+    this.resume();
+    return undefined;
   }
 
   /** Turns a trap into its signal. One that is blocked or ignored kills, as the kernel forces it. */
@@ -225,17 +335,23 @@ export class Signals {
     }
   }
 
-  #deliver(hart: Hart, info: SignalInfo): Outcome | undefined {
+  #deliver(hart: Hart, info: SignalInfo, interrupted?: Interrupted): Outcome | undefined {
     const { signal } = info;
     const action = this.#actions.get(signal) ?? DEFAULT;
     if (action.handler === SIG_IGN) return undefined;
     if (action.handler === SIG_DFL) {
       return IGNORED_BY_DEFAULT.includes(signal) ? undefined : this.#kill(hart, info);
     }
+    if (interrupted) {
+      const isRestarted = interrupted.result === -ERESTARTSYS && (action.flags & SA_RESTART) !== 0n;
+      hart.x[A0] = isRestarted ? BigInt.asIntN(64, interrupted.argument) : BigInt(-EINTR);
+      if (isRestarted) hart.pc -= 4n;
+    }
     const frame = this.#frameAddress(hart, action);
     if (frame === undefined || !this.#writeFrame(hart, frame, info)) {
       return this.#kill(hart, { ...info, signal: SIGSEGV });
     }
+    this.#saved = undefined;
     if (action.flags & SA_RESETHAND) this.#actions.set(signal, DEFAULT);
     this.#mask |= action.mask | (action.flags & SA_NODEFER ? 0n : bitOf(signal));
     hart.x[RA] = this.#returnCode;
@@ -263,18 +379,16 @@ export class Signals {
     return (sp - BigInt(FRAME.size)) & ~15n;
   }
 
-  #writeFrame(hart: Hart, frame: bigint, { signal, code, value }: SignalInfo): boolean {
+  #writeFrame(hart: Hart, frame: bigint, info: SignalInfo): boolean {
     const bytes = new Uint8Array(FRAME.size);
     const view = new DataView(bytes.buffer);
-    view.setInt32(FRAME.signo, signal, true);
-    view.setInt32(FRAME.code, code, true);
-    view.setBigUint64(FRAME.address, value, true);
+    writeInfo(view, info);
     const { start, size, flags } = this.#alternate;
     const onAlternate = this.#isOnAlternate(BigInt.asUintN(64, hart.x[SP]!));
     view.setBigUint64(FRAME.stack, start, true);
     view.setInt32(FRAME.stack + 8, onAlternate ? SS_ONSTACK : flags, true);
     view.setBigUint64(FRAME.stack + 16, size, true);
-    view.setBigUint64(FRAME.mask, this.#mask, true);
+    view.setBigUint64(FRAME.mask, this.#saved ?? this.#mask, true);
     view.setBigUint64(FRAME.registers, hart.pc, true);
     for (let n = 1; n < 32; n++) view.setBigInt64(FRAME.registers + 8 * n, hart.x[n]!, true);
     hart.f.forEach((bits, n) => view.setBigUint64(FRAME.floats + 8 * n, bits, true));
@@ -304,4 +418,12 @@ export class Signals {
   #writeWords(at: bigint, words: readonly bigint[]): boolean {
     return this.#space.write(at, new Uint8Array(new BigUint64Array(words).buffer));
   }
+}
+
+/** Writes a `siginfo_t`, which a frame begins with. */
+function writeInfo(view: DataView, { signal, code, value, payload = 0n }: SignalInfo): void {
+  view.setInt32(FRAME.signo, signal, true);
+  view.setInt32(FRAME.code, code, true);
+  view.setBigUint64(FRAME.address, value, true);
+  view.setBigUint64(FRAME.payload, payload, true);
 }

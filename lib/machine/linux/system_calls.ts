@@ -13,6 +13,7 @@ import { PROCESS_CALLS } from "./calls/process.ts";
 import { SIGNAL_CALLS } from "./calls/signals.ts";
 import { call, type SystemCall, type SystemCalls } from "./calls/table.ts";
 import { TIME_CALLS } from "./calls/time.ts";
+import { TIMER_CALLS } from "./calls/timers.ts";
 import { WAITING_CALLS } from "./calls/waiting.ts";
 import { ENOSYS } from "./errno.ts";
 import { SYSTEM_CALLS } from "./names.ts";
@@ -24,6 +25,7 @@ const SUBJECTS: readonly SystemCalls[] = [
   MEMORY_CALLS,
   SIGNAL_CALLS,
   TIME_CALLS,
+  TIMER_CALLS,
   PROCESS_CALLS,
   PRCTL_CALLS,
   WAITING_CALLS,

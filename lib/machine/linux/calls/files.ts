@@ -8,10 +8,22 @@
 import type { Hart } from "../../../hart/hart.ts";
 import type { FileKind, FileStat } from "../../../host/files.ts";
 import { PAGE_SIZE, WRITE } from "../../../memory/page.ts";
-import { EAGAIN, EBADF, EFAULT, EINVAL, ENOTTY, EPIPE, ERANGE, ESPIPE } from "../errno.ts";
+import {
+  EAGAIN,
+  EBADF,
+  EFAULT,
+  EINVAL,
+  ENOTTY,
+  EPIPE,
+  ERANGE,
+  ERESTARTSYS,
+  ESPIPE,
+} from "../errno.ts";
 import type { Outcome } from "../../outcome.ts";
 import { O_NONBLOCK, type OpenFile } from "../files.ts";
 import type { Process } from "../process.ts";
+import { timerOf } from "../timers.ts";
+import { wait } from "../waits.ts";
 import { deadlock, int, pathAt, readString, readWords, size } from "./arguments.ts";
 import { call, type CallResult, type SystemCalls } from "./table.ts";
 
@@ -196,12 +208,11 @@ function readTo(
 ): CallResult | Promise<CallResult> {
   const open = process.files.get(fd);
   if (!open || open.kind === "stdout" || open.kind === "stderr") return -EBADF;
-  if (open.kind !== "stdin") {
-    const got = readFile(process, open, at, length);
-    return got === -EAGAIN && open.kind === "stream"
-      ? wait(process, hart, open, "reads what it alone could write")
-      : got;
+  if (open.kind === "stream") {
+    const read = () => readFile(process, open, at, length);
+    return untilDone(process, hart, open, read, "reads what it alone could write");
   }
+  if (open.kind !== "stdin") return readFile(process, open, at, length);
   const { stdin } = process.options;
   if (!stdin || length === 0) return 0;
   // Input that has nowhere to go is not taken.
@@ -261,13 +272,27 @@ function writeStream(
   if (put === -EPIPE) return breakPipe(process);
   const isShort = put >= 0 && put < data.length && open.stream.takesAll;
   if (put !== -EAGAIN && !isShort) return put;
-  const waits = wait(process, hart, open, "fills what it alone could read");
+  const full = () => -EAGAIN;
+  const waits = untilDone(process, hart, open, full, "fills what it alone could read");
   return typeof waits === "number" && put > 0 ? put : waits;
 }
 
-/** EAGAIN where that is asked for; without it the process waits for ever. */
-function wait(process: Process, hart: Hart, { flags }: OpenFile, what: string): number | Outcome {
-  return flags & O_NONBLOCK ? -EAGAIN : deadlock(process, hart, `its only thread ${what}`);
+/** What `attempt` gives when it need not wait: EAGAIN at once where that is asked for. */
+function untilDone(
+  process: Process,
+  hart: Hart,
+  { flags, stream }: OpenFile & { readonly kind: "stream" },
+  attempt: () => number,
+  what: string,
+): number | Outcome {
+  let got = attempt();
+  if (got !== -EAGAIN || flags & O_NONBLOCK) return got;
+  const timer = timerOf(stream);
+  const isReady = () => (got = attempt()) !== -EAGAIN;
+  const end = wait(process, hart, undefined, { isReady, comesBy: (each) => each === timer });
+  if (end === "ready") return got;
+  if (end === "interrupted") return -ERESTARTSYS;
+  return deadlock(process, hart, `its only thread ${what}`);
 }
 
 function breakPipe({ signals, pid, uid }: Process): number {

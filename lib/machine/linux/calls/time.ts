@@ -7,8 +7,17 @@
  * @module
  */
 import type { Hart } from "../../../hart/hart.ts";
-import { EAGAIN, EFAULT, EINVAL, ENOSYS, ETIMEDOUT } from "../errno.ts";
+import {
+  EAGAIN,
+  EFAULT,
+  EINVAL,
+  ENOSYS,
+  ERESTARTNOHAND,
+  ERESTARTSYS,
+  ETIMEDOUT,
+} from "../errno.ts";
 import type { Process } from "../process.ts";
+import { wait } from "../waits.ts";
 import { answerWords, deadlock, int, readWords } from "./arguments.ts";
 import { call, type SystemCalls } from "./table.ts";
 
@@ -16,10 +25,16 @@ import { call, type SystemCalls } from "./table.ts";
 export const BILLION = 1_000_000_000n;
 /** CLOCK_REALTIME of the first instruction: 2033-05-18, a time that no real run is mistaken for. */
 export const EPOCH: bigint = 2_000_000_000n * BILLION;
-const CLOCK_REALTIME = 0, CLOCK_PROCESS_CPUTIME_ID = 2, CLOCK_THREAD_CPUTIME_ID = 3;
-const CLOCK_REALTIME_COARSE = 5, CLOCK_REALTIME_ALARM = 8, CLOCK_TAI = 11;
-const CLOCKS = 12;
-const TIMER_ABSTIME = 1;
+/** The clocks that timers run on, too (include/uapi/linux/time.h). */
+export const CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_BOOTTIME = 7;
+export const CLOCK_REALTIME_ALARM = 8, CLOCK_BOOTTIME_ALARM = 9, CLOCK_TAI = 11;
+/** Clocks of the process's work. */
+export const CLOCK_PROCESS_CPUTIME_ID = 2, CLOCK_THREAD_CPUTIME_ID = 3;
+const CLOCK_REALTIME_COARSE = 5;
+/** How many clocks there are. */
+export const CLOCKS = 12;
+/** Flag of calls whose time is a moment, no span. */
+export const TIMER_ABSTIME = 1;
 const FUTEX_COMMAND = 0x7f, FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_WAIT_BITSET = 9;
 const FUTEX_WAKE_BITSET = 10, FUTEX_CLOCK_REALTIME = 0x100;
 /** clock_t: 100 a second, as AT_CLKTCK says. */
@@ -49,12 +64,23 @@ export const TIME_CALLS: SystemCalls = {
     if (at !== 0n && answerWords(process, at, [ticks, 0n, 0n, 0n]) < 0) return -EFAULT;
     return hart.now() / NANOSECONDS_A_TICK;
   }),
-  nanosleep: call(["in", "out"], (process, [at], hart) => sleep(process, hart, at, 0n)),
-  clock_nanosleep: call(["clock", "flags", "in", "out"], (process, [clock, flags, at], hart) => {
-    const now = readClock(process, int(clock), hart);
-    if (now === undefined || int(clock) === CLOCK_THREAD_CPUTIME_ID) return -EINVAL;
-    return sleep(process, hart, at, int(flags) & TIMER_ABSTIME ? now : 0n);
-  }),
+  nanosleep: call(
+    ["in", "out"],
+    (process, [at, restAt], hart) => sleep(process, hart, at, { since: 0n, restAt }),
+  ),
+  clock_nanosleep: call(
+    ["clock", "flags", "in", "out"],
+    (process, [clock, flags, at, restAt], hart) => {
+      const now = readClock(process, int(clock), hart);
+      if (now === undefined || int(clock) === CLOCK_THREAD_CPUTIME_ID) return -EINVAL;
+      return sleep(
+        process,
+        hart,
+        at,
+        int(flags) & TIMER_ABSTIME ? { since: now } : { since: 0n, restAt },
+      );
+    },
+  ),
   futex: call(
     ["address", "int", "int", "in", "address", "int"],
     (process, [at, operation, value, timeout], hart) => {
@@ -73,9 +99,10 @@ export const TIME_CALLS: SystemCalls = {
             const isAbsolute = (int(operation) & FUTEX_COMMAND) === FUTEX_WAIT_BITSET;
             const epoch = int(operation) & FUTEX_CLOCK_REALTIME ? EPOCH : 0n;
             const since = isAbsolute ? hart.now() + epoch : 0n;
-            const slept = sleep(process, hart, timeout, since);
+            const slept = sleep(process, hart, timeout, { since });
             return slept < 0 ? slept : -ETIMEDOUT;
           }
+          if (wait(process, hart, undefined) === "interrupted") return -ERESTARTSYS;
           // Nobody is left who could wake the only thread.
           return deadlock(process, hart, "its only thread waits for a futex that nobody can wake");
         }
@@ -108,20 +135,32 @@ function readClock(process: Process, clock: number, hart: Hart): bigint | undefi
   }
 }
 
-function answerTime(process: Process, at: bigint, time: bigint): number {
+/** Writes a `struct timespec`, or says EFAULT. */
+export function answerTime(process: Process, at: bigint, time: bigint): number {
   return answerWords(process, at, [time / BILLION, time % BILLION]);
 }
 
-/** Lets the time of a `struct timespec` pass at once, for the hart as for everybody who looks at it. */
-export function sleep(process: Process, hart: Hart, at: bigint, since: bigint): number {
+/** Nanoseconds of a `struct timespec`, or a negated errno. */
+export function readTime(process: Process, at: bigint): bigint | number {
   const words = readWords(process.space, at, 2);
   if (!words) return -EFAULT;
   const [seconds, nanoseconds] = words as [bigint, bigint];
   if (seconds < 0n || nanoseconds < 0n || nanoseconds >= BILLION) return -EINVAL;
-  const span = seconds * BILLION + nanoseconds - since;
-  if (span > 0n) {
-    hart.idle += span;
-    process.slept += span;
-  }
-  return 0;
+  return seconds * BILLION + nanoseconds;
+}
+
+/** Lets the time of a `struct timespec` pass at once, for the hart as for everybody who looks at it. */
+function sleep(
+  process: Process,
+  hart: Hart,
+  at: bigint,
+  { since, restAt = 0n }: { readonly since: bigint; readonly restAt?: bigint },
+): number {
+  const span = readTime(process, at);
+  if (typeof span === "number") return span;
+  const end = hart.now() + span - since;
+  if (wait(process, hart, end) !== "interrupted") return 0;
+  const rest = end - hart.now();
+  if (restAt !== 0n && answerTime(process, restAt, rest > 0n ? rest : 0n) < 0) return -EFAULT;
+  return -ERESTARTNOHAND;
 }
