@@ -23,13 +23,14 @@ const CALLS: Readonly<Record<string, readonly (string | number)[]>> = {
   mutex_lock: ["_raw_spin_lock"],
   mutex_trylock: [],
   mutex_unlock: [],
+  console_unlock: [],
   spin_trylock: [],
   rcu_note: [],
   rcu_read: [],
   vfs_write: ["mutex_lock", "schedule_timeout", "mutex_unlock", -5],
   sys_read: [],
   Sys_open: [],
-  kernel_clone: ["spin_trylock", "rcu_read", "sys_read", "Sys_open"],
+  kernel_clone: ["spin_trylock", "rcu_read", "sys_read", "Sys_open", "console_unlock"],
 };
 const NAMES = Object.keys(CALLS);
 
