@@ -5,27 +5,42 @@
  * when there are as many rows as the size allows, an event of a new key is dropped and counted.
  * Rows of equal rank stand in the order of their first event.
  *
- * What a key or a value is, is `histogram_column.ts`; which events it sees is the trigger's affair.
+ * What a command says is `histogram_settings.ts`, what a key is `histogram_column.ts`, what a value
+ * `histogram_value.ts`; which events a histogram sees is the trigger's affair.
  *
  * @module
  */
 import type { CommandFault } from "./error_log.ts";
-import { toInteger } from "./event_subject.ts";
 import {
   type Cell,
   type Column,
+  type ColumnFault,
   type HistogramSubject,
   type HistogramWords,
   makeColumn,
-  STACK,
+  timesOf,
 } from "./histogram_column.ts";
+import {
+  type HistogramRefusal,
+  HistogramRefused,
+  parseSettings,
+  refuse,
+  type Settings,
+} from "./histogram_settings.ts";
+import { HITCOUNT, makeValue, type ValueColumn, type ValueRange } from "./histogram_value.ts";
 
 /** Everything between `hist:` and `if`, understood. */
 export interface Histogram {
   /** `keys=…:vals=…:sort=…:size=N`, as the trigger file shows it. */
   readonly text: string;
-  /** What makes two histograms of an event the same: all but the size. */
+  /** What makes two histograms of an event the same: all but the size, the clock and `nohitcount`. */
   readonly identity: string;
+  /** What events that share a histogram must have alike: the identity, with the types of its fields. */
+  readonly shape: string;
+  /** `name=NAME`, by which events share a histogram. */
+  readonly name: string | undefined;
+  /** The trace clock that its times are by; undefined if it has none. */
+  readonly clock: string | undefined;
   /** What the command asks of a histogram that is there: `pause`, `continue`, `clear`, or nothing. */
   readonly request: "pause" | "continue" | "clear" | undefined;
   /** Adds an event to the row of its keys. */
@@ -36,46 +51,28 @@ export interface Histogram {
   read(trigger: string): string;
 }
 
-/** Why a command is refused: what the log gets, if the kernel logs it, and why in words. */
-export interface HistogramRefusal {
-  /** For the error log; the position counts from the command's `hist:`. */
-  readonly fault: CommandFault | undefined;
-  /** The reason in words of this program, not the kernel's. */
-  readonly why: string;
-}
-
 interface Row {
   readonly keys: readonly Cell[];
   readonly sums: bigint[];
   hits: bigint;
 }
 
-const DEFAULT_BITS = 11, LEAST_BITS = 7, MOST_BITS = 17;
 const MOST_KEYS = 3, MOST_VALUES = 2, MOST_SORT_KEYS = 2;
-/** Leaves the parser; it never leaves this file. */
-interface Thrown {
-  readonly refusal: HistogramRefusal;
-}
 
 /** Reads `hist:keys=…` and makes an empty histogram, or says what is wrong. */
 export function createHistogram(
   command: string,
-  words: HistogramWords,
+  words: Omit<HistogramWords, "inMicroseconds">,
 ): { readonly histogram: Histogram } | { readonly refusal: HistogramRefusal } {
   try {
     return { histogram: build(command, words) };
   } catch (error) {
-    if (typeof error !== "object" || error === null || !("refusal" in error)) throw error;
-    return { refusal: (error as Thrown).refusal };
+    if (!(error instanceof HistogramRefused)) throw error;
+    return { refusal: error.refusal };
   }
 }
 
-function refuse(why: string, fault?: CommandFault): never {
-  const thrown: Thrown = { refusal: { why, fault } };
-  throw thrown;
-}
-
-function build(command: string, words: HistogramWords): Histogram {
+function build(command: string, words: Omit<HistogramWords, "inMicroseconds">): Histogram {
   const settings = parseSettings(command);
   const faultAt = (text: string, word: string) => ({
     text,
@@ -83,24 +80,38 @@ function build(command: string, words: HistogramWords): Histogram {
   });
   if (settings.keys.length === 0) refuse("a histogram needs keys=FIELD,…");
   if (settings.keys.length > MOST_KEYS) refuse(`${MOST_KEYS} keys are the most`);
-  const column = (word: string) => {
-    const made = makeColumn(word, words);
-    if (typeof made === "string") refuse(`${made}: ${word}`, faultAt(made, word));
-    return made;
+  const times = timesOf([...settings.keys, ...settings.values]);
+  const make = <T extends Column | ValueColumn>(
+    maker: (word: string, words: HistogramWords) => T | ColumnFault,
+  ) =>
+  (written: string): T => {
+    const made = maker(written, { ...words, inMicroseconds: times.inMicroseconds });
+    if (!("fault" in made)) return made;
+    const { fault, word } = made;
+    if (fault === undefined) refuse(word);
+    return refuse(`${fault}: ${written}`, faultAt(fault, word));
   };
-  const keys = settings.keys.map(column);
-  const values = settings.values.filter((word) => word !== "hitcount").map(column);
+  const values = withoutHitcount(settings.values).map(make(makeValue));
   if (values.length > MOST_VALUES) refuse(`${MOST_VALUES} values are the most`);
-  const wrong = values.find(({ isText, name }) => isText || name === STACK);
-  if (wrong) refuse(`${wrong.name} is no number that can be added up`);
+  if (settings.noHitcount && values.length === 0) {
+    const text = "Non-hitcount value is required for 'nohitcount'";
+    refuse(text, { text, position: 0 }, "ENOENT");
+  }
+  const keys = settings.keys.map(make(makeColumn));
   if (settings.sort.length > MOST_SORT_KEYS) {
     const text = `Too many sort fields (Max = ${MOST_SORT_KEYS})`;
     refuse(text, faultAt(text, "sort="));
   }
-  const order = (settings.sort.length > 0 ? settings.sort : ["hitcount"]).map((word) =>
+  const order = (settings.sort.length > 0 ? settings.sort : [HITCOUNT]).map((word) =>
     parseSortKey(word, keys, values, faultAt)
   );
-  return new Rows(keys, values, order, settings);
+  return new Rows(keys, values, order, settings, times.used);
+}
+
+/** Values besides the hits, which each histogram has once without being asked. */
+function withoutHitcount(words: readonly string[]): readonly string[] {
+  const first = words.indexOf(HITCOUNT);
+  return words.filter((_, k) => k !== first);
 }
 
 /** What rows are ranked by. */
@@ -113,26 +124,26 @@ interface SortKey {
 function parseSortKey(
   word: string,
   keys: readonly Column[],
-  values: readonly Column[],
+  values: readonly ValueColumn[],
   faultAt: (text: string, word: string) => CommandFault,
 ): SortKey {
   const [, name, modifier] = /^([^.]*)(?:\.(.*))?$/.exec(word)!;
   if (name === "") refuse("Empty sort field", faultAt("Empty sort field", "sort="));
-  const fits = (each: Column) => each.name === name;
-  const isKnown = name === "hitcount" || keys.some(fits) || values.some(fits);
+  const fits = (each: Column | ValueColumn) => each.name === name;
+  const isKnown = name === HITCOUNT || keys.some(fits) || values.some(fits);
   if (isKnown && modifier !== undefined && !/^(a|de)scending$/.test(modifier)) {
     const text = "Invalid sort modifier";
     refuse(`${text}: ${modifier}`, faultAt(text, modifier));
   }
   const descending = modifier === "descending";
-  if (name === "hitcount") return { text: name, descending, of: ({ hits }) => hits };
+  if (name === HITCOUNT) return { text: name, descending, of: ({ hits }) => hits };
+  const value = values.findIndex(fits);
+  if (value >= 0) return { text: values[value]!.text, descending, of: ({ sums }) => sums[value]! };
   const key = keys.findIndex(fits);
   if (key >= 0) {
     const { signed, text } = keys[key]!;
     return { text, descending, of: ({ keys }) => ranked(keys[key]!, signed) };
   }
-  const value = values.findIndex(fits);
-  if (value >= 0) return { text: values[value]!.text, descending, of: ({ sums }) => sums[value]! };
   const text = "Sort field must be a key or a val";
   return refuse(`${text}: ${name}`, faultAt(text, word));
 }
@@ -141,10 +152,14 @@ function parseSortKey(
 class Rows implements Histogram {
   readonly text: string;
   readonly identity: string;
+  readonly shape: string;
+  readonly name: string | undefined;
+  readonly clock: string | undefined;
   readonly request: Histogram["request"];
   readonly #keys: readonly Column[];
-  readonly #values: readonly Column[];
+  readonly #values: readonly ValueColumn[];
   readonly #order: readonly SortKey[];
+  readonly #showsHits: boolean;
   /** How many rows the table has room for. */
   readonly #size: number;
   readonly #rows = new Map<string, Row>();
@@ -152,20 +167,27 @@ class Rows implements Histogram {
 
   constructor(
     keys: readonly Column[],
-    values: readonly Column[],
+    values: readonly ValueColumn[],
     order: readonly SortKey[],
-    { bits, request }: Settings,
+    { name, bits, clock, noHitcount, request }: Settings,
+    hasTimes: boolean,
   ) {
     this.#keys = keys;
     this.#values = values;
     this.#order = order;
+    this.#showsHits = !noHitcount;
     this.#size = 1 << bits;
+    this.name = name;
+    this.clock = hasTimes ? clock : undefined;
     this.request = request;
-    const list = (columns: readonly Column[]) => columns.map(({ text }) => text).join(",");
-    const sorted = order.map(({ text, descending }) => text + (descending ? ".descending" : ""));
-    this.identity = `keys=${list(keys)}:vals=${["hitcount", ...values.map(({ text }) => text)]}` +
-      `:sort=${sorted}`;
-    this.text = `${this.identity}:size=${this.#size}`;
+    const textOf = (shown: readonly string[]) =>
+      `${name === undefined ? "" : `${name}:`}keys=${keys.map(({ text }) => text)}:vals=` +
+      `${[...shown, ...values.map(({ text }) => text)]}:sort=` +
+      order.map(({ text, descending }) => text + (descending ? ".descending" : "")).join(",");
+    this.identity = textOf([HITCOUNT]);
+    this.shape = [this.identity, ...[...keys, ...values].map(({ type }) => type)].join("|");
+    this.text = `${textOf(noHitcount ? [] : [HITCOUNT])}:size=${this.#size}` +
+      (hasTimes ? `:clock=${clock}` : "") + (noHitcount ? ":nohitcount" : "");
   }
 
   add(subject: HistogramSubject): void {
@@ -181,7 +203,7 @@ class Rows implements Histogram {
     }
     row.hits++;
     for (const [k, { read }] of this.#values.entries()) {
-      row.sums[k] = BigInt.asUintN(64, row.sums[k]! + (read(subject) as bigint));
+      row.sums[k] = BigInt.asUintN(64, row.sums[k]! + read(subject));
     }
   }
 
@@ -192,9 +214,10 @@ class Rows implements Histogram {
 
   read(trigger: string): string {
     const sorted = [...this.#rows.values()].sort((a, b) => this.#compare(a, b));
+    const ranges = this.#values.map((_, k) => rangeOf(sorted.map(({ sums }) => sums[k]!)));
     const hits = sorted.reduce((sum, row) => sum + row.hits, 0n);
     return `# event histogram\n#\n# trigger info: ${trigger}\n#\n\n` +
-      sorted.map((row) => this.#rowText(row)).join("") +
+      sorted.map((row) => this.#rowText(row, ranges)).join("") +
       `\nTotals:\n    Hits: ${hits}\n    Entries: ${this.#rows.size}\n` +
       `    Dropped: ${this.#dropped}\n`;
   }
@@ -207,71 +230,22 @@ class Rows implements Histogram {
     return 0;
   }
 
-  #rowText({ keys: cells, sums, hits }: Row): string {
+  #rowText({ keys: cells, sums, hits }: Row, ranges: readonly ValueRange[]): string {
     const named = cells.map((cell, k) => this.#keys[k]!.print(cell));
     // A stack ends in a line end of its own, and then no blank follows.
-    const close = this.#keys.some(({ name }) => name === STACK) ? "}" : " }";
-    const added = sums.map((sum, k) => `  ${this.#values[k]!.print(sum)}`).join("");
-    return `{ ${named.join(", ")}${close} hitcount: ${String(hits).padStart(10)}${added}\n`;
+    const close = this.#keys.some(({ isStack }) => isStack) ? "}" : " }";
+    const counted = this.#showsHits ? ` hitcount: ${String(hits).padStart(10)}` : "";
+    const added = sums.map((sum, k) => `  ${this.#values[k]!.print(sum, ranges[k]!)}`).join("");
+    return `{ ${named.join(", ")}${close}${counted}${added}\n`;
   }
 }
 
-interface Settings {
-  readonly keys: readonly string[];
-  readonly values: readonly string[];
-  readonly sort: readonly string[];
-  readonly bits: number;
-  readonly request: Histogram["request"];
-}
-
-function parseSettings(command: string): Settings {
-  let keys: readonly string[] = [], values: readonly string[] = [], sort: readonly string[] = [];
-  let bits = DEFAULT_BITS;
-  let request: Histogram["request"];
-  for (const part of command.split(":").slice(1)) {
-    if (/^\w+=$/.test(part)) {
-      refuse("Empty assignment", { text: "Empty assignment", position: command.indexOf(part) });
-    }
-    const [, name, value] = /^([a-z]+)(?:=(.*))?$/.exec(part) ?? [];
-    const list = value === undefined ? [] : value.split(",");
-    switch (value === undefined ? name : `${name}=`) {
-      case "key=":
-      case "keys=":
-        keys = list.filter((word) => word !== "");
-        break;
-      case "val=":
-      case "vals=":
-      case "values=":
-        values = list.filter((word) => word !== "");
-        break;
-      case "sort=":
-        sort = list;
-        break;
-      case "size=": {
-        const size = toInteger(value!);
-        bits = size === undefined || size <= 0n ? 0 : (size - 1n).toString(2).length;
-        if (size === 1n || bits < LEAST_BITS || bits > MOST_BITS) {
-          refuse(`size=${value} is not from ${(1 << LEAST_BITS) / 2 + 1} to ${1 << MOST_BITS}`);
-        }
-        break;
-      }
-      case "pause":
-        request = "pause";
-        break;
-      case "cont":
-      case "continue":
-        request = "continue";
-        break;
-      case "clear":
-        request = "clear";
-        break;
-      default:
-        refuse(
-          `there is no "${part}"; it takes keys=, vals=, sort=, size=, pause, continue, clear`,
-        );
-    }
-  }
-  return { keys, values, sort, bits, request };
+function rangeOf(sums: readonly bigint[]): ValueRange {
+  const total = sums.reduce((sum, each) => sum + each, 0n);
+  return {
+    max: sums.reduce((most, each) => each > most ? each : most, 0n),
+    total: BigInt.asUintN(64, total),
+  };
 }
 
 /** A cell as it is compared: numbers by their sign, a stack by its text. */

@@ -102,6 +102,7 @@ export type {
   EventTrigger,
   TraceEventFile,
 } from "./trace/event_file.ts";
+export type { HistogramClock } from "./trace/hist_triggers.ts";
 export type { TracingActions } from "./trace/triggers.ts";
 export type { Snapshot } from "./trace/snapshot.ts";
 export type { BuiltInEvent, BuiltInEventName } from "./trace/builtin_events.ts";

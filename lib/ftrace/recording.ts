@@ -18,6 +18,8 @@ import { RingBuffer } from "./trace/ring_buffer.ts";
 import { createSnapshot, type Snapshot } from "./trace/snapshot.ts";
 import { callersOf } from "./trace/stack_trace.ts";
 import { createTraceArray, type TraceArray } from "./trace/trace_array.ts";
+import type { HistogramClock } from "./trace/hist_triggers.ts";
+import { clockCountsNanoseconds, TRACE_CLOCKS } from "./trace/trace_clock.ts";
 import { createTraceEvents, type TraceEvents, type TraceEventsHost } from "./trace/trace_events.ts";
 import type { TracingActions } from "./trace/triggers.ts";
 
@@ -82,6 +84,7 @@ export class Recording {
       strict,
       hart: () => machine.runningHart,
       pid,
+      marked: (ip, text, write) => this.traceEvents.enterMarker(ip, text, write),
     });
     const snapshot = this.snapshot = createSnapshot(buffer);
     this.actions = actionsOf(buffer, array, snapshot);
@@ -132,6 +135,7 @@ function eventsHost(
     hasHist: era.hasHist,
     strict,
     actions,
+    clock: histogramClock(buffer, array),
     record(event) {
       if (!buffer.write(event)) return false;
       array.traceStackAfter(machine.harts[event.cpu]!, served.entry);
@@ -150,5 +154,21 @@ function eventsHost(
     callers: (hart, call) => callersOf(hart, call, { unwinder, trampoline, strict }),
     functionIsPlain: (plain) => buffer.requireHost("events/ftrace/function", !plain),
     report,
+  };
+}
+
+function histogramClock(buffer: RingBuffer, array: TraceArray): HistogramClock {
+  return {
+    set(name) {
+      const found = TRACE_CLOCKS.find((each) => each === name);
+      if (found) array.traceClock = found;
+      return found !== undefined;
+    },
+    now(hart, inMicroseconds) {
+      const time = buffer.stamp(hart.now());
+      return inMicroseconds && clockCountsNanoseconds(array.traceClock)
+        ? (time + 500n) / 1000n
+        : time;
+    },
   };
 }

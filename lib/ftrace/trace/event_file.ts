@@ -99,6 +99,8 @@ export interface TraceEventFile {
   removeTrigger(trigger: EventTrigger): void;
   /** The event occurs: calls `write` if it is to be recorded. */
   occur(occurrence: EventOccurrence, write: () => void): void;
+  /** A marker occurs: it is recorded before its triggers act, so that they act on a trace that has it. */
+  occurStored(occurrence: EventOccurrence, write: () => void): void;
 }
 
 /** What the files of all events share. */
@@ -317,6 +319,15 @@ class EventFile implements TraceEventFile {
     // These act before the event gets its place: a traceoff keeps the event itself out.
     for (const trigger of triggers) trigger.fire(occurrence, subject);
     if (this.#records(subject)) write();
+  }
+
+  occurStored(occurrence: EventOccurrence, write: () => void): void {
+    let made: FilterSubject | undefined;
+    const subject = () => made ??= this.#host.subject(this.description, occurrence);
+    if (this.#records(subject)) write();
+    const due = this.#triggers.filter(({ filter }) => !filter || filter.matches(subject()));
+    for (const trigger of due.filter(({ isPost }) => !isPost)) trigger.fire(occurrence, subject);
+    for (const trigger of due.filter(({ isPost }) => isPost)) trigger.fire(occurrence, subject);
   }
 
   /** The event has its place already when its triggers act, so a traceoff does not keep it out. */

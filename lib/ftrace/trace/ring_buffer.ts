@@ -140,7 +140,8 @@ export class RingBuffer {
     writeRecord(this.#view, at, cells);
   }
 
-  #stamp(time: bigint): bigint {
+  /** What an event of that virtual time is stamped with; a clock that counts events goes on by one. */
+  stamp(time: bigint): bigint {
     return this.#clock ? this.#clock(time) : time;
   }
 
@@ -148,7 +149,7 @@ export class RingBuffer {
   writeFunction(hart: number, time: bigint, ip: bigint, parentIp: bigint, pid: number): boolean {
     const at = this.reserve(hart);
     if (at === 0) return false;
-    const stamp = this.#stamp(time);
+    const stamp = this.stamp(time);
     const type = RecordType.function;
     this.#fill(at, { time: stamp, ip, data: parentIp, pid, type, flags: 0, depth: 0 });
     return true;
@@ -158,7 +159,7 @@ export class RingBuffer {
   writeGraphEntry(hart: number, time: bigint, func: bigint, depth: number, pid: number): boolean {
     const at = this.reserve(hart);
     if (at === 0) return false;
-    const stamp = this.#stamp(time);
+    const stamp = this.stamp(time);
     const type = RecordType.graphEntry;
     this.#fill(at, { time: stamp, ip: func, data: 0n, pid, type, flags: 0, depth });
     return true;
@@ -182,7 +183,7 @@ export class RingBuffer {
     const at = this.reserve(hart, 2);
     if (at === 0) return false;
     this.#fill(at, {
-      time: this.#stamp(exit.returnTime),
+      time: this.stamp(exit.returnTime),
       ip: exit.func,
       data: exit.callTime,
       pid,
@@ -207,7 +208,7 @@ export class RingBuffer {
     const ring = this.#ring(event.cpu);
     const at = ring.reserve(1);
     if (at === 0) return false;
-    const time = this.#stamp(event.time);
+    const time = this.stamp(event.time);
     const data = BigInt(ring.putBeside(time === event.time ? event : { ...event, time }));
     const { pid } = event;
     const flags = event.flags & 1;

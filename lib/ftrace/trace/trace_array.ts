@@ -63,6 +63,8 @@ export interface TraceArrayContext extends StackContext {
   hart(): Hart;
   /** Task of a hart. */
   pid(hart: Hart): number;
+  /** A marker occurs, with the text as it was given; `write` stores it. */
+  marked(ip: bigint, text: string, write: () => void): void;
 }
 
 /** Makes the surroundings of one trace's events. */
@@ -133,7 +135,8 @@ export function createTraceArray(context: TraceArrayContext): TraceArray {
           "Cannot write a marker: the trace option markers is off",
         );
       }
-      print(TRACING_MARK_WRITE, text.endsWith("\n") ? text : `${text}\n`);
+      const line = text.endsWith("\n") ? text : `${text}\n`;
+      context.marked(TRACING_MARK_WRITE, text, () => print(TRACING_MARK_WRITE, line));
     },
     tracePrintk(ip, text) {
       if (!traceOptions.values.trace_printk) return;

@@ -48,6 +48,7 @@ import type { GraphEntry, GraphReturn } from "../returns/fgraph_ops.ts";
 import { globMatch } from "../ops/filter.ts";
 import { FtraceError } from "../ftrace_error.ts";
 import { createPidFilter, pidAllows, type PidFilter } from "../ops/pid_filter.ts";
+import type { HistogramClock } from "./hist_triggers.ts";
 import { createTriggers, type TracingActions, type Triggers } from "./triggers.ts";
 import type { FtraceRegs } from "../../trampoline/ftrace_regs.ts";
 
@@ -112,6 +113,8 @@ export interface TraceEventsHost {
   readonly strict: boolean;
   /** The actions that triggers carry out, such as `traceoff` and `snapshot`. */
   readonly actions: TracingActions;
+  /** The trace's clock, as histograms use it. */
+  readonly clock: HistogramClock;
   /** Stores an event; false if the buffer did not take it. */
   record(event: NamedEvent): boolean;
   /** Task of a hart. */
@@ -150,6 +153,8 @@ export interface TraceEvents {
   readonly errorLog: ErrorLog;
   /** A function is entered under the function tracer, which records it by `write`. */
   enterFunction(call: TracedCall, write: () => void): void;
+  /** A marker is written, which sets off what is set on `events/ftrace/print`. */
+  enterMarker(ip: bigint, text: string, write: () => void): void;
   /** Whether the graph's events are recorded and nothing else, so that nobody need be asked. */
   readonly graphIsPlain: boolean;
   /** A function is entered under the graph tracer; gives whether the call passed the filter. */
@@ -191,6 +196,7 @@ class EventTable implements TraceEvents {
       words,
       names: { symbol: host.symbol, comm: host.comm },
       find: (system, name) => this.find(system, name),
+      clock: host.clock,
       callers: host.callers,
       offersHist: this.offersHist,
       allowHist: () => this.#allowHist(),
@@ -231,6 +237,14 @@ class EventTable implements TraceEvents {
     const { hart, ip, parentIp, fregs } = call;
     const values = withArguments({ ip, parent_ip: parentIp }, fregs);
     this.#function.occur({ hart, call, values }, write);
+  }
+
+  enterMarker(ip: bigint, text: string, write: () => void): void {
+    const { actions } = this.#host;
+    const print = this.builtIn("print");
+    if (print.isPlain || !actions.tracingOn) return write();
+    const occurrence = { hart: this.#host.hart(), call: this.#host.currentCall() };
+    print.occurStored({ ...occurrence, values: { ip, buf: text } }, write);
   }
 
   enterGraph(entry: GraphEntry, depth: number, fregs: FtraceRegs, write: () => void): boolean {

@@ -5,24 +5,17 @@
  * `enable_hist`, `disable_hist`, each with a count or a filter. A count goes down only when the
  * trigger changes something (`kernel/trace/trace_events_trigger.c`).
  *
- * When a trigger acts and when not is `event_file.ts`; the same actions at the entries of functions are
+ * When a trigger acts and when not is `event_file.ts`; histograms are `hist_triggers.ts`; the same actions at the entries of functions are
  * `function_probes.ts`.
  *
  * @module
  */
-import type { CommandFault, ErrorLog } from "../../events/error_log.ts";
 import type { EventFilter } from "../../events/event_filter.ts";
 import { toInteger } from "../../events/event_subject.ts";
-import { createHistogram, type Histogram } from "../../events/histogram.ts";
-import type { HistogramWords } from "../../events/histogram_column.ts";
 import type { Hart } from "../../hart/hart.ts";
-import {
-  compileEventFilter,
-  type EnteredCall,
-  type EventFileHost,
-  type EventTrigger,
-  type TraceEventFile,
-} from "./event_file.ts";
+import type { EnteredCall, EventTrigger, TraceEventFile } from "./event_file.ts";
+import { HistTriggers, type HistTriggersHost } from "./hist_triggers.ts";
+import { type Command, filterOf, ifText, parseCommand, refusedTrigger } from "./trigger_command.ts";
 import { FtraceError } from "../ftrace_error.ts";
 
 /** What triggers and function commands do to the trace. */
@@ -38,21 +31,11 @@ export interface TracingActions {
 }
 
 /** The actions, names and events that {@linkcode createTriggers} works with. */
-export interface TriggersHost {
+export interface TriggersHost extends HistTriggersHost {
   /** The actions that triggers carry out, such as `traceoff` and `snapshot`. */
   readonly actions: TracingActions;
-  /** The log of refused triggers (`error_log`). */
-  readonly errorLog: ErrorLog;
-  /** What names in filters stand for. */
-  readonly words: EventFileHost["words"];
-  /** What names in histograms stand for. */
-  readonly names: Omit<HistogramWords, "fields">;
   /** An event by its group and name. */
   find(system: string, name: string): TraceEventFile | undefined;
-  /** Return addresses of a hart, innermost first. */
-  callers(hart: Hart, call: EnteredCall | undefined): readonly bigint[];
-  /** Called before the first histogram: refuses if there are none in this era, or says that there are not. */
-  allowHist(): void;
   /** Whether histograms are among the triggers that a trigger file offers. */
   readonly offersHist: boolean;
 }
@@ -89,36 +72,6 @@ export function createCountdown(from: bigint | undefined): Countdown {
       if (left !== undefined) left--;
     },
   };
-}
-
-interface Command {
-  readonly remove: boolean;
-  readonly name: string;
-  readonly parameter: string | undefined;
-  readonly condition: string | undefined;
-  readonly text: string;
-}
-
-const refuse = (text: string, why: string, instead = "") =>
-  new FtraceError("EINVAL", "bad-syntax", `Cannot set the trigger "${text}": ${why}`, instead);
-
-/** Splits `!name:parameter if condition` (`event_trigger_separate_filter`). */
-function parseCommand(line: string): Command {
-  const text = line.trim();
-  const [, mark, name, behind = ""] = /^(!?)([^:\s]*)(?::|\s+|$)([^]*)$/.exec(text)!;
-  const isParameter = text[mark!.length + name!.length] === ":";
-  const [, parameter, rest] = isParameter
-    ? /^(\S*)\s*([^]*)$/.exec(behind)!
-    : [, undefined, behind];
-  const condition = /^if\s+(\S[^]*)$/.exec(rest!)?.[1];
-  if (rest !== "" && condition === undefined) {
-    throw refuse(text, `behind the trigger comes "if FILTER", not "${rest}"`);
-  }
-  const remove = mark === "!";
-  if (parameter === "" && !remove) {
-    throw refuse(text, `nothing stands behind "${name}:"`, `${name}, or ${name}:COUNT`);
-  }
-  return { remove, name: name!, parameter: parameter || undefined, condition, text };
 }
 
 /** Makes the triggers of a trace. */
@@ -180,7 +133,7 @@ class TriggerCommands implements Triggers {
       : undefined;
     if (!carryOut) {
       const { names } = this;
-      throw refuse(command.text, `there is no trigger "${command.name}"`, names.join(", "));
+      throw refusedTrigger(command.text, `there is no trigger "${command.name}"`, names.join(", "));
     }
     carryOut(file, command);
   }
@@ -252,7 +205,7 @@ class TriggerCommands implements Triggers {
     this.#host.allowHist();
     const [system = "", event = "", countText] = command.parameter?.split(":") ?? [];
     const other = this.#host.find(system, event);
-    if (!other) throw refuse(command.text, `there is no event ${system}:${event}`);
+    if (!other) throw refusedTrigger(command.text, `there is no event ${system}:${event}`);
     const kind = `${name}:${system}:${event}`;
     if (command.remove) return removeKind(file, kind);
     const count = countOf(countText, command);
@@ -294,23 +247,11 @@ function withEnd(trigger: EventTrigger, end: () => void): EventTrigger {
     & { end(): void };
 }
 
-function filterOf(
-  { condition }: Command,
-  file: TraceEventFile,
-  host: TriggersHost,
-): EventFilter | undefined {
-  return condition === undefined ? undefined : compileEventFilter(condition, file.fields, host);
-}
-
-function ifText({ condition }: Command): string {
-  return condition === undefined ? "" : ` if ${condition}`;
-}
-
 function countOf(text: string | undefined, command: Command): Countdown {
   if (text === undefined) return createCountdown(undefined);
   const count = toInteger(text);
   if (count === undefined || count < 0n || !/^\d/.test(text)) {
-    throw refuse(command.text, `"${text}" is no count`);
+    throw refusedTrigger(command.text, `"${text}" is no count`);
   }
   return createCountdown(count);
 }
@@ -330,111 +271,4 @@ function add(file: TraceEventFile, kind: string, make: () => EventTrigger): void
 function removeKind(file: TraceEventFile, kind: string): void {
   const found = file.triggers.find((each) => each.kind === kind);
   if (found) file.removeTrigger(found);
-}
-
-interface HistTrigger extends EventTrigger {
-  paused: boolean;
-  readonly clear: () => void;
-  readonly identity: string;
-}
-
-/** Histograms that events have as triggers. */
-class HistTriggers {
-  readonly #host: TriggersHost;
-  readonly #triggers = new WeakMap<EventTrigger, HistTrigger>();
-
-  constructor(host: TriggersHost) {
-    this.#host = host;
-  }
-
-  /** Lets the histograms of an event go on, or pause. */
-  pause(file: TraceEventFile, paused: boolean): void {
-    for (const each of file.triggers) {
-      const found = this.#triggers.get(each);
-      if (found) found.paused = paused;
-    }
-  }
-
-  /** `hist:keys=…`: makes a histogram, takes it away, clears it, pauses it or lets it go on. */
-  write(file: TraceEventFile, command: Command): void {
-    this.#host.allowHist();
-    const written = `hist${command.parameter === undefined ? "" : `:${command.parameter}`}`;
-    const fault = (fault: CommandFault) => {
-      const { system, name } = file.description;
-      this.#host.errorLog.add(`hist:${system}:${name}`, written, fault);
-    };
-    const made = createHistogram(written, { ...this.#host.names, fields: file.fields });
-    if ("refusal" in made) {
-      const { why, fault: found } = made.refusal;
-      if (found) fault(found);
-      throw refuse(command.text, why, found ? "" : "hist:keys=FIELD[:vals=FIELD][:sort=FIELD]");
-    }
-    const { histogram } = made;
-    const identity = `hist:${histogram.identity}${ifText(command)}`;
-    const there = file.triggers.map((each) => this.#triggers.get(each)).find((each) =>
-      each?.identity === identity
-    );
-    if (command.remove) {
-      if (there) file.removeTrigger(there);
-    } else if (there) change(there, histogram, command, fault);
-    else this.#add(file, command, histogram, identity, fault);
-  }
-
-  #add(
-    file: TraceEventFile,
-    command: Command,
-    histogram: Histogram,
-    identity: string,
-    fault: (fault: CommandFault) => void,
-  ): void {
-    if (histogram.request === "clear" || histogram.request === "continue") {
-      fault({ text: "Can't clear or continue a nonexistent hist trigger", position: 0 });
-      throw new FtraceError(
-        "ENOENT",
-        "no-match",
-        `Cannot ${histogram.request} the histogram "${command.text}": there is none`,
-      );
-    }
-    const host = this.#host;
-    const trigger: HistTrigger = {
-      kind: identity,
-      identity,
-      filter: filterOf(command, file, host),
-      isPost: false,
-      needsRecord: true,
-      paused: histogram.request === "pause",
-      clear: () => histogram.clear(),
-      get text() {
-        const state = trigger.paused ? "paused" : "active";
-        return `hist:${histogram.text}${ifText(command)} [${state}]`;
-      },
-      fire({ hart, call }, subject) {
-        if (trigger.paused) return;
-        histogram.add({ ...subject(), stack: () => host.callers(hart, call) });
-      },
-      readHist: () => histogram.read(trigger.text),
-    };
-    this.#triggers.set(trigger, trigger);
-    file.addTrigger(trigger);
-  }
-}
-
-/** Clears, pauses or goes on with a histogram that is there. @throws {FtraceError} EEXIST. */
-function change(
-  there: HistTrigger,
-  { request }: Histogram,
-  command: Command,
-  fault: (fault: CommandFault) => void,
-): void {
-  if (request === undefined) {
-    fault({ text: "Hist trigger already exists", position: 0 });
-    throw new FtraceError(
-      "EEXIST",
-      "already-defined",
-      `Cannot set the trigger "${command.text}": the event has this histogram`,
-      "clear, pause or continue",
-    );
-  }
-  if (request === "clear") there.clear();
-  else there.paused = request === "pause";
 }
