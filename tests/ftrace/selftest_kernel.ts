@@ -17,7 +17,7 @@ const CALLS: Readonly<Record<string, readonly (string | number)[]>> = {
   preempt_schedule: ["schedule"],
   schedule_timeout: ["schedule"],
   pick_next: ["rcu_note"],
-  sched_rule: ["mutex_trylock", "preempt_schedule", "mutex_unlock"],
+  sched_rule: ["mutex_trylock", "preempt_schedule", "mutex_unlock", "sched_clock"],
   _raw_spin_lock: [],
   _raw_spin_unlock: [],
   mutex_lock: ["_raw_spin_lock"],
@@ -28,6 +28,8 @@ const CALLS: Readonly<Record<string, readonly (string | number)[]>> = {
   rcu_note: [],
   rcu_read: [],
   vfs_write: ["mutex_lock", "schedule_timeout", "mutex_unlock", -5],
+  sched_clock: ["clock_locks"],
+  clock_locks: [],
   sys_read: [],
   Sys_open: [],
   kernel_clone: ["spin_trylock", "rcu_read", "sys_read", "Sys_open", "console_unlock"],
@@ -52,7 +54,8 @@ function bodyOf(calls: readonly (string | number)[]): string {
 
 const PROGRAM = makeFirmware(
   NAMES.map((name) => ({ name, body: bodyOf(CALLS[name]!) })),
-  `1: call ${labelOf("kernel_loop")}\nj 1b`,
+  // Each hart has a stack of its own.
+  `csrr t0, mhartid\nslli t0, t0, 12\nsub sp, sp, t0\n1: call ${labelOf("kernel_loop")}\nj 1b`,
 );
 
 /** The kernel with its control files. */
