@@ -36,7 +36,8 @@ export function probeFiles({ ftrace }: TraceState): ControlFiles {
     },
     write(text) {
       for (const line of commandsOf(text)) {
-        if (line.startsWith("-")) removeEvents(line);
+        const removal = removalOf(line);
+        if (removal !== undefined) removeEvents(removal);
         else if (/^[te](:| |$)/.test(line)) {
           throw invalid(`Cannot define "${line}": ${NO_TRACEPOINTS}`);
         } else if (!line.startsWith("f")) kprobeEvents.write(line);
@@ -74,6 +75,12 @@ export function probeFiles({ ftrace }: TraceState): ControlFiles {
 
 const NO_TRACEPOINTS = "a guest has no tracepoints, and no events stand on events here; " +
   "p, r and f probe its functions, and an event's trigger acts when it occurs";
+
+/** `-:NAME …` of a line that takes events away: so written, or as a definition behind `!`. */
+function removalOf(line: string): string | undefined {
+  if (line.startsWith("-")) return line;
+  return line.startsWith("!") ? line.replace(/^![^:\s]*/, "-") : undefined;
+}
 
 /** Lines that are commands: without comments and blank ones (`trace_parse_run_command`). */
 function commandsOf(text: string): readonly string[] {

@@ -1,0 +1,226 @@
+/**
+ * What the kernel's own tests of probe arguments and of `dynamic_events` assert
+ * (`tools/testing/selftests/ftrace/test.d`, `kprobe/kprobe_args_*`, `kretprobe_entry_arg`, and
+ * `dynevent/`), in every era, each named after its script.
+ *
+ * Where an era refuses probes on entries (6.12) the second instruction behind the site is probed, and
+ * where it does not record hits of breakpoints nothing is, which is asserted in their place.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { EraName } from "../../lib/ftrace/era.ts";
+import { createTracefs } from "../../lib/tracefs/tracefs.ts";
+import { filesOf } from "../tracefs/guest.ts";
+import { makeFirmware, tracedFirmware } from "./made_guest.ts";
+
+const ERAS = ["regs", "args", "preset", "call-ops"] as const;
+/** Behind the words of the site, with the arguments still in their registers. */
+const PLACES: Readonly<Record<EraName, string>> = {
+  regs: "",
+  args: "+8",
+  preset: "",
+  "call-ops": "",
+};
+
+/** A kernel that makes a directory "test" in each run of so many instructions. */
+function boot(era: EraName) {
+  const program = makeFirmware(
+    [{ name: "tracefs_create_dir", body: "nop\nret" }, { name: "vfs_open", body: "li a0, 3\nret" }],
+    "1: la a0, text\ncall f0\nla a0, text\nli a1, 9\ncall f1\nj 1b",
+    ".balign 8\ntext: .word 0x74736574, 0\nbanner: .word 0x756e694c, 0x00000078",
+  );
+  const { ftrace, machine } = tracedFirmware(program, { era });
+  ftrace.declarePrototypes("long vfs_open(char *path, int flags);");
+  const tracefs = createTracefs(ftrace);
+  const files = filesOf(tracefs);
+  return {
+    ...{ ftrace, tracefs, ...files, isRecorded: era !== "args" },
+    async write(text: string, file: string): Promise<void> {
+      assertEquals(await files.echo(text, file), "", text);
+    },
+    async run(): Promise<string> {
+      await machine.run({ limit: machine.harts[0]!.instret + 200n });
+      return files.cat("trace");
+    },
+  };
+}
+
+for (const era of ERAS) {
+  const at = PLACES[era];
+
+  Deno.test(`kprobe_args_char, _string: characters, arrays of them and strings (${era})`, async () => {
+    const kernel = boot(era);
+    const cases = [
+      ["arg1=+0(%a0):char", "arg1='t'"],
+      ["arg1=+0(%a0):char arg2=+0(%a0):char[4]", "arg1='t' arg2={'t','e','s','t'}"],
+      ["arg1=+0(%a0):string", 'arg1="test"'],
+      ["arg1=+0(%a0):string arg2=+0(%a0):string", 'arg1="test" arg2="test"'],
+    ] as const;
+    for (const [args, printed] of cases) {
+      await kernel.write(`p:testprobe tracefs_create_dir${at} ${args}`, "kprobe_events");
+      await kernel.write("1", "events/kprobes/testprobe/enable");
+      const trace = await kernel.run();
+      assertEquals(trace.includes(`) ${printed}\n`), kernel.isRecorded, args);
+      await kernel.write("0", "events/kprobes/testprobe/enable");
+      await kernel.write("", "trace");
+    }
+  });
+
+  Deno.test(`kprobe_args_comm: $comm is the name of the task (${era})`, async () => {
+    const kernel = boot(era);
+    await kernel.write(`p:testprobe vfs_open${at} comm=$comm `, "kprobe_events");
+    assertMatch(kernel.cat("kprobe_events"), /testprobe .*comm=\$comm$/m);
+    assertEquals(kernel.tracefs.kind("events/kprobes/testprobe"), "directory");
+    await kernel.write("1", "events/kprobes/testprobe/enable");
+    assertEquals(/testprobe: .* comm=".+"/.test(await kernel.run()), kernel.isRecorded);
+  });
+
+  Deno.test(`kprobe_args_symbol: memory by a symbol, in every type (${era})`, async () => {
+    const kernel = boot(era);
+    const define = async (name: string, args: string) =>
+      assertEquals(await kernel.append(`p:${name} vfs_open${at} ${args}`, "kprobe_events"), "");
+    for (const sign of ["u", "s", "x"]) {
+      const args = [64, 32, 16, 8].map((bits, k) => `arg${k + 1}=@banner:${sign}${bits}`);
+      await define(`testprobe_${sign}`, args.join(" "));
+    }
+    await define("testprobe_bf", "arg1=@banner:b8@4/32");
+    await define("testprobe_str", "arg1=@banner:string");
+    await kernel.write("1", "events/kprobes/enable");
+    const trace = await kernel.run();
+    await kernel.write("0", "events/kprobes/enable");
+    const has = (text: string) => assertEquals(trace.includes(text), kernel.isRecorded, text);
+    for (const sign of ["u", "s"]) {
+      has(`testprobe_${sign}: (vfs_open`);
+    }
+    has(") arg1=517366245708 arg2=1970170188 arg3=26956 arg4=76\n");
+    has(") arg1=0x78756e694c arg2=0x756e694c arg3=0x694c arg4=0x4c\n");
+    has(") arg1=148\n");
+    has(') arg1="Linux"\n');
+  });
+
+  Deno.test(`kprobe_args_type: signed, unsigned, hexadecimal and bits agree (${era})`, async () => {
+    const kernel = boot(era);
+    for (const width of [64, 32, 16, 8]) {
+      const args = `%a0:s${width} %a0:u${width} %a0:x${width} %a0:b4@4/${width}`;
+      await kernel.write(`p:testprobe tracefs_create_dir${at} ${args}`, "kprobe_events");
+      assertMatch(kernel.cat("kprobe_events"), /testprobe/);
+      await kernel.write("1", "events/kprobes/testprobe/enable");
+      const found = / arg1=(\S+) arg2=(\S+) arg3=(\S+) arg4=(\S+)\n/.exec(await kernel.run());
+      assertEquals(found !== null, kernel.isRecorded);
+      if (found) {
+        const [signed, unsigned, hex, bits] = found.slice(1).map(BigInt) as [
+          bigint,
+          bigint,
+          bigint,
+          bigint,
+        ];
+        assertEquals(BigInt.asUintN(width, signed), unsigned);
+        assertEquals(hex, unsigned);
+        assertEquals(bits, (unsigned >> 4n) & 15n);
+      }
+      await kernel.write("0", "events/kprobes/testprobe/enable");
+      assertEquals(await kernel.append("-:testprobe", "kprobe_events"), "");
+      await kernel.write("", "trace");
+    }
+  });
+
+  Deno.test(`kprobe_args_syntax: each good argument is taken, each bad one refused (${era})`, async () => {
+    const kernel = boot(era);
+    const address = `0x${kernel.ftrace.lookup("tracefs_create_dir")!.toString(16)}`;
+    const good = [
+      ..."%a0 @banner @banner+10 @banner-10 $stack $stack0 $stack1 $comm +0(%a0) -0(%a0)".split(
+        " ",
+      ),
+      ..."+10($stack) +0($stack1) +10(@banner-10) +0(+10(+20($stack))) varname=%a0".split(" "),
+      ...`%a0:x16 $comm:string +0($stack):string @${address}`.split(" "),
+    ];
+    const bad = [
+      ..."%a8 @ @deaqswdefr @banner*10 @banner/10 @banner%10 @banner&10 @banner|10".split(" "),
+      ..."$stackp $stack0+10 $stack1-10 $retval +(%a0) (%a0+10) -(%a0) (%a0) +10($comm)".split(" "),
+      // The script has +0(%a0)+10, too, which the kernel takes: nothing behind the last brace is read.
+      ..."varname=varname2=%a0 %a0::x16 %a0:y16 x16:%a0".split(" "),
+      ..."$comm:x64 $stack:string %a0:string".split(" "),
+    ];
+    for (const argument of good) await kernel.write(`p vfs_open${at} ${argument}`, "kprobe_events");
+    for (const argument of bad) {
+      assertMatch(
+        await kernel.echo(`p vfs_open${at} ${argument}`, "kprobe_events"),
+        /^E/,
+        argument,
+      );
+    }
+    const returns = await kernel.echo("r vfs_open $retval", "kprobe_events");
+    assertEquals(returns, era === "args" ? "EINVAL" : "");
+  });
+
+  Deno.test(`kretprobe_entry_arg, fprobe_entry_arg: a return has the argument of its entry (${era})`, async () => {
+    const kernel = boot(era);
+    const define = async (file: string, ...lines: readonly string[]) => {
+      for (const line of lines) {
+        const said = await kernel.append(line, file);
+        if (said !== "") return said;
+      }
+      return "";
+    };
+    const same = async (group: string) => {
+      await kernel.write("1", `events/${group}/enable`);
+      await kernel.write("", "trace");
+      const values = [...(await kernel.run()).matchAll(/: myevent[12]: .* (arg=\S+)/g)];
+      assert(values.length > 1);
+      assertEquals(new Set(values.map(([, value]) => value)).size, 1);
+      await kernel.write("0", `events/${group}/enable`);
+    };
+    const probes = ["p:myevent1 vfs_open arg=$arg1", "r:myevent2 vfs_open arg=$arg1"];
+    const said = await define("kprobe_events", ...probes);
+    assertEquals(said, era === "args" ? "EINVAL" : "");
+    if (said === "") await same("kprobes");
+    await kernel.write("", "kprobe_events");
+    const fprobes = [
+      "f:tests/myevent1 vfs_open arg=$arg1",
+      "f:tests/myevent2 vfs_open%return arg=$arg1",
+    ];
+    assertEquals(await define("dynamic_events", ...fprobes), "");
+    await same("tests");
+  });
+
+  Deno.test(`add_remove_kprobe, add_remove_fprobe: events of dynamic_events come and go by name (${era})`, async () => {
+    const kernel = boot(era);
+    const append = async (text: string) =>
+      assertEquals(await kernel.append(text, "dynamic_events"), "", text);
+    const names = () => [...kernel.cat("dynamic_events").matchAll(/myevent\d/g)].map(String);
+    const pairs = [
+      ["fprobes", "f:myevent1 vfs_open", "f:myevent2 vfs_open%return"],
+      ...(era === "args" ? [] : [["kprobes", "p:myevent1 vfs_open", "r:myevent2 vfs_open"]]),
+    ] as const;
+    await kernel.write("0", "events/enable");
+    for (const [group, first, second] of pairs) {
+      await kernel.write("", "dynamic_events");
+      await append(first!);
+      await append(second!);
+      assertEquals(names().sort(), ["myevent1", "myevent2"]);
+      for (const name of names()) {
+        assertEquals(kernel.tracefs.kind(`events/${group}/${name}`), "directory");
+      }
+      await append("-:myevent2");
+      assertEquals(names(), ["myevent1"]);
+      await kernel.write("", "dynamic_events");
+      assertEquals(names(), []);
+    }
+    await append(`p:mygroup/ vfs_open${at}`);
+    assertEquals(kernel.tracefs.kind("events/mygroup"), "directory");
+    await append("-:mygroup/");
+    assertEquals(kernel.tracefs.kind("events/mygroup"), undefined);
+  });
+
+  Deno.test(`generic_clear_event: ! before a definition takes it away (${era})`, async () => {
+    const kernel = boot(era);
+    const lines = [`p:myevent1 vfs_open${at}`, "f:myevent2 vfs_open"];
+    for (const line of lines) assertEquals(await kernel.append(line, "dynamic_events"), "");
+    for (const [k, line] of lines.entries()) {
+      assertEquals(await kernel.append(`!${line}`, "dynamic_events"), "", line);
+      assertEquals(kernel.cat("dynamic_events").includes(`myevent${k + 1}`), false);
+    }
+    assertEquals(kernel.cat("dynamic_events"), "");
+  });
+}
