@@ -8,15 +8,16 @@
  * @module
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { bootKernel, KERNEL_FUNCTIONS, type SelftestKernel } from "./selftest_kernel.ts";
+import type { EngineName } from "../../lib/engine/engines.ts";
+import type { EraName } from "../../lib/ftrace/era.ts";
+import { bootKernel, KERNEL_FUNCTIONS, type SelftestKernel, WAYS } from "./selftest_kernel.ts";
 
-const ERAS = ["regs", "args", "preset", "call-ops"] as const;
 const FILTER = "set_ftrace_filter";
 const ALL = "#### all functions enabled ####";
 
 /** A kernel whose scheduler is an event, and writes that have to be taken. */
-function boot(era: (typeof ERAS)[number]) {
-  const kernel = bootKernel({ era });
+function boot(era: EraName, engine: EngineName) {
+  const kernel = bootKernel({ era }, { engine });
   const { ftrace } = kernel;
   const event = ftrace.defineEvent({
     ...{ system: "sched", name: "sched_switch", enabled: false },
@@ -40,12 +41,12 @@ function entries({ cat }: Pick<SelftestKernel, "cat">): string[] {
   return cat(FILTER).trimEnd().split("\n");
 }
 
-for (const era of ERAS) {
+for (const [era, engine] of WAYS) {
   for (
     const [enable, from, on, off] of [["enable", "0", "1*", "0*"], ["disable", "1", "0*", "1*"]]
   ) {
-    Deno.test(`func_event_triggers: ${enable}_event acts each time, or three times (${era})`, async () => {
-      const { write, append, run, cat, lines } = boot(era);
+    Deno.test(`func_event_triggers: ${enable}_event acts each time, or three times (${era}, ${engine})`, async () => {
+      const { write, append, run, cat, lines } = boot(era, engine);
       const file = "events/sched/sched_switch/enable";
       assertEquals(lines(), []);
       await write(from!, file);
@@ -76,8 +77,8 @@ for (const era of ERAS) {
     });
   }
 
-  Deno.test(`func_set_ftrace_file: the file has functions, then probes, after each write (${era})`, async () => {
-    const { write, append, cat } = boot(era);
+  Deno.test(`func_set_ftrace_file: the file has functions, then probes, after each write (${era}, ${engine})`, async () => {
+    const { write, append, cat } = boot(era, engine);
     const off = (name: string) => `${name}:traceoff:unlimited`;
     const first = "schedule", second = "sched_rule";
     const has = (...expected: readonly string[]) =>
@@ -104,8 +105,8 @@ for (const era of ERAS) {
     has(first, second);
   });
 
-  Deno.test(`func_set_ftrace_file: globs take probes away (${era})`, async () => {
-    const { write, append, probes } = boot(era);
+  Deno.test(`func_set_ftrace_file: globs take probes away (${era}, ${engine})`, async () => {
+    const { write, append, probes } = boot(era, engine);
     let expected = KERNEL_FUNCTIONS.filter((name) => name.includes("lock"));
     const compare = () =>
       assertEquals(probes().sort(), expected.map((name) => `${name}:traceoff:unlimited`).sort());
@@ -127,8 +128,8 @@ for (const era of ERAS) {
     assertEquals(expected, []);
   });
 
-  Deno.test(`func_traceonoff_triggers: the trace stops, starts, and stops three times (${era})`, async () => {
-    const { write, append, run, cat, lines, probes } = boot(era);
+  Deno.test(`func_traceonoff_triggers: the trace stops, starts, and stops three times (${era}, ${engine})`, async () => {
+    const { write, append, run, cat, lines, probes } = boot(era, engine);
     await write("0", "tracing_on");
     await write("", "trace");
     assertEquals(lines(), []);
@@ -172,16 +173,16 @@ for (const era of ERAS) {
     await write("0", "events/enable");
   });
 
-  Deno.test(`func-filter-stacktrace: a probe is listed as unlimited and writes stacks (${era})`, async () => {
-    const { append, run, cat } = boot(era);
+  Deno.test(`func-filter-stacktrace: a probe is listed as unlimited and writes stacks (${era}, ${engine})`, async () => {
+    const { append, run, cat } = boot(era, engine);
     await append("kernel_clone:stacktrace");
     assertMatch(cat(FILTER), /^kernel_clone:stacktrace:unlimited$/m);
     await run();
     assertMatch(cat("trace"), /<stack trace>/);
   });
 
-  Deno.test(`a counted probe is not taken away by its word alone (${era})`, async () => {
-    const kernel = bootKernel({ era });
+  Deno.test(`a counted probe is not taken away by its word alone (${era}, ${engine})`, async () => {
+    const kernel = bootKernel({ era }, { engine });
     assertEquals(await kernel.echo("schedule:traceoff:3", FILTER), "");
     assertEquals(await kernel.echo("!schedule:traceoff", FILTER), "ENODEV");
   });

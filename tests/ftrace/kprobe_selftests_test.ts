@@ -13,9 +13,8 @@ import { ftraceRefCount } from "../../lib/patcher/dyn_ftrace.ts";
 import { createTracefs } from "../../lib/tracefs/tracefs.ts";
 import { filesOf } from "../tracefs/guest.ts";
 import { makeFirmware, makeManyFunctions, tracedFirmware } from "./made_guest.ts";
-import { bootKernel, KERNEL_FUNCTIONS, type SelftestKernel } from "./selftest_kernel.ts";
+import { bootKernel, KERNEL_FUNCTIONS, type SelftestKernel, WAYS } from "./selftest_kernel.ts";
 
-const ERAS = ["regs", "args", "preset", "call-ops"] as const;
 const INVALID = /^EINVAL$/;
 /** In which order kprobe_ftrace has tracers, and its probe on. */
 const SWITCHES = [
@@ -60,9 +59,9 @@ function placeOf(era: EraName): readonly [written: string, printed: string] {
 /** Files of events that kprobes have. */
 const folderOf = (name: string) => `events/kprobes/${name}`;
 
-for (const era of ERAS) {
-  Deno.test(`add_and_remove: a probe event comes and goes (${era})`, async () => {
-    const kernel = bootKernel({ era });
+for (const [era, engine] of WAYS) {
+  Deno.test(`add_and_remove: a probe event comes and goes (${era}, ${engine})`, async () => {
+    const kernel = bootKernel({ era }, { engine });
     const said = await kernel.echo("p:myevent1 kernel_clone", "kprobe_events");
     if (entryIsRefused(era)) return assertMatch(said, INVALID);
     assertMatch(kernel.cat("kprobe_events"), /myevent1/);
@@ -72,8 +71,8 @@ for (const era of ERAS) {
     assertEquals(kernel.ftrace.traceEvents.find("kprobes", "myevent1"), undefined);
   });
 
-  Deno.test(`busy_check: kprobe_events cannot be cleared while an event is enabled (${era})`, async () => {
-    const kernel = bootKernel({ era });
+  Deno.test(`busy_check: kprobe_events cannot be cleared while an event is enabled (${era}, ${engine})`, async () => {
+    const kernel = bootKernel({ era }, { engine });
     const [at] = placeOf(era);
     await write(kernel, `p:myevent kernel_clone${at}`, "kprobe_events");
     await write(kernel, "1", "events/kprobes/myevent/enable");
@@ -83,8 +82,8 @@ for (const era of ERAS) {
     await write(kernel, "", "kprobe_events");
   });
 
-  Deno.test(`kprobe_args: arguments are recorded, and nothing once it is disabled (${era})`, async () => {
-    const kernel = bootKernel({ era });
+  Deno.test(`kprobe_args: arguments are recorded, and nothing once it is disabled (${era}, ${engine})`, async () => {
+    const kernel = bootKernel({ era }, { engine });
     const [at, printed] = placeOf(era);
     await probe(kernel, `p:testprobe kernel_clone${at} $stack $stack0 +0($stack)`, "testprobe");
     assertMatch(
@@ -112,8 +111,8 @@ for (const era of ERAS) {
     assertEquals(kernel.tracefs.kind(folderOf("testprobe")), undefined);
   });
 
-  Deno.test(`kprobe_eventname: names are given, in a group, or made of the place (${era})`, async () => {
-    const kernel = bootKernel({ era });
+  Deno.test(`kprobe_eventname: names are given, in a group, or made of the place (${era}, ${engine})`, async () => {
+    const kernel = bootKernel({ era }, { engine });
     const place = "kernel_clone+8";
     for (const command of [`p:a ${place}`, `p:kprobes2/event2 ${place}`, `p ${place}`]) {
       assertEquals(await kernel.append(command, "kprobe_events"), "", command);
@@ -127,7 +126,7 @@ for (const era of ERAS) {
     }
   });
 
-  Deno.test(`kprobe_eventname: a name with dots gives an event's name with underscores (${era})`, async () => {
+  Deno.test(`kprobe_eventname: a name with dots gives an event's name with underscores (${era}, ${engine})`, async () => {
     const { ftrace } = tracedFirmware(
       makeFirmware([{ name: "vfs_read" }, { name: "copy.isra.0" }]),
       { era },
@@ -146,8 +145,8 @@ for (const era of ERAS) {
     }
   });
 
-  Deno.test(`kprobe_ftrace: a probe on an entry and the function tracer, switched on and off in turn (${era})`, async () => {
-    const kernel = bootKernel({ era });
+  Deno.test(`kprobe_ftrace: a probe on an entry and the function tracer, switched on and off in turn (${era}, ${engine})`, async () => {
+    const kernel = bootKernel({ era }, { engine });
     await write(kernel, "kernel_clone", "set_ftrace_filter");
     const defined = await kernel.echo("p:testprobe kernel_clone", "kprobe_events");
     if (entryIsRefused(era)) return assertMatch(defined, INVALID);
@@ -172,8 +171,8 @@ for (const era of ERAS) {
     assertEquals(users, 0);
   });
 
-  Deno.test(`kprobe_insn_boundary: of the offsets 0 to 255 only boundaries are taken, and they work (${era})`, async () => {
-    const kernel = bootKernel({ era });
+  Deno.test(`kprobe_insn_boundary: of the offsets 0 to 255 only boundaries are taken, and they work (${era}, ${engine})`, async () => {
+    const kernel = bootKernel({ era }, { engine });
     const accepted: number[] = [];
     for (let offset = 0; offset < 256; offset++) {
       const command = `p:probe${offset} vfs_write+${offset}`;
@@ -204,8 +203,8 @@ for (const era of ERAS) {
     }
   });
 
-  Deno.test(`kprobe_multiprobe: an event of two probes goes by name, and one of them by its place (${era})`, async () => {
-    const kernel = bootKernel({ era });
+  Deno.test(`kprobe_multiprobe: an event of two probes goes by name, and one of them by its place (${era}, ${engine})`, async () => {
+    const kernel = bootKernel({ era }, { engine });
     // On 6.12 an entry cannot be probed, and the script fails.
     const at = entryIsRefused(era) ? "+8" : "";
     const [first, second] = ["kernel_clone", "vfs_write"].map((name) =>
@@ -226,8 +225,8 @@ for (const era of ERAS) {
     assertEquals(await append(`${first} $stack`), "EEXIST");
   });
 
-  Deno.test(`kprobe_multiprobe: one event at several places, which go together (${era})`, async () => {
-    const kernel = bootKernel({ era });
+  Deno.test(`kprobe_multiprobe: one event at several places, which go together (${era}, ${engine})`, async () => {
+    const kernel = bootKernel({ era }, { engine });
     for (const name of ["kernel_clone", "schedule"]) {
       assertEquals(await kernel.append(`p:mine ${name}+8`, "kprobe_events"), "");
     }
@@ -240,8 +239,8 @@ for (const era of ERAS) {
     assertEquals(kernel.cat("kprobe_events"), "");
   });
 
-  Deno.test(`multiple_kprobes: 256 functions are probed, armed and let go (${era})`, async () => {
-    const { ftrace } = tracedFirmware(makeManyFunctions(300), { era });
+  Deno.test(`multiple_kprobes: 256 functions are probed, armed and let go (${era}, ${engine})`, async () => {
+    const { ftrace } = tracedFirmware(makeManyFunctions(300), { era }, { engine });
     const { echo, append, cat } = filesOf(createTracefs(ftrace));
     // Only 16 bytes long, so where the entry is refused its second half is probed.
     const at = entryIsRefused(era) ? 8 : 0;
@@ -255,8 +254,8 @@ for (const era of ERAS) {
     assertEquals(cat("kprobe_events"), "");
   });
 
-  Deno.test(`multiple_kprobes: every function at once, enabled and hit (${era})`, async () => {
-    const kernel = bootKernel({ era });
+  Deno.test(`multiple_kprobes: every function at once, enabled and hit (${era}, ${engine})`, async () => {
+    const kernel = bootKernel({ era }, { engine });
     const offset = entryIsRefused(era) ? 8 : 0;
     for (const name of KERNEL_FUNCTIONS) {
       const command = `p ${name}+${offset}`;
@@ -271,8 +270,8 @@ for (const era of ERAS) {
     assertEquals(kernel.ftrace.kprobes.list(), "");
   });
 
-  Deno.test(`probepoint: symbol, symbol+offset and address name the same place (${era})`, async () => {
-    const kernel = bootKernel({ era });
+  Deno.test(`probepoint: symbol, symbol+offset and address name the same place (${era}, ${engine})`, async () => {
+    const kernel = bootKernel({ era }, { engine });
     const address = kernel.ftrace.lookup("kernel_clone")! + 8n;
     for (
       const [name, at] of [["a", "kernel_clone+8"], ["b", "kernel_clone+0x8"], [
@@ -296,8 +295,8 @@ for (const era of ERAS) {
     assertEquals(await kernel.append(`p:e vfs_write+${far}`, "kprobe_events"), "");
   });
 
-  Deno.test(`profile: kprobe_profile counts hits and misses (${era})`, async () => {
-    const kernel = bootKernel({ era });
+  Deno.test(`profile: kprobe_profile counts hits and misses (${era}, ${engine})`, async () => {
+    const kernel = bootKernel({ era }, { engine });
     assertEquals(kernel.cat("kprobe_profile"), "");
     await probe(kernel, "p:evt kernel_clone+8", "evt");
     assertMatch(kernel.cat("kprobe_profile"), /^ {2}evt +0 +0\n$/);
@@ -308,9 +307,9 @@ for (const era of ERAS) {
     assertEquals(kernel.cat("kprobe_profile"), "");
   });
 
-  Deno.test(`kretprobe_args, _return_suffix: a return has its value, by r: or %return (${era})`, async () => {
+  Deno.test(`kretprobe_args, _return_suffix: a return has its value, by r: or %return (${era}, ${engine})`, async () => {
     for (const command of ["r:ret vfs_write $retval", "p:ret vfs_write%return $retval"]) {
-      const kernel = bootKernel({ era });
+      const kernel = bootKernel({ era }, { engine });
       const said = await kernel.echo(command, "kprobe_events");
       if (entryIsRefused(era)) {
         assertMatch(said, INVALID);
@@ -328,8 +327,8 @@ for (const era of ERAS) {
     }
   });
 
-  Deno.test(`kretprobe_maxactive: it is read back, refused for a kprobe and where it is too big (${era})`, async () => {
-    const kernel = bootKernel({ era });
+  Deno.test(`kretprobe_maxactive: it is read back, refused for a kprobe and where it is too big (${era}, ${engine})`, async () => {
+    const kernel = bootKernel({ era }, { engine });
     assertMatch(await kernel.echo("p12:p1 vfs_write+8", "kprobe_events"), INVALID);
     assertMatch(await kernel.echo("r1000000:r1 vfs_write", "kprobe_events"), INVALID);
     const said = await kernel.echo("r22:r1 vfs_write", "kprobe_events");

@@ -9,12 +9,13 @@
  * @module
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { EngineName } from "../../lib/engine/engines.ts";
 import type { EraName } from "../../lib/ftrace/era.ts";
 import { createTracefs } from "../../lib/tracefs/tracefs.ts";
 import { filesOf } from "../tracefs/guest.ts";
 import { makeFirmware, tracedFirmware } from "./made_guest.ts";
+import { WAYS } from "./selftest_kernel.ts";
 
-const ERAS = ["regs", "args", "preset", "call-ops"] as const;
 /** Behind the words of the site, with the arguments still in their registers. */
 const PLACES: Readonly<Record<EraName, string>> = {
   regs: "",
@@ -24,13 +25,13 @@ const PLACES: Readonly<Record<EraName, string>> = {
 };
 
 /** A kernel that makes a directory "test" in each run of so many instructions. */
-function boot(era: EraName) {
+function boot(era: EraName, engine: EngineName) {
   const program = makeFirmware(
     [{ name: "tracefs_create_dir", body: "nop\nret" }, { name: "vfs_open", body: "li a0, 3\nret" }],
     "1: la a0, text\ncall f0\nla a0, text\nli a1, 9\ncall f1\nj 1b",
     ".balign 8\ntext: .word 0x74736574, 0\nbanner: .word 0x756e694c, 0x00000078",
   );
-  const { ftrace, machine } = tracedFirmware(program, { era });
+  const { ftrace, machine } = tracedFirmware(program, { era }, { engine });
   ftrace.declarePrototypes("long vfs_open(char *path, int flags);");
   const tracefs = createTracefs(ftrace);
   const files = filesOf(tracefs);
@@ -46,11 +47,11 @@ function boot(era: EraName) {
   };
 }
 
-for (const era of ERAS) {
+for (const [era, engine] of WAYS) {
   const at = PLACES[era];
 
-  Deno.test(`kprobe_args_char, _string: characters, arrays of them and strings (${era})`, async () => {
-    const kernel = boot(era);
+  Deno.test(`kprobe_args_char, _string: characters, arrays of them and strings (${era}, ${engine})`, async () => {
+    const kernel = boot(era, engine);
     const cases = [
       ["arg1=+0(%a0):char", "arg1='t'"],
       ["arg1=+0(%a0):char arg2=+0(%a0):char[4]", "arg1='t' arg2={'t','e','s','t'}"],
@@ -67,8 +68,8 @@ for (const era of ERAS) {
     }
   });
 
-  Deno.test(`kprobe_args_comm: $comm is the name of the task (${era})`, async () => {
-    const kernel = boot(era);
+  Deno.test(`kprobe_args_comm: $comm is the name of the task (${era}, ${engine})`, async () => {
+    const kernel = boot(era, engine);
     await kernel.write(`p:testprobe vfs_open${at} comm=$comm `, "kprobe_events");
     assertMatch(kernel.cat("kprobe_events"), /testprobe .*comm=\$comm$/m);
     assertEquals(kernel.tracefs.kind("events/kprobes/testprobe"), "directory");
@@ -76,8 +77,8 @@ for (const era of ERAS) {
     assertEquals(/testprobe: .* comm=".+"/.test(await kernel.run()), kernel.isRecorded);
   });
 
-  Deno.test(`kprobe_args_symbol: memory by a symbol, in every type (${era})`, async () => {
-    const kernel = boot(era);
+  Deno.test(`kprobe_args_symbol: memory by a symbol, in every type (${era}, ${engine})`, async () => {
+    const kernel = boot(era, engine);
     const define = async (name: string, args: string) =>
       assertEquals(await kernel.append(`p:${name} vfs_open${at} ${args}`, "kprobe_events"), "");
     for (const sign of ["u", "s", "x"]) {
@@ -99,8 +100,20 @@ for (const era of ERAS) {
     has(') arg1="Linux"\n');
   });
 
-  Deno.test(`kprobe_args_type: signed, unsigned, hexadecimal and bits agree (${era})`, async () => {
-    const kernel = boot(era);
+  Deno.test(`kprobe_args_user: strings of user memory, by type and by dereference (${era}, ${engine})`, async () => {
+    const kernel = boot(era, engine);
+    const args = "path=+0($arg1):ustring path2=+u0($arg1):string";
+    // By the number of an argument only where the function begins.
+    const given = era === "args" ? args.replaceAll("$arg1", "%a0") : args;
+    await kernel.write(`p:myevent vfs_open${at} ${given}`, "kprobe_events");
+    assert(kernel.cat("kprobe_events").includes(given));
+    await kernel.write("1", "events/kprobes/myevent/enable");
+    const trace = await kernel.run();
+    assertEquals(trace.includes('path="test" path2="test"'), kernel.isRecorded);
+  });
+
+  Deno.test(`kprobe_args_type: signed, unsigned, hexadecimal and bits agree (${era}, ${engine})`, async () => {
+    const kernel = boot(era, engine);
     for (const width of [64, 32, 16, 8]) {
       const args = `%a0:s${width} %a0:u${width} %a0:x${width} %a0:b4@4/${width}`;
       await kernel.write(`p:testprobe tracefs_create_dir${at} ${args}`, "kprobe_events");
@@ -125,8 +138,8 @@ for (const era of ERAS) {
     }
   });
 
-  Deno.test(`kprobe_args_syntax: each good argument is taken, each bad one refused (${era})`, async () => {
-    const kernel = boot(era);
+  Deno.test(`kprobe_args_syntax: each good argument is taken, each bad one refused (${era}, ${engine})`, async () => {
+    const kernel = boot(era, engine);
     const address = `0x${kernel.ftrace.lookup("tracefs_create_dir")!.toString(16)}`;
     const good = [
       ..."%a0 @banner @banner+10 @banner-10 $stack $stack0 $stack1 $comm +0(%a0) -0(%a0)".split(
@@ -154,8 +167,8 @@ for (const era of ERAS) {
     assertEquals(returns, era === "args" ? "EINVAL" : "");
   });
 
-  Deno.test(`kretprobe_entry_arg, fprobe_entry_arg: a return has the argument of its entry (${era})`, async () => {
-    const kernel = boot(era);
+  Deno.test(`kretprobe_entry_arg, fprobe_entry_arg: a return has the argument of its entry (${era}, ${engine})`, async () => {
+    const kernel = boot(era, engine);
     const define = async (file: string, ...lines: readonly string[]) => {
       for (const line of lines) {
         const said = await kernel.append(line, file);
@@ -184,8 +197,8 @@ for (const era of ERAS) {
     await same("tests");
   });
 
-  Deno.test(`add_remove_kprobe, add_remove_fprobe: events of dynamic_events come and go by name (${era})`, async () => {
-    const kernel = boot(era);
+  Deno.test(`add_remove_kprobe, add_remove_fprobe: events of dynamic_events come and go by name (${era}, ${engine})`, async () => {
+    const kernel = boot(era, engine);
     const append = async (text: string) =>
       assertEquals(await kernel.append(text, "dynamic_events"), "", text);
     const names = () => [...kernel.cat("dynamic_events").matchAll(/myevent\d/g)].map(String);
@@ -213,8 +226,8 @@ for (const era of ERAS) {
     assertEquals(kernel.tracefs.kind("events/mygroup"), undefined);
   });
 
-  Deno.test(`generic_clear_event: ! before a definition takes it away (${era})`, async () => {
-    const kernel = boot(era);
+  Deno.test(`generic_clear_event: ! before a definition takes it away (${era}, ${engine})`, async () => {
+    const kernel = boot(era, engine);
     const lines = [`p:myevent1 vfs_open${at}`, "f:myevent2 vfs_open"];
     for (const line of lines) assertEquals(await kernel.append(line, "dynamic_events"), "");
     for (const [k, line] of lines.entries()) {

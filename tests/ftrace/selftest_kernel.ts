@@ -4,11 +4,24 @@
  *
  * @module
  */
+import type { EngineName } from "../../lib/engine/engines.ts";
+import type { EraName } from "../../lib/ftrace/era.ts";
 import type { FtraceOptions } from "../../lib/ftrace/ftrace.ts";
 import type { MachineOptions } from "../../lib/machine/machine.ts";
 import { createTracefs, type Tracefs } from "../../lib/tracefs/tracefs.ts";
 import { type FilesGuest, filesOf, TRACERS } from "../tracefs/guest.ts";
 import { type MadeGuest, makeFirmware, tracedFirmware } from "./made_guest.ts";
+
+/**
+ * The eras and engines of selftests: each era on the interpreter, and the newest on the reference, too.
+ */
+export const WAYS: readonly (readonly [era: EraName, engine: EngineName])[] = [
+  ["regs", "interp"],
+  ["args", "interp"],
+  ["preset", "interp"],
+  ["call-ops", "interp"],
+  ["call-ops", "ref"],
+];
 
 /** What each function calls, in order; `-5` is what it returns instead of its argument. */
 const CALLS: Readonly<Record<string, readonly (string | number)[]>> = {

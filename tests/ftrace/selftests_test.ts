@@ -8,16 +8,19 @@
  * @module
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { EraName } from "../../lib/ftrace/era.ts";
 import type { FgraphOps } from "../../lib/ftrace/returns/fgraph_ops.ts";
+import type { MachineOptions } from "../../lib/machine/machine.ts";
 import { ftraceRefCount } from "../../lib/patcher/dyn_ftrace.ts";
-import { bootKernel, KERNEL_FUNCTIONS, type SelftestKernel } from "./selftest_kernel.ts";
+import { bootKernel, KERNEL_FUNCTIONS, type SelftestKernel, WAYS } from "./selftest_kernel.ts";
 
-const ERAS = ["regs", "args", "preset", "call-ops"] as const;
+type Boot = (options?: MachineOptions) => SelftestKernel;
 
-/** Registers the test once for each era. */
-function selftest(name: string, body: (era: EraName) => void | Promise<void>): void {
-  for (const era of ERAS) Deno.test(`${name} (${era})`, () => body(era));
+/** Registers the test once for each era and engine; it gets what boots the kernel. */
+function selftest(name: string, body: (boot: Boot) => void | Promise<void>): void {
+  for (const [era, engine] of WAYS) {
+    const boot: Boot = (options) => bootKernel({ era }, { engine, ...options });
+    Deno.test(`${name} (${era}, ${engine})`, () => body(boot));
+  }
 }
 
 /** Writes, and fails if the write is refused. */
@@ -47,16 +50,16 @@ function called(lines: readonly string[]): Set<string> {
   return new Set(lines.flatMap((line) => /: (\w+) <-/.exec(line)?.[1] ?? []));
 }
 
-selftest("fgraph-filter: only what set_ftrace_filter names is graphed", async (era) => {
-  const kernel = bootKernel({ era });
+selftest("fgraph-filter: only what set_ftrace_filter names is graphed", async (boot) => {
+  const kernel = boot();
   await write(kernel, "schedule", "set_ftrace_filter");
   await write(kernel, "function_graph", "current_tracer");
   await kernel.run();
   onlyNames(kernel.lines(), "schedule");
 });
 
-selftest("fgraph-filter-stack: the same while the stack tracer is on, and after", async (era) => {
-  const kernel = bootKernel({ era });
+selftest("fgraph-filter-stack: the same while the stack tracer is on, and after", async (boot) => {
+  const kernel = boot();
   await write(kernel, "schedule", "set_ftrace_filter");
   await write(kernel, "1", "proc/sys/kernel/stack_tracer_enabled");
   await write(kernel, "function_graph", "current_tracer");
@@ -70,8 +73,8 @@ selftest("fgraph-filter-stack: the same while the stack tracer is on, and after"
 
 selftest(
   "fgraph-multi: several users of the graph each see the functions of their filter",
-  async (era) => {
-    const kernel = bootKernel({ era });
+  async (boot) => {
+    const kernel = boot();
     const globs = ["*sched*", "*lock*", "*rcu*", undefined];
     const seen = globs.map(() => new Set<string>());
     const users = globs.map((glob, k): FgraphOps => ({
@@ -98,8 +101,8 @@ selftest(
 
 selftest(
   "fgraph-profiler: the profiler starts and ends while the graph tracer runs",
-  async (era) => {
-    const kernel = bootKernel({ era });
+  async (boot) => {
+    const kernel = boot();
     await write(kernel, "function_graph", "current_tracer");
     await write(kernel, "1", "function_profile_enabled");
     await kernel.run();
@@ -113,8 +116,8 @@ selftest(
 
 selftest(
   "fgraph-retval: a failing write shows its errno, in decimal and in hexadecimal",
-  async (era) => {
-    const kernel = bootKernel({ era });
+  async (boot) => {
+    const kernel = boot();
     await write(kernel, "vfs_write", "set_ftrace_filter");
     await write(kernel, "function_graph", "current_tracer");
     await write(kernel, "1", "options/funcgraph-retval");
@@ -125,8 +128,8 @@ selftest(
   },
 );
 
-selftest("func-filter-glob: set_ftrace_filter has what the glob matches", async (era) => {
-  const kernel = bootKernel({ era });
+selftest("func-filter-glob: set_ftrace_filter has what the glob matches", async (boot) => {
+  const kernel = boot();
   const available = kernel.cat("available_filter_functions").trimEnd().split("\n");
   assertEquals(available.length, KERNEL_FUNCTIONS.length);
   const globs: readonly (readonly [string, RegExp])[] = [
@@ -150,8 +153,8 @@ selftest("func-filter-glob: set_ftrace_filter has what the glob matches", async 
   assertEquals(kernel.cat("set_ftrace_filter"), "#### all functions enabled ####\n");
 });
 
-selftest("func_profile_stat: trace_stat changes while profiling, and not after", async (era) => {
-  const kernel = bootKernel({ era });
+selftest("func_profile_stat: trace_stat changes while profiling, and not after", async (boot) => {
+  const kernel = boot();
   const stat = () => kernel.cat("trace_stat/function0");
   await write(kernel, "1", "function_profile_enabled");
   await kernel.run();
@@ -166,8 +169,8 @@ selftest("func_profile_stat: trace_stat changes while profiling, and not after",
 
 selftest(
   "fgraph-multi-filter: what is enabled is the union of two filters, less what each leaves out",
-  (era) => {
-    const kernel = bootKernel({ era });
+  (boot) => {
+    const kernel = boot();
     const listed = () =>
       kernel.cat("enabled_functions").split("\n").filter((line) => line !== "")
         .map((line) => line.split(" ")[0]!).sort();
@@ -235,8 +238,8 @@ async function counted(kernel: SelftestKernel): Promise<{ all: number; own: numb
 for (const tracer of ["function", "function_graph"]) {
   selftest(
     `func-filter-pid: only the task in set_ftrace_pid is traced by ${tracer}`,
-    async (era) => {
-      const kernel = bootKernel({ era });
+    async (boot) => {
+      const kernel = boot();
       await prepareForPids(kernel, tracer);
       await write(kernel, String(kernel.machine.pid), "set_ftrace_pid");
       const task = await counted(kernel);
@@ -255,8 +258,8 @@ for (const tracer of ["function", "function_graph"]) {
 
 selftest(
   "func-filter-notrace-pid: the task in it is not traced, whatever the other file says",
-  async (era) => {
-    const kernel = bootKernel({ era });
+  async (boot) => {
+    const kernel = boot();
     await prepareForPids(kernel, "function");
     await write(kernel, String(kernel.machine.pid), "set_ftrace_notrace_pid");
     assertEquals((await counted(kernel)).all, 0);
@@ -268,8 +271,8 @@ selftest(
   },
 );
 
-selftest("func_cpumask: only CPUs of tracing_cpumask record", async (era) => {
-  const kernel = bootKernel({ era }, { harts: 2 });
+selftest("func_cpumask: only CPUs of tracing_cpumask record", async (boot) => {
+  const kernel = boot({ harts: 2 });
   const both = kernel.cat("tracing_cpumask");
   await write(kernel, "0", "tracing_on");
   await write(kernel, "2", "tracing_cpumask");
@@ -288,8 +291,8 @@ selftest("func_cpumask: only CPUs of tracing_cpumask record", async (era) => {
 
 selftest(
   "func_profiler: filters follow while the function tracer outlives the profiler",
-  async (era) => {
-    const kernel = bootKernel({ era });
+  async (boot) => {
+    const kernel = boot();
     await write(kernel, "function", "current_tracer");
     await write(kernel, "1", "function_profile_enabled");
     await kernel.run();
@@ -307,8 +310,8 @@ selftest(
 
 selftest(
   "func_stack_tracer: with a filter the deepest stack ends in one of its functions",
-  async (era) => {
-    const kernel = bootKernel({ era });
+  async (boot) => {
+    const kernel = boot();
     const enabled = "proc/sys/kernel/stack_tracer_enabled";
     const top = async () => {
       await write(kernel, "0", "stack_max_size");
@@ -328,15 +331,18 @@ selftest(
   },
 );
 
-selftest("tracing-error-log: a wrong filter is one entry, its caret at the column", async (era) => {
-  const kernel = bootKernel({ era });
-  kernel.ftrace.defineEvent({ name: "kill", system: "signal", fields: { sig: "s32" } });
-  const filter = "((sig >= 10 && sig < 15) || dsig == 17) && comm != bash";
-  assertEquals(await kernel.echo(filter, "events/signal/kill/filter"), "EINVAL");
-  const [, text, caret] = kernel.cat("error_log").trimEnd().split("\n");
-  assert(text!.endsWith(filter));
-  // Behind the field that is not there, as the script has it.
-  assertEquals(caret!.indexOf("^"), text!.indexOf("== 17"));
-  await write(kernel, "", "error_log");
-  assertEquals(kernel.cat("error_log"), "");
-});
+selftest(
+  "tracing-error-log: a wrong filter is one entry, its caret at the column",
+  async (boot) => {
+    const kernel = boot();
+    kernel.ftrace.defineEvent({ name: "kill", system: "signal", fields: { sig: "s32" } });
+    const filter = "((sig >= 10 && sig < 15) || dsig == 17) && comm != bash";
+    assertEquals(await kernel.echo(filter, "events/signal/kill/filter"), "EINVAL");
+    const [, text, caret] = kernel.cat("error_log").trimEnd().split("\n");
+    assert(text!.endsWith(filter));
+    // Behind the field that is not there, as the script has it.
+    assertEquals(caret!.indexOf("^"), text!.indexOf("== 17"));
+    await write(kernel, "", "error_log");
+    assertEquals(kernel.cat("error_log"), "");
+  },
+);

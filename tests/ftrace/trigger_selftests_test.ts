@@ -36,6 +36,9 @@ function bootWithEvents(era: (typeof ERAS)[number]) {
     ...{ system: "kmem", name: "kmalloc", enabled: false },
     fields: { bytes_req: "size_t", bytes_alloc: "size_t" },
   });
+  // What each script looks for first.
+  const offered = cat(`${FORK}/trigger`);
+  for (const name of ["enable_event", "snapshot", "stacktrace"]) assert(offered.includes(name));
   const trigger = (text: string) => echo(text, `${FORK}/trigger`);
   return {
     ...{ echo, append, cat, trigger },
@@ -121,6 +124,7 @@ for (const era of ERAS) {
   Deno.test(`trigger-stacktrace: a stack is written when its event occurs (${era})`, async () => {
     const { echo, cat, forked, takes, refuses, reset } = bootWithEvents(era);
     await echo("0", "trace");
+    assertEquals(await echo("0", "options/stacktrace"), "");
     await takes("stacktrace");
     forked();
     assert(cat("trace").includes("<stack trace>"));
