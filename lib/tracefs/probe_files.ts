@@ -40,6 +40,8 @@ export function probeFiles({ ftrace }: TraceState): ControlFiles {
         if (removal !== undefined) removeEvents(removal);
         else if (/^[te](:| |$)/.test(line)) {
           throw invalid(`Cannot define "${line}": ${NO_TRACEPOINTS}`);
+        } else if (/^s(:| |$)/.test(line)) {
+          throw invalid(`Cannot define "${line}": there are no synthetic events here`);
         } else if (!line.startsWith("f")) kprobeEvents.write(line);
         else if (era.hasFprobe || !strict) fprobeEvents.write(line);
         else {

@@ -89,3 +89,10 @@ for (const [release, era] of KERNELS) {
     }
   });
 }
+
+Deno.test("dynamic_events says of a synthetic event that there are none", async () => {
+  const { tracefs } = await withFiles("sample_p84");
+  const refusal = await tracefs.write("dynamic_events", "s:lat u64 lat", { append: true })
+    .then(() => "", ({ code, message }) => `${code}: ${message}`);
+  assertMatch(refusal, /^EINVAL: .*there are no synthetic events here/);
+});
