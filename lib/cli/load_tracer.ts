@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { resolve, toFileUrl } from "@std/path";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { checkTracer, resolveOptions } from "../ftrace/mod.ts";
 import type { Tracer, TracerOption } from "../../mod.ts";
 
@@ -136,7 +137,7 @@ function readSettings(
 /** Loads the module that a path or URL names. @throws {TypeError} If it does not load or fit. */
 export async function importTracer(source: string): Promise<Tracer> {
   // One letter before a colon is a drive, not a scheme.
-  const url = /^[a-z][a-z0-9+.-]+:/i.test(source) ? source : toFileUrl(resolve(source)).href;
+  const url = /^[a-z][a-z0-9+.-]+:/i.test(source) ? source : pathToFileURL(resolve(source)).href;
   let module: { readonly default?: unknown };
   try {
     module = await import(url);

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { parseArgs } from "@std/cli/parse-args";
+import { parseArgs } from "node:util";
 import { DEFAULT_ENGINE, ENGINE_NAMES, ENGINES } from "../engine/mod.ts";
 import { ERA_NAMES, ERAS, TRACE_CLOCKS } from "../ftrace/mod.ts";
 import { PLATFORM_NAMES } from "../machine/mod.ts";
@@ -326,34 +326,42 @@ export interface CliArguments {
  */
 export function readArguments(args: readonly string[]): CliArguments {
   const { ours, rest, dashes } = splitArguments(args);
-  const takesValue = CLI_OPTIONS.filter(({ value }) => value !== undefined);
-  const alias: Record<string, string> = {};
-  for (const { name, letter } of CLI_OPTIONS) if (letter) alias[name] = letter;
-  const parsed: Record<string, unknown> = parseArgs(ours, {
-    boolean: CLI_OPTIONS.filter(({ value }) => value === undefined).map(({ name }) => name),
-    string: takesValue.map(({ name }) => name),
-    collect: takesValue.filter(({ repeats }) => repeats).map(({ name }) => name),
-    alias,
-    unknown(arg) {
-      throw unknownOption(arg);
-    },
-  });
   const switches = new Set<string>();
   const values: Record<string, string | undefined> = {};
-  const lists: Record<string, readonly string[]> = {};
-  for (const option of CLI_OPTIONS) {
-    const given = parsed[option.name];
+  const lists: Record<string, string[]> = {};
+  for (const { name, value, repeats } of CLI_OPTIONS) {
+    if (value !== undefined && repeats) lists[name] = [];
+  }
+  for (const { option, text, arg } of readOptions(ours)) {
     if (option.value === undefined) {
-      if (given === true) switches.add(option.name);
+      if (text !== undefined) throw new SyntaxError(`Cannot read ${arg}: it takes no value`);
+      switches.add(option.name);
     } else if (option.repeats) {
-      const list = (given as readonly string[] | undefined) ?? [];
-      lists[option.name] = list;
-      for (const text of list) checkValue(option, text);
-    } else if (given !== undefined) {
-      values[option.name] = checkValue(option, given as string);
+      lists[option.name]!.push(checkValue(option, text ?? ""));
+    } else {
+      values[option.name] = checkValue(option, text ?? "");
     }
   }
   return { switches, values, lists, rest, dashes };
+}
+
+/** Options among `args` as they were given, with the argument that each stood in. */
+function readOptions(
+  args: readonly string[],
+): readonly { readonly option: CliOption; readonly text?: string; readonly arg: string }[] {
+  const entries = CLI_OPTIONS.map(({ name, letter, value }) => {
+    const type: "boolean" | "string" = value === undefined ? "boolean" : "string";
+    return [name, letter === undefined ? { type } : { type, short: letter }] as const;
+  });
+  const options = Object.fromEntries(entries);
+  const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
+  return tokens.flatMap((token) => {
+    if (token.kind !== "option") return [];
+    const arg = args[token.index]!;
+    const option = CLI_OPTIONS.find(({ name }) => name === token.name);
+    if (!option) throw unknownOption(arg);
+    return token.value === undefined ? [{ option, arg }] : [{ option, text: token.value, arg }];
+  });
 }
 
 /** Cuts arguments where the guest's begin; ours come out as `--name` and `--name=value`. */

@@ -367,7 +367,9 @@ class Assembler {
       throw new SyntaxError(`no instruction is called ${name}`);
     }
     const definition = this.#isa.named(mnemonic);
-    const order = ordered ? { aq: aq ? 1 : 0, rl: rl ? 1 : 0 } : {};
+    const order: Readonly<Record<string, number>> = ordered
+      ? { aq: aq ? 1 : 0, rl: rl ? 1 : 0 }
+      : {};
     return ({ address }) => {
       const fields = fieldsOf(definition, operands, this.#valueAt(index, address));
       return insert(definition.pattern, { ...fields, ...order });
