@@ -6,6 +6,13 @@ const SAMPLE = fixture("sample_p84");
 /** What is wrong with the call, and what its message must say. */
 const REFUSED: readonly [what: string, args: readonly string[], code: number, says: RegExp][] = [
   ["an unknown option", ["--bogus", SAMPLE], 125, /Cannot read --bogus: there is no such option/],
+  [
+    "a value for a switch",
+    ["--quiet=no", SAMPLE],
+    125,
+    /Cannot read --quiet=no: it takes no value/,
+  ],
+  ["an unknown letter", ["-qz", SAMPLE], 125, /Cannot read -qz: there is no such option/],
   ["an unknown tracer", ["-p", "nosuch", SAMPLE], 125, /no such tracer; there are function_graph/],
   ["an unknown era", ["--era", "7.3", SAMPLE], 125, /there are auto, regs, args, preset, call-ops/],
   ["an unknown key", ["-p", "fprobe", "--set", "fprobe.nokey=1", SAMPLE], 125, /fprobe\.nokey/],
