@@ -40,6 +40,8 @@ const ALL = (1n << 64n) - 1n;
 /** How a CSR of supervisor or machine mode is read and written. */
 interface Register {
   readonly read: (system: System) => bigint;
+  /** What setting and clearing bits starts from, if that is not what is read. */
+  readonly base?: (system: System) => bigint;
   /**
    * Writes the bits that can be written; false refuses. Without it the register keeps its value.
    */
@@ -51,7 +53,7 @@ type Field = {
 }[keyof System];
 
 /** A CSR whose bits in `mask` can be written and whose others are 0. */
-function plain(field: Exclude<Field, "mip" | "wakes">, mask: bigint): Register {
+function plain(field: Exclude<Field, "mip" | "raised">, mask: bigint): Register {
   return {
     read: (system) => system[field],
     write: (system, value) => void (system[field] = value & mask),
@@ -136,7 +138,12 @@ const PRIVILEGED: ReadonlyMap<number, Register> = new Map<number, Register>([
   [0x340, plain("mscratch", ALL)],
   [0x342, plain("mcause", ALL)],
   [0x343, plain("mtval", ALL)],
-  [0x344, { read: ({ mip }) => mip, write: (system, value) => system.raise(value, ALL) }],
+  [0x344, {
+    read: ({ mip }) => mip,
+    // An interrupt controller's line is not software's to keep up.
+    base: ({ raised }) => raised,
+    write: (system, value) => system.raise(value, ALL),
+  }],
   // No vendor, no architecture number, no version, no configuration to point at.
   ...[0xf11, 0xf12, 0xf13, 0xf15].map((number) => [number, fixed(0n)] as const),
   // A trigger of type 0, which is none, is the only one; it takes nothing.
@@ -176,6 +183,8 @@ function range(first: number, last: number): number[] {
 export interface Csrs {
   /** The value, unsigned, or undefined if reading is an illegal instruction. */
   read(number: number): bigint | undefined;
+  /** The value that setting and clearing bits starts from; undefined as for {@linkcode read}. */
+  base(number: number): bigint | undefined;
   /** Writes those bits that can be written; false if writing is an illegal instruction. */
   write(number: number, value: bigint): boolean;
 }
@@ -256,6 +265,10 @@ export function createCsrs(hart: CsrHart): Csrs {
       if ((number >>> 8 & 3) === 0) return readUser(number);
       const found = privileged(number);
       return found && BigInt.asUintN(64, found.register.read(found.system));
+    },
+    base(number) {
+      const found = (number >>> 8 & 3) === 0 ? undefined : privileged(number);
+      return found?.register.base ? found.register.base(found.system) : this.read(number);
     },
     write(number, value) {
       if (number >>> 10 === 3) return false;

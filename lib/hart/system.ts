@@ -111,6 +111,11 @@ export class System {
     return this.#raised | this.#lines;
   }
 
+  /** The bits of mip that software holds up. */
+  get raised(): bigint {
+    return this.#raised;
+  }
+
   /** Sets the bits of mip that `mask` has and software may write to those of `bits`. */
   raise(bits: bigint, mask: bigint): void {
     const writable = mask & SOFTWARE;

@@ -28,3 +28,16 @@ function createYield(): () => Promise<void> {
       port2.postMessage(undefined);
     });
 }
+
+/** Waits until `promise` is settled, for so many milliseconds at most; gives whether it is. */
+export async function settledWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -42,6 +42,11 @@ export interface PlatformOptions {
   readonly stderr?: ((data: Uint8Array) => void) | undefined;
   /** Gives up to `length` bytes of the guest's input; no bytes are the end of it. */
   readonly stdin?: ((length: number) => Promise<Uint8Array>) | undefined;
+  /**
+   * Bare: asks for input when the guest looks for it (the default), or only when every hart waits and
+   * nothing else can end that. For who reads the same input as the guest.
+   */
+  readonly stdinWhen?: "looking" | "waiting" | undefined;
   /** Takes a line about something that the guest asked for and did not get. */
   readonly warn?: ((line: string) => void) | undefined;
   /** Bare: MiB of RAM, from 0x80000000 on. 128 if absent. */
@@ -101,7 +106,15 @@ export interface Platform extends Disposable {
   /** Takes the interrupt that is pending on a hart; undefined goes on at `hart.pc`. */
   interrupt?(hart: Hart): Outcome | undefined;
   /** Does what somebody asked for with {@linkcode PlatformContext.requestService}. */
-  serveDevices?(): Outcome | undefined;
+  serveDevices?(): Outcome | undefined | Promise<Outcome | undefined>;
+  /**
+   * Settles when input of the host's has come that may end the wait of the harts, all of which wait;
+   * undefined if none is on its way. With `isLastHope`, nothing else can end it, and the host may be
+   * asked.
+   */
+  awaitedInput?(isLastHope: boolean): Promise<void> | undefined;
+  /** Whether the input that the guest waits for has come to its end. */
+  readonly inputEnded?: boolean;
   /** Virtual nanoseconds that the guest has slept, of those that have passed. */
   slept(): bigint;
   /** Which of the guest's stacks an address lies on: 0 is the first one, others differ. */

@@ -12,7 +12,7 @@
  */
 import type { Engine, Stop } from "../engine/engine.ts";
 import type { Hart } from "../hart/hart.ts";
-import { yieldToHost } from "../host/yielding.ts";
+import { settledWithin, yieldToHost } from "../host/yielding.ts";
 import { Cause } from "../isa/sem.ts";
 import type { Unwinder } from "../program/unwinder.ts";
 import type { EventQueue } from "./event_queue.ts";
@@ -59,6 +59,10 @@ const SLICE_MS = 12;
 const FIRST_SLICE = 20_000n, SHORTEST_SLICE = 10_000;
 /** A slice is at most so many times as long or as short as the one before. */
 const MOST_CHANGE = 4;
+/** Nanoseconds that waiting harts are moved on by before as much time has passed for the host. */
+const WAITED_AT_ONCE = 4_000_000n;
+/** Nanoseconds in a millisecond. */
+const NS_PER_MS = 1e6;
 /** Nanoseconds that each turn takes from a slice besides its instructions, for harts that wait. */
 const TURN_COST = 100n;
 
@@ -69,6 +73,8 @@ export class RunLoop {
   /** What the guest waits for: input. A run that is interrupted meanwhile leaves it to the next. */
   #awaited: Promise<Outcome | undefined> | undefined;
   #stopAwaiting = (): void => {};
+  /** Virtual nanoseconds that all harts have waited while input was on its way, ahead of the host. */
+  #ahead = 0n;
 
   /** A loop over harts that are ready to execute their first instructions. */
   constructor(parts: RunLoopParts) {
@@ -133,8 +139,11 @@ export class RunLoop {
       const pause = this.#runHart(hart, until, started);
       if (pause || !hart.waiting) return pause;
       const sleep = this.#parts.events.untilWoken(hart);
-      if (sleep === undefined) return this.#deadlock();
-      hart.idle += sleep;
+      const input = this.#parts.platform.awaitedInput?.(sleep === undefined);
+      if (sleep === undefined) return input ? this.#waitFor(input) : this.#deadlock();
+      const most = input && sleep > WAITED_AT_ONCE ? WAITED_AT_ONCE : sleep;
+      hart.idle += most;
+      if (input && (this.#ahead += most) >= WAITED_AT_ONCE) return this.#keepPace(input);
     }
     return undefined;
   }
@@ -164,9 +173,38 @@ export class RunLoop {
       if (!hart.waiting) continue;
       const sleep = this.#parts.events.untilWoken(hart);
       const rest = end - hart.now();
-      hart.idle += sleep !== undefined && sleep < rest ? sleep : rest;
-      if (this.#parts.harts.every((each) => this.#waitsForever(each))) return this.#deadlock();
+      const most = sleep !== undefined && sleep < rest ? sleep : rest;
+      hart.idle += most;
+      const waited = this.#waitTogether(most);
+      if (waited) return waited;
     }
+    return undefined;
+  }
+
+  /** Several harts, one of which has waited: pauses if all do, and only the host can end it. */
+  #waitTogether(waited: bigint): Pause {
+    const { harts, platform } = this.#parts;
+    if (!harts.every(({ waiting }) => waiting)) return undefined;
+    const forever = harts.every((each) => this.#waitsForever(each));
+    const input = platform.awaitedInput?.(forever);
+    if (forever) return input ? this.#waitFor(input) : this.#deadlock();
+    // Each hart waits the same time.
+    this.#ahead += input ? waited / BigInt(harts.length) : 0n;
+    return input && this.#ahead >= WAITED_AT_ONCE ? this.#keepPace(input) : undefined;
+  }
+
+  /** Waits for input that alone can wake the guest. Time stands still for it. */
+  #waitFor(input: Promise<void>): Promise<undefined> {
+    return input.then(() => undefined);
+  }
+
+  /** Waits until the host's time has come to the guest's, or input has come. */
+  async #keepPace(input: Promise<void>): Promise<undefined> {
+    const started = performance.now();
+    await settledWithin(input, Number(this.#ahead) / NS_PER_MS);
+    const left = this.#ahead - BigInt(Math.round((performance.now() - started) * NS_PER_MS));
+    // What a slow timer of the host's took longer is made up for, but no stop of minutes.
+    this.#ahead = left < -10n * WAITED_AT_ONCE ? 0n : left;
     return undefined;
   }
 
@@ -215,7 +253,8 @@ export class RunLoop {
   #deadlock(): Outcome {
     return {
       kind: "deadlock",
-      reason: "every hart waits for an interrupt, and none can come",
+      reason: "every hart waits for an interrupt, and none can come" +
+        (this.#parts.platform.inputEnded ? "; its input has come to the end" : ""),
       backtrace: this.#parts.unwinder.backtrace(this.#parts.harts[0]!),
     };
   }

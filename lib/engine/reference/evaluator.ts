@@ -239,7 +239,8 @@ export class Evaluator implements Sem<bigint> {
     if (old === undefined) return this.#illegal();
     if (update === "write" || this.#flight.number("rs1") !== 0) {
       const readOnly = number >>> 10 === 3;
-      const value = update === "write" ? source : update === "set" ? old | source : old & ~source;
+      const base = csrs.base(number) ?? old;
+      const value = update === "write" ? source : update === "set" ? base | source : base & ~source;
       if (readOnly || !csrs.write(number, value)) return this.#illegal();
     }
     return wrap64(old);

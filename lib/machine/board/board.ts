@@ -10,15 +10,26 @@ import type { Hart } from "../../hart/hart.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
 import type { Outcome } from "../outcome.ts";
 import type { PlatformContext } from "../platform.ts";
-import type { BoardDevice, BoardMap, DeviceContext, DeviceRow, Region } from "./device.ts";
+import type {
+  BoardDevice,
+  BoardMap,
+  DeviceContext,
+  DeviceRow,
+  InterruptInput,
+  InterruptLine,
+  Region,
+} from "./device.ts";
 import { InterruptInputs } from "./interrupt_inputs.ts";
+
+/** Bits of mie: the external interrupts, which an interrupt controller raises. */
+const EXTERNAL = 0xa00n;
 
 /** The devices of one machine. */
 export class Board {
   readonly #context: PlatformContext;
   readonly #ram: Region;
   readonly #inputs: InterruptInputs;
-  readonly #devices: readonly BoardDevice[];
+  readonly #devices: BoardDevice[] = [];
   readonly #wired: Disposable[] = [];
   /** Words of RAM whose stores a device looks at. */
   readonly #watched: Disposable[] = [];
@@ -34,17 +45,33 @@ export class Board {
     this.#context = context;
     this.#ram = ram;
     this.#inputs = new InterruptInputs(context.harts);
-    this.#devices = map.devices.map((row) => this.#wire(row));
+    for (const row of map.devices) {
+      if (row.isPresent?.(context.symbols) ?? true) this.#devices.push(this.#wire(row));
+    }
     for (const device of this.#devices) device.reset?.();
   }
 
   /** Lets every device do what it has put off; the first outcome ends the run. */
-  serve(): Outcome | undefined {
+  serve(): Outcome | undefined | Promise<Outcome | undefined> {
+    const waiting: Promise<Outcome | undefined>[] = [];
     for (const device of this.#devices) {
-      const outcome = device.serve?.();
-      if (outcome) return outcome;
+      const served = device.serve?.();
+      if (served instanceof Promise) waiting.push(served);
+      else if (served) return served;
     }
-    return undefined;
+    if (waiting.length === 0) return undefined;
+    return Promise.all(waiting).then((outcomes) => outcomes.find((outcome) => outcome));
+  }
+
+  /** Settles when input has come that may end a wait; see {@linkcode BoardDevice.awaitedInput}. */
+  awaitedInput(isLastHope: boolean): Promise<void> | undefined {
+    const awaited = this.#devices.flatMap((device) => device.awaitedInput?.(isLastHope) ?? []);
+    return awaited.length === 0 ? undefined : Promise.race(awaited);
+  }
+
+  /** Whether a device's input of the host's has come to its end. */
+  get inputEnded(): boolean {
+    return this.#devices.some(({ inputEnded }) => inputEnded);
   }
 
   /** Takes the devices off the event queue and off memory's stores. */
@@ -54,25 +81,44 @@ export class Board {
   }
 
   #wire(row: DeviceRow): BoardDevice {
-    const { memory, events, requestService } = this.#context;
+    const { memory } = this.#context;
     const device = row.create(this.#contextOf(row));
     row.regions.forEach(({ start, size }, region) => {
       memory.bus.attach({
         start,
         end: start + size,
-        read: (offset, bytes, hart) => device.read ? device.read(offset, bytes, hart, region) : 0n,
-        write(offset, bytes, value, hart) {
-          const taken = device.write?.(offset, bytes, value, hart, region) ?? true;
-          if (device.nextEvent) {
-            events.reschedule();
-            requestService();
-          }
-          return taken;
-        },
+        read: (offset, bytes, hart) =>
+          this.#access(device, () => device.read ? device.read(offset, bytes, hart, region) : 0n),
+        write: (offset, bytes, value, hart) =>
+          this.#access(device, () => device.write?.(offset, bytes, value, hart, region) ?? true),
       });
     });
-    if (device.nextEvent) this.#wired.push(events.add(this.#eventsOf(row, device)));
+    if (device.nextEvent) this.#wired.push(this.#context.events.add(this.#eventsOf(row, device)));
     return device;
+  }
+
+  /** Accesses a register; what the device does next by itself may be at another time then. */
+  #access<Result>(device: BoardDevice, access: () => Result): Result {
+    if (!device.nextEvent) return access();
+    const { harts, events, requestService } = this.#context;
+    const before = harts.map((hart) => device.nextEvent!(hart));
+    const result = access();
+    if (harts.some((hart, k) => device.nextEvent!(hart) !== before[k])) {
+      events.reschedule();
+      requestService();
+    }
+    return result;
+  }
+
+  /** A line to an input. @throws {RangeError} If there is none such. */
+  #connect(name: string, input: InterruptInput): InterruptLine {
+    if (!("source" in input)) return this.#inputs.connect(input);
+    const controller = this.#devices.find(({ connect }) => connect);
+    if (controller) return controller.connect!(input.source);
+    throw new RangeError(
+      `Cannot connect ${name} to source ${input.source}: no interrupt controller is before it in ` +
+        "the board's table",
+    );
   }
 
   #contextOf(row: DeviceRow): DeviceContext {
@@ -82,7 +128,9 @@ export class Board {
       space,
       ram: this.#ram,
       symbols,
-      lines: row.interrupts(harts.length).map((input) => this.#inputs.connect(input)),
+      lines: row.interrupts(harts.length).map((input) => this.#connect(row.name, input)),
+      stdin: options.stdin,
+      stdinWhen: options.stdinWhen ?? "looking",
       stdout: (data) => options.stdout?.(data),
       stderr: (data) => options.stderr?.(data),
       warn: (line) => options.warn?.(line),
@@ -101,8 +149,10 @@ export class Board {
     const { harts } = this.#context;
     const inputs = row.interrupts(harts.length);
     const isEnabled = () =>
-      inputs.some(({ hart, interrupt }) =>
-        (harts[hart]!.system!.mie >> BigInt(interrupt) & 1n) === 1n
+      inputs.some((input) =>
+        "source" in input
+          ? harts.some(({ system }) => (system!.mie & EXTERNAL) !== 0n)
+          : (harts[input.hart]!.system!.mie >> BigInt(input.interrupt) & 1n) === 1n
       );
     return {
       name: row.name,

@@ -23,17 +23,29 @@ export interface Region {
   readonly size: number;
 }
 
+/** An interrupt input: of a hart, or of the board's interrupt controller. */
+export type InterruptInput = HartInput | SourceInput;
+
 /** An interrupt input of a hart. */
-export interface InterruptInput {
+export interface HartInput {
   /** Number of the hart. */
   readonly hart: number;
   /** Number of the interrupt in mip: 3 software, 7 timer, 11 external, for machine mode. */
   readonly interrupt: number;
 }
 
+/** An interrupt input of the board's interrupt controller. */
+export interface SourceInput {
+  /** Number of the source, from 1 on. */
+  readonly source: number;
+}
+
 /** A wire from a device to an interrupt input. Several devices may share an input. */
 export interface InterruptLine {
-  /** Raises the line or lets it fall; the input is up while any line to it is. */
+  /**
+   * Raises the line or lets it fall; the input is up while any line to it is. Raising a line that is
+   * up asks an interrupt controller again.
+   */
   set(up: boolean): void;
 }
 
@@ -49,6 +61,10 @@ export interface DeviceContext {
   readonly symbols: SymbolTable;
   /** The lines to the inputs of {@linkcode DeviceRow.interrupts}, in that order. */
   readonly lines: readonly InterruptLine[];
+  /** Gives up to so many bytes of the host's input; no bytes are its end. Absent if there is none. */
+  readonly stdin?: ((length: number) => Promise<Uint8Array>) | undefined;
+  /** Whether the host may be asked for input when the guest looks for it, or only when it waits. */
+  readonly stdinWhen: "looking" | "waiting";
   /** Takes what the guest prints. */
   stdout(data: Uint8Array): void;
   /** Takes what the guest prints as an error. */
@@ -63,8 +79,8 @@ export interface DeviceContext {
   /** Has {@linkcode BoardDevice.serve} of every device called behind the present instruction. */
   requestService(): void;
   /**
-   * To be called when {@linkcode BoardDevice.nextEvent} is another than before, unless that came by a
-   * store to a register of the device, after which it is asked anyway.
+   * To be called when {@linkcode BoardDevice.nextEvent} is another than before, unless that came by an
+   * access to a register of the device, after which it is asked anyway.
    */
   reschedule(): void;
 }
@@ -93,9 +109,24 @@ export interface BoardDevice {
    * if an input that the device has a line to is enabled.
    */
   mayWake?(hart: Hart): boolean;
-  /** Does what was put off until behind the present instruction; an outcome ends the run. */
-  serve?(): Outcome | undefined;
+  /**
+   * Does what was put off until behind the present instruction; an outcome ends the run. The guest
+   * stands still until a promise is settled.
+   */
+  serve?(): Outcome | undefined | Promise<Outcome | undefined>;
+  /** The input of a source, if the device is the board's interrupt controller. @throws {RangeError} */
+  connect?(source: number): InterruptLine;
+  /**
+   * Settles when input of the host's has come that may end a wait of the guest's; undefined if none is
+   * on its way. With `isLastHope`, nothing else can end it, and the host may be asked.
+   */
+  awaitedInput?(isLastHope: boolean): Promise<void> | undefined;
+  /** Whether the input of the host's that it takes has come to its end. */
+  readonly inputEnded?: boolean;
 }
+
+/** A property in the device tree: cells of 32 bits, or texts. Without any, it is only there. */
+export type TreeProperty = readonly number[] | readonly string[];
 
 /** A kind of device: one row of a board's table. */
 export interface DeviceRow {
@@ -105,6 +136,10 @@ export interface DeviceRow {
   readonly compatible: readonly string[];
   /** Where its registers lie; none if it is reached otherwise. */
   readonly regions: readonly Region[];
+  /** What else the device tree says of it. Its name, `compatible`, regions and inputs need no word. */
+  readonly properties?: Readonly<Record<string, TreeProperty>> | undefined;
+  /** Whether it is there beside this firmware; it is if absent. */
+  isPresent?(symbols: SymbolTable): boolean;
   /** The interrupt inputs that it has lines to, on a board of so many harts. */
   interrupts(harts: number): readonly InterruptInput[];
   /** Makes the device of one machine. {@linkcode BoardDevice.reset} comes next. */

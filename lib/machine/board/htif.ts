@@ -130,9 +130,10 @@ export const HTIF: DeviceRow = {
   compatible: ["ucb,htif0"],
   regions: [],
   interrupts: () => [],
+  isPresent: (symbols) => symbols.named("tohost").length > 0,
   create(context) {
     const toHost = hostWord(context, "tohost");
     const fromHost = hostWord(context, "fromhost");
-    return toHost === undefined ? {} : new Htif(context, toHost, fromHost);
+    return new Htif(context, toHost!, fromHost);
   },
 };

@@ -6,7 +6,7 @@
  * @module
  */
 import type { Hart } from "../../hart/hart.ts";
-import type { InterruptInput, InterruptLine } from "./device.ts";
+import type { HartInput, InterruptLine } from "./device.ts";
 
 /** The interrupt inputs of a board's harts, each driven by any number of lines. */
 export class InterruptInputs {
@@ -25,7 +25,7 @@ export class InterruptInputs {
    *
    * @throws {RangeError} If there is no such hart.
    */
-  connect({ hart: id, interrupt }: InterruptInput): InterruptLine {
+  connect({ hart: id, interrupt }: HartInput): InterruptLine {
     const system = this.#harts[id]?.system;
     const held = this.#held[id];
     if (!system || !held) {

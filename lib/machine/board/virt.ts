@@ -10,11 +10,12 @@ import { CLINT } from "./clint.ts";
 import type { BoardMap } from "./device.ts";
 import { FINISHER } from "./finisher.ts";
 import { HTIF } from "./htif.ts";
+import { PLIC } from "./plic.ts";
 import { SERIAL } from "./serial.ts";
 
 /** QEMU's virt board, in part. */
 export const VIRT: BoardMap = {
   name: "virt",
   compatible: ["riscv-virtio"],
-  devices: [CLINT, FINISHER, SERIAL, HTIF],
+  devices: [CLINT, PLIC, FINISHER, SERIAL, HTIF],
 };
