@@ -38,6 +38,8 @@ export async function shell(context: CommandContext): Promise<number> {
   const machine: Machine = createMachine(program.bytes, {
     ...machineOptions(context, program, { guest: (data) => host.stdout(data) }, () => machine),
     stdin: lines.forGuest,
+    // Firmware that only looks for input must not take what is typed at the prompt.
+    stdinWhen: "waiting",
   });
   const ftrace = createFtrace(machine, {
     ...ftraceOptions(args),

@@ -17,8 +17,11 @@ export type {
   BoardMap,
   DeviceContext,
   DeviceRow,
+  HartInput,
   InterruptInput,
   InterruptLine,
   Region,
+  SourceInput,
+  TreeProperty,
 } from "./board/device.ts";
 export { VIRT } from "./board/virt.ts";

@@ -5,7 +5,6 @@
  */
 import { ENGINE_NAMES } from "../../../lib/engine/engines.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import type { Hart } from "../../../lib/hart/hart.ts";
 import type { BoardMap, DeviceRow } from "../../../lib/machine/board/device.ts";
 import { VIRT } from "../../../lib/machine/board/virt.ts";
 import { createMachine, type Machine, type MachineOptions } from "../../../lib/machine/machine.ts";
@@ -219,7 +218,14 @@ Deno.test("createMachine() refuses a board when a line leads to a hart that is n
 Deno.test("Machine.run() says which device's event does not pass, instead of running for ever", async () => {
   const stuck: DeviceRow = {
     ...ALARM,
-    create: () => ({ nextEvent: (hart: Hart) => hart.now() >= 10n ? 10n : undefined }),
+    create() {
+      let due: bigint | undefined;
+      return {
+        write: () => (due = 10n) > 0n,
+        nextEvent: () => due,
+        advance: () => {},
+      };
+    },
   };
   const board = { ...VIRT, devices: [...VIRT.devices, stuck] };
   const source = `_start:\nli s1, ${ALARM_START}\nagain:\nsd zero, 0(s1)\nj again`;
