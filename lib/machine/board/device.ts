@@ -121,7 +121,7 @@ export interface BoardDevice {
    * on its way. With `isLastHope`, nothing else can end it, and the host may be asked.
    */
   awaitedInput?(isLastHope: boolean): Promise<void> | undefined;
-  /** Whether the input of the host's that it takes has come to its end. */
+  /** Whether the guest looks for input of the host's that has come to its end. */
   readonly inputEnded?: boolean;
 }
 

@@ -82,7 +82,7 @@ class Serial implements BoardDevice {
   }
 
   get inputEnded(): boolean {
-    return this.#input.ended;
+    return this.#looksForInput && this.#input.ended;
   }
 
   read(offset: number, _bytes: number): bigint | undefined {

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ENGINE_NAMES } from "../../../lib/engine/engines.ts";
 import { createMachine, type MachineOptions } from "../../../lib/machine/machine.ts";
 import { installed, outputOf } from "../../engine/guest_tools.ts";
@@ -347,6 +347,46 @@ Deno.test("Machine.run() waits for input that is long in coming, and time stands
     times.push(time);
   }
   assertEquals(times[0], times[1]);
+});
+
+/** Sleeps a millisecond at a time, in which only input interrupts. */
+const SLEEP = `
+    csrci mstatus, 8
+    csrr t3, mhartid
+    slli t3, t3, 3
+    li t0, 0x2004000
+    add t0, t0, t3
+    csrr t1, time
+    li t2, 1000000
+    add t1, t1, t2
+    sd t1, 0(t0)
+    li t1, 128
+    csrs mie, t1
+    wfi
+    csrc mie, t1
+    csrsi mstatus, 8
+`;
+
+Deno.test("Machine.run() lets no more time pass than the host's while sleeping firmware may get input", async () => {
+  for (const harts of [1, 3]) {
+    const started = performance.now();
+    const read = inputOf("q");
+    const stdin = async (length: number) => {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      return await read(length);
+    };
+    const { outcome, time } = await run(echo(0, SLEEP), { harts, stdin });
+    assertEquals(outcome, { kind: "exit", code: 0 });
+    // Of the 200 ms it is held for the first 50.
+    const passed = BigInt(Math.ceil(performance.now() - started)) * 1_000_000n;
+    const least = harts === 1 ? 10_000_000n : 0n;
+    assert(time > least && time < passed, `${harts}: ${time} of ${passed} ns`);
+  }
+});
+
+Deno.test("Machine.run() says nothing of input when the guest waits for something else", async () => {
+  const { outcome } = await run(buildBare("_start:\nwfi\nj _start"));
+  assertEquals(outcome.kind === "deadlock" && outcome.reason, REASON.split(";")[0]);
 });
 
 Deno.test("Machine.run() can be stopped while the guest waits for input, and goes on with it", async () => {
