@@ -42,6 +42,7 @@ export function createBare(context: PlatformContext): Platform {
   const board = new Board(map, ram, context);
   const tree = deviceTree(map, ram, context);
   const treeAt = placeOfTree(ram, tree.length, context);
+  if (treeAt !== 0) space.poke(BigInt(treeAt), tree);
   const unhandled = (hart: Hart, trap: Trap): Outcome => ({
     kind: "trap",
     trap,
@@ -55,7 +56,6 @@ export function createBare(context: PlatformContext): Platform {
     start(hart) {
       hart.x[A0] = BigInt(hart.id);
       hart.x[A1] = BigInt(treeAt);
-      if (treeAt !== 0) space.poke(BigInt(treeAt), tree);
     },
     trap: (hart, trap) => hart.takeTrap(trap) ? undefined : unhandled(hart, trap),
     interrupt(hart) {
