@@ -1,5 +1,5 @@
 /**
- * Numbers of the integer registers that the calling convention gives a part.
+ * Numbers of the registers that the calling convention gives a part.
  *
  * Their names, and those of all others, are `names.ts`.
  *
@@ -20,6 +20,8 @@ export const T2 = 7;
 export const S0 = 8;
 /** First argument, and the result. */
 export const A0 = 10;
+/** First floating-point argument, and the result: fa0 among the float registers. */
+export const FA0 = 10;
 /** Second argument, and the upper half of a result of 16 bytes. */
 export const A1 = 11;
 /** Third argument. */

@@ -27,6 +27,8 @@ export interface FrameLayout {
   readonly directTramp: number | undefined;
   /** Offset of a0; a1 to a7 follow. */
   readonly a0: number;
+  /** Offset of a1 where it does not follow a0, as at a return. */
+  readonly a1?: number;
   /** Whether all of `pt_regs` is there: x1 to x31 at 8 × their number. */
   readonly full: boolean;
 }

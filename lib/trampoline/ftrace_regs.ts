@@ -190,6 +190,11 @@ export class FtraceRegs {
     this.#set(this.#layout.a0, value);
   }
 
+  /** a1: at a return the upper half of a result of 16 bytes. */
+  get returnValueHigh(): bigint {
+    return this.#get(this.#layout.a1 ?? this.#layout.a0 + 8);
+  }
+
   /** Skips the function: the hart goes on at the caller, with `value` or {@linkcode returnValue}. Needs IPMODIFY. */
   overrideWithReturn(value?: bigint): void {
     if (value !== undefined) this.returnValue = value;
@@ -237,7 +242,7 @@ export class FtraceRegs {
 }
 
 /** A return's frame as a frame of a call, so that one view serves both. */
-export function returnFrame({ size, ra, s0, a0 }: ReturnLayout): FrameLayout {
+export function returnFrame({ size, ra, s0, a0, a1 }: ReturnLayout): FrameLayout {
   const epc = size === 80 ? ra : 0;
   return {
     size,
@@ -248,6 +253,7 @@ export function returnFrame({ size, ra, s0, a0 }: ReturnLayout): FrameLayout {
     t1: undefined,
     directTramp: undefined,
     a0,
+    a1,
     full: false,
   };
 }
