@@ -38,8 +38,15 @@ export type { AttachedCall, Attachment, CallHandlers } from "./lib/ftrace/attach
 export type { CallArguments, CallResult } from "./lib/ftrace/attached_call.ts";
 export { createFtrace, type Ftrace, type FtraceOptions } from "./lib/ftrace/ftrace.ts";
 export { ERRNO, type GuestView } from "./lib/ftrace/guest_view.ts";
-export { parsePrototypes, type Prototype } from "./lib/ftrace/prototype.ts";
-export { argumentsText, returnText } from "./lib/ftrace/prototype_text.ts";
+export {
+  type Header,
+  parseHeader,
+  parsePrototypes,
+  type Prototype,
+  type SkippedDeclaration,
+  skippedText,
+} from "./lib/ftrace/prototypes/header.ts";
+export { argumentsText, resultAddress, returnText } from "./lib/ftrace/prototypes/call_text.ts";
 export {
   defineTracer,
   type Tracer,

@@ -9,9 +9,12 @@
 import {
   argumentsText,
   defineTracer,
-  parsePrototypes,
+  type Ftrace,
+  parseHeader,
   type Prototype,
+  resultAddress,
   returnText,
+  skippedText,
   type Tracer,
 } from "../mod.ts";
 
@@ -21,6 +24,13 @@ interface PendingEntry {
   readonly line: string;
 }
 
+/** A call that is open. */
+interface Call {
+  readonly prototype: Prototype;
+  /** Where it stores what it returns, if it does so. */
+  readonly address: bigint | undefined;
+}
+
 /** Prints each call with its arguments and result in the types of its C prototype. */
 const args: Tracer = defineTracer({
   name: "args",
@@ -28,30 +38,15 @@ const args: Tracer = defineTracer({
   options: {
     of: { description: "prototypes, a semicolon between two: int add(int a, int b)", default: "" },
     file: {
-      description: "a file of prototypes, with the enums and typedefs they need",
+      description:
+        "a header, as it is or preprocessed, or a source; --prototypes FILE does the same",
       default: "",
     },
     time: { description: "say how long each call took", default: false },
   },
   example: "-p args --set args.of='char *find(const char *text, int c); void done(void)' ./prog",
   init(ftrace, { of, file, time }) {
-    const prototypes = new Map<string, Prototype>();
-    for (const each of parsePrototypes(`${readHeader(file)};${of}`)) {
-      if (ftrace.records.some(({ name, kind }) => name === each.name && kind !== "disabled")) {
-        prototypes.set(each.name, each);
-      } else if (file === "") {
-        throw new RangeError(
-          `Cannot trace ${each.name}: the program has no such function that can be traced` +
-            (ftrace.lookup(each.name) === undefined ? "" : "; --virtual traces it as it is"),
-        );
-      }
-    }
-    if (prototypes.size === 0) {
-      throw new RangeError(
-        "Cannot trace arguments: no prototype of a traced function is given; " +
-          "write --set args.of='int NAME(int, char *)' or --set args.file=FILE",
-      );
-    }
+    const prototypes = tracedPrototypes(ftrace, file, of);
     const { harts } = ftrace.machine;
     /** By number of the hart. */
     const pending: (PendingEntry | undefined)[] = [];
@@ -69,7 +64,7 @@ const args: Tracer = defineTracer({
       filter: [...prototypes.keys()],
       entryFunc(entry, fregs) {
         const prototype = prototypes.get(ftrace.records[entry.site]!.name)!;
-        const call = { prototype };
+        const call: Call = { prototype, address: resultAddress(prototype, fregs, ftrace) };
         flush(entry.cpu);
         const line = `${indent(entry)}${prototype.name}(${
           argumentsText(prototype, fregs, ftrace)
@@ -82,13 +77,13 @@ const args: Tracer = defineTracer({
       },
       retFunc({ cpu, stack, data, callTime, returnTime }, fregs) {
         const open = stacks[stack]!;
-        const { prototype } = data as { readonly prototype: Prototype };
+        const { prototype, address } = data as Call;
         open.length = Math.max(0, open.lastIndexOf(data as object));
         const isLeaf = pending[cpu]?.call === data;
         if (!isLeaf) flush(cpu);
         const head = isLeaf ? pending[cpu]!.line : `${indent({ cpu, stack })}}`;
         pending[cpu] = undefined;
-        const value = fregs ? returnText(prototype, fregs, ftrace) : "never returned";
+        const value = fregs ? returnText(prototype, fregs, ftrace, address) : "never returned";
         const name = isLeaf ? "" : ` /* ${prototype.name} */`;
         const took = time ? ` <${returnTime - callTime} ns>` : "";
         ftrace.print(`${head}${value === undefined ? "" : ` = ${value}`}${name}${took}`);
@@ -103,6 +98,51 @@ const args: Tracer = defineTracer({
   },
 });
 export default args;
+
+/**
+ * The prototypes of functions that can be traced: of a header, of `of`, which knows the header's
+ * types, and without either those of `--prototypes`.
+ *
+ * @throws {RangeError} If there are none.
+ */
+function tracedPrototypes(ftrace: Ftrace, file: string, of: string): Map<string, Prototype> {
+  const traced = new Map<string, Prototype>();
+  const given = file + of === "" ? ftrace.prototypes.values() : givenPrototypes(ftrace, file, of);
+  const names = new Set(
+    ftrace.records.filter(({ kind }) => kind !== "disabled").map(({ name }) => name),
+  );
+  for (const each of given) {
+    if (names.has(each.name)) traced.set(each.name, each);
+    else if (file === "" && of !== "") {
+      throw new RangeError(
+        `Cannot trace ${each.name}: the program has no such function that can be traced` +
+          (ftrace.lookup(each.name) === undefined ? "" : "; --virtual traces it as it is"),
+      );
+    }
+  }
+  if (traced.size === 0) {
+    throw new RangeError(
+      "Cannot trace arguments: no prototype of a traced function is given; " +
+        "write --set args.of='int NAME(int, char *)' or --set args.file=FILE",
+    );
+  }
+  return traced;
+}
+
+const OF = "args.of";
+
+/** Reads both texts; what a header has that cannot be read is told. @throws {SyntaxError} In `of`. */
+function givenPrototypes(ftrace: Ftrace, file: string, of: string): readonly Prototype[] {
+  const text = `${readHeader(file)}\n# 1 "${OF}"\n${of}`;
+  const { prototypes, skipped } = parseHeader(text, file);
+  for (const each of skipped) {
+    if (each.file === OF) {
+      throw new SyntaxError(`Cannot read the prototype "${each.text}": ${each.reason}`);
+    }
+    ftrace.report(skippedText(each));
+  }
+  return prototypes;
+}
 
 /** The text of a header, or nothing without one. @throws {TypeError} If it cannot be read. */
 function readHeader(path: string): string {

@@ -192,7 +192,7 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     value: "FILE",
     repeats: true,
     group: "The trace",
-    help: "C prototypes of functions, for the options func-args and funcgraph-args",
+    help: "a header with C prototypes: func-args, funcgraph-args, -p args and probes use them",
   },
   {
     name: "clock",

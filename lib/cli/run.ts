@@ -30,6 +30,7 @@ import { type Ending, endingOf, placeText } from "./outcome.ts";
 import { StopRequests } from "./stop_requests.ts";
 import { readTracefsOption, writeTracefs } from "./tracefs_option.ts";
 import { noSitesMessage, type Program, readProgram } from "./program.ts";
+import { argsNotes, declarePrototypes } from "./prototypes.ts";
 import { createProgress } from "./progress.ts";
 import { createSharedStdout, type SharedStdout } from "./shared_stdout.ts";
 import { collectStatistics, statisticsText } from "./stats.ts";
@@ -161,12 +162,13 @@ function configure(context: CommandContext, ftrace: Ftrace, tracers: LoadedTrace
   const quiet = args.switches.has("quiet");
   const idle = setTraceOptions(ftrace, lists["option"] ?? []);
   if (values["clock"] !== undefined) ftrace.traceClock = values["clock"] as TraceClockName;
-  for (const file of lists["prototypes"] ?? []) declarePrototypes(ftrace, file);
+  const skipped = declarePrototypes(ftrace, lists["prototypes"] ?? []);
+  if (!quiet && skipped.length > 0) say(host, skipped.join("\n"));
   ftrace.tracingThresh = numberOf(values, "tracing-thresh") ?? 0;
   applyFilters(ftrace, args);
   const patched = enableLivepatches(ftrace, lists["livepatch"] ?? []);
   if (!quiet && patched.length > 0) say(host, patched.join("\n"));
-  if (!quiet) sayNotes(context, ftrace, tracers, idle);
+  if (!quiet) sayNotes(context, ftrace, tracers, [...idle.map(idleText), ...argsNotes(ftrace)]);
 }
 
 /** Prints the buffer on the console, which is stderr. */
@@ -184,18 +186,6 @@ const HOW_TO_TRACE_YOUR_OWN = [
   "riscv64-linux-gnu-gcc -O2 -static -fpatchable-function-entry=8,4 -falign-functions=8 prog.c -o prog" +
   " && deno run -A trace.ts ./prog",
 ].join("\n");
-
-/** Declares the prototypes in a file. @throws {TypeError} If it cannot be read. */
-function declarePrototypes(ftrace: Ftrace, file: string): void {
-  let text: string;
-  try {
-    text = Deno.readTextFileSync(file);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new TypeError(`Cannot read the prototypes in ${file}: ${reason}`, { cause: error });
-  }
-  ftrace.declarePrototypes(text);
-}
 
 /** Whether anything is in the trace, or has gone into its file. */
 function hasEvents({ buffer, machine }: Ftrace): boolean {
@@ -361,12 +351,16 @@ function sayMisplaced(host: CliHost, args: CliArguments): void {
   );
 }
 
+function idleText(name: string): string {
+  return `trace option ${name}; it is taken, but changes nothing here`;
+}
+
 /** Says once what was chosen for the user, and what of the call has no effect. */
 function sayNotes(
   { host, args }: CommandContext,
   { era, eraReason, records, strict, machine }: Ftrace,
   { current }: LoadedTracers,
-  idle: readonly string[],
+  notes: readonly string[],
 ): void {
   if (machine.kind === "bare" && machine.elf.entry !== RESET_VECTOR) {
     const [entry, reset] = [machine.elf.entry, RESET_VECTOR].map((at) => `0x${at.toString(16)}`);
@@ -384,9 +378,7 @@ function sayNotes(
     }
   }
   sayMisplaced(host, args);
-  for (const name of idle) {
-    say(host, `trace option ${name}; it is taken, but changes nothing here`);
-  }
+  for (const line of notes) say(host, line);
   const overlooked = args.lists["graph-function"]!.length > 0 ||
     args.values["max-graph-depth"] !== undefined;
   if (overlooked && current.name !== "function_graph") {

@@ -51,7 +51,7 @@ import type { Kprobe, KprobeRegistration } from "./probes/kprobe.ts";
 import type { KprobeEvents } from "./probes/kprobe_events.ts";
 import type { Kprobes } from "./probes/kprobes.ts";
 import type { Kretprobe, KretprobeRegistration, Kretprobes } from "./probes/kretprobe.ts";
-import type { Recording } from "./recording.ts";
+import type { PrototypeRegister, Recording } from "./recording.ts";
 import type { FgraphOps } from "./returns/fgraph_ops.ts";
 import type { FprobeRegister } from "./returns/fprobe_register.ts";
 import { HIDDEN_BY_RETURN_TRAMPOLINE, type TraceEvent } from "./trace/events.ts";
@@ -105,7 +105,7 @@ export interface FtraceOptions {
 }
 
 /** The tracing interface that a tracer's `init` gets; a machine has one. */
-export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister {
+export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister, PrototypeRegister {
   /** The traced machine: its memory, harts, symbols. */
   readonly machine: Machine;
   /** What else of the guest a tracer asks for: time, symbol + offset, strings, errno, chance. */
@@ -203,13 +203,6 @@ export interface Ftrace extends TraceArray, DirectCalls, FprobeRegister {
    * @throws {SyntaxError} If a name, a type or the format is wrong.
    */
   defineEvent<const F extends FieldDeclarations>(definition: EventDefinition<F>): Event<F>;
-  /**
-   * Declares functions by their C prototypes, which `func-args` and `funcgraph-args` print
-   * arguments by.
-   *
-   * @throws {SyntaxError} If the text is something else.
-   */
-  declarePrototypes(text: string): void;
   /** Name of the function that covers `address`, or undefined. */
   symbol(address: bigint): string | undefined;
   /** Address of a function by name, or undefined. */
@@ -460,8 +453,11 @@ class MachineFtrace implements Ftrace {
   readonly registerKretprobe: Ftrace["registerKretprobe"] = (rp) => this.kretprobes.register(rp);
 
   readonly defineEvent: Ftrace["defineEvent"] = (definition) => this.traceEvents.define(definition);
-  readonly declarePrototypes: Ftrace["declarePrototypes"] = (text) =>
-    this.recording.declarePrototypes(text);
+  readonly declarePrototypes: Ftrace["declarePrototypes"] = (text, file) =>
+    this.recording.declarePrototypes(text, file);
+  get prototypes(): Ftrace["prototypes"] {
+    return this.recording.prototypes;
+  }
   readonly record: Ftrace["record"] = (event) => void this.buffer.write(event);
   readonly symbol: Ftrace["symbol"] = (address) =>
     address === this.#tracing.returns.rethookTrampoline

@@ -156,6 +156,7 @@ export function createTracingParts(machine: Machine, settings: FtraceSettings): 
     array,
     parameters,
     enumNames,
+    hartOf: (cpu) => machine.harts[cpu]!,
     nameOf: (site) => core.records[site]!.name,
     isTraced: () => core.isTraced(),
     events: recording.traceEvents,

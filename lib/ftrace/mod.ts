@@ -45,8 +45,17 @@ export {
 } from "./trace/event_sink.ts";
 export type { FramePlace } from "../trampoline/ftrace_regs.ts";
 export type { PathCost, Trampolines, TrampolineSymbols } from "../trampoline/caller.ts";
-export type { CType } from "./prototype.ts";
-export { valueText } from "./prototype_text.ts";
+export type { ValuePart, ValuePlace } from "./prototypes/calling_convention.ts";
+export type {
+  CAligned,
+  CCode,
+  CLayout,
+  CMember,
+  CParameter,
+  CStruct,
+  CType,
+} from "./prototypes/ctype.ts";
+export { type ValueContext, valueText } from "./prototypes/value_text.ts";
 export { checkTracer } from "./tracer.ts";
 export { optionRange, optionValueText, resolveOptions } from "./tracer_options.ts";
 export {
@@ -121,6 +130,7 @@ export type { FilterWords } from "../events/filter_predicate.ts";
 export type { CommandFault, ErrorLog } from "../events/error_log.ts";
 export { type EventDescription, eventFormat, type FindSymbol } from "../events/event_format.ts";
 export { type FilterChange, updateSet } from "./ops/filter.ts";
+export type { PrototypeRegister } from "./recording.ts";
 export type {
   ControlFile,
   FilterFileName,

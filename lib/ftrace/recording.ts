@@ -11,7 +11,8 @@ import type { Era } from "./era.ts";
 import type { ServedCall, TracedCall } from "./ops/served_call.ts";
 import type { TracingArea } from "./ops/tracing_area.ts";
 import { type FunctionArgument, functionArguments } from "./trace/function_args.ts";
-import { parsePrototypes, type Prototype } from "./prototype.ts";
+import { callPlaces } from "./prototypes/call_values.ts";
+import { parseHeader, type Prototype, type SkippedDeclaration } from "./prototypes/header.ts";
 import { createFunctionTrace } from "./trace/function_trace.ts";
 import type { RingMode } from "./trace/hart_ring.ts";
 import { RingBuffer } from "./trace/ring_buffer.ts";
@@ -43,8 +44,20 @@ export interface RecordingParts {
   readonly report: (line: string) => void;
 }
 
+/** Functions by the C prototypes that people give. */
+export interface PrototypeRegister {
+  /**
+   * Declares functions by their C prototypes, for `func-args`, `funcgraph-args`, `-p args` and
+   * probes, from a header or a source that is named `file`; gives what cannot be read and was passed
+   * over.
+   */
+  declarePrototypes(text: string, file?: string): readonly SkippedDeclaration[];
+  /** The prototypes that have been declared, by function. */
+  readonly prototypes: ReadonlyMap<string, Prototype>;
+}
+
 /** The recording side of one trace: rings, events, options and snapshot. */
-export class Recording {
+export class Recording implements PrototypeRegister {
   /** Rings of all harts. */
   readonly buffer: RingBuffer;
   /** The trace's options, clock and markers. */
@@ -64,9 +77,12 @@ export class Recording {
   /** Records one call, as the function tracer's callback does. */
   readonly recordFunction: (call: TracedCall) => void;
 
+  readonly #program: Uint8Array;
+
   /** Makes an empty trace. @throws {RangeError} For a buffer of no size. */
   constructor(parts: RecordingParts) {
     const { machine, era, strict } = parts;
+    this.#program = machine.elf.bytes;
     const { ftrace_call, ftrace_caller } = parts.area.trampolines.symbols;
     const buffer = this.buffer = new RingBuffer(machine.memory, {
       harts: machine.harts.length,
@@ -95,16 +111,15 @@ export class Recording {
     this.recordFunction = (call) => traceEvents.enterFunction(call, () => record(call));
   }
 
-  /**
-   * Declares functions by their C prototypes.
-   *
-   * @throws {SyntaxError} If the text is something else.
-   */
-  declarePrototypes(text: string): void {
-    for (const prototype of parsePrototypes(text)) {
+  /** See {@linkcode PrototypeRegister.declarePrototypes}. */
+  declarePrototypes(text: string, file?: string): readonly SkippedDeclaration[] {
+    const { prototypes, skipped } = parseHeader(text, file);
+    for (const prototype of prototypes) {
       this.prototypes.set(prototype.name, prototype);
-      this.parameters.set(prototype.name, functionArguments(prototype));
+      const places = callPlaces(prototype, this.#program);
+      this.parameters.set(prototype.name, functionArguments(prototype, places));
     }
+    return skipped;
   }
 }
 

@@ -242,7 +242,7 @@ const WRONG: readonly (readonly [tracer: string, settings: readonly string[], an
   ["hist", ["step=0"], /hist.step to 0: it must be a whole number from 1 up/],
   ["hist", ["at=no_such"], /EINVAL: Cannot filter by "no_such"/],
   ["args", [], /no prototype of a traced function is given/],
-  ["args", ["of=int"], /"int": the function's name is missing/],
+  ["args", ["of=int"], /"int": a name is missing/],
   ["args", ["of=int nowhere(int)"], /Cannot trace nowhere: the program has no such function/],
   ["args", ["of=void *malloc(size_t)"], /malloc.*--virtual traces it as it is/],
   ["args", ["of=int parse(struct line l)"], /passed by value/],

@@ -15,7 +15,8 @@ import type { FindSymbol } from "../../events/event_format.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { FtraceRegs, PtRegs } from "../../trampoline/ftrace_regs.ts";
 import { FtraceError } from "../ftrace_error.ts";
-import type { Prototype } from "../prototype.ts";
+import { callPlaces } from "../prototypes/call_values.ts";
+import type { Prototype } from "../prototypes/header.ts";
 import { type Fprobe, MAX_FPROBE_DATA_SIZE } from "../returns/fprobe.ts";
 import type { Event, TraceEvents } from "../trace/trace_events.ts";
 import type { ProbeArg } from "./probe_args.ts";
@@ -144,16 +145,19 @@ export class FprobeEvents {
     const isReturn = hasSuffix || command.args.some(({ text }) => /\$retval(?!\w)/.test(text));
     const made = `${target}__${isReturn ? "exit" : "entry"}`.replaceAll(/\W/g, "_");
     const names = probeEventName(command.head, { group: "fprobes", name: made });
+    const prototype = prototypeOf(target);
     const args = parseProbeArgs(command.args, {
       space: () => machine.runningHart.space,
       comm: () => machine.comm,
+      float: (number) => machine.runningHart.f[number]!,
       status: () => 0n,
       lookup: (name) => machine.symbols.named(name)[0]?.address,
       symbol,
       isReturn,
       isEntry: !isReturn,
       isFprobe: true,
-      prototype: prototypeOf(target),
+      prototype,
+      places: prototype && callPlaces(prototype, machine.elf.bytes),
     });
     if (isReturn && 8 * keptArguments(args).length > MAX_FPROBE_DATA_SIZE) {
       throw new ProbeFault("TOO_MANY_EARGS", command.args[0]!.at);
@@ -241,7 +245,7 @@ class EventFprobe implements FprobeEvent, SharingProbe {
       ...exit,
       entryDataSize: 8 * kept.length,
       entryHandler: (_fp, ip, _retIp, fregs, data) =>
-        keepArguments(kept, registersOf(fregs, ip), data!),
+        keepArguments(this.args, registersOf(fregs, ip), data!),
     };
   }
 }

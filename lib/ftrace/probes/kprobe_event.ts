@@ -14,7 +14,7 @@ import type { Hart } from "../../hart/hart.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
 import type { Era } from "../era.ts";
-import type { Prototype } from "../prototype.ts";
+import type { Prototype } from "../prototypes/header.ts";
 import type { Event, TraceEvents } from "../trace/trace_events.ts";
 import type { Kprobe } from "./kprobe.ts";
 import type { Kprobes } from "./kprobes.ts";
@@ -193,7 +193,7 @@ export class EventProbe implements KprobeEvent, SharingProbe {
     if (kept.length === 0) return { handler: returned };
     return {
       handler: returned,
-      entryHandler: ({ data }, regs) => keepArguments(kept, regs, data!),
+      entryHandler: ({ data }, regs) => keepArguments(this.args, regs, data!),
       dataSize: 8 * kept.length,
     };
   }

@@ -10,6 +10,7 @@
  * @module
  */
 import { bindMethods } from "../bound.ts";
+import { callPlaces } from "../prototypes/call_values.ts";
 import { FtraceError } from "../ftrace_error.ts";
 import {
   EventProbe,
@@ -144,16 +145,19 @@ export class KprobeEvents {
     const place = this.#placeOf(command);
     const { isReturn, address, entryOf, named } = place;
     const names = probeEventName(command.head, { group: "kprobes", name: place.eventName });
+    const prototype = named === undefined ? undefined : prototypeOf(named);
     const args = parseProbeArgs(command.args, {
       space: () => machine.runningHart.space,
       comm: () => machine.comm,
+      float: (number) => machine.runningHart.f[number]!,
       status: () => machine.runningHart.system?.mstatus ?? 0n,
       lookup: (name) => machine.symbols.named(name)[0]?.address,
       symbol,
       isReturn,
       isEntry: entryOf !== undefined,
       isFprobe: false,
-      prototype: named === undefined ? undefined : prototypeOf(named),
+      prototype,
+      places: prototype && callPlaces(prototype, machine.elf.bytes),
     });
     const most = isReturn && maxactive === 0 ? MAXACTIVE : maxactive;
     return { ...names, isReturn, maxactive: most, address, args, place: place.text };

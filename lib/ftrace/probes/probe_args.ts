@@ -8,8 +8,10 @@
  */
 import type { EventValue } from "../../events/event_fields.ts";
 import type { FindSymbol } from "../../events/event_format.ts";
+import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
 import { ProbeFault } from "./probe_fault.ts";
 import {
+  argumentOf,
   entryArgumentsOf,
   type FetchContext,
   fetchElements,
@@ -40,6 +42,8 @@ export interface ProbeArg {
   readonly formatArgs: readonly string[];
   /** Indices of the function's arguments that are to be kept from its entry. */
   readonly keeps: readonly number[];
+  /** An argument of the probed function, of those that are kept, at its entry. */
+  argument(index: number, regs: PtRegs): bigint;
   /** Value of the argument now, for a hart as it is. */
   fetch(from: FetchFrom): EventValue;
   /** How the argument prints with a value: `fd=0x3`. */
@@ -184,6 +188,10 @@ class Argument implements ProbeArg {
     const value = (which: string) => this.#type.isString ? `__get_str(${which})` : `REC->${which}`;
     if (this.#count === undefined) return [value(name)];
     return Array.from({ length: this.#count }, (_, k) => value(`${name}[${k}]`));
+  }
+
+  argument(index: number, regs: PtRegs): bigint {
+    return argumentOf(regs, index, this.#context);
   }
 
   fetch(from: FetchFrom): EventValue {

@@ -11,7 +11,7 @@
  * @module
  */
 import { FtraceError, type FtraceReason } from "../ftrace_error.ts";
-import type { Prototype } from "../prototype.ts";
+import type { Prototype } from "../prototypes/header.ts";
 import { parseProbeArg, type ProbeArg, type ProbeArgContext } from "./probe_args.ts";
 import { parseUnsigned, ProbeFault } from "./probe_fault.ts";
 import { seesArguments } from "./probe_source.ts";

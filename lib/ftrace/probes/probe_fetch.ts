@@ -6,12 +6,13 @@
  *
  * @module
  */
-import { A0, SP } from "../../isa/abi.ts";
+import { A0, FA0, SP } from "../../isa/abi.ts";
 import { Cause } from "../../isa/sem.ts";
 import type { EventValue } from "../../events/event_fields.ts";
 import { type FindSymbol, symbolText } from "../../events/event_format.ts";
 import type { AddressSpace } from "../../memory/space.ts";
 import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
+import type { ValuePart } from "../prototypes/calling_convention.ts";
 
 /** Bytes of a string that are fetched (`MAX_STRING_SIZE`). */
 const MAX_STRING_SIZE = 4096;
@@ -25,6 +26,8 @@ export interface FetchContext {
   readonly comm: () => string;
   /** The symbol that covers an address. */
   readonly symbol: FindSymbol;
+  /** Float register `number` of that hart. */
+  readonly float: (number: number) => bigint;
   /** `status` of the hart that hit the probe, as `pt_regs` would have it. */
   readonly status: () => bigint;
 }
@@ -40,7 +43,7 @@ export type FetchSource =
   | { readonly kind: "immediate"; readonly value: bigint }
   | { readonly kind: "text"; readonly value: string }
   | { readonly kind: "stack"; readonly word: number }
-  /** An argument register: as it is now, or as it was at the function's entry. */
+  /** An argument by {@linkcode argumentIndex}: as it is now, or as it was at the function's entry. */
   | { readonly kind: "argument" | "entryArgument"; readonly index: number }
   | { readonly kind: "memory"; readonly base: FetchSource; readonly offset: bigint };
 
@@ -70,8 +73,19 @@ export interface FetchFrom {
   readonly entry: ReadonlyMap<number, bigint>;
 }
 
-/** Argument registers; what comes behind them is 0 to a probe. */
+/** Argument registers; what `$argN` names behind them is 0 to a probe. */
 const REGISTER_ARGUMENTS = 8;
+/** Index of the first word of the stack: `$argN` names none that is as great. */
+const STACK_ARGUMENTS = 4096;
+
+/**
+ * Number of an argument by where a parameter of a prototype is: 0 to 7 are a0 to a7, as in the
+ * kernel, numbers below 0 fa0 to fa7, and those from 4096 on words of the stack.
+ */
+export function argumentIndex(part: ValuePart): number {
+  if (part.in === "float") return -1 - part.at;
+  return part.in === "stack" ? STACK_ARGUMENTS + part.at / 8 : part.at;
+}
 
 /** Indices of arguments that a source needs from the function's entry. */
 export function entryArgumentsOf(source: FetchSource): readonly number[] {
@@ -80,8 +94,18 @@ export function entryArgumentsOf(source: FetchSource): readonly number[] {
 }
 
 /** An argument of a function at its entry. */
-export function argumentOf(regs: PtRegs, index: number): bigint {
-  return index < REGISTER_ARGUMENTS ? regs.x(A0 + index) : 0n;
+export function argumentOf(
+  regs: PtRegs,
+  index: number,
+  context: Pick<FetchContext, "space" | "float">,
+): bigint {
+  if (index < 0) return context.float(FA0 - 1 - index);
+  if (index < REGISTER_ARGUMENTS) return regs.x(A0 + index);
+  return index < STACK_ARGUMENTS ? 0n : stackWord(regs, index - STACK_ARGUMENTS, context);
+}
+
+function stackWord(regs: PtRegs, word: number, { space }: Pick<FetchContext, "space">): bigint {
+  return space().readWord(regs.x(SP) + BigInt(8 * word), 8) ?? 0n;
 }
 
 /** A raw 64-bit value, or undefined where memory faults. */
@@ -97,11 +121,11 @@ function rawValue(source: FetchSource, from: FetchFrom, context: FetchContext): 
     case "immediate":
       return BigInt.asUintN(64, source.value);
     case "argument":
-      return argumentOf(regs, source.index);
+      return argumentOf(regs, source.index, context);
     case "entryArgument":
       return entry.get(source.index) ?? 0n;
     case "stack":
-      return context.space().readWord(regs.x(SP) + BigInt(8 * source.word), 8) ?? 0n;
+      return stackWord(regs, source.word, context);
     case "memory": {
       const address = addressOf(source, from, context);
       return address === undefined ? undefined : context.space().readWord(address, 8);

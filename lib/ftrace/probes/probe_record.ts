@@ -8,7 +8,6 @@ import { type FindSymbol, symbolText } from "../../events/event_format.ts";
 import type { PtRegs } from "../../trampoline/ftrace_regs.ts";
 import type { EventDefinition } from "../trace/trace_events.ts";
 import type { ProbeArg } from "./probe_args.ts";
-import { argumentOf } from "./probe_fetch.ts";
 
 /** Values of an event by field. */
 export type ProbeValues = Readonly<Record<string, EventValue>>;
@@ -31,8 +30,10 @@ export function keptArguments(args: readonly ProbeArg[]): readonly number[] {
 }
 
 /** Keeps arguments at an entry, a word each, where they last until the return. */
-export function keepArguments(kept: readonly number[], regs: PtRegs, data: DataView): void {
-  kept.forEach((index, k) => data.setBigUint64(8 * k, BigInt.asUintN(64, argumentOf(regs, index))));
+export function keepArguments(args: readonly ProbeArg[], regs: PtRegs, data: DataView): void {
+  keptArguments(args).forEach((index, k) =>
+    data.setBigUint64(8 * k, BigInt.asUintN(64, args[0]!.argument(index, regs)))
+  );
 }
 
 /** What was kept at the entry, by index. */

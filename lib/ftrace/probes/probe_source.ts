@@ -10,9 +10,11 @@
  * @module
  */
 import { A0, SP } from "../../isa/abi.ts";
-import type { CType, Prototype } from "../prototype.ts";
+import type { CallPlaces, ValuePlace } from "../prototypes/calling_convention.ts";
+import type { CType } from "../prototypes/ctype.ts";
+import type { Prototype } from "../prototypes/header.ts";
 import { parseSigned, parseUnsigned, ProbeFault } from "./probe_fault.ts";
-import type { FetchSource, TrapField } from "./probe_fetch.ts";
+import { argumentIndex, type FetchSource, type TrapField } from "./probe_fetch.ts";
 
 /** What a definition may refer to. */
 export interface ProbeScope {
@@ -26,6 +28,8 @@ export interface ProbeScope {
   readonly isFprobe: boolean;
   /** The probed function, if its prototype is known. */
   readonly prototype: Prototype | undefined;
+  /** Where its arguments and its result are, if its prototype is known. */
+  readonly places: CallPlaces | undefined;
 }
 
 /** A source and what is known of its value. */
@@ -113,7 +117,7 @@ function argument(index: number, { isReturn }: ProbeScope): FetchSource {
   return { kind: isReturn ? "entryArgument" : "argument", index };
 }
 
-function parseResult(text: string, at: number, { prototype }: ProbeScope): ParsedSource {
+function parseResult(text: string, at: number, { prototype, places }: ProbeScope): ParsedSource {
   const { name, field, fieldAt, isPointer } = splitField(text, at);
   if (field !== undefined && !isPointer) throw new ProbeFault("NOSUP_DAT_ARG", fieldAt);
   if (name !== "$retval") throw new ProbeFault(prototype ? "NO_BTFARG" : "NO_BTF_ENTRY", at);
@@ -121,7 +125,12 @@ function parseResult(text: string, at: number, { prototype }: ProbeScope): Parse
   if (field !== undefined) {
     throw new ProbeFault(prototype ? noField(prototype.returns) : "NO_BTF_ENTRY", fieldAt);
   }
-  return plain({ kind: "register", number: A0 }, prototype?.returns);
+  const [part] = places?.result.parts ?? [];
+  const isFloat = part?.in === "float";
+  const source: FetchSource = isFloat
+    ? { kind: "argument", index: argumentIndex(part) }
+    : { kind: "register", number: A0 };
+  return plain(source, prototype?.returns);
 }
 
 function parseParameter(text: string, at: number, scope: ProbeScope): ParsedSource {
@@ -133,7 +142,12 @@ function parseParameter(text: string, at: number, scope: ProbeScope): ParsedSour
   if (index < 0) throw new ProbeFault("NO_BTFARG", at);
   const { type } = parameters[index]!;
   if (field !== undefined) throw new ProbeFault(noField(type), fieldAt);
-  return plain(argument(index, scope), type);
+  return plain(parameter(scope.places!.parameters[index]!, scope), type);
+}
+
+/** What a parameter begins with; one that takes no room has no value. */
+function parameter({ parts: [first] }: ValuePlace, scope: ProbeScope): FetchSource {
+  return first ? argument(argumentIndex(first), scope) : { kind: "immediate", value: 0n };
 }
 
 /** Prototypes keep no members of structures. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { CType } from "../prototype.ts";
+import type { CType } from "../prototypes/ctype.ts";
 import { parseUnsigned, ProbeFault } from "./probe_fault.ts";
 import type { FetchType } from "./probe_fetch.ts";
 
@@ -53,9 +53,10 @@ export function fetchTypeNamed(name: string): FetchType | undefined {
 export function fetchTypeOf(type: CType): FetchType {
   switch (type.kind) {
     case "integer":
-      return TYPES.get(`${type.signed ? "s" : "u"}${8 * type.bytes}`)!;
+      // Of 16 bytes the lower half is fetched.
+      return TYPES.get(`${type.signed ? "s" : "u"}${8 * type.bytes}`) ?? TYPES.get("x64")!;
     case "enum":
-      return TYPES.get("u32")!;
+      return TYPES.get(`u${8 * type.bytes}`)!;
     case "bool":
       return TYPES.get("u8")!;
     default:

@@ -3,24 +3,28 @@
  *
  * The kernel knows parameters from its BTF; a guest has none, so they come from prototypes that
  * people give. Where there is no prototype both print empty parentheses
- * (`kernel/trace/trace_output.c print_function_args`).
+ * (`kernel/trace/trace_output.c print_function_args`). No kernel function takes a float; one of a
+ * guest's does, and prints as a number.
  *
  * @module
  */
 
-import type { CType, Prototype } from "../prototype.ts";
+import type { Hart } from "../../hart/hart.ts";
+import type { FtraceRegs } from "../../trampoline/ftrace_regs.ts";
+import { partWord, valueBytes, type ValueSource } from "../prototypes/call_values.ts";
+import type { CallPlaces, ValuePart, ValuePlace } from "../prototypes/calling_convention.ts";
+import type { CType } from "../prototypes/ctype.ts";
+import type { Prototype } from "../prototypes/header.ts";
+import { bytesText } from "../prototypes/value_text.ts";
 
-/** How the kernel prints a register by its parameter's type. */
+/** A parameter, and where its argument is. */
 export interface FunctionArgument {
   /** Name of the parameter; empty if the prototype has none. */
   readonly name: string;
-  /**
-   * Signed integers print in decimal, other integers and pointers in hexadecimal. A floating-point
-   * parameter is in no register that a traced call saves; the kernel has none.
-   */
-  readonly form: "signed" | "unsigned" | "enum" | "float";
-  /** Names of an enum's values. */
-  readonly names?: ReadonlyMap<bigint, string>;
+  /** Type of the parameter. */
+  readonly type: CType;
+  /** Where the argument is at the function's entry. */
+  readonly place: ValuePlace;
 }
 
 /** Parameters by function. */
@@ -29,51 +33,98 @@ export type FunctionArguments = ReadonlyMap<string, readonly FunctionArgument[]>
 /** Most registers that the kernel prints (`FTRACE_REGS_MAX_ARGS`, which RISC-V leaves as it is). */
 const REGISTERS = 6;
 
-/** The parameters that a C prototype declares. */
-export function functionArguments({ parameters }: Prototype): readonly FunctionArgument[] {
-  return parameters.map(({ name, type }) => ({ name, ...formOf(type) }));
-}
-
-function formOf(type: CType): Pick<FunctionArgument, "form" | "names"> {
-  switch (type.kind) {
-    case "integer":
-      return { form: type.signed ? "signed" : "unsigned" };
-    case "enum":
-      return { form: "enum", names: type.names };
-    case "float":
-      return { form: "float" };
-    default:
-      return { form: "unsigned" };
-  }
+/** The parameters that a C prototype declares, which are at `places`. */
+export function functionArguments(
+  { parameters }: Prototype,
+  places: CallPlaces,
+): readonly FunctionArgument[] {
+  return parameters.map(({ name, type }, n) => ({ name, type, place: places.parameters[n]! }));
 }
 
 /**
- * What stands between the parentheses; `register` gives the nth argument register, unsigned.
- * `spells` says whether names of enum values are printed (Linux 7).
+ * What stands between the parentheses, for a call of `hart` whose registers are saved. `spells` says
+ * whether names of enum values are printed (Linux 7).
  */
 export function functionArgumentsText(
   parameters: readonly FunctionArgument[] | undefined,
-  register: (n: number) => bigint,
+  fregs: FtraceRegs,
+  hart: Hart,
   spells: boolean,
 ): string {
   const texts: string[] = [];
-  let n = 0;
-  for (const parameter of parameters ?? []) {
-    if (n === REGISTERS) {
+  const source = { fregs, hart };
+  for (const { name, type, place } of parameters ?? []) {
+    if (place.parts[0] && isBeyond(place.parts[0])) {
       texts.push("...");
       break;
     }
-    const text = parameter.form === "float"
-      ? "?"
-      : argumentText(parameter, BigInt.asUintN(64, register(n++)), spells);
-    texts.push(parameter.name === "" ? text : `${parameter.name}=${text}`);
+    const text = argumentText(type, place, source, spells);
+    texts.push(name === "" ? text : `${name}=${text}`);
   }
   return texts.join(", ");
 }
 
-function argumentText({ form, names }: FunctionArgument, value: bigint, spells: boolean): string {
-  if (form === "unsigned") return `0x${value.toString(16)}`;
-  const number = BigInt.asIntN(64, value).toString();
-  const name = spells ? names?.get(BigInt.asIntN(32, value)) : undefined;
-  return name === undefined ? number : `${number} [${name}]`;
+/** Whether the kernel prints no argument that is there. */
+function isBeyond({ in: where, at }: ValuePart): boolean {
+  return where === "stack" || (where === "integer" && at >= REGISTERS);
+}
+
+function argumentText(
+  type: CType,
+  place: ValuePlace,
+  source: ValueSource,
+  spells: boolean,
+): string {
+  const [first] = place.parts;
+  if (!first) return "{}";
+  if (place.byReference) return hexText(partWord(first, source));
+  switch (type.kind) {
+    case "integer":
+      if (type.bytes > 8 || type.signed) return wholeText(type, place, source);
+      break;
+    case "float":
+    case "complex":
+      return wholeText(type, place, source);
+    case "enum": {
+      const word = partWord(first, source);
+      const number = BigInt.asIntN(64, word).toString();
+      const { bytes, signed, names } = type;
+      const value = signed ? BigInt.asIntN(8 * bytes, word) : BigInt.asUintN(8 * bytes, word);
+      const name = spells ? names.get(value) : undefined;
+      return name === undefined ? number : `${number} [${name}]`;
+    }
+    case "struct":
+    case "union":
+      return `(${type.kind.toUpperCase()})[${wordsText(place.parts, source)}]`;
+  }
+  return hexText(partWord(first, source));
+}
+
+/** A number that the kernel prints in decimal, a register as a whole, or has no form for. */
+function wholeText(type: CType, place: ValuePlace, source: ValueSource): string {
+  if (type.kind === "integer" && type.bytes <= 8) {
+    return BigInt.asIntN(64, partWord(place.parts[0]!, source)).toString();
+  }
+  const bytes = valueBytes(type, place, source);
+  return bytes ? bytesText(type, bytes, NO_STRINGS) : "?";
+}
+
+/** The registers of a structure with colons between them, as far as the kernel prints any. */
+function wordsText(parts: readonly ValuePart[], source: ValueSource): string {
+  const texts: string[] = [];
+  for (const part of parts) {
+    if (isBeyond(part)) {
+      texts.push("...");
+      break;
+    }
+    texts.push(hexText(partWord(part, source)));
+  }
+  return texts.join(":");
+}
+
+/** What of a guest a number needs: nothing. */
+const NO_STRINGS = { guest: { readString: () => undefined }, symbol: () => undefined };
+
+function hexText(value: bigint): string {
+  return `0x${BigInt.asUintN(64, value).toString(16)}`;
 }

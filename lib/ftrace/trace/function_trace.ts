@@ -66,7 +66,8 @@ export function createFunctionTrace(
     if (values["func-args"]) {
       const args = functionArgumentsText(
         parameters.get(record.name),
-        (n) => fregs.argument(n),
+        fregs,
+        hart,
         enumNames,
       );
       const common = { time: hart.now(), cpu: hart.id, pid: pid(), flags: 0, preemptCount: 0 };

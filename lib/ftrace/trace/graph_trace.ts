@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { Hart } from "../../hart/hart.ts";
 import type { FtraceRegs } from "../../trampoline/ftrace_regs.ts";
 import type { FgraphOps, GraphEntry, GraphReturn } from "../returns/fgraph_ops.ts";
 import { createHash, type FtraceHash } from "../ops/filter.ts";
@@ -37,6 +38,8 @@ export interface GraphTraceSettings {
   readonly parameters?: FunctionArguments;
   /** Whether names of enum values are printed. */
   readonly enumNames?: boolean;
+  /** The hart with a number, whose registers arguments are in. */
+  readonly hartOf?: (cpu: number) => Hart;
   /** Name of a record's function. */
   readonly nameOf?: (site: number) => string;
   /** Whether the running task passes `set_ftrace_pid`; without it every task does. */
@@ -126,7 +129,7 @@ class GraphRecorder implements GraphTrace {
   }
 
   #writeEntry(entry: GraphEntry, depth: number, fregs: FtraceRegs): void {
-    const { array, parameters: declared, nameOf, enumNames = false } = this.#settings;
+    const { array, parameters: declared, nameOf, hartOf, enumNames = false } = this.#settings;
     const values = array?.traceOptions.values;
     const { cpu, pid, func, callTime } = entry;
     if (!values?.["funcgraph-args"] && !values?.["funcgraph-retaddr"]) {
@@ -134,7 +137,6 @@ class GraphRecorder implements GraphTrace {
       return;
     }
     const parameters = declared?.get(nameOf?.(entry.site) ?? "");
-    const register = (n: number) => fregs.argument(n);
     this.#buffer.write({
       type: "funcgraph_entry",
       time: callTime,
@@ -145,7 +147,7 @@ class GraphRecorder implements GraphTrace {
       func,
       depth,
       args: values["funcgraph-args"]
-        ? functionArgumentsText(parameters, register, enumNames)
+        ? functionArgumentsText(parameters, fregs, hartOf!(cpu), enumNames)
         : undefined,
       retaddr: values["funcgraph-retaddr"] ? entry.parentIp : undefined,
     });
