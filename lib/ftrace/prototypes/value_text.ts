@@ -142,6 +142,9 @@ class Formatter {
   }
 
   #members(members: readonly CMember[], at: number): string {
+    // Only a vector has an array without a name.
+    const [first] = members;
+    if (first?.name === "" && first.type.kind === "array") return this.text(first.type, at);
     const texts: string[] = [];
     for (const { name, type, offset, bits } of members) {
       const isNamed = name !== "" || type.kind === "struct" || type.kind === "union";

@@ -107,6 +107,33 @@ Deno.test({
   },
 });
 
+const VECTORS = `
+typedef float v2 __attribute__((vector_size(8)));
+typedef int v4 __attribute__((vector_size(16)));
+typedef double v8 __attribute__((vector_size(32)));
+struct holder { v2 in; };
+v4 vectors(v2 a, v4 b, v8 c, struct holder d, int e);
+`;
+const VECTORS_SOURCE = `${VECTORS}
+__attribute__((noipa)) v4 vectors(v2 a, v4 b, v8 c, struct holder d, int e) { return b; }
+int main(void) {
+  vectors((v2){ 1, 2 }, (v4){ 3, 4, 5, 6 }, (v8){ 7, 8, 9, 10 }, (struct holder){ { 11, 12 } }, 13);
+  return 0;
+}
+`;
+
+Deno.test({
+  name: `vectors are found where gcc passes them${NEEDS}`,
+  ignore: !ready,
+  async fn() {
+    await withProgram(VECTORS_SOURCE, VECTORS, [], async (program, header) => {
+      const { stdout } = await hartrace(["-q", "-p", "args", "--prototypes", header, program]);
+      const values = "a=[1, 2], b=[3, 4, 5, 6], c=[7, 8, 9, 10], d={in=[11, 12]}, e=13";
+      assertEquals(stdout, `vectors(${values}) = [3, 4, 5, 6]\n`);
+    });
+  },
+});
+
 const SOFT = `
 float scale(float by, double of, long n);
 `;
