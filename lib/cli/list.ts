@@ -24,6 +24,7 @@ import { print, say } from "./host.ts";
 import { registerRows } from "./list_registers.ts";
 import { whyText } from "./list_why.ts";
 import { allTracers } from "./load_tracer.ts";
+import { memoryMapOf } from "./firmware.ts";
 import { readProgram } from "./program.ts";
 import { type CommandContext, ftraceOptions } from "./run.ts";
 
@@ -109,6 +110,7 @@ async function prepare(context: CommandContext, path: string | undefined): Promi
   const machine = createMachine(program.bytes, {
     name: program.name,
     machine: (context.args.values["machine"] ?? "auto") as MachineOptions["machine"],
+    memoryMap: memoryMapOf(context.args),
   });
   const ftrace = createFtrace(machine, ftraceOptions(context.args));
   ftrace.setFtraceFilter(context.args.lists["function"] ?? []);

@@ -234,6 +234,14 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     help: "bare: how many harts take turns, on a schedule that --seed decides (1)",
   },
   {
+    name: "memory",
+    value: "ADDR,SIZE",
+    repeats: true,
+    group: "The guest",
+    help:
+      "bare: memory besides 128M of RAM at 0x80000000, or in its place; k, M and G are KiB, MiB and GiB",
+  },
+  {
     name: "isa",
     value: "STRING",
     group: "The guest",

@@ -25,6 +25,7 @@ import { type CliHost, say } from "./host.ts";
 import { enableLivepatches } from "./livepatch.ts";
 import { type LoadedTracer, type LoadedTracers, loadTracers, NOP } from "./load_tracer.ts";
 import { environmentOf, namedFiles } from "./guest_view.ts";
+import { memoryMapOf } from "./firmware.ts";
 import { CLI_OPTIONS, type CliArguments, misplacedOption, numberOf } from "./options.ts";
 import { type Ending, endingOf, placeText } from "./outcome.ts";
 import { StopRequests } from "./stop_requests.ts";
@@ -246,6 +247,7 @@ export function machineOptions(
     seed: BigInt(numberOf(values, "seed") ?? 0),
     harts: numberOf(values, "harts"),
     isa: values["isa"],
+    memoryMap: memoryMapOf(args),
     misaligned: values["misaligned"] === "trap" ? "trap" : "work",
     chargeTracing: switches.has("charge-tracing"),
     parkDisabled: switches.has("no-park"),

@@ -33,7 +33,7 @@ import { createTracingRange, type MachineTracingRange } from "./tracing_range.ts
 export interface MachineOptions extends PlatformOptions, HartOptions {
   /** Name of the engine that executes instructions; the WASM interpreter if absent. */
   readonly engine?: EngineName | undefined;
-  /** The platform. `auto`, the default, takes linux unless all segments lie at 0x80000000 or above. */
+  /** The platform. `auto`, the default, looks at the file and its first instructions. */
   readonly machine?: "auto" | PlatformName | undefined;
   /** Leave harts where they are while two-word sites change, to study the bug. */
   readonly parkDisabled?: boolean | undefined;
@@ -142,7 +142,7 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
   const platform = PLATFORMS[kind].create(context);
   PLATFORMS[kind].load(context);
   for (const hart of harts) {
-    hart.pc = elf.entry + bias;
+    hart.pc = PLATFORMS[kind].entry(elf) + bias;
     platform.start(hart);
   }
   const sites = readSites(elf, symbols, bias);
@@ -163,13 +163,12 @@ export function createMachine(program: Uint8Array, options: MachineOptions = {})
 function placeProgram(elf: Elf, options: MachineOptions) {
   const { machine = "auto", engine = DEFAULT_ENGINE, seed = 0n } = options;
   const kind = machine === "auto" ? platformFor(elf) : machine;
-  const { check, base, mode, tracingBelowRam } = PLATFORMS[kind];
+  const { check, base, mode, layout } = PLATFORMS[kind];
   check(elf);
   const memory = new Memory();
   const space = new FlatSpace(memory);
-  const bias = biasOf(elf, base);
-  const lowest = tracingBelowRam ? undefined : Number(lowestAddress(elf) + bias);
-  const tracing = createTracingRange(memory, lowest);
+  const bias = biasOf(elf, base(lowestAddress(elf)));
+  const tracing = createTracingRange(memory, layout(elf, bias, options));
   memory.placeTracing(tracing.start, tracing.end);
   const symbols = new SymbolTable(elf.symbols, bias);
   const harts = createHarts(memory, mode, options);

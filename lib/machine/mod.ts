@@ -6,7 +6,7 @@
  * @module
  */
 export type { Platform, PlatformContext, PlatformOptions } from "./platform.ts";
-export type { MachineTracingRange } from "./tracing_range.ts";
+export type { BoardLayout, MachineTracingRange } from "./tracing_range.ts";
 export type { EventQueue, EventSource } from "./event_queue.ts";
 export type { HartOptions } from "./harts.ts";
 export type { BreakpointHandler, HostCallHandler } from "./host_calls.ts";

@@ -17,7 +17,7 @@ import type { AddressSpace } from "../memory/space.ts";
 import type { Elf } from "../program/elf.ts";
 import type { SymbolTable } from "../program/symbols.ts";
 import type { Unwinder } from "../program/unwinder.ts";
-import type { BoardMap } from "./board/device.ts";
+import type { BoardMap, Region } from "./board/device.ts";
 import type { EventQueue } from "./event_queue.ts";
 import type { Outcome } from "./outcome.ts";
 import type { MachineTracingRange } from "./tracing_range.ts";
@@ -51,6 +51,8 @@ export interface PlatformOptions {
   readonly warn?: ((line: string) => void) | undefined;
   /** Bare: MiB of RAM, from 0x80000000 on. 128 if absent. */
   readonly ramMib?: number | undefined;
+  /** Bare: stretches of memory besides RAM; one that holds 0x80000000 takes the place of it. */
+  readonly memoryMap?: readonly Region[] | undefined;
   /** Bare: the devices and where they are. What there is of QEMU's virt board if absent. */
   readonly board?: BoardMap | undefined;
 }

@@ -6,25 +6,38 @@
  *
  * @module
  */
-import type { Elf } from "../program/elf.ts";
+import type { Elf, Segment } from "../program/elf.ts";
+import { builtFor } from "../program/built_for.ts";
 import { createBare } from "./board/bare.ts";
+import { memoryMapOf } from "./board/memory_map.ts";
 import { RAM_START } from "./board/ram.ts";
+import { VIRT } from "./board/virt.ts";
 import { createLinux } from "./linux/linux.ts";
-import type { Platform, PlatformContext } from "./platform.ts";
-import { loadFirmware, loadProcess, type PlacedProgram } from "./program_loader.ts";
+import type { Platform, PlatformContext, PlatformOptions } from "./platform.ts";
+import {
+  firmwareEntry,
+  loadFirmware,
+  loadProcess,
+  lowestAddress,
+  type PlacedProgram,
+} from "./program_loader.ts";
+import type { BoardLayout } from "./tracing_range.ts";
+
+/** Segment flag: its bytes are executed. */
+const PF_X = 1;
 
 /** A kind of platform, before there is one. */
 export interface PlatformKind {
-  /** Whether a program is for this platform, if nobody says which; rows are asked in order. */
-  claims(elf: Elf): boolean;
   /** Refuses a program that cannot run here. @throws {SyntaxError} Saying why. */
   check(elf: Elf): void;
   /** The mode that harts reset in. */
   readonly mode: "M" | "U";
-  /** Where the lowest page of a position-independent program goes. */
-  readonly base: bigint;
-  /** Whether the tracing range lies just below RAM, else as high as the program's text reaches. */
-  readonly tracingBelowRam: boolean;
+  /** Where the lowest page of a position-independent program goes that is linked to `lowest`. */
+  base(lowest: bigint): bigint;
+  /** Where the program's first instruction is, before a bias. */
+  entry(elf: Elf): bigint;
+  /** What decides where the tracing range lies: the lowest text, or the board. */
+  layout(elf: Elf, bias: bigint, options: PlatformOptions): number | BoardLayout;
   /** Makes the platform, and maps what it has; the program is not there yet. */
   create(context: PlatformContext): Platform;
   /** Loads the program. @throws {SyntaxError} If a segment cannot be where it is to be. */
@@ -37,36 +50,71 @@ export type PlatformName = "bare" | "linux";
 /** Every platform by its name. */
 export const PLATFORMS: Readonly<Record<PlatformName, PlatformKind>> = {
   linux: {
-    claims: (elf) => !isFirmware(elf),
     check: refuseDynamic,
     mode: "U",
-    base: 0x10000n,
-    tracingBelowRam: false,
+    base: () => 0x10000n,
+    entry: ({ entry }) => entry,
+    layout: (elf, bias) => Number(lowestAddress(elf) + bias),
     create: createLinux,
     load: loadProcess,
   },
   bare: {
-    claims: isFirmware,
     check: () => {},
     mode: "M",
-    base: BigInt(RAM_START),
-    tracingBelowRam: true,
+    base: (lowest) => lowest >= BigInt(RAM_START) ? lowest : BigInt(RAM_START),
+    entry: firmwareEntry,
+    layout: boardLayout,
     create: createBare,
     load: loadFirmware,
   },
 };
 
-/** All names of platforms, in the order in which they are asked whether a program is theirs. */
+/** All names of platforms. */
 export const PLATFORM_NAMES: readonly PlatformName[] = Object.keys(PLATFORMS) as PlatformName[];
 
-/** The platform that a program is for. */
+/**
+ * The platform that a program is for, if nobody says which: what a Linux program's tools leave, or
+ * privileged instructions, then whether it speaks by ecall, and last where it is linked.
+ *
+ * @throws {SyntaxError} If what it has speaks for both.
+ */
 export function platformFor(elf: Elf): PlatformName {
-  return PLATFORM_NAMES.find((name) => PLATFORMS[name].claims(elf))!;
+  const { linux, bare, calls } = builtFor(elf);
+  const isHigh = isInRam(elf);
+  // Firmware that is not linked to RAM may call a mode above, and a process may ask for SIGILL.
+  const ours = linux ?? (calls && !isHigh ? "an ecall" : undefined);
+  if (ours !== undefined && bare !== undefined) {
+    throw new SyntaxError(
+      `Cannot tell what the program is for: it has ${ours}, as Linux programs have, and ${bare}, ` +
+        "as firmware has; give --machine linux or --machine bare",
+    );
+  }
+  if (bare !== undefined) return "bare";
+  return linux !== undefined || calls || !isHigh ? "linux" : "bare";
 }
 
 /** Whether a program is linked where a board has RAM. */
-function isFirmware({ type, segments }: Elf): boolean {
-  return type === "EXEC" && segments.every(({ address }) => address >= BigInt(RAM_START));
+function isInRam({ segments }: Elf): boolean {
+  return segments.every(({ address }) => address >= BigInt(RAM_START));
+}
+
+/** What firmware's tracing range has to keep clear of, and be in reach of. */
+function boardLayout({ segments }: Elf, bias: bigint, options: PlatformOptions): BoardLayout {
+  const { devices } = options.board ?? VIRT;
+  const regionOf = ({ address, size }: Segment) => ({
+    start: Number(address + bias),
+    size: Number(size),
+  });
+  const placed = segments.map(regionOf);
+  const texts = segments.filter(({ flags }) => flags & PF_X).map(regionOf);
+  const start = Math.min(...(texts.length > 0 ? texts : placed).map((region) => region.start));
+  const end = Math.max(
+    ...(texts.length > 0 ? texts : placed).map(({ start, size }) => start + size),
+  );
+  return {
+    taken: [...memoryMapOf(options).all, ...devices.flatMap(({ regions }) => regions), ...placed],
+    text: { start, size: end - start },
+  };
 }
 
 function refuseDynamic({ interpreter }: Elf): void {

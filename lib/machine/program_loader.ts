@@ -18,6 +18,8 @@ import type { MachineTracingRange } from "./tracing_range.ts";
 
 /** Bytes that guest addresses reach. */
 const GUEST_SIZE = 2n ** 32n;
+/** Segments that begin so close to each other are meant for one memory. */
+const NEAR = 0x1000000n;
 /** Segment flags: PF_X, PF_W, PF_R. */
 const PF_X = 1, PF_W = 2, PF_R = 4;
 
@@ -53,7 +55,7 @@ export function lowestAddress({ segments }: Elf): bigint {
  */
 export function biasOf(elf: Elf, base: bigint): bigint {
   const page = BigInt(PAGE_SIZE);
-  const bias = elf.type === "DYN" ? base - lowestAddress(elf) / page * page : 0n;
+  const bias = elf.type === "DYN" ? base / page * page - lowestAddress(elf) / page * page : 0n;
   for (const { address, size } of elf.segments) {
     const start = address + bias;
     if (start + size <= GUEST_SIZE) continue;
@@ -65,38 +67,71 @@ export function biasOf(elf: Elf, base: bigint): bigint {
 }
 
 /**
- * Loads firmware into RAM, and relocates it if it has no code of its own for that.
+ * Loads firmware where its program headers have it physically, and relocates it if it has no code
+ * of its own for that. What is to be elsewhere when it runs, its startup code copies.
  *
- * @throws {SyntaxError} If a segment does not lie in RAM, or two overlap.
+ * @throws {SyntaxError} If a segment does not lie in memory, or two overlap.
  */
 export function loadFirmware(program: PlacedProgram): void {
   const { elf, space, bias, symbols } = program;
   checkOverlap(elf);
   for (const segment of elf.segments) {
     const start = startOf(program, segment);
-    if (!space.allows(start, Number(segment.size), READ)) {
-      throw new SyntaxError(
-        `Cannot load the segment at 0x${start.toString(16)}: a bare machine has RAM from 0x${
-          RAM_START.toString(16)
-        } on`,
-      );
-    }
-    space.poke(start, segment.data);
+    const loaded = segment.physical - segment.address + start;
+    const isCopied = loaded !== start;
+    const size = isCopied ? segment.data.length : Number(segment.size);
+    checkMemory(program, loaded, size);
+    if (isCopied) checkMemory(program, start, Number(segment.size));
+    space.poke(loaded, segment.data);
   }
   // A static PIE relocates itself; a bare one need not have code for that.
   if (bias === 0n || symbols.named("_DYNAMIC").length > 0) return;
   for (const { address, addend } of elf.relatives) space.poke(address + bias, word(addend + bias));
 }
 
+/** Where firmware begins: the entry's place in the segment as it is loaded, as on QEMU. */
+export function firmwareEntry({ entry, segments }: Elf): bigint {
+  const inside = segments.find(({ address, data, flags }) =>
+    flags & PF_X && entry >= address && entry < address + BigInt(data.length)
+  );
+  return inside ? entry - inside.address + inside.physical : entry;
+}
+
+/** @throws {SyntaxError} If there is no memory, saying what would make it. */
+function checkMemory({ space, elf, bias }: PlacedProgram, start: bigint, size: number): void {
+  if (size === 0 || space.allows(start, size, READ)) return;
+  const page = BigInt(PAGE_SIZE);
+  const end = start + BigInt(size);
+  const near = elf.segments.flatMap(({ address, physical, data, size }) => [
+    { from: address + bias, to: address + bias + size },
+    { from: physical + bias, to: physical + bias + BigInt(data.length) },
+  ]).filter(({ from, to }) => from >= start && from - start < NEAR && to > end);
+  const last = near.reduce((most, { to }) => to > most ? to : most, end);
+  const first = start / page * page;
+  const whole = (last - first + page - 1n) / page * page;
+  throw new SyntaxError(
+    `Cannot load the segment at ${hex(start)}: a bare machine has RAM from ${
+      hex(BigInt(RAM_START))
+    } on; give it memory there with --memory ${hex(first)},${hex(whole)}, or more`,
+  );
+}
+
+const hex = (value: bigint) => `0x${value.toString(16)}`;
+
 /** @throws {SyntaxError} If two segments overlap. */
 function checkOverlap({ segments }: Elf): void {
-  const sorted = segments.filter(({ size }) => size > 0n)
-    .sort((a, b) => a.address < b.address ? -1 : 1);
-  sorted.forEach(({ address, size }, k) => {
+  const loaded = segments.map(({ address, physical, data, size }) => ({
+    start: physical,
+    end: physical + (address === physical ? size : BigInt(data.length)),
+  }));
+  const sorted = loaded.filter(({ start, end }) => end > start)
+    .sort((a, b) => a.start < b.start ? -1 : 1);
+  sorted.forEach(({ start, end }, k) => {
     const next = sorted[k + 1];
-    if (!next || address + size <= next.address) return;
-    const [first, second] = [address, next.address].map((each) => `0x${each.toString(16)}`);
-    throw new SyntaxError(`Cannot load firmware: its segments at ${first} and ${second} overlap`);
+    if (!next || end <= next.start) return;
+    throw new SyntaxError(
+      `Cannot load firmware: its segments at ${hex(start)} and ${hex(next.start)} overlap`,
+    );
   });
 }
 

@@ -5,7 +5,6 @@
  * `auipc`/`jalr` pair at every call site. It is mapped for all to see, but nothing of the guest's
  * can be placed in it.
  *
-
  * Below it lies a stretch for code that tracing adds to the program, such as the functions of a live
  * patch. It runs as the guest's own, counted and timed like it, so it is not part of the range, but
  * the guest cannot place anything there either.
@@ -14,6 +13,8 @@
  *
  * @module
  */
+import { overlaps } from "./board/memory_map.ts";
+import type { Region } from "./board/device.ts";
 import type { Memory } from "../memory/memory.ts";
 import { PAGE_SIZE } from "../memory/page.ts";
 
@@ -39,15 +40,27 @@ const BARE_START = 0x7ff00000;
 const REACH = 2 ** 31;
 const MEMORY_SIZE = 2 ** 32;
 
-/** Reserves the range: below a bare machine's RAM, or at the end of what the lowest text reaches. */
+/** What a board has where the range cannot be, and the program that has to reach it. */
+export interface BoardLayout {
+  /** Memory, devices, and what the program has. */
+  readonly taken: readonly Region[];
+  /** The program's text. */
+  readonly text: Region;
+}
+
+/**
+ * Reserves the range: at the end of what the lowest text reaches, or on a board below RAM, or where
+ * next to that nothing is.
+ *
+ * @throws {RangeError} If the board leaves no room for it within reach of the text.
+ */
 export function createTracingRange(
   memory: Memory,
-  lowestText: number | undefined,
+  where: number | BoardLayout,
 ): MachineTracingRange {
-  const reached = Math.min((lowestText ?? 0) + REACH, MEMORY_SIZE);
-  const start = lowestText === undefined
-    ? BARE_START
-    : Math.floor(reached / PAGE_SIZE) * PAGE_SIZE - SIZE;
+  const start = typeof where === "number"
+    ? Math.floor(Math.min(where + REACH, MEMORY_SIZE) / PAGE_SIZE) * PAGE_SIZE - SIZE
+    : freeStart(where);
   const end = start + SIZE;
   const from = (first: number, last: number, what: string) => {
     let next = first;
@@ -70,4 +83,20 @@ export function createTracingRange(
     allocate: from(start, end, "the tracing range"),
     allocateCode: from(reserved, start, "the range for added code"),
   };
+}
+
+/** The free place that is nearest to the usual one and within reach of all text. */
+function freeStart({ taken, text }: BoardLayout): number {
+  for (let away = 0; away < MEMORY_SIZE; away += SIZE) {
+    for (const start of [BARE_START - away, BARE_START + away]) {
+      const whole = { start: start - CODE_SIZE, size: CODE_SIZE + SIZE };
+      if (whole.start <= 0 || start + SIZE > MEMORY_SIZE) continue;
+      const reach = Math.max(start + SIZE - text.start, text.start + text.size - whole.start);
+      if (reach <= REACH && !taken.some((region) => overlaps(region, whole))) return start;
+    }
+  }
+  throw new RangeError(
+    "Cannot place the tracing range: within 2 GiB of the program's text, memory and devices leave " +
+      "nowhere 2 MiB free; give less --memory",
+  );
 }

@@ -19,6 +19,8 @@ import {
 export interface Segment {
   /** Address of the segment in the file, before a load bias. */
   readonly address: bigint;
+  /** Where firmware's loader puts its bytes (p_paddr); startup code copies them to `address`. */
+  readonly physical: bigint;
   /** Where its bytes lie in the file. */
   readonly offset: number;
   /** The segment's bytes in the file; what memory has beyond them is zero. */
@@ -81,6 +83,10 @@ export interface Elf {
   readonly stackExecutable: boolean;
   /** The dynamic loader it wants, if any. */
   readonly interpreter: string | undefined;
+  /** EI_OSABI: 0 says nothing, 3 is GNU/Linux. */
+  readonly osAbi: number;
+  /** The owner and type of each note (PT_NOTE). */
+  readonly notes: readonly { readonly owner: string; readonly type: number }[];
   /** Address of the thread-local image and its size in memory, if any. */
   readonly tls: { readonly address: bigint; readonly size: bigint } | undefined;
   /** All bytes of the file. */
@@ -89,6 +95,7 @@ export interface Elf {
 
 const PT_LOAD = 1;
 const PT_INTERP = 3;
+const PT_NOTE = 4;
 const PT_TLS = 7;
 const PT_GNU_STACK = 0x6474e551;
 const SHT_SYMTAB = 2;
@@ -124,20 +131,23 @@ export function parseElf(bytes: Uint8Array): Elf {
   let stackExecutable = false;
   let interpreter: Uint8Array | undefined;
   let tls: Elf["tls"];
+  const notes: Elf["notes"][number][] = [];
   let headerAddress = 0n;
   for (let k = 0; k < count; k++) {
     const at = programOffset + k * PROGRAM_HEADER_SIZE;
     const kind = reader.u32("p_type", at);
     const flags = reader.u32("p_flags", at + 4);
     if (kind === PT_GNU_STACK) stackExecutable = (flags & 1) !== 0;
-    if (kind !== PT_LOAD && kind !== PT_INTERP && kind !== PT_TLS) continue;
+    if (kind !== PT_LOAD && kind !== PT_INTERP && kind !== PT_TLS && kind !== PT_NOTE) continue;
     const offset = reader.offset("p_offset", at + 8);
     const address = reader.u64("p_vaddr", at + 16);
+    const physical = reader.u64("p_paddr", at + 24);
     const fileSize = reader.offset("p_filesz", at + 32);
     const size = reader.u64("p_memsz", at + 40);
     reader.span("p_filesz", at + 32, offset, fileSize);
     const data = bytes.subarray(offset, offset + fileSize);
     if (kind === PT_INTERP) interpreter = data;
+    else if (kind === PT_NOTE) notes.push(...readNotes(data));
     else if (kind === PT_TLS) tls = { address, size };
     else {
       if (size < BigInt(fileSize)) refuse("p_memsz", at + 40, "less than p_filesz");
@@ -148,7 +158,7 @@ export function parseElf(bytes: Uint8Array): Elf {
           `0x${address.toString(16)} + 0x${size.toString(16)} lies beyond 4 GiB`,
         );
       }
-      segments.push({ address, offset, data, size, flags });
+      segments.push({ address, physical, offset, data, size, flags });
       if (offset <= programOffset && programOffset < offset + fileSize) {
         headerAddress = address + BigInt(programOffset - offset);
       }
@@ -167,9 +177,26 @@ export function parseElf(bytes: Uint8Array): Elf {
     programHeaders: { address: headerAddress, count },
     stackExecutable,
     interpreter: interpreter && createNames(interpreter, "p_type", programOffset)(0),
+    osAbi: bytes[7]!,
+    notes,
     tls,
     bytes,
   };
+}
+
+/** The notes of a segment; what is damaged ends them, as nothing depends on a note. */
+function readNotes(data: Uint8Array): Elf["notes"][number][] {
+  const notes: Elf["notes"][number][] = [];
+  const view = new DataView(data.buffer, data.byteOffset, data.length);
+  const padded = (length: number) => Math.ceil(length / 4) * 4;
+  for (let at = 0; at + 12 <= data.length;) {
+    const length = view.getUint32(at, true), size = view.getUint32(at + 4, true);
+    if (length === 0 || at + 12 + length > data.length) break;
+    const owner = new TextDecoder().decode(data.subarray(at + 12, at + 11 + length));
+    notes.push({ owner, type: view.getUint32(at + 8, true) });
+    at += 12 + padded(length) + padded(size);
+  }
+  return notes;
 }
 
 function readSections(reader: Reader, bytes: Uint8Array): Section[] {

@@ -10,9 +10,10 @@ import { Memory } from "../../lib/memory/memory.ts";
 import { callPair, pairReaches } from "../../lib/patcher/scheme.ts";
 
 const memory = new Memory();
+const text = { start: 0x80000000, size: 0x1000 };
 
 Deno.test("createTracingRange() lies below RAM when the machine is bare", () => {
-  const { start, end } = createTracingRange(memory, undefined);
+  const { start, end } = createTracingRange(memory, { taken: [], text });
   assertEquals([start, end], [0x7ff00000, 0x80000000]);
 });
 
@@ -38,7 +39,7 @@ Deno.test("createTracingRange() stays within 4 GiB when the text lies high", () 
 });
 
 Deno.test("MachineTracingRange.allocate() gives whole zeroed pages, each once, until it is full", () => {
-  const range = createTracingRange(memory, undefined);
+  const range = createTracingRange(memory, { taken: [], text });
   memory.bytes.fill(0xff, range.start, range.start + PAGE_SIZE);
   memory.protect(range.start, PAGE_SIZE, READ | WRITE);
   const first = range.allocate(1, READ | EXECUTE);
@@ -56,4 +57,17 @@ Deno.test("MachineTracingRange.allocate() gives whole zeroed pages, each once, u
     `Cannot allocate ${rest + 1} bytes: the tracing range is full`,
   );
   assertEquals(range.allocate(rest, READ), third + PAGE_SIZE);
+});
+
+Deno.test("createTracingRange() lies beside what a board has, within reach, when its place is taken", () => {
+  const ram = { start: 0x80000000, size: 2 ** 31 };
+  const flash = { start: 0x7f000000, size: 0x1000000 };
+  const { reserved, end } = createTracingRange(new Memory(), { taken: [flash, ram], text });
+  assertEquals([reserved, end], [0x7ee00000, 0x7f000000]);
+  const all = { start: 0, size: 2 ** 32 };
+  assertThrows(
+    () => createTracingRange(new Memory(), { taken: [all], text }),
+    RangeError,
+    "Cannot place the tracing range",
+  );
 });

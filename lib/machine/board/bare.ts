@@ -21,27 +21,24 @@ import type { Platform, PlatformContext } from "../platform.ts";
 import { Board } from "./board.ts";
 import { deviceTree } from "./device_tree.ts";
 import type { Region } from "./device.ts";
-import { RAM_START } from "./ram.ts";
+import { memoryMapOf } from "./memory_map.ts";
 import { signatureText } from "./signature.ts";
 import { VIRT } from "./virt.ts";
-
-const MIB = 1024 * 1024;
-const DEFAULT_RAM_MIB = 128;
 
 /**
  * Makes the platform of firmware.
  *
- * @throws {RangeError} If two devices of the board want the same addresses.
+ * @throws {RangeError} If two devices of the board, or one and memory, want the same addresses.
  * @throws {SyntaxError} If the firmware's symbols put a word of a device's where it cannot be.
  */
 export function createBare(context: PlatformContext): Platform {
   const { memory, space, symbols, harts, unwinder, options } = context;
-  const ram = { start: RAM_START, size: (options.ramMib ?? DEFAULT_RAM_MIB) * MIB };
-  memory.map(ram.start, ram.size, READ | WRITE | EXECUTE);
-  const map = options.board ?? VIRT;
-  const board = new Board(map, ram, context);
-  const tree = deviceTree(map, ram, context);
-  const treeAt = placeOfTree(ram, tree.length, context);
+  const map = memoryMapOf(options);
+  for (const { start, size } of map.all) memory.map(start, size, READ | WRITE | EXECUTE);
+  const devices = options.board ?? VIRT;
+  const board = new Board(devices, map, context);
+  const tree = deviceTree(devices, map, context);
+  const treeAt = placeOfTree(map.ram, tree.length, context);
   if (treeAt !== 0) space.poke(BigInt(treeAt), tree);
   const unhandled = (hart: Hart, trap: Trap): Outcome => ({
     kind: "trap",

@@ -19,6 +19,7 @@ import type {
   InterruptLine,
   Region,
 } from "./device.ts";
+import { type MemoryMap, overlaps } from "./memory_map.ts";
 import { InterruptInputs } from "./interrupt_inputs.ts";
 
 /** Bits of mie: the external interrupts, which an interrupt controller raises. */
@@ -35,15 +36,15 @@ export class Board {
   readonly #watched: Disposable[] = [];
 
   /**
-   * Makes and resets the devices of `map` beside `ram`.
+   * Makes and resets the devices of `map` beside `memory`.
    *
-   * @throws {RangeError} If two of them, or one and RAM, want the same addresses.
+   * @throws {RangeError} If two of them, or one and memory, want the same addresses.
    * @throws {SyntaxError} If a device cannot be what the firmware's symbols say.
    */
-  constructor(map: BoardMap, ram: Region, context: PlatformContext) {
-    checkRegions(map, ram, context);
+  constructor(map: BoardMap, memory: MemoryMap, context: PlatformContext) {
+    checkRegions(map, memory, context);
     this.#context = context;
-    this.#ram = ram;
+    this.#ram = memory.ram;
     this.#inputs = new InterruptInputs(context.harts);
     for (const row of map.devices) {
       if (row.isPresent?.(context.symbols) ?? true) this.#devices.push(this.#wire(row));
@@ -164,17 +165,19 @@ export class Board {
 }
 
 /** Refuses a map in which two things want the same addresses. */
-function checkRegions({ devices }: BoardMap, ram: Region, { tracing }: PlatformContext): void {
+function checkRegions(
+  { devices }: BoardMap,
+  memory: MemoryMap,
+  { tracing }: PlatformContext,
+): void {
   const taken = [
-    { name: "RAM", ...ram },
+    ...memory.all.map((region) => ({ name: region === memory.ram ? "RAM" : "memory", ...region })),
     { name: "tracing", start: tracing.reserved, size: tracing.end - tracing.reserved },
   ];
   for (const { name, regions } of devices) {
     for (const region of regions) {
-      const { start, size } = region;
-      const other = taken.find((each) =>
-        start < each.start + each.size && each.start < start + size
-      );
+      const { start } = region;
+      const other = taken.find((each) => overlaps(each, region));
       if (other) {
         throw new RangeError(
           `Cannot put ${name} at 0x${start.toString(16)}: ${other.name} is there`,

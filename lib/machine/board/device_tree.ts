@@ -11,6 +11,7 @@ import type { Hart } from "../../hart/hart.ts";
 import type { PlatformContext } from "../platform.ts";
 import type { BoardMap, DeviceRow, Region, TreeProperty } from "./device.ts";
 import { flattenTree, type TreeNode } from "./fdt.ts";
+import type { MemoryMap } from "./memory_map.ts";
 
 /** mtime counts nanoseconds. */
 const TIMEBASE = 1_000_000_000;
@@ -23,26 +24,30 @@ const SYSCON = "syscon";
 const LETTERS = "imafdqcbvh";
 
 /** The device tree of a board that runs this firmware, flattened. */
-export function deviceTree(map: BoardMap, ram: Region, context: PlatformContext): Uint8Array {
+export function deviceTree(map: BoardMap, memory: MemoryMap, context: PlatformContext): Uint8Array {
   const rows = map.devices.filter(({ isPresent }) => isPresent?.(context.symbols) ?? true);
-  return flattenTree(new TreeBuilder(map, rows, ram, context.harts).root());
+  return flattenTree(new TreeBuilder(map, rows, memory.all, context.harts).root());
 }
 
 class TreeBuilder {
   readonly #map: BoardMap;
   readonly #rows: readonly DeviceRow[];
-  readonly #ram: Region;
+  readonly #memory: readonly Region[];
   readonly #harts: readonly Hart[];
 
-  constructor(map: BoardMap, rows: readonly DeviceRow[], ram: Region, harts: readonly Hart[]) {
+  constructor(
+    map: BoardMap,
+    rows: readonly DeviceRow[],
+    memory: readonly Region[],
+    harts: readonly Hart[],
+  ) {
     this.#map = map;
     this.#rows = rows;
-    this.#ram = ram;
+    this.#memory = memory;
     this.#harts = harts;
   }
 
   root(): TreeNode {
-    const { start, size } = this.#ram;
     const placed = this.#rows.filter(({ regions }) => regions.length > 0);
     const others = this.#rows.filter(({ regions }) => regions.length === 0);
     const [model] = this.#map.compatible;
@@ -57,10 +62,10 @@ class TreeBuilder {
       nodes: [
         ...this.#chosen(),
         ...this.#poweroff(),
-        {
+        ...this.#memory.map(({ start, size }) => ({
           name: `memory@${start.toString(16)}`,
           properties: { device_type: ["memory"], reg: cells(start, size) },
-        },
+        })),
         this.#cpus(),
         {
           name: "soc",
