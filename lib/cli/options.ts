@@ -234,6 +234,15 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     help: "bare: how many harts take turns, on a schedule that --seed decides (1)",
   },
   {
+    name: "semihosting",
+    value: "on|user",
+    bare: "on",
+    choices: ["on", "user"],
+    group: "The guest",
+    help:
+      "bare: answer semihosting calls (printf, files, exit of picolibc and newlib); =user, of U-mode, too",
+  },
+  {
     name: "memory",
     value: "ADDR,SIZE",
     repeats: true,

@@ -8,7 +8,7 @@ import type { StopSignal } from "./host.ts";
 import { STOPS } from "./stop_requests.ts";
 import type { Outcome } from "../../mod.ts";
 import type { Symbolizer } from "../ftrace/mod.ts";
-import type { Trap } from "../engine/mod.ts";
+import { causeName, type Trap } from "../engine/mod.ts";
 
 /** How the command ends after a run: the exit code and the words. */
 export interface Ending {
@@ -74,14 +74,17 @@ export function endingOf(outcome: Outcome, context: EndingContext): Ending {
       };
     }
     case "trap": {
-      const code = 128 + (TRAPS[outcome.trap.cause]?.[1] ?? 4);
-      const lines = backtraceLines(outcome.backtrace, context);
+      const { trap, inHandler, backtrace } = outcome;
+      const code = 128 + (TRAPS[trap.cause]?.[1] ?? 4);
+      const why = inHandler
+        ? `; its handler traps at its first instruction: ${bareTrapText(inHandler, context)}`
+        : "";
       return {
         code,
         lines: [
-          ...lines,
+          ...backtraceLines(backtrace, context),
           `${program} was ended by a trap that it does not handle (exit code ${code}): ` +
-          trapText(outcome.trap, context),
+          bareTrapText(trap, context) + why,
         ],
       };
     }
@@ -127,6 +130,13 @@ export function trapText({ cause, value, pc }: Trap, { place }: EndingContext): 
   const name = TRAPS[cause]?.[0] ?? `trap ${cause}`;
   const what = cause === 2 ? `of word ${hex(value)}` : cause === 3 ? "" : `at ${hex(value)}`;
   return [name, what, `in ${place(pc)} (pc ${hex(pc)})`].filter((part) => part !== "").join(" ");
+}
+
+/** A trap of firmware's, as its handler would find it in mcause, mtval and mepc. */
+function bareTrapText({ cause, value, pc }: Trap, { place }: EndingContext): string {
+  return `${causeName(cause)} (mcause ${cause}, mtval ${hex(value)}) in ${place(pc)} (mepc ${
+    hex(pc)
+  })`;
 }
 
 function backtraceLines(

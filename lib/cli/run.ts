@@ -223,6 +223,12 @@ export function requestTracers(
   });
 }
 
+/** `--semihosting` as the machine takes it. */
+const SEMIHOSTING: Readonly<Record<string, MachineOptions["semihosting"]>> = {
+  on: "privileged",
+  user: "user",
+};
+
 /** The part of the machine's options that a command line decides. */
 export function machineOptions(
   { host, args }: CommandContext,
@@ -248,6 +254,7 @@ export function machineOptions(
     harts: numberOf(values, "harts"),
     isa: values["isa"],
     memoryMap: memoryMapOf(args),
+    semihosting: SEMIHOSTING[values["semihosting"] ?? ""],
     misaligned: values["misaligned"] === "trap" ? "trap" : "work",
     chargeTracing: switches.has("charge-tracing"),
     parkDisabled: switches.has("no-park"),

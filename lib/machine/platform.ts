@@ -26,15 +26,17 @@ import type { MachineTracingRange } from "./tracing_range.ts";
 export interface PlatformOptions {
   /** Seed of everything random: the schedule of harts, and a process's random bytes. 0 if absent. */
   readonly seed?: bigint | undefined;
-  /** Linux: the program's arguments, without its name. */
+  /** Bare: whose semihosting calls the host answers: nobody's if absent, or those of U-mode, too. */
+  readonly semihosting?: "privileged" | "user" | undefined;
+  /** The program's arguments, without its name. */
   readonly args?: readonly string[] | undefined;
   /** Linux: the program's environment, each `NAME=VALUE`. */
   readonly env?: readonly string[] | undefined;
-  /** Linux: the program's name: argv[0], and, without folders, its comm. */
+  /** The program's name: argv[0], and, without folders, a Linux program's comm. */
   readonly name?: string | undefined;
-  /** Linux: a folder of the host that is the program's file system, read-only. */
+  /** A folder of the host that is the program's file system, read-only. */
   readonly root?: string | undefined;
-  /** Linux: files and folders of the host that the program may see: `PATH` or `PATH:rw`. */
+  /** Files and folders of the host that the program may see: `PATH` or `PATH:rw`. */
   readonly allow?: readonly string[] | undefined;
   /** Takes what the guest prints on its standard output or its serial port. */
   readonly stdout?: ((data: Uint8Array) => void) | undefined;

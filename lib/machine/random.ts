@@ -15,3 +15,17 @@ export function randomWords(seed: bigint): () => bigint {
     return z ^ (z >> 31n);
   };
 }
+
+/** Makes a source of pseudorandom bytes from a seed. */
+export function randomBytes(seed: bigint): (bytes: Uint8Array) => void {
+  const next = randomWords(seed);
+  return (bytes) => {
+    for (let at = 0; at < bytes.length; at += 8) {
+      let word = next();
+      for (let k = at; k < Math.min(at + 8, bytes.length); k++) {
+        bytes[k] = Number(word & 0xffn);
+        word >>= 8n;
+      }
+    }
+  };
+}

@@ -2,8 +2,8 @@
  * The platform of firmware: a board with RAM and devices, and harts that start in M-mode.
  *
  * What a store to a device asks for is done right behind its instruction; a timer comes at an exact
- * one. A trap that no handler can take, because none of its instructions can be fetched, ends the
- * run.
+ * one. A trap that no handler can take, because none of its instructions can be fetched, or the first
+ * one traps itself, ends the run.
  *
  * A hart finds its number in a0 and the address of the device tree in a1.
  *
@@ -15,15 +15,41 @@
 import type { Hart } from "../../hart/hart.ts";
 import type { Trap } from "../../hart/trap.ts";
 import { A0, A1 } from "../../isa/abi.ts";
-import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../memory/page.ts";
+import { Cause } from "../../isa/sem.ts";
+import { EXECUTE, READ, WRITE } from "../../memory/page.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Platform, PlatformContext } from "../platform.ts";
 import { Board } from "./board.ts";
-import { deviceTree } from "./device_tree.ts";
-import type { Region } from "./device.ts";
+import { placeDeviceTree } from "./device_tree.ts";
 import { memoryMapOf } from "./memory_map.ts";
+import { isSemihostingCall, Semihosting } from "./semihosting.ts";
 import { signatureText } from "./signature.ts";
 import { VIRT } from "./virt.ts";
+
+const ASKS_ITS_HOST = "the firmware asks its host by semihosting (an ebreak between two shifts), " +
+  "which is a plain breakpoint here; --semihosting answers it, --semihosting=user in U-mode, too";
+
+/** So many traps in a row, without an instruction in between, come for ever. */
+const MOST_TRAPS = 8;
+
+/** Finds harts whose handlers trap at their first instruction: no time passes there. */
+class TrapLoops {
+  readonly #states: { first: Trap; traps: number; retired: bigint }[];
+
+  constructor(harts: readonly Hart[]) {
+    const first = { cause: 0, value: 0n, pc: 0n };
+    this.#states = harts.map(() => ({ first, traps: 0, retired: -1n }));
+  }
+
+  /** Counts a trap; gives the first one of its row, and whether the row has no end. */
+  count(hart: Hart, trap: Trap): { readonly first: Trap; readonly again: boolean } {
+    const state = this.#states[hart.id]!;
+    const retired = hart.instret + hart.overhead;
+    if (state.retired !== retired) Object.assign(state, { first: trap, traps: 0, retired });
+    state.traps++;
+    return { first: state.first, again: state.traps > MOST_TRAPS };
+  }
+}
 
 /**
  * Makes the platform of firmware.
@@ -37,14 +63,14 @@ export function createBare(context: PlatformContext): Platform {
   for (const { start, size } of map.all) memory.map(start, size, READ | WRITE | EXECUTE);
   const devices = options.board ?? VIRT;
   const board = new Board(devices, map, context);
-  const tree = deviceTree(devices, map, context);
-  const treeAt = placeOfTree(map.ram, tree.length, context);
-  if (treeAt !== 0) space.poke(BigInt(treeAt), tree);
-  const unhandled = (hart: Hart, trap: Trap): Outcome => ({
-    kind: "trap",
-    trap,
-    backtrace: unwinder.backtrace(hart),
-  });
+  const treeAt = placeDeviceTree(devices, map, context);
+  const semihosting = options.semihosting && new Semihosting(context, map.ram);
+  const loops = new TrapLoops(harts);
+  let asked = false;
+  const unhandled = (hart: Hart, trap: Trap, inHandler?: Trap): Outcome => {
+    if (asked) options.warn?.(ASKS_ITS_HOST);
+    return { kind: "trap", trap, backtrace: unwinder.backtrace(hart), inHandler };
+  };
   return {
     pid: 1,
     executable: "hart0",
@@ -54,7 +80,16 @@ export function createBare(context: PlatformContext): Platform {
       hart.x[A0] = BigInt(hart.id);
       hart.x[A1] = BigInt(treeAt);
     },
-    trap: (hart, trap) => hart.takeTrap(trap) ? undefined : unhandled(hart, trap),
+    trap(hart, trap) {
+      if (trap.cause === Cause.Breakpoint && isSemihostingCall(hart, trap)) {
+        const isServed = hart.mode !== "U" || options.semihosting === "user";
+        if (semihosting && isServed) return semihosting.serve(hart);
+        asked = true;
+      }
+      const { first, again } = loops.count(hart, trap);
+      if (again) return unhandled(hart, first, trap);
+      return hart.takeTrap(trap) ? undefined : unhandled(hart, trap);
+    },
     interrupt(hart) {
       const { pc } = hart;
       if (hart.takeInterrupt()) return undefined;
@@ -68,27 +103,9 @@ export function createBare(context: PlatformContext): Platform {
     slept: () => 0n,
     stackIdentity: () => 0,
     signature: () => signatureText(space, symbols),
-    [Symbol.dispose]: () => board[Symbol.dispose](),
+    [Symbol.dispose]() {
+      board[Symbol.dispose]();
+      semihosting?.[Symbol.dispose]();
+    },
   };
-}
-
-/**
- * Where the device tree goes: as on QEMU's board at the last multiple of 2 MiB that leaves a megabyte
- * of RAM behind it, or further down if the program is there; 0 if there is no room.
- */
-function placeOfTree(
-  { start, size }: Region,
-  length: number,
-  { elf, bias }: PlatformContext,
-): number {
-  const taken = elf.segments.map(({ address, size }) => {
-    const first = Number(address + bias);
-    return { first, end: first + Number(size) };
-  });
-  const isFree = (at: number) => taken.every(({ first, end }) => at + length <= first || at >= end);
-  for (const [align, behind] of [[2 * MIB, MIB], [PAGE_SIZE, length]] as const) {
-    const highest = Math.floor((start + size - behind) / align) * align;
-    for (let at = highest; at >= start; at -= align) if (isFree(at)) return at;
-  }
-  return 0;
 }

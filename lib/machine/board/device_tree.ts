@@ -8,11 +8,13 @@
  * @module
  */
 import type { Hart } from "../../hart/hart.ts";
+import { PAGE_SIZE } from "../../memory/page.ts";
 import type { PlatformContext } from "../platform.ts";
 import type { BoardMap, DeviceRow, Region, TreeProperty } from "./device.ts";
 import { flattenTree, type TreeNode } from "./fdt.ts";
 import type { MemoryMap } from "./memory_map.ts";
 
+const MIB = 1024 * 1024;
 /** mtime counts nanoseconds. */
 const TIMEBASE = 1_000_000_000;
 /** The widest page tables that harts have. */
@@ -27,6 +29,41 @@ const LETTERS = "imafdqcbvh";
 export function deviceTree(map: BoardMap, memory: MemoryMap, context: PlatformContext): Uint8Array {
   const rows = map.devices.filter(({ isPresent }) => isPresent?.(context.symbols) ?? true);
   return flattenTree(new TreeBuilder(map, rows, memory.all, context.harts).root());
+}
+
+/** Puts the device tree of a board into its RAM; gives its address, 0 if there is no room. */
+export function placeDeviceTree(
+  map: BoardMap,
+  memory: MemoryMap,
+  context: PlatformContext,
+): number {
+  const tree = deviceTree(map, memory, context);
+  const at = placeOfTree(memory.ram, tree.length, context);
+  if (at !== 0) context.memory.poke(at, tree);
+  return at;
+}
+
+/**
+ * Where the device tree goes: as on QEMU's board at the last multiple of 2 MiB that leaves a megabyte
+ * of RAM behind it, or further down if the program is there; 0 if there is no room.
+ */
+function placeOfTree(
+  { start, size }: Region,
+  length: number,
+  { elf, bias }: PlatformContext,
+): number {
+  // Data is loaded at one address and may be copied to another.
+  const taken = elf.segments.flatMap(({ address, physical, size }) =>
+    [address, physical].map((first) => {
+      return { first: Number(first + bias), end: Number(first + bias + size) };
+    })
+  );
+  const isFree = (at: number) => taken.every(({ first, end }) => at + length <= first || at >= end);
+  for (const [align, behind] of [[2 * MIB, MIB], [PAGE_SIZE, length]] as const) {
+    const highest = Math.floor((start + size - behind) / align) * align;
+    for (let at = highest; at >= start; at -= align) if (isFree(at)) return at;
+  }
+  return 0;
 }
 
 class TreeBuilder {

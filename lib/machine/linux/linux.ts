@@ -17,7 +17,7 @@ import { Cause } from "../../isa/sem.ts";
 import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../memory/page.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Platform, PlatformContext } from "../platform.ts";
-import { randomWords } from "../random.ts";
+import { randomBytes } from "../random.ts";
 import type { CallArguments, CallResult } from "./calls/table.ts";
 import { EPOCH } from "./calls/time.ts";
 import { ERESTARTNOHAND, ERESTARTSYS } from "./errno.ts";
@@ -172,7 +172,7 @@ function createProcess(
     said.add(line);
     options.warn?.(line);
   };
-  const random = createRandom(options.seed ?? 0n);
+  const random = randomBytes(options.seed ?? 0n);
   const mappings = new Mappings(memory, tracing, harts, warnOnce);
   const access = { root: options.root, allow: options.allow, warn: warnOnce, random };
   const files = new Files(hostFiles(), access);
@@ -208,18 +208,4 @@ function createProcess(
 /** The program's name without folders, cut as the kernel cuts it. */
 function commOf(path: string): Uint8Array {
   return new TextEncoder().encode(path.slice(path.lastIndexOf("/") + 1)).slice(0, COMM_LENGTH);
-}
-
-/** Makes a source of pseudorandom bytes from a seed. */
-function createRandom(seed: bigint): (bytes: Uint8Array) => void {
-  const next = randomWords(seed);
-  return (bytes) => {
-    for (let at = 0; at < bytes.length; at += 8) {
-      let word = next();
-      for (let k = at; k < Math.min(at + 8, bytes.length); k++) {
-        bytes[k] = Number(word & 0xffn);
-        word >>= 8n;
-      }
-    }
-  };
 }
