@@ -217,3 +217,57 @@ for (const engine of ENGINE_NAMES) {
     assertEquals([system!.scause, system!.sepc & ~3n], [2n, START + 4n * 14n & ~3n]);
   });
 }
+
+for (const engine of ENGINE_NAMES) {
+  Deno.test(`Machine.run() ends with both traps when a handler traps at its first instruction, ${engine}`, async () => {
+    const handlers = {
+      ".word 0": CAUSE.illegal,
+      "ecall": CAUSE.ecallM,
+      "ld a1, 0(a0)": CAUSE.loadFault,
+    };
+    for (const [first, cause] of Object.entries(handlers)) {
+      const source = `_start:
+        li a0, 0x40000000
+        ${la("t0", "handler")}
+        csrrw zero, 0x305, t0
+        ebreak
+        .align 2
+      handler: ${first}`;
+      const machine = createMachine(buildBare(source), { engine });
+      const outcome = await machine.run({ limit: 10_000n });
+      assert(outcome.kind === "trap");
+      assertEquals(outcome.trap.cause, CAUSE.breakpoint);
+      assertEquals(outcome.inHandler?.cause, cause);
+      assertEquals(outcome.inHandler?.pc, machine.symbols.named("handler")[0]!.address);
+    }
+  });
+}
+
+Deno.test("Machine.run() goes on when a handler's first trap goes to a mode above, which returns", async () => {
+  // Two traps in a row without an instruction in between: S-mode's handler calls M-mode's.
+  const source = `_start:
+    li t0, -1
+    csrrw zero, 0x3b0, t0
+    li t0, 0x1f
+    csrrw zero, 0x3a0, t0
+    li t0, 8
+    csrrw zero, 0x302, t0
+    ${la("t0", "machine")}
+    csrrw zero, 0x305, t0
+    ${la("t0", "supervisor")}
+    csrrw zero, 0x105, t0
+    li t0, 0x1000
+    csrrc zero, 0x300, t0
+    ${la("t0", "user")}
+    csrrw zero, 0x341, t0
+    mret
+    .align 2
+  user: ebreak
+    .align 2
+  supervisor: ecall
+    .align 2
+  machine: ${EXIT}
+    j .`;
+  const machine = createMachine(buildBare(source));
+  assertEquals(await machine.run({ limit: 10_000n }), { kind: "exit", code: 0 });
+});

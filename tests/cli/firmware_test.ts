@@ -1,0 +1,71 @@
+/**
+ * Options of firmware on the command line, and what is said of firmware that ends by a trap.
+ *
+ * @module
+ */
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assemble } from "../../lib/isa/asm.ts";
+import { buildElf } from "../program/elf_builder.ts";
+import { hartrace } from "./command_line.ts";
+
+/** Runs an assembled program at an address. */
+async function runs(source: string, options: readonly string[], origin = 0x80000000n) {
+  const file = await Deno.makeTempFile();
+  try {
+    const { bytes: data } = assemble(source, { origin });
+    await Deno.writeFile(file, buildElf({ segments: [{ address: origin, data }] }).bytes);
+    return { file, ...await hartrace(["-q", "-p", "nop", ...options, file]) };
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+const FAULTS = "csrrs t0, 0xf14, zero\nli a0, 0x40000000\nsd a0, 8(a0)";
+
+Deno.test("main() names cause, value and place of a trap as firmware's handler would see them", async () => {
+  const { code, stderr } = await runs(FAULTS, []);
+  assertEquals(code, 139);
+  assertStringIncludes(
+    stderr,
+    "by a trap that it does not handle (exit code 139): store access fault (mcause 7, mtval " +
+      "0x40000008) in (no symbol) (mepc 0x80000008)",
+  );
+});
+
+Deno.test("main() says that a handler traps at its first instruction", async () => {
+  const { code, stderr } = await runs(
+    `auipc t0, 0\naddi t0, t0, 16\ncsrrw zero, 0x305, t0\nebreak\n.word 0`,
+    ["--limit-insns", "1000"],
+  );
+  assertEquals(code, 133);
+  assertMatch(
+    stderr,
+    /breakpoint \(mcause 3.*; its handler traps at its first instruction: illegal instruction \(mcause 2/,
+  );
+});
+
+const CALL = "li a1, 0\nli a0, 0x11\nslli x0, x0, 0x1f\nebreak\nsrai x0, x0, 7\n";
+const FINISH = "li t0, 0x100000\nli t1, 0x5555\nsw t1, 0(t0)\nj .";
+
+Deno.test("main() answers semihosting when it is asked to", async () => {
+  const source = `csrrs t0, 0xf14, zero\n${CALL}${FINISH}`;
+  assertEquals((await runs(source, ["--semihosting"])).code, 0);
+  assertEquals((await runs(source, [])).code, 133);
+});
+
+Deno.test("main() gives firmware memory elsewhere, and names what it lacks", async () => {
+  const source = `csrrs t0, 0xf14, zero\n${FINISH}`;
+  const at = 0x20000000n;
+  assertEquals((await runs(source, ["--memory", "0x20000000,4M"], at)).code, 0);
+  const { code, stderr } = await runs(source, [], at);
+  assertEquals(code, 125);
+  assertStringIncludes(stderr, "give it memory there with --memory 0x20000000,0x1000, or more");
+});
+
+for (const text of ["0x20000000", "here,4M", "0x20000000,4T", "1,2,3"]) {
+  Deno.test(`main() refuses --memory ${text}`, async () => {
+    const { code, stderr } = await runs("nop", ["--memory", text]);
+    assertEquals(code, 125);
+    assertStringIncludes(stderr, `Cannot read --memory "${text}": write an address and a size`);
+  });
+}
