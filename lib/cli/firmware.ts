@@ -1,5 +1,5 @@
 /**
- * The options that only firmware has use for: what memory its board has.
+ * The options that only firmware has use for: what memory its board has, and raw images.
  *
  * @module
  */
@@ -18,6 +18,49 @@ export function memoryMapOf({ lists }: CliArguments): MachineOptions["memoryMap"
       `Cannot read --memory "${text}": write an address and a size, as in --memory 0x20000000,4M`,
     );
   });
+}
+
+/** An image to load, as the command line names it. */
+export interface LoadOption {
+  /** Where its first byte goes. */
+  readonly address: bigint;
+  /** The file that holds its bytes. */
+  readonly file: string;
+}
+
+/**
+ * `--load ADDR,FILE`, as often as it is given.
+ *
+ * @throws {SyntaxError} If one is not that, or what goes with it is missing or contradicts it.
+ */
+export function loadOptions({ lists, values, rest }: CliArguments): readonly LoadOption[] {
+  const loads = (lists["load"] ?? []).map((text) => {
+    const comma = text.indexOf(",");
+    const address = bytesOf(text.slice(0, Math.max(comma, 0)));
+    const file = text.slice(comma + 1);
+    if (address !== undefined && file !== "") return { address: BigInt(address), file };
+    throw new SyntaxError(
+      `Cannot read --load "${text}": write an address and a file, as in --load 0x80000000,fw.bin`,
+    );
+  });
+  if (loads.length > 0 && values["machine"] === "linux") {
+    throw new SyntaxError("Cannot load images for a Linux program: --load is for --machine bare");
+  }
+  if (values["symbols"] !== undefined && (loads.length === 0 || rest.length > 0)) {
+    throw new SyntaxError(
+      "Cannot take --symbols: it names the functions of --load images without PROGRAM",
+    );
+  }
+  return loads;
+}
+
+/** `--entry ADDR`. @throws {SyntaxError} If it is no address. */
+export function entryOption({ values }: CliArguments): bigint | undefined {
+  const text = values["entry"];
+  if (text === undefined) return undefined;
+  const address = bytesOf(text);
+  if (address !== undefined) return BigInt(address);
+  throw new SyntaxError(`Cannot read --entry "${text}": write an address, as in 0x80000000`);
 }
 
 /** A number of bytes, decimal or with 0x, in KiB, MiB or GiB if it ends so. */

@@ -106,10 +106,11 @@ function table(rows: readonly Row[]): string {
 
 /** The program, set up as a run would have it, and not run. */
 async function prepare(context: CommandContext, path: string | undefined): Promise<Ftrace> {
-  const program = await readProgram(path);
-  const machine = createMachine(program.bytes, {
+  const program = await readProgram(path, context.args);
+  const machine = createMachine(program.elf, {
     name: program.name,
-    machine: (context.args.values["machine"] ?? "auto") as MachineOptions["machine"],
+    machine: (context.args.values["machine"] ??
+      (context.args.lists["load"]!.length > 0 ? "bare" : "auto")) as MachineOptions["machine"],
     memoryMap: memoryMapOf(context.args),
   });
   const ftrace = createFtrace(machine, ftraceOptions(context.args));

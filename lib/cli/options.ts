@@ -234,6 +234,25 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     help: "bare: how many harts take turns, on a schedule that --seed decides (1)",
   },
   {
+    name: "load",
+    value: "ADDR,FILE",
+    repeats: true,
+    group: "The guest",
+    help: "bare: put the bytes of a file there, in place of PROGRAM or beside it",
+  },
+  {
+    name: "entry",
+    value: "ADDR",
+    group: "The guest",
+    help: "bare: where the first instruction is (PROGRAM's, or the first --load)",
+  },
+  {
+    name: "symbols",
+    value: "FILE",
+    group: "The guest",
+    help: "bare: the ELF file that the images of --load were made from, for names and call sites",
+  },
+  {
     name: "semihosting",
     value: "on|user",
     bare: "on",

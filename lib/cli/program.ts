@@ -3,7 +3,17 @@
  *
  * @module
  */
-import { type Elf, parseElf } from "../program/mod.ts";
+import {
+  type Elf,
+  foreignFile,
+  imageProgram,
+  isRaw,
+  parseElf,
+  type RawImage,
+  withImages,
+} from "../program/mod.ts";
+import { entryOption, type LoadOption, loadOptions } from "./firmware.ts";
+import type { CliArguments } from "./options.ts";
 import { sampleProgram } from "./sample_program.ts";
 
 /** PROGRAM cannot be run; `exitCode` is what a shell gives. */
@@ -24,8 +34,6 @@ export class ProgramError extends Error {
 export interface Program {
   /** The program as the command line names it; the guest's `argv[0]`. */
   readonly name: string;
-  /** The bytes of the ELF file. */
-  readonly bytes: Uint8Array;
   /** The parsed headers and symbols of the ELF file. */
   readonly elf: Elf;
   /** Whether the program is the built-in sample. */
@@ -33,20 +41,53 @@ export interface Program {
 }
 
 /**
- * Reads the program at `path`; without one the built-in sample.
+ * Reads the program at `path`, and the images of `--load`; without any the built-in sample.
  *
  * @throws {ProgramError} If it is not there, cannot be read, or is no ELF file that can be run.
+ * @throws {SyntaxError} If an option about images is malformed.
  */
-export async function readProgram(path: string | undefined): Promise<Program> {
+export async function readProgram(
+  path: string | undefined,
+  args: CliArguments,
+): Promise<Program> {
+  const loads = loadOptions(args);
+  const [first] = loads;
+  const entry = entryOption(args);
+  const images = await Promise.all(loads.map(readImage));
+  if (path === undefined && first) {
+    const file = args.values["symbols"];
+    const symbols = file === undefined ? undefined : (await readElf(file)).elf;
+    return { name: first.file, elf: imageProgram(images, { entry, symbols }), isSample: false };
+  }
   if (path === undefined) {
     const bytes = sampleProgram();
-    return { name: "sample", bytes, elf: parseElf(bytes), isSample: true };
+    return { name: "sample", elf: parseElf(bytes), isSample: true };
   }
+  const program = await readElf(path);
+  return { ...program, elf: withImages(program.elf, images, entry ?? program.elf.entry) };
+}
+
+async function readImage({ address, file }: LoadOption): Promise<RawImage> {
+  const data = await readFile(file);
+  if (data.length > 0) return { address, data };
+  throw new ProgramError(126, `Cannot load ${file}: the file is empty`);
+}
+
+async function readElf(path: string): Promise<Program> {
   const bytes = await readFile(path);
   try {
-    return { name: path, bytes, elf: parseElf(bytes), isSample: false };
+    return { name: path, elf: parseElf(bytes), isSample: false };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
+    const foreign = foreignFile(bytes);
+    if (foreign !== undefined) throw new ProgramError(126, `Cannot run ${path}: ${foreign}`);
+    if (isRaw(bytes)) {
+      throw new ProgramError(
+        126,
+        `Cannot run ${path}: the file is no ELF; if it is a raw image of firmware, ` +
+          `say where it goes: --load 0x80000000,${path}`,
+      );
+    }
     throw new ProgramError(126, `Cannot run ${path}: ${error.message}`);
   }
 }

@@ -55,7 +55,7 @@ export interface CommandContext {
 /** Runs a program; gives the exit code. @throws {Error} For whatever is wrong with the call. */
 export async function run(context: CommandContext): Promise<number> {
   const { host, args } = context;
-  const program = await readProgram(args.rest[0]);
+  const program = await readProgram(args.rest[0], args);
   const destination = openTraceDestination(host, args.values["output"]);
   const stdout = createSharedStdout(host, destination, !destination.isFile);
   let ending: Ending | undefined;
@@ -138,7 +138,7 @@ function createTraced(
 ): { readonly machine: Machine; readonly ftrace: Ftrace } {
   const { host, args } = context;
   const machine: Machine = createMachine(
-    program.bytes,
+    program.elf,
     machineOptions(context, program, stdout, () => machine),
   );
   const ftrace = createFtrace(machine, {
@@ -249,7 +249,9 @@ export function machineOptions(
     env: environmentOf(args),
     allow: [...lists["allow"] ?? [], ...named],
     engine: values["engine"] as EngineName | undefined,
-    machine: (values["machine"] ?? "auto") as MachineOptions["machine"],
+    machine: (values["machine"] ?? (lists["load"]!.length > 0 ? "bare" : "auto")) as MachineOptions[
+      "machine"
+    ],
     seed: BigInt(numberOf(values, "seed") ?? 0),
     harts: numberOf(values, "harts"),
     isa: values["isa"],

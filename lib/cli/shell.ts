@@ -32,10 +32,10 @@ import { writeTracefs } from "./tracefs_option.ts";
 /** Runs the shell; gives the exit code. @throws {Error} For whatever is wrong with the call. */
 export async function shell(context: CommandContext): Promise<number> {
   const { host, args, builtIn } = context;
-  const program = await readProgram(args.rest[0]);
+  const program = await readProgram(args.rest[0], args);
   const tracers = await requestTracers(context, "selectable");
   const lines = createShellLines(host);
-  const machine: Machine = createMachine(program.bytes, {
+  const machine: Machine = createMachine(program.elf, {
     ...machineOptions(context, program, { guest: (data) => host.stdout(data) }, () => machine),
     stdin: lines.forGuest,
     // Firmware that only looks for input must not take what is typed at the prompt.

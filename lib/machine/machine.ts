@@ -129,14 +129,18 @@ interface MachineParts extends PlatformContext {
 }
 
 /**
- * Loads a program and makes the machine that will run it.
+ * Loads a program, an ELF file's bytes or what was made of them, and makes the machine that will
+ * run it.
  *
  * @throws {SyntaxError} If the file is malformed, or not for this platform.
  * @throws {RangeError} If the platform cannot have such harts.
  */
-export function createMachine(program: Uint8Array, options: MachineOptions = {}): Machine {
+export function createMachine(program: Uint8Array | Elf, options: MachineOptions = {}): Machine {
   const seed = options.seed ?? 0n;
-  const context = placeProgram(parseElf(program), options);
+  const context = placeProgram(
+    program instanceof Uint8Array ? parseElf(program) : program,
+    options,
+  );
   const { harts, engine, schedule, events, unwinder } = context;
   const { kind, elf, bias, symbols } = context;
   const platform = PLATFORMS[kind].create(context);

@@ -108,6 +108,8 @@ const SECTION_HEADER_SIZE = 64;
 const SYMBOL_SIZE = 24;
 const RELA_SIZE = 24;
 const ADDRESS_LIMIT = 1n << 32n;
+/** Where kernels are linked to: the last 2 GiB of addresses. */
+const KERNEL_START = 0xffffffff_80000000n;
 
 /** Reads a program. @throws {SyntaxError} Naming the field at fault and its offset in the file. */
 export function parseElf(bytes: Uint8Array): Elf {
@@ -155,7 +157,11 @@ export function parseElf(bytes: Uint8Array): Elf {
         refuse(
           "p_vaddr",
           at + 16,
-          `0x${address.toString(16)} + 0x${size.toString(16)} lies beyond 4 GiB`,
+          `0x${address.toString(16)} + 0x${size.toString(16)} lies beyond 4 GiB${
+            address >= KERNEL_START
+              ? ", as in a Linux kernel (vmlinux): kernels come with a later version"
+              : ""
+          }`,
         );
       }
       segments.push({ address, physical, offset, data, size, flags });

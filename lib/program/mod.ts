@@ -6,6 +6,8 @@
  * @module
  */
 export { type Elf, type ElfSymbol, parseElf, type Section, type Segment } from "./elf.ts";
+export { imageProgram, type RawImage, withImages } from "./raw_image.ts";
+export { foreignFile, isRaw } from "./foreign_file.ts";
 export type { StackFrame, StackHart, StackStart, Unwinder } from "./unwinder.ts";
 export { SymbolTable } from "./symbols.ts";
 export type { SiteSource } from "./sites.ts";

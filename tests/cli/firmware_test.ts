@@ -62,6 +62,24 @@ Deno.test("main() gives firmware memory elsewhere, and names what it lacks", asy
   assertStringIncludes(stderr, "give it memory there with --memory 0x20000000,0x1000, or more");
 });
 
+Deno.test("main() runs a raw image where it is loaded, and says what other files are", async () => {
+  const file = await Deno.makeTempFile();
+  try {
+    const { bytes } = assemble(`nop\n${FINISH}`, { origin: 0x80000000n });
+    await Deno.writeFile(file, bytes);
+    assertEquals((await hartrace(["-q", "-p", "nop", "--load", `0x80000000,${file}`])).code, 0);
+    const raw = await hartrace(["-q", file]);
+    assertEquals(raw.code, 126);
+    assertStringIncludes(raw.stderr, `--load 0x80000000,${file}`);
+    const image = new Uint8Array(128);
+    image.set(new TextEncoder().encode("RSC\x05"), 0x38);
+    await Deno.writeFile(file, image);
+    assertStringIncludes((await hartrace(["-q", file])).stderr, "Linux kernel for RISC-V (Image)");
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
 for (const text of ["0x20000000", "here,4M", "0x20000000,4T", "1,2,3"]) {
   Deno.test(`main() refuses --memory ${text}`, async () => {
     const { code, stderr } = await runs("nop", ["--memory", text]);
