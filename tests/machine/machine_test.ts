@@ -163,13 +163,13 @@ for (const engine of ENGINE_NAMES) {
   });
 }
 
-Deno.test("Machine.tracing lies below RAM and is no place for firmware's segments", () => {
+Deno.test("Machine.tracing lies below RAM, where no memory is for firmware's segments", () => {
   const { tracing } = machineOf(COUNTING);
   assertEquals([tracing.start, tracing.end], [0x7ff00000, 0x80000000]);
   const inside = { address: 0x7ff01000n, data: words32(0) };
   for (
     const [segment, message] of [
-      [inside, "Cannot load the segment at 0x7ff01000: it overlaps the tracing range"],
+      [inside, "Cannot load the segment at 0x7ff01000: a bare machine has RAM"],
       [
         { ...inside, address: 0x1000n },
         "Cannot load the segment at 0x1000: a bare machine has RAM",
