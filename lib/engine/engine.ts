@@ -12,6 +12,9 @@ import type { Hart } from "../hart/hart.ts";
 import type { Trap } from "../hart/trap.ts";
 import type { ThunkWriter } from "./thunk.ts";
 
+/** Whether a hart that has come to a breakpoint is to stop there. */
+export type BreakTest = (hart: Hart) => boolean;
+
 /** Why {@linkcode Engine.run} came back. */
 export type Stop =
   | {
@@ -66,4 +69,11 @@ export interface Engine {
   executeBits(hart: Hart, bits: number): Stop | undefined;
   /** Calls `hook` at `pc` from now on. @throws {RangeError} If there is one already. */
   hook(pc: number, hook: Hook): Disposable;
+  /**
+   * Asks `test` at each arrival at `pc` whether to come back before the instruction there, and before
+   * its hook: for a person who looks at the guest, which neither the guest nor a tracer notices.
+   *
+   * @throws {RangeError} If there is a breakpoint already.
+   */
+  breakAt(pc: number, test: BreakTest): Disposable;
 }

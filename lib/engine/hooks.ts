@@ -1,11 +1,12 @@
 /**
- * The hooks of an engine, by address, and the one order in which every engine asks them.
+ * The hooks and breakpoints of an engine, by address, and the one order in which every engine asks
+ * them: first whether a person wants to stop there, which no hook may notice, then the hook.
  *
  * @module
  */
 import type { Hart } from "../hart/hart.ts";
 import { PAGE_SIZE } from "../memory/page.ts";
-import type { Hook } from "./engine.ts";
+import type { BreakTest, Hook } from "./engine.ts";
 
 /** Where a hook asked to stop: the next run goes on behind the question. */
 interface Answered {
@@ -14,9 +15,15 @@ interface Answered {
   readonly retired: bigint;
 }
 
-/** Hooks by pc. */
+/** Makes engines ask at an address that has a breakpoint and perhaps no hook. */
+const ASKED: Hook = { host() {} };
+
+/** Hooks and breakpoints by pc. */
 export class Hooks {
   readonly #hooks = new Map<number, Hook>();
+  readonly #breaks = new Map<number, BreakTest>();
+  /** Where each hart was last asked whether to stop, and its count of instructions then. */
+  readonly #broken = new Map<Hart, { readonly pc: number; readonly instret: bigint }>();
   readonly #pages = new Map<number, Set<number>>();
   readonly #changed: (pc: number) => void;
   #answered: Answered | undefined;
@@ -26,19 +33,14 @@ export class Hooks {
     this.#changed = changed;
   }
 
-  /** How many addresses have a hook. */
-  get size(): number {
-    return this.#hooks.size;
-  }
-
-  /** The hooked addresses, by page. */
+  /** The addresses at which to ask, by page. */
   get pages(): ReadonlyMap<number, ReadonlySet<number>> {
     return this.#pages;
   }
 
-  /** The hook at an address, or undefined. */
+  /** The hook at an address, or undefined; one that does nothing where there is a breakpoint. */
   at(pc: number): Hook | undefined {
-    return this.#hooks.get(pc);
+    return this.#breaks.has(pc) ? ASKED : this.#hooks.get(pc);
   }
 
   /**
@@ -50,16 +52,33 @@ export class Hooks {
     if (this.#hooks.has(pc)) {
       throw new RangeError(`Cannot hook 0x${pc.toString(16)}: there is a hook already`);
     }
-    this.#hooks.set(pc, hook);
+    return this.#place(this.#hooks, pc, hook);
+  }
+
+  /**
+   * Adds a breakpoint until it is disposed of: `test` is asked before any hook, once for each arrival,
+   * and what it stops goes on with the hook.
+   *
+   * @throws {RangeError} If there is one at `pc` already.
+   */
+  breakAt(pc: number, test: BreakTest): Disposable {
+    if (this.#breaks.has(pc)) {
+      throw new RangeError(`Cannot break at 0x${pc.toString(16)}: there is a breakpoint already`);
+    }
+    return this.#place(this.#breaks, pc, test);
+  }
+
+  #place<T>(table: Map<number, T>, pc: number, entry: T): Disposable {
+    table.set(pc, entry);
     const page = Math.floor(pc / PAGE_SIZE);
-    const here = this.#pages.get(page) ?? new Set();
-    this.#pages.set(page, here.add(pc));
+    this.#pages.set(page, (this.#pages.get(page) ?? new Set()).add(pc));
     this.#changed(pc);
     return {
       [Symbol.dispose]: () => {
-        if (this.#hooks.get(pc) !== hook) return;
-        this.#hooks.delete(pc);
-        if (here.delete(pc) && here.size === 0) this.#pages.delete(page);
+        if (table.get(pc) !== entry) return;
+        table.delete(pc);
+        const here = this.#pages.get(page);
+        if (!this.at(pc) && here?.delete(pc) && here.size === 0) this.#pages.delete(page);
         this.#changed(pc);
       },
     };
@@ -72,8 +91,9 @@ export class Hooks {
    * set another pc, where the hart arrives now; `"stop"`.
    */
   ask(hart: Hart): "execute" | "moved" | "stop" {
-    if (this.#hooks.size === 0) return "execute";
+    if (this.#pages.size === 0) return "execute";
     const pc = hart.pcNumber;
+    if (this.#breaks.size > 0 && this.#stopsAt(hart, pc)) return "stop";
     if (this.#takeAnswer(hart, pc)) return "execute";
     const hook = this.#hooks.get(pc);
     // A page that the guest maps over the tracing range is its own.
@@ -85,6 +105,17 @@ export class Hooks {
       return "stop";
     }
     return hart.pcNumber === pc ? "execute" : "moved";
+  }
+
+  /** Whether a breakpoint stops the hart, which a hook may lead away and back before it goes on. */
+  #stopsAt(hart: Hart, pc: number): boolean {
+    const test = this.#breaks.get(pc);
+    if (test === undefined || hart.memory.isTracing(pc) && !hart.isTracing) return false;
+    const { instret } = hart;
+    const asked = this.#broken.get(hart);
+    if (asked?.pc === pc && asked.instret === instret) return false;
+    this.#broken.set(hart, { pc, instret });
+    return test(hart);
   }
 
   /** Whether the hook stopped the hart here when it was last asked, and nothing happened since. */

@@ -25,6 +25,8 @@ import type { Schedule } from "./schedule.ts";
 export interface RunOptions {
   /** Ends the run when a hart has retired so many instructions of the guest's. */
   readonly limit?: bigint | undefined;
+  /** Ends the run when this one hart has retired so many. */
+  readonly until?: { readonly hart: Hart; readonly instret: bigint } | undefined;
   /** Called between slices with the instructions that all harts have retired; the guest waits for it. */
   readonly slice?: ((instret: bigint) => void | Promise<void>) | undefined;
 }
@@ -52,6 +54,9 @@ export interface RunLoopParts {
  * of what the guest waits for, `stopped` by a hook, or `late`, as the host wants its turn.
  */
 type Pause = Outcome | Promise<Outcome | undefined> | "stopped" | "late" | undefined;
+
+/** The count of instructions at which a hart ends the run, if any. */
+type Limits = (hart: Hart) => bigint | undefined;
 
 /** Milliseconds that a slice of the run is to take before the host's own events are served. */
 const SLICE_MS = 12;
@@ -88,9 +93,12 @@ export class RunLoop {
   }
 
   /** Runs until the guest ends, a hart has come to the limit, or {@linkcode RunLoop.requestStop}. */
-  async run({ limit, slice }: RunOptions = {}): Promise<Outcome> {
+  async run({ limit, until, slice }: RunOptions = {}): Promise<Outcome> {
     const { harts } = this.#parts;
-    const hart = harts[0]!;
+    const limits: Limits = (hart) => {
+      const own = until?.hart === hart ? until.instret : undefined;
+      return own === undefined || limit !== undefined && limit < own ? limit : own;
+    };
     let budget = FIRST_SLICE;
     if (this.#awaited && !this.#stopRequested) {
       const outcome = await this.#settle(this.#awaited);
@@ -102,11 +110,11 @@ export class RunLoop {
         this.#stopRequested = false;
         return { kind: "interrupted" };
       }
-      if (limit !== undefined && hart.instret >= limit) return { kind: "limit" };
+      if (harts.some((hart) => hasCome(hart, limits))) return { kind: "limit" };
       const started = performance.now();
       const pause = harts.length > 1
-        ? this.#runTogether(limit, budget, started)
-        : this.#runAlone(limit, budget, started);
+        ? this.#runTogether(limits, budget, started)
+        : this.#runAlone(limits, budget, started);
       const outcome = pause instanceof Promise ? await this.#settle(pause) : pause;
       if (typeof outcome === "object") return outcome;
       budget = nextBudget(budget, performance.now() - started);
@@ -131,8 +139,9 @@ export class RunLoop {
   }
 
   /** Runs the only hart for one slice of `budget` instructions, to the limit at most. */
-  #runAlone(limit: bigint | undefined, budget: bigint, started: number): Pause {
+  #runAlone(limits: Limits, budget: bigint, started: number): Pause {
     const hart = this.#parts.harts[0]!;
+    const limit = limits(hart);
     const wanted = hart.instret + budget;
     const until = limit !== undefined && limit < wanted ? limit : wanted;
     while (hart.instret < until && !this.#stopRequested) {
@@ -149,12 +158,12 @@ export class RunLoop {
   }
 
   /** Runs several harts, which take turns, for one slice of about `budget` instructions. */
-  #runTogether(limit: bigint | undefined, budget: bigint, started: number): Pause {
+  #runTogether(limits: Limits, budget: bigint, started: number): Pause {
     let left = budget;
     while (left > 0n && !this.#stopRequested) {
       const { hart, end } = this.#parts.schedule.turn();
       const before = hart.instret;
-      const pause = this.#runTurn(hart, end, limit, started);
+      const pause = this.#runTurn(hart, end, limits, started);
       if (pause) return pause;
       left -= hart.instret - before + TURN_COST;
       if (performance.now() - started > SLICE_MS) return "late";
@@ -163,7 +172,8 @@ export class RunLoop {
   }
 
   /** Runs a hart until its own time is `end`: it executes, or waits. */
-  #runTurn(hart: Hart, end: bigint, limit: bigint | undefined, started: number): Pause {
+  #runTurn(hart: Hart, end: bigint, limits: Limits, started: number): Pause {
+    const limit = limits(hart);
     while (hart.now() < end && !this.#stopRequested) {
       const wanted = hart.instret + (end - hart.now());
       const until = limit !== undefined && limit < wanted ? limit : wanted;
@@ -258,6 +268,11 @@ export class RunLoop {
       backtrace: this.#parts.unwinder.backtrace(this.#parts.harts[0]!),
     };
   }
+}
+
+function hasCome(hart: Hart, limits: Limits): boolean {
+  const limit = limits(hart);
+  return limit !== undefined && hart.instret >= limit;
 }
 
 /** Instructions of the next slice, after one of `budget` took so many milliseconds. */

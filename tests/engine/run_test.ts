@@ -216,6 +216,38 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    name: "asks a breakpoint before the hook there, once for each arrival, and goes on with the hook",
+    check(guest) {
+      load(guest, LOOP);
+      setRegisters(guest, { a1: 3n });
+      const asked: string[] = [];
+      const at = CODE + 4;
+      // The hook leads the hart away and back, as one that enters a trampoline does.
+      let away = false;
+      using _hook = guest.engine.hook(at, {
+        host(hart) {
+          asked.push("hook");
+          hart.overhead += 5n;
+          away = !away;
+          if (away) hart.pc = BigInt(at);
+        },
+      });
+      const place = guest.engine.breakAt(at, (hart) => {
+        asked.push("break");
+        return hart.x[10]! < 3n;
+      });
+      const stops = [1, 2, 3].map(() => guest.engine.run(guest.hart, 100n).kind);
+      assertEquals(stops, ["stopped", "stopped", "trap"]);
+      assertEquals(asked.join(" "), "break hook break hook break hook");
+      assertEquals([guest.hart.x[10], guest.hart.instret, guest.hart.overhead], [3n, 9n, 15n]);
+      place[Symbol.dispose]();
+      guest.hart.pc = BigInt(CODE);
+      setRegisters(guest, { a1: 1n });
+      guest.engine.run(guest.hart, 100n);
+      assertEquals(asked.at(-2), "hook");
+    },
+  },
+  {
     name: "does the same through a thunk as through its host hook",
     check(guest) {
       load(guest, "jalr ra, 0(a0)\naddi a1, a1, 1\nj -8".replace("j -8", "jr s0"));

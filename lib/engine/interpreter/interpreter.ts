@@ -19,7 +19,7 @@ import type { Memory } from "../../memory/memory.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
 import { FETCH_ENTRY } from "../../memory/tlb.ts";
 import { CodeCache, type CodeUnit, DEFAULT_BUDGET } from "../code_cache.ts";
-import type { Engine, Hook, Stop } from "../engine.ts";
+import type { BreakTest, Engine, Hook, Stop } from "../engine.ts";
 import { Hooks } from "../hooks.ts";
 import { Plans } from "../plan/plans.ts";
 import { createReference } from "../reference/reference.ts";
@@ -113,6 +113,11 @@ class Interpreter {
   /** Puts a hook at an address: see {@linkcode Engine.hook}. */
   hook(pc: number, hook: Hook): Disposable {
     return this.#hooks.add(pc, hook);
+  }
+
+  /** Puts a breakpoint at an address: see {@linkcode Engine.breakAt}. */
+  breakAt(pc: number, test: BreakTest): Disposable {
+    return this.#hooks.breakAt(pc, test);
   }
 
   /** Executes one instruction and asks no hook: see {@linkcode Engine.step}. */
@@ -321,5 +326,6 @@ export function createInterpreter(memory: Memory, budget: number = DEFAULT_BUDGE
     step: (hart) => interpreter.step(hart),
     executeBits: (hart, bits) => interpreter.executeBits(hart, bits),
     hook: (pc, hook) => interpreter.hook(pc, hook),
+    breakAt: (pc, test) => interpreter.breakAt(pc, test),
   };
 }

@@ -16,7 +16,7 @@ import { Cause } from "../../isa/sem.ts";
 import { FETCH_FAULT } from "../../memory/fetch_cache.ts";
 import { EXECUTE, PAGE_SIZE } from "../../memory/page.ts";
 import type { Memory } from "../../memory/memory.ts";
-import type { Engine, Hook, Stop } from "../engine.ts";
+import type { BreakTest, Engine, Hook, Stop } from "../engine.ts";
 import { Evaluator } from "./evaluator.ts";
 import { FAR, type Placed, TRAPPED } from "./in_flight.ts";
 import { Hooks } from "../hooks.ts";
@@ -263,5 +263,6 @@ export function createReference(_memory: Memory): Engine {
     step: (hart: Hart): Stop | undefined => executorOf(hart).step(),
     executeBits: (hart: Hart, bits: number): Stop | undefined => executorOf(hart).executeBits(bits),
     hook: (pc: number, hook: Hook): Disposable => hooks.add(pc, hook),
+    breakAt: (pc: number, test: BreakTest): Disposable => hooks.breakAt(pc, test),
   };
 }
