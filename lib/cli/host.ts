@@ -6,7 +6,8 @@
  * @module
  */
 import { printable, printableBytes } from "./printable.ts";
-import { createTerminal, type Question } from "./terminal.ts";
+import { historyPath, LineHistory } from "./line_history.ts";
+import { createTerminal, type Terminal } from "./terminal.ts";
 
 /** The surroundings of one call of the command line. */
 export interface CliHost {
@@ -19,12 +20,14 @@ export interface CliHost {
   /** Up to `length` bytes of input; none at its end. */
   stdin(length: number): Promise<Uint8Array>;
   /** Asks a person for lines, if stdin and stdout are a terminal. */
-  readonly question?: Question | undefined;
+  readonly terminal?: Terminal | undefined;
+  /** Whether commands of the host's print where this process does; else what they print is read. */
+  readonly childrenPrint?: boolean;
   /** Whether a person sees stdout as it comes. */
   readonly stdoutIsTerminal: boolean;
   /** Whether a person sees stderr as it comes. */
   readonly stderrIsTerminal: boolean;
-  /** Calls `listener` at each Ctrl-C or SIGTERM until disposed. */
+  /** Calls `listener` at each Ctrl-C, SIGTERM or SIGHUP until disposed. */
   onInterrupt(listener: (signal: StopSignal) => void): Disposable;
   /** Ends the process at once. */
   exit(code: number): void;
@@ -32,14 +35,28 @@ export interface CliHost {
   now(): number;
 }
 
-/** Signals that ask for an end: Ctrl-C, and what `kill` and `timeout` send. */
-export type StopSignal = "SIGINT" | "SIGTERM";
-const STOP_SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM"];
+/** Signals that ask for an end: Ctrl-C, what `kill` and `timeout` send, and a terminal that is closed. */
+export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
+const STOP_SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+/** Whether this process was started so that it lives on when its terminal is closed (`nohup`). */
+function ignoresHangup(): boolean {
+  try {
+    const [, mask = "0"] = /^SigIgn:\s*([0-9a-f]+)$/m.exec(
+      Deno.readTextFileSync("/proc/self/status"),
+    ) ?? [];
+    return (BigInt(`0x${mask}`) & 1n) !== 0n;
+  } catch {
+    return false;
+  }
+}
 
 /** The host that this process runs on. */
 export function denoHost(): CliHost {
   let stdoutOpen = true;
   let stdoutFailure: string | undefined;
+  const isLasting = Deno.build.os === "linux" && ignoresHangup();
+  const heeded = STOP_SIGNALS.filter((signal) => signal !== "SIGHUP" || !isLasting);
   return {
     stdout(data) {
       try {
@@ -61,11 +78,14 @@ export function denoHost(): CliHost {
       const count = await Deno.stdin.read(buffer);
       return buffer.subarray(0, count ?? 0);
     },
-    question: Deno.stdin.isTerminal() && Deno.stdout.isTerminal() ? createTerminal() : undefined,
+    terminal: Deno.stdin.isTerminal() && Deno.stdout.isTerminal()
+      ? createTerminal(new LineHistory(historyPath()))
+      : undefined,
+    childrenPrint: true,
     stdoutIsTerminal: Deno.stdout.isTerminal(),
     stderrIsTerminal: Deno.stderr.isTerminal(),
     onInterrupt(listener) {
-      const listening = STOP_SIGNALS.map((signal): [StopSignal, () => void] => {
+      const listening = heeded.map((signal): [StopSignal, () => void] => {
         const heard = () => listener(signal);
         Deno.addSignalListener(signal, heard);
         return [signal, heard];
@@ -106,6 +126,12 @@ export function say(host: CliHost, text: string): void {
 /** Writes text on stdout; false if whoever read it is gone. */
 export function print(host: CliHost, text: string): boolean {
   return printBytes(host, encoder.encode(text));
+}
+
+/** A text as {@linkcode print} writes it. */
+export function printedBytes(host: CliHost, text: string): Uint8Array {
+  const bytes = encoder.encode(text);
+  return host.stdoutIsTerminal ? printableBytes(bytes) : bytes;
 }
 
 /** Writes UTF-8 of ours on stdout, as a terminal may have it; false if whoever read it is gone. */

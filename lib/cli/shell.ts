@@ -11,7 +11,7 @@
  */
 import { createFtrace, createMachine, type Ftrace, type Machine } from "../../mod.ts";
 import { createTracefs } from "../tracefs/mod.ts";
-import { print, say } from "./host.ts";
+import { type CliHost, print, say } from "./host.ts";
 import { readProgram } from "./program.ts";
 import {
   applyFilters,
@@ -23,10 +23,11 @@ import {
   startTracers,
   stopTracers,
 } from "./run.ts";
-import { createGuestControl } from "./shell_guest.ts";
+import { StoppedGuest } from "./shell_guest.ts";
 import { ShellInterpreter } from "./shell_interpreter.ts";
 import { createShellLines } from "./shell_lines.ts";
 import { numberOf } from "./options.ts";
+import { STOPS } from "./stop_requests.ts";
 import { writeTracefs } from "./tracefs_option.ts";
 
 /** Runs the shell; gives the exit code. @throws {Error} For whatever is wrong with the call. */
@@ -58,16 +59,28 @@ export async function shell(context: CommandContext): Promise<number> {
     await tracefs.write("current_tracer", args.values["tracer"]);
   }
   await writeTracefs(tracefs, args.lists["tracefs"] ?? []);
-  const guest = createGuestControl({
+  const guest = new StoppedGuest({
     host,
     ftrace,
     program: program.name,
     limit: numberOf(args.values, "limit-insns", 1),
   });
-  if (host.question && !args.switches.has("quiet")) say(host, greeting(ftrace, program.name));
-  const status = await new ShellInterpreter(host, tracefs, guest, lines).runAll();
+  using _listening = endAtSignals(host, guest);
+  if (host.terminal && !args.switches.has("quiet")) say(host, greeting(ftrace, program.name));
+  const session = new ShellInterpreter(host, tracefs, guest, lines);
+  if (args.switches.has("no-pager")) session.usePager(false);
+  const status = await session.runAll();
   await stopTracers(host, started);
   return status;
+}
+
+/** Ends the process at SIGTERM and SIGHUP, and at Ctrl-C where no person and no guest is to have it. */
+function endAtSignals(host: CliHost, guest: StoppedGuest): Disposable {
+  return host.onInterrupt((signal) => {
+    if (signal === "SIGINT" && (host.terminal || guest.running)) return;
+    host.terminal?.restore();
+    host.exit(STOPS[signal].code);
+  });
 }
 
 function greeting({ era, eraReason, records }: Ftrace, program: string): string {

@@ -4,57 +4,64 @@
  * @module
  */
 import { type Tracefs, TracefsError } from "../tracefs/mod.ts";
-import { say } from "./host.ts";
-import type { ShellCommandContext } from "./shell_context.ts";
-import type { GuestControl, GuestResult } from "./shell_guest.ts";
+import { commandEntry, type ShellCommandContext, type ShellCommandEntry } from "./shell_context.ts";
+import { assign, INSPECTION_COMMANDS } from "./shell_inspection.ts";
+import { MOVEMENT_COMMANDS } from "./shell_movement.ts";
 import { cat, countLines, grep, head } from "./shell_text.ts";
 
-/** A command of the shell: its names, its help and what it does. */
-export interface ShellCommandEntry {
-  /** The command's name and its aliases. */
-  readonly names: readonly string[];
-  /** The command's arguments, as `help` shows them. */
-  readonly arguments: string;
-  /** What the command does, in one line for `help`. */
-  readonly help: string;
-  /** Carries out the command and gives its exit status. */
-  run(
-    context: ShellCommandContext,
-    args: readonly string[],
-    name: string,
-  ): number | Promise<number>;
-}
+const SETTINGS = `  set $a0 = 3                 a register of the guest
+  set counter = 3             data of 1, 2, 4 or 8 bytes; set {int}ADDRESS = 3 any memory
+  set -e, set +e              end at the first command that fails, or do not
+  set pagination on|off       whether what is longer than the screen goes to $PAGER, or less
+`;
 
-/** All commands, in the order of `help`. */
-export const SHELL_COMMANDS: readonly ShellCommandEntry[] = [
+/** Commands on control files, in the order of `help`. */
+const FILE_COMMANDS: readonly ShellCommandEntry[] = [
   entry("echo", "[-n] [-e] TEXT > FILE", "write a control file; >> appends", echo),
   entry("cat", "FILE…", "print control files; cat trace_pipe takes events out", cat),
   entry("ls", "[-l] [DIR…]", "list the control files", ls),
   entry("cd", "[DIR]", "go into a folder of them; pwd says where", cd),
   entry("pwd", "", "", pwd),
   entry("sysctl", "kernel.NAME[=VALUE]", "ftrace_enabled, stack_tracer_enabled", sysctl),
-  entry("step", "[N]", "execute N instructions of the guest", step, "s", "si"),
-  entry("next", "", "execute one; a call as a whole", next, "n", "ni"),
-  entry(
-    "continue",
-    "[N | until FUNC]",
-    "run on, for N instructions or up to a function",
-    proceed,
-    "c",
-  ),
-  entry("run", "", "run to the end, or Ctrl-C", (context) => finish(context, {}), "r"),
-  entry("where", "[HART]", "the calls that the guest is in", where, "bt", "backtrace"),
-  entry("regs", "[HART]", "its registers", registers),
   entry("grep", "[-v] [-c] [-i] REGEXP [FILE…]", "lines that match", grep),
   entry("head", "[-n N] [FILE…]", "the first lines; tail: the last", head),
   entry("tail", "[-n N] [FILE…]", "", head),
   entry("wc", "-l [FILE…]", "count lines", countLines),
-  entry("set", "-e | +e", "end at the first command that fails", setFlag),
+];
+
+/** Commands on the shell itself, in the order of `help`. */
+const SESSION_COMMANDS: readonly ShellCommandEntry[] = [
+  entry("set", "$REGISTER = EXPRESSION", "also {TYPE}ADDRESS = …; help set for more", set),
   entry("true", "", "", () => 0, ":"),
   entry("false", "", "", () => 1),
-  entry("help", "", "this text", help, "?"),
+  entry("help", "[COMMAND]", "this text, or more on a command", help, "?", "h"),
   entry("exit", "[N]", "end the shell, and the guest with it", exit, "quit", "q"),
 ];
+
+/** All commands, in the order of `help`. */
+export const SHELL_COMMANDS: readonly ShellCommandEntry[] = [
+  ...FILE_COMMANDS,
+  ...MOVEMENT_COMMANDS,
+  ...INSPECTION_COMMANDS,
+  ...SESSION_COMMANDS,
+];
+
+/** A command that was named. */
+export interface FoundCommand {
+  /** The command. */
+  readonly command: ShellCommandEntry;
+  /** What is behind its name: `/4i`. */
+  readonly format: string | undefined;
+  /** Whether globs in its arguments are those of control files. */
+  readonly globs: boolean;
+}
+
+/** The command of that name; `x/4i` is `x`, with the rest for it. */
+export function findCommand(name: string): FoundCommand | undefined {
+  const [, word = name, format] = /^(x|p|print)(\/\w*)$/.exec(name) ?? [];
+  const command = SHELL_COMMANDS.find(({ names }) => names.includes(word));
+  return command && { command, format, globs: FILE_COMMANDS.includes(command) };
+}
 
 function entry(
   name: string,
@@ -63,7 +70,10 @@ function entry(
   run: ShellCommandEntry["run"],
   ...more: string[]
 ): ShellCommandEntry {
-  return { names: [name, ...more], arguments: words, help: text, run };
+  return commandEntry([name, ...more], words, text, {
+    run,
+    ...name === "set" ? { details: SETTINGS } : {},
+  });
 }
 
 function echo({ write }: ShellCommandContext, args: readonly string[]): number {
@@ -166,125 +176,74 @@ async function sysctl(context: ShellCommandContext, args: readonly string[]): Pr
   return status;
 }
 
-async function finish(
-  { guest, write }: ShellCommandContext,
-  until: Parameters<GuestControl["run"]>[0],
-): Promise<number> {
-  return shown(write, await guest.run(until));
-}
-
-function shown(write: (text: string) => void, { status, text }: GuestResult): number {
-  write(text);
-  return status;
-}
-
-/** Reads the number that `text` is, or complains. */
-function countOf(
-  { complain }: ShellCommandContext,
-  name: string,
-  text: string | undefined,
-): bigint | undefined {
-  if (text === undefined) return 1n;
-  if (/^\d+$/.test(text)) return BigInt(text);
-  complain(`sh: ${name}: ${text}: a number of instructions is needed`, undefined);
-  return undefined;
-}
-
-async function step(
-  context: ShellCommandContext,
-  args: readonly string[],
-  name: string,
-): Promise<number> {
-  const count = countOf(context, name, args[0]);
-  return count === undefined ? 2 : shown(context.write, await context.guest.step(count));
-}
-
-async function next({ guest, write }: ShellCommandContext): Promise<number> {
-  return shown(write, await guest.next());
-}
-
-async function proceed(
-  context: ShellCommandContext,
-  args: readonly string[],
-  name: string,
-): Promise<number> {
-  const { tracefs, complain, host } = context;
-  const [first, target] = args;
-  if (first === undefined) return await finish(context, {});
-  if (first !== "until") {
-    const count = countOf(context, name, first);
-    return count === undefined ? 2 : await finish(context, { count });
-  }
-  const { ftrace } = tracefs.state;
-  const address = target === undefined
-    ? undefined
-    : /^0x[0-9a-f]+$/i.test(target)
-    ? BigInt(target)
-    : ftrace.lookup(target);
-  if (address === undefined) {
-    complain(`sh: ${name}: until ${target ?? ""}: no such function`, undefined);
-    say(host, "continue until takes the name of a function of the guest, or an address 0x…");
-    return 1;
-  }
-  return await finish(context, { address });
-}
-
-/** Reads the number of the hart that `text` names, or complains. */
-function hartOf(
-  { complain, guest }: ShellCommandContext,
-  name: string,
-  text = "0",
-): number | undefined {
-  if (/^\d+$/.test(text) && Number(text) < guest.harts) return Number(text);
-  complain(`sh: ${name}: ${text}: no such hart; there are ${guest.harts}`, undefined);
-  return undefined;
-}
-
-function where(context: ShellCommandContext, [text]: readonly string[], name: string): number {
-  const hart = hartOf(context, name, text);
-  if (hart === undefined) return 1;
-  context.write(context.guest.where(hart));
-  return 0;
-}
-
-function registers(context: ShellCommandContext, [text]: readonly string[], name: string): number {
-  const hart = hartOf(context, name, text);
-  if (hart === undefined) return 1;
-  context.write(context.guest.registers(hart));
-  return 0;
-}
-
-function setFlag(
-  { stopAtError, complain }: ShellCommandContext,
-  [flag]: readonly string[],
-): number {
+function set(context: ShellCommandContext, args: readonly string[]): number {
+  const [flag, value] = args;
   if (flag === "-e" || flag === "+e") {
-    stopAtError(flag === "-e");
+    context.stopAtError(flag === "-e");
     return 0;
   }
-  complain(`sh: set: ${flag ?? ""}: only -e and +e are here`, undefined);
+  if (flag === "pagination" && (value === "on" || value === "off")) {
+    context.usePager(value === "on");
+    return 0;
+  }
+  const text = args.join(" ");
+  if (/[^=!<>]=(?!=)/.test(text)) return assign(context, text);
+  context.complain(
+    `sh: set: ${text}: only -e, +e, pagination on|off and $REGISTER = VALUE are here`,
+    undefined,
+  );
   return 2;
 }
 
-function help({ write }: ShellCommandContext): number {
-  const rows = SHELL_COMMANDS.filter((command) => command.help !== "").map((command) => {
-    const names = command.names.join(", ");
-    return `  ${`${names} ${command.arguments}`.padEnd(38)} ${command.help}\n`;
-  });
+function help(context: ShellCommandContext, [about]: readonly string[]): number {
+  const { write, complain } = context;
+  if (about !== undefined) {
+    const found = findCommand(about)?.command;
+    if (!found) {
+      complain(`sh: help: ${about}: there is no such command; help lists them`, undefined);
+      return 1;
+    }
+    const told = found.help ||
+      SHELL_COMMANDS.find((each) => new RegExp(`\\b${found.names[0]}\\b`).test(each.help))?.help;
+    write(`${found.names.join(", ")} ${found.arguments}\n${told ? `  ${told}\n` : ""}`);
+    if (found.details !== undefined) write(`\n${found.details}`);
+    if (found.repeats) write("\nAn empty line does it again.\n");
+    return 0;
+  }
   write(`The guest is stopped; its control files are those of the kernel's tracing folder.
 
-${rows.join("")}
+Control files
+${rowsOf(FILE_COMMANDS)}
+Running the guest
+${rowsOf(MOVEMENT_COMMANDS)}
+Looking at it
+${rowsOf(INSPECTION_COMMANDS)}
+The shell
+${rowsOf(SESSION_COMMANDS)}
+The host
+  !COMMAND                               run a command of the host's
+  … !> FILE   … !>> FILE                 write output to a file of the host's
+  … !| COMMAND                           hand output to a command of the host's: cat trace !| less
+
 Words, quotes, globs, ;  &&  ||  |  >  >>  <  and $? are a shell's. Files are named from
 /sys/kernel/tracing, where you are; /proc/sys/kernel/ftrace_enabled is there, too.
 
 Try
   echo function_graph > current_tracer      cat available_tracers lists more
   echo 'foo*' > set_ftrace_filter           cat available_filter_functions lists names
+  break main; run; x/4i $pc; finish
   continue until main && run
   cat trace | head -20
   cat README                                what the files are for
 `);
   return 0;
+}
+
+function rowsOf(commands: readonly ShellCommandEntry[]): string {
+  return commands.filter((command) => command.help !== "").map((command) => {
+    const names = command.names.join(", ");
+    return `  ${`${names} ${command.arguments}`.padEnd(38)} ${command.help}\n`;
+  }).join("");
 }
 
 function exit({ exit: leave, complain }: ShellCommandContext, [code]: readonly string[]): number {

@@ -12,10 +12,11 @@
 import { globMatch } from "../../mod.ts";
 import { type Tracefs, TracefsError } from "../tracefs/mod.ts";
 import { type CliHost, print, say } from "./host.ts";
-import { SHELL_COMMANDS } from "./shell_commands.ts";
+import { printPaged, runHostCommand, writeHostFile } from "./host_commands.ts";
+import { findCommand } from "./shell_commands.ts";
 import { completeShellLine } from "./shell_completion.ts";
 import type { ShellCommandContext } from "./shell_context.ts";
-import type { GuestControl } from "./shell_guest.ts";
+import type { StoppedGuest } from "./shell_guest.ts";
 import type { ShellLines } from "./shell_lines.ts";
 import {
   parseShellLine,
@@ -52,20 +53,29 @@ const FAILED: CommandResult = { status: 1, text: "" };
 export class ShellInterpreter {
   readonly #host: CliHost;
   readonly #tracefs: Tracefs;
-  readonly #guest: GuestControl;
+  readonly #guest: StoppedGuest;
   readonly #lines: ShellLines;
   readonly #complete: Completer;
   #status = 0;
   #directory = "";
   #stopsAtError = false;
+  #pages = true;
+  /** What an empty line does again. */
+  #repeated: readonly ShellPipeline[] = [];
 
   /** A session at the control files of `tracefs`, over the stopped `guest`. */
-  constructor(host: CliHost, tracefs: Tracefs, guest: GuestControl, lines: ShellLines) {
+  constructor(host: CliHost, tracefs: Tracefs, guest: StoppedGuest, lines: ShellLines) {
     this.#host = host;
     this.#tracefs = tracefs;
     this.#guest = guest;
     this.#lines = lines;
-    this.#complete = (line) => completeShellLine(tracefs, (path) => this.#absolute(path), line);
+    this.#complete = (line) =>
+      completeShellLine({ tracefs, guest, absolute: (path) => this.#absolute(path) }, line);
+  }
+
+  /** Whether output that is longer than the screen goes to a pager; only at a terminal. */
+  usePager(on: boolean): void {
+    this.#pages = on;
   }
 
   /** Runs lines until there are no more, or one ends the shell; gives the last status. */
@@ -76,7 +86,7 @@ export class ShellInterpreter {
         if (pipelines === undefined) return this.#status;
         for (const pipeline of pipelines) {
           await this.#runPipeline(pipeline);
-          if (this.#status === INTERRUPTED && !this.#host.question) return this.#status;
+          if (this.#status === INTERRUPTED && !this.#host.terminal) return this.#status;
           if (this.#stopsAtError && this.#status !== 0) return this.#status;
           if (this.#host.stdoutFailure !== undefined) return STDOUT_FAILED;
         }
@@ -122,7 +132,7 @@ export class ShellInterpreter {
     for (;;) {
       if (text === undefined) return undefined;
       try {
-        return parseShellLine(text);
+        return this.#orRepeated(text, parseShellLine(text));
       } catch (error) {
         if (error instanceof UnfinishedLine) {
           const more = await this.#lines.next("> ", this.#complete);
@@ -138,16 +148,32 @@ export class ShellInterpreter {
     }
   }
 
-  async #runPipeline({ commands, after }: ShellPipeline): Promise<void> {
+  /** The pipelines of a line; for an empty one at a terminal those that it repeats. */
+  #orRepeated(text: string, read: readonly ShellPipeline[]): readonly ShellPipeline[] {
+    if (!this.#host.terminal) return read;
+    if (text.trim() === "") return this.#repeated;
+    const [only] = read;
+    const words = only?.commands[0]?.words.map((word) => word.text(0)) ?? [];
+    const found = findCommand(words[0] ?? "");
+    const repeats = read.length === 1 && only?.commands.length === 1 && found?.command.repeats;
+    // `x` goes on behind what it showed.
+    this.#repeated = !repeats ? [] : words[0]!.startsWith("x") ? parseShellLine("x") : read;
+    return read;
+  }
+
+  async #runPipeline({ commands, after, hostCommand }: ShellPipeline): Promise<void> {
     if (after === "success" && this.#status !== 0) return;
     if (after === "failure" && this.#status === 0) return;
     let piped: string | undefined;
     for (const [k, command] of commands.entries()) {
       const last = k === commands.length - 1;
-      const result = await this.#runCommand(command, piped, last);
+      const result = await this.#runCommand(command, piped, last && hostCommand === undefined);
       piped = result.text;
       if (last) this.#status = result.status;
     }
+    if (hostCommand === undefined) return;
+    const input = piped === undefined ? undefined : new TextEncoder().encode(piped);
+    this.#status = await runHostCommand(this.#host, hostCommand, input);
   }
 
   async #runCommand(
@@ -155,18 +181,32 @@ export class ShellInterpreter {
     piped: string | undefined,
     last: boolean,
   ): Promise<CommandResult> {
-    const [name, ...args] = words.flatMap((word) => this.#expand(word));
+    const named = words[0]?.text(this.#status);
+    const globs = findCommand(named ?? "")?.globs ?? true;
+    const [name, ...args] = words.flatMap((word) =>
+      globs ? this.#expand(word) : [word.text(this.#status)]
+    );
     const target = output?.file.text(this.#status);
-    if (target !== undefined && !this.#canWrite(target)) return FAILED;
+    const onHost = output?.onHost ?? false;
+    if (target !== undefined && !onHost && !this.#canWrite(target)) return FAILED;
     const given = input === undefined ? piped : this.#readInput(input.text(this.#status));
     if (input !== undefined && given === undefined) return FAILED;
     let text = "";
+    const shown = last && target === undefined;
+    const pages = shown && this.#pages && this.#host.terminal !== undefined;
     const write = (part: string) => {
-      if (last && target === undefined) print(this.#host, part);
+      if (shown && !pages) print(this.#host, part);
       else text += part;
     };
     const status = await this.#call(name, args, this.#contextOf(given, write));
-    if (target === undefined || target === "/dev/null") return { status, text };
+    if (pages) await printPaged(this.#host, text);
+    if (target === undefined || target === "/dev/null") return { status, text: shown ? "" : text };
+    if (onHost) {
+      const failure = await writeHostFile(target, text, output?.append ?? false);
+      if (failure === undefined) return { status, text: "" };
+      this.#complain(`sh: ${target}: ${failure}`, undefined);
+      return FAILED;
+    }
     const written = await this.#writeOutput(target, text, output?.append ?? false, name);
     return written ? { status, text: "" } : FAILED;
   }
@@ -178,8 +218,12 @@ export class ShellInterpreter {
     context: ShellCommandContext,
   ): Promise<number> {
     if (name === undefined) return 0;
-    const command = SHELL_COMMANDS.find((each) => each.names.includes(name));
-    if (command) return await command.run(context, args, name);
+    const found = findCommand(name);
+    if (found) {
+      const { command, format } = found;
+      const word = name.slice(0, name.length - (format?.length ?? 0));
+      return await command.run(context, format === undefined ? args : [format, ...args], word);
+    }
     this.#complain(`sh: ${name}: command not found`, undefined);
     say(this.#host, "help lists the commands that there are");
     return 127;
@@ -195,6 +239,8 @@ export class ShellInterpreter {
       absolute: (path) => this.#absolute(path),
       write,
       complain: (text, error) => this.#complain(text, error),
+      explain: (text) => say(this.#host, text),
+      usePager: (on) => this.usePager(on),
       changeDirectory: (to) => void (this.#directory = to),
       exit: (code) => {
         throw new Exit(code ?? this.#status);

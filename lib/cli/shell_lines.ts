@@ -21,7 +21,7 @@ export function createShellLines(host: CliHost): ShellLines {
   let ended = false;
   return {
     async next(prompt, complete) {
-      if (host.question) return await host.question(prompt, complete);
+      if (host.terminal) return await host.terminal.question(prompt, complete);
       while (!ended && !text.includes("\n")) {
         const bytes = await host.stdin(65536);
         ended = bytes.length === 0;
@@ -34,6 +34,6 @@ export function createShellLines(host: CliHost): ShellLines {
       return line;
     },
     // A pipe holds commands; only a person can mean the guest.
-    forGuest: (length) => host.question ? host.stdin(length) : Promise.resolve(new Uint8Array()),
+    forGuest: (length) => host.terminal ? host.stdin(length) : Promise.resolve(new Uint8Array()),
   };
 }

@@ -4,7 +4,11 @@
  * Quotes, `\`, `#`, `;`, `&&`, `||`, `|`, `>`, `>>`, `<` and `$?` mean what they mean there. There are no
  * variables, so any other `$` is itself: `echo 'r:x f $retval'` works with either quotes.
  *
- * What a command does is `shell.ts`.
+ * `!` leads to the host: a command after `!` or `!|` is the rest of the line, `!>` and `!>>` name a
+ * file of the host's. Expressions (`print`, `x`, `condition`, behind `if` of `break`) are one word up to
+ * `;` or `|` outside of parentheses, so that operators need no quotes.
+ *
+ * What a command does is `shell_commands.ts`.
  *
  * @module
  */
@@ -24,7 +28,17 @@ export interface ShellCommand {
   /** The file of `< FILE`. */
   readonly input: ShellWord | undefined;
   /** The file of `> FILE`, or `>> FILE`, which appends. */
-  readonly output: { readonly file: ShellWord; readonly append: boolean } | undefined;
+  readonly output: ShellOutput | undefined;
+}
+
+/** Where a command's output goes. */
+export interface ShellOutput {
+  /** The file. */
+  readonly file: ShellWord;
+  /** Whether the file keeps what it has. */
+  readonly append: boolean;
+  /** Whether it is a file of the host's (`!>`), not a control file. */
+  readonly onHost: boolean;
 }
 
 /** Commands joined by `|`, and after which outcome of the one before they run. */
@@ -33,6 +47,8 @@ export interface ShellPipeline {
   readonly commands: readonly ShellCommand[];
   /** When the pipeline runs: after `;` or a line end, after `&&`, after `||`. */
   readonly after: "anything" | "success" | "failure";
+  /** A command of the host's that gets the output (`!|`), or stands alone (`!`). */
+  readonly hostCommand: string | undefined;
 }
 
 /** The text ends inside a quotation, behind a `\`, or where a command has to follow. */
@@ -43,7 +59,8 @@ export class UnfinishedLine extends Error {
 
 type Token =
   | { readonly kind: "word"; readonly word: ShellWord }
-  | { readonly kind: "operator"; readonly text: string };
+  | { readonly kind: "operator"; readonly text: string }
+  | { readonly kind: "host"; readonly text: string };
 
 /**
  * Reads a line, or several.
@@ -63,6 +80,12 @@ export function parseShellLine(line: string): readonly ShellPipeline[] {
       at++;
       continue;
     }
+    if (token.kind === "host") {
+      pipelines.push({ commands: [], after, hostCommand: token.text });
+      after = "anything";
+      at++;
+      continue;
+    }
     const commands: ShellCommand[] = [];
     for (;;) {
       const { command, next } = readCommand(tokens, at);
@@ -72,7 +95,8 @@ export function parseShellLine(line: string): readonly ShellPipeline[] {
       if (joint?.kind !== "operator" || joint.text !== "|") break;
       at++;
     }
-    pipelines.push({ commands, after });
+    const host = tokens[at]?.kind === "host" ? tokens[at++] : undefined;
+    pipelines.push({ commands, after, hostCommand: host?.kind === "host" ? host.text : undefined });
     const joint = tokens[at];
     after = "anything";
     if (joint?.kind !== "operator") continue;
@@ -98,11 +122,14 @@ function readCommand(
       words.push(token.word);
       continue;
     }
-    if (![">", ">>", "<"].includes(token.text)) break;
+    if (token.kind === "host" || !REDIRECTIONS.includes(token.text)) break;
     const file = tokens[++at];
     if (file?.kind !== "word") throw unexpected(file?.text ?? "newline");
     if (token.text === "<") input = file.word;
-    else output = { file: file.word, append: token.text === ">>" };
+    else {
+      const [onHost, append] = [token.text.startsWith("!"), token.text.endsWith(">>")];
+      output = { file: file.word, append, onHost };
+    }
   }
   if (words.length === 0 && !input && !output) {
     const token = tokens[at];
@@ -118,8 +145,10 @@ function unexpected(text: string): SyntaxError {
   return new SyntaxError(`syntax error near unexpected token \`${text.replace("\n", "newline")}'`);
 }
 
+const REDIRECTIONS: readonly string[] = [">", ">>", "<", "!>", "!>>"];
+
 /** Operators; those of two characters come first, so that the longer one is found. */
-const OPERATOR = /^(?:&&|\|\||>>|[;|<>&\n])/;
+const OPERATOR = /^(?:!>>|!>|&&|\|\||>>|[;|<>&\n])/;
 const NOT_HERE: Readonly<Record<string, string>> = {
   "&": "commands in the background",
   "`": "command substitution",
@@ -127,8 +156,24 @@ const NOT_HERE: Readonly<Record<string, string>> = {
   ")": "subshells",
 };
 
+/** Commands whose arguments are an expression. */
+const EXPRESSION_COMMANDS = /^(?:(?:x|p|print)(?:\/\w*)?|condition)$/;
+const BREAK_COMMANDS: readonly string[] = ["break", "b", "br", "tbreak", "tb"];
+/** What `set` gives a value to. */
+const ASSIGNMENT = /^(?:var\s|\$|\{|[A-Za-z_]\w*\s*=)/;
+
+/** Whether an expression begins behind the words of a command. */
+function takesExpression(words: readonly string[], rest: string): boolean {
+  const [name = ""] = words;
+  if (EXPRESSION_COMMANDS.test(name)) return true;
+  if (BREAK_COMMANDS.includes(name)) return words.length > 1 && words.at(-1) === "if";
+  return name === "set" && words.length === 1 && ASSIGNMENT.test(rest);
+}
+
 function tokenize(line: string): readonly Token[] {
   const tokens: Token[] = [];
+  /** Words of the present command, as they stand there. */
+  let words: string[] = [];
   for (let at = 0; at < line.length;) {
     const rest = line.slice(at);
     const blank = /^(?:[ \t\r]+|\\\n|#[^\n]*)/.exec(rest);
@@ -136,17 +181,55 @@ function tokenize(line: string): readonly Token[] {
       at += blank[0].length;
       continue;
     }
-    const operator = OPERATOR.exec(rest)?.[0];
-    if (operator !== undefined && operator !== "&") {
-      tokens.push({ kind: "operator", text: operator });
-      at += operator.length;
+    const [command, text] = (words.length === 0 ? /^![|]?([^\n]*)/ : /^!\|([^\n]*)/).exec(rest) ??
+      [];
+    if (command !== undefined && !/^!>/.test(rest)) {
+      if (text!.trim() === "") {
+        throw new UnfinishedLine("Cannot read the line: a command is missing");
+      }
+      tokens.push({ kind: "host", text: text!.trim() });
+      words = [];
+      at += command.length;
       continue;
     }
-    const { word, length } = readWord(rest);
+    const operator = OPERATOR.exec(rest)?.[0];
+    if (
+      operator !== undefined && operator !== "&" && !takesExpression(words, rest) ||
+      /^[;\n]/.test(rest)
+    ) {
+      tokens.push({ kind: "operator", text: operator! });
+      if (!REDIRECTIONS.includes(operator!)) words = [];
+      at += operator!.length;
+      continue;
+    }
+    const { word, length } = takesExpression(words, rest) ? readExpression(rest) : readWord(rest);
     tokens.push({ kind: "word", word });
+    words.push(line.slice(at, at + length));
     at += length;
   }
   return tokens;
+}
+
+/** Reads an expression: up to `;`, a line end, or what leads the output elsewhere. */
+function readExpression(text: string): { readonly word: ShellWord; readonly length: number } {
+  let open = 0;
+  let length = 0;
+  while (length < text.length) {
+    const rest = text.slice(length);
+    if (rest.startsWith("\n")) break;
+    const [quoted] = /^(?:'[^']*'|"[^"]*")/.exec(rest) ?? [];
+    if (quoted !== undefined) {
+      length += quoted.length;
+      continue;
+    }
+    if (open === 0 && length > 0 && /^(?:;|\|(?!\|)|!>|!\|)/.test(rest)) break;
+    if (rest.startsWith("||")) length++;
+    if (rest.startsWith("(")) open++;
+    if (rest.startsWith(")")) open--;
+    length++;
+  }
+  const shown = text.slice(0, length).trim().replace(/^'([^']*)'$|^"([^"]*)"$/, "$1$2");
+  return { word: { text: () => shown, glob: undefined }, length };
 }
 
 /** Reads the word that `text` begins with. */

@@ -1,5 +1,5 @@
 /**
- * What asks a run to end: Ctrl-C, SIGTERM, and an error of ours. Each ends the guest only, so that what
+ * What asks a run to end: Ctrl-C, SIGTERM, SIGHUP, and an error of ours. Each ends the guest only, so that what
  * was traced is still written; who asks a second time does not want to wait for that.
  *
  * In which words and with which code a run ends is `outcome.ts`.
@@ -14,6 +14,7 @@ export const STOPS: Readonly<Record<StopSignal, { readonly name: string; readonl
   {
     SIGINT: { name: "Ctrl-C", code: 130 },
     SIGTERM: { name: "SIGTERM", code: 143 },
+    SIGHUP: { name: "SIGHUP", code: 129 },
   };
 
 /** Listens for requests to end a run until it is disposed. */

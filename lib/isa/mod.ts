@@ -21,7 +21,7 @@ export {
 export { type Extension, extension } from "./extension.ts";
 export { hex } from "./hex.ts";
 export { ALL_EXTENSIONS, type Decoder, parseIsaString, restrictIsa } from "./isa_string.ts";
-export { X_NAMES } from "./names.ts";
+export { F_NAMES, fNumber, X_NAMES, xNumber } from "./names.ts";
 export { EXTENSIONS } from "./rv64.ts";
 export {
   type Access,
