@@ -6,6 +6,7 @@
  * @module
  */
 import { printable, printableBytes } from "./printable.ts";
+import { type ColorMode, type Painter, paintNotes, wantsColors } from "./colors.ts";
 import { historyPath, LineHistory } from "./line_history.ts";
 import { createTerminal, type Terminal } from "./terminal.ts";
 
@@ -27,6 +28,10 @@ export interface CliHost {
   readonly stdoutIsTerminal: boolean;
   /** Whether a person sees stderr as it comes. */
   readonly stderrIsTerminal: boolean;
+  /** `--color`; `auto` until that is read. */
+  color?: ColorMode;
+  /** An environment variable, unless Deno may not tell. */
+  env?(name: string): string | undefined;
   /** Calls `listener` at each Ctrl-C, SIGTERM or SIGHUP until disposed. */
   onInterrupt(listener: (signal: StopSignal) => void): Disposable;
   /** Ends the process at once. */
@@ -82,6 +87,12 @@ export function denoHost(): CliHost {
       ? createTerminal(new LineHistory(historyPath()))
       : undefined,
     childrenPrint: true,
+    color: "auto",
+    env(name) {
+      const isGranted =
+        Deno.permissions.querySync({ name: "env", variable: name }).state === "granted";
+      return isGranted ? Deno.env.get(name) : undefined;
+    },
     stdoutIsTerminal: Deno.stdout.isTerminal(),
     stderrIsTerminal: Deno.stderr.isTerminal(),
     onInterrupt(listener) {
@@ -117,24 +128,47 @@ function writeAll(stream: { writeSync(data: Uint8Array): number }, data: Uint8Ar
 
 const encoder = new TextEncoder();
 
+/** Whether stdout gets colours. */
+export function stdoutHasColors({ color = "auto", stdoutIsTerminal, env }: CliHost): boolean {
+  return wantsColors(color, stdoutIsTerminal, (name) => env?.(name));
+}
+
 /** Writes lines of ours on stderr, each marked as such. */
 export function say(host: CliHost, text: string): void {
-  const lines = text.split("\n").map((line) => `hartrace: ${line}\n`);
-  host.stderr(printable(lines.join("")));
+  printError(host, text.split("\n").map((line) => `hartrace: ${line}\n`).join(""));
+}
+
+/** Writes text on stderr as it is. */
+export function printError(host: CliHost, text: string): void {
+  const { color = "auto", stderrIsTerminal, env } = host;
+  const bytes = printable(text);
+  const isPainted = wantsColors(color, stderrIsTerminal, (name) => env?.(name));
+  host.stderr(isPainted ? painted(bytes, paintNotes) : bytes);
 }
 
 /** Writes text on stdout; false if whoever read it is gone. */
-export function print(host: CliHost, text: string): boolean {
-  return printBytes(host, encoder.encode(text));
-}
-
-/** A text as {@linkcode print} writes it. */
-export function printedBytes(host: CliHost, text: string): Uint8Array {
-  const bytes = encoder.encode(text);
-  return host.stdoutIsTerminal ? printableBytes(bytes) : bytes;
+export function print(host: CliHost, text: string, paint?: Painter): boolean {
+  return printBytes(host, encoder.encode(text), paint);
 }
 
 /** Writes UTF-8 of ours on stdout, as a terminal may have it; false if whoever read it is gone. */
-export function printBytes(host: CliHost, bytes: Uint8Array): boolean {
-  return host.stdout(host.stdoutIsTerminal ? printableBytes(bytes) : bytes);
+export function printBytes(host: CliHost, bytes: Uint8Array, paint?: Painter): boolean {
+  return host.stdout(printedBytes(host, bytes, paint));
+}
+
+/** UTF-8 as {@linkcode printBytes} writes it: colours are ours, so what a guest has put in is written out. */
+export function printedBytes(host: CliHost, bytes: Uint8Array, paint?: Painter): Uint8Array {
+  const isPainted = paint !== undefined && stdoutHasColors(host);
+  const shown = host.stdoutIsTerminal || isPainted ? printableBytes(bytes) : bytes;
+  return isPainted ? painted(shown, paint) : shown;
+}
+
+/** The bytes in colours; as they are if they are no text. */
+function painted(bytes: Uint8Array, paint: Painter): Uint8Array {
+  try {
+    return encoder.encode(paint(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
+  } catch (error) {
+    if (error instanceof TypeError) return bytes;
+    throw error;
+  }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "@std/path";
+import type { Painter } from "./colors.ts";
 import { type CliHost, print, printedBytes, say } from "./host.ts";
 
 /** 126 + reason: a command that cannot be executed. */
@@ -84,16 +85,16 @@ export async function writeHostFile(
 }
 
 /** Prints a text, through a pager if the screen is too small for it. */
-export async function printPaged(host: CliHost, text: string): Promise<void> {
+export async function printPaged(host: CliHost, text: string, paint: Painter): Promise<void> {
   const pager = host.terminal && isLonger(text, host.terminal.size) ? pagerCommand() : undefined;
   if (pager === undefined) {
-    print(host, text);
+    print(host, text, paint);
     return;
   }
-  const bytes = printedBytes(host, text);
+  const bytes = printedBytes(host, new TextEncoder().encode(text), paint);
   const status = await runHostCommand(host, pager.command, bytes, pager.env);
   // There is no such pager.
-  if (status === 126 || status === 127) print(host, text);
+  if (status === 126 || status === 127) print(host, text, paint);
   else if (status !== 0 && status !== BROKEN_PIPE) {
     say(host, `the pager, ${pager.command}, has failed with ${status}`);
   }

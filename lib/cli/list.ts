@@ -20,6 +20,7 @@ import {
   type TraceOption,
   traceOptionsOf,
 } from "../ftrace/mod.ts";
+import { paintTable, paintWhy } from "./colors.ts";
 import { print, say } from "./host.ts";
 import { registerRows } from "./list_registers.ts";
 import { whyText } from "./list_why.ts";
@@ -64,7 +65,8 @@ export async function list(context: CommandContext): Promise<number> {
   }
   const rows = await listing(context, program);
   if (args.switches.has("json")) print(host, `${JSON.stringify(rows, null, 2)}\n`);
-  else print(host, what === "functions" ? names(rows) : table(rows));
+  else if (what === "functions") print(host, names(rows));
+  else print(host, table(rows), paintTable);
   return 0;
 }
 
@@ -82,7 +84,8 @@ async function listWhy(context: CommandContext, asked: readonly string[]): Promi
   const ftrace = await prepare(context, program);
   if (!args.switches.has("quiet")) say(host, `era ${ftrace.era.name}: ${ftrace.eraReason}`);
   const { text, missing } = whyText(ftrace, names, args.switches.has("json"));
-  print(host, text);
+  if (args.switches.has("json")) print(host, text);
+  else print(host, text, paintWhy);
   return missing ? NOT_THERE : 0;
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Tracer } from "../../mod.ts";
+import { type ColorMode, paintHelp } from "./colors.ts";
 import { helpText, listHelpText, shellHelpText, tracerHelpText } from "./help.ts";
 import { type CliHost, denoHost, print, say } from "./host.ts";
 import { list } from "./list.ts";
@@ -54,12 +55,14 @@ function dispatch(
   const options = args.slice(0, args.length - first.rest.length);
   if (command === "list") {
     const args = readListArguments(first, options);
+    host.color = colorOf(args);
     return args.switches.has("help")
       ? printed(host, listHelpText())
       : list({ host, builtIn, args });
   }
   const named = command === "run" || command === "shell";
   const whole = named ? readArguments([...options, ...first.rest.slice(1)]) : first;
+  host.color = colorOf(whole);
   if (whole.switches.has("help")) {
     if (command === "shell") return printed(host, shellHelpText());
     return help({ host, builtIn, args: whole });
@@ -73,9 +76,13 @@ function dispatch(
   return run({ host, builtIn, args: whole });
 }
 
+function colorOf({ values }: CliArguments): ColorMode {
+  return (values["color"] ?? "auto") as ColorMode;
+}
+
 /** Prints a text, with which a call has done what it was to do. */
 function printed(host: CliHost, text: string): number {
-  print(host, text);
+  print(host, text, paintHelp);
   return 0;
 }
 
@@ -84,7 +91,7 @@ async function help({ host, builtIn, args }: CommandContext): Promise<number> {
   const plugins = args.lists["plugin"] ?? [];
   const name = args.values["tracer"];
   if (name === undefined && plugins.length === 0) {
-    print(host, helpText());
+    print(host, helpText(), paintHelp);
     return 0;
   }
   const tracers = await allTracers(builtIn, plugins);
@@ -98,7 +105,7 @@ async function help({ host, builtIn, args }: CommandContext): Promise<number> {
   const texts = asked.map(({ tracer, source }) =>
     tracerHelpText(tracer, source === BUILT_IN ? `-p ${tracer.name}` : `--plugin ${source}`)
   );
-  print(host, texts.join("\n"));
+  print(host, texts.join("\n"), paintHelp);
   return 0;
 }
 

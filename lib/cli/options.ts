@@ -335,6 +335,13 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     help: "list: what can be done with a function, NAME+OFFSET or 0xADDRESS, and why not",
   },
   { name: "json", group: "Other", help: "list: print JSON" },
+  {
+    name: "color",
+    value: "WHEN",
+    choices: ["auto", "always", "never"],
+    group: "Other",
+    help: "colours: auto (on a terminal, unless NO_COLOR is set), always or never",
+  },
   { name: "no-pager", group: "Other", help: "shell: print what is longer than the screen at once" },
   { name: "verbose", letter: "v", group: "Other", help: "more notes: what the guest may see" },
   { name: "quiet", letter: "q", group: "Other", help: "no notes and no progress on stderr" },

@@ -11,7 +11,8 @@
  */
 import { globMatch } from "../../mod.ts";
 import { type Tracefs, TracefsError } from "../tracefs/mod.ts";
-import { type CliHost, print, say } from "./host.ts";
+import { paintHelp, paintPrompt, paintTrace } from "./colors.ts";
+import { type CliHost, print, printError, say, stdoutHasColors } from "./host.ts";
 import { printPaged, runHostCommand, writeHostFile } from "./host_commands.ts";
 import { findCommand } from "./shell_commands.ts";
 import { completeShellLine } from "./shell_completion.ts";
@@ -103,7 +104,7 @@ export class ShellInterpreter {
 
   #complain(text: string, error: unknown): void {
     const reason = error instanceof TracefsError ? [`hartrace: ${error.reason}\n`] : [];
-    this.#host.stderr(new TextEncoder().encode(`${text}\n${reason.join("")}`));
+    printError(this.#host, `${text}\n${reason.join("")}`);
   }
 
   /** The texts that a word stands for: those of the files that it matches, if it is a glob. */
@@ -128,7 +129,7 @@ export class ShellInterpreter {
   /** The pipelines of the next line, or of several if it goes on; undefined at the end of input. */
   async #read(): Promise<readonly ShellPipeline[] | undefined> {
     const place = this.#directory === "" ? "" : `/${this.#directory}`;
-    let text = await this.#lines.next(`tracing${place}# `, this.#complete);
+    let text = await this.#lines.next(this.#prompt(`tracing${place}# `), this.#complete);
     for (;;) {
       if (text === undefined) return undefined;
       try {
@@ -159,6 +160,10 @@ export class ShellInterpreter {
     // `x` goes on behind what it showed.
     this.#repeated = !repeats ? [] : words[0]!.startsWith("x") ? parseShellLine("x") : read;
     return read;
+  }
+
+  #prompt(text: string): string {
+    return stdoutHasColors(this.#host) ? paintPrompt(text) : text;
   }
 
   async #runPipeline({ commands, after, hostCommand }: ShellPipeline): Promise<void> {
@@ -192,14 +197,15 @@ export class ShellInterpreter {
     const given = input === undefined ? piped : this.#readInput(input.text(this.#status));
     if (input !== undefined && given === undefined) return FAILED;
     let text = "";
+    const paint = name === "help" ? paintHelp : paintTrace;
     const shown = last && target === undefined;
     const pages = shown && this.#pages && this.#host.terminal !== undefined;
     const write = (part: string) => {
-      if (shown && !pages) print(this.#host, part);
+      if (shown && !pages) print(this.#host, part, paint);
       else text += part;
     };
     const status = await this.#call(name, args, this.#contextOf(given, write));
-    if (pages) await printPaged(this.#host, text);
+    if (pages) await printPaged(this.#host, text, paint);
     if (target === undefined || target === "/dev/null") return { status, text: shown ? "" : text };
     if (onHost) {
       const failure = await writeHostFile(target, text, output?.append ?? false);

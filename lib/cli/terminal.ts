@@ -71,7 +71,9 @@ class ProcessTerminal implements Terminal {
   };
 
   restore(): void {
-    this.#asked?.[Symbol.dispose]();
+    if (!this.#asked) return;
+    process.stdout.write("\n");
+    this.#asked[Symbol.dispose]();
   }
 }
 

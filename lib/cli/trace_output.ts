@@ -19,6 +19,7 @@ import {
   traceFormat,
 } from "../output/mod.ts";
 import { EventFeed, parseTraceOption } from "../ftrace/mod.ts";
+import { paintTrace } from "./colors.ts";
 import { type CliHost, printBytes } from "./host.ts";
 
 /** The place a trace is written to. */
@@ -54,7 +55,7 @@ class StdoutDestination implements TraceDestination {
   }
 
   write(bytes: Uint8Array): void {
-    this.open = printBytes(this.#host, bytes);
+    this.open = printBytes(this.#host, bytes, paintTrace);
     this.position += bytes.length;
   }
 
