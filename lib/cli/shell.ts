@@ -30,14 +30,23 @@ import { numberOf } from "./options.ts";
 import { STOPS } from "./stop_requests.ts";
 import { writeTracefs } from "./tracefs_option.ts";
 
+const LINE_FEED = 10;
+
 /** Runs the shell; gives the exit code. @throws {Error} For whatever is wrong with the call. */
 export async function shell(context: CommandContext): Promise<number> {
   const { host, args, builtIn } = context;
   const program = await readProgram(args.rest[0], args);
   const tracers = await requestTracers(context, "selectable");
   const lines = createShellLines(host);
+  let inLine = false;
+  const stdout = {
+    guest(data: Uint8Array) {
+      inLine = data.length > 0 ? data.at(-1) !== LINE_FEED : inLine;
+      return host.stdout(data);
+    },
+  };
   const machine: Machine = createMachine(program.elf, {
-    ...machineOptions(context, program, { guest: (data) => host.stdout(data) }, () => machine),
+    ...machineOptions(context, program, stdout, () => machine),
     stdin: lines.forGuest,
     // Firmware that only looks for input must not take what is typed at the prompt.
     stdinWhen: "waiting",
@@ -64,6 +73,11 @@ export async function shell(context: CommandContext): Promise<number> {
     ftrace,
     program: program.name,
     limit: numberOf(args.values, "limit-insns", 1),
+    endLine() {
+      const wasOpen = inLine;
+      inLine = false;
+      return wasOpen;
+    },
   });
   using _listening = endAtSignals(host, guest);
   if (host.terminal && !args.switches.has("quiet")) say(host, greeting(ftrace, program.name));

@@ -40,6 +40,8 @@ export interface GuestControlContext {
   readonly program: string;
   /** Instructions of the guest after which it is stopped for good (`--limit-insns`). */
   readonly limit: number | undefined;
+  /** Whether the guest has begun a line on stdout and not ended it; what is printed next ends it. */
+  endLine(): boolean;
 }
 
 const RA = X_NAMES.indexOf("ra");
@@ -250,6 +252,7 @@ export class StoppedGuest {
       ...(all === undefined ? {} : { limit: all }),
       ...(instret === undefined ? {} : { until: { hart, instret } }),
     });
+    const gap = this.#context.endLine() ? "\n" : "";
     const { reason } = this.breakpoints;
     if (reason && outcome.kind === "interrupted") {
       this.#hart = reason.hart;
@@ -258,11 +261,11 @@ export class StoppedGuest {
       const what = !breakpoint
         ? ""
         : `${breakpoint.temporary ? "Temporary breakpoint" : "Breakpoint"} ${breakpoint.number}, `;
-      return { status: 0, text: what + this.here() };
+      return { status: 0, text: gap + what + this.here() };
     }
-    if (outcome.kind === "interrupted") return { status: INTERRUPTED, text: this.here() };
+    if (outcome.kind === "interrupted") return { status: INTERRUPTED, text: gap + this.here() };
     const isOver = all !== undefined && machine.harts.some((each) => each.instret >= all);
-    if (outcome.kind === "limit" && !isOver) return { status: 0, text: this.here() };
+    if (outcome.kind === "limit" && !isOver) return { status: 0, text: gap + this.here() };
     return { status: this.#tellEnding(outcome), text: "" };
   }
 

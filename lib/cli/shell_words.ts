@@ -162,6 +162,9 @@ const BREAK_COMMANDS: readonly string[] = ["break", "b", "br", "tbreak", "tb"];
 /** What `set` gives a value to. */
 const ASSIGNMENT = /^(?:var\s|\$|\{|[A-Za-z_]\w*\s*=)/;
 
+/** What ends an expression, outside of parentheses. */
+const ENDS_EXPRESSION = /^(?:[;\n]|\|(?!\|)|!>|!\|)/;
+
 /** Whether an expression begins behind the words of a command. */
 function takesExpression(words: readonly string[], rest: string): boolean {
   const [name = ""] = words;
@@ -193,16 +196,14 @@ function tokenize(line: string): readonly Token[] {
       continue;
     }
     const operator = OPERATOR.exec(rest)?.[0];
-    if (
-      operator !== undefined && operator !== "&" && !takesExpression(words, rest) ||
-      /^[;\n]/.test(rest)
-    ) {
-      tokens.push({ kind: "operator", text: operator! });
-      if (!REDIRECTIONS.includes(operator!)) words = [];
-      at += operator!.length;
+    const isExpression = takesExpression(words, rest) && !ENDS_EXPRESSION.test(rest);
+    if (operator !== undefined && operator !== "&" && !isExpression) {
+      tokens.push({ kind: "operator", text: operator });
+      if (!REDIRECTIONS.includes(operator)) words = [];
+      at += operator.length;
       continue;
     }
-    const { word, length } = takesExpression(words, rest) ? readExpression(rest) : readWord(rest);
+    const { word, length } = isExpression ? readExpression(rest) : readWord(rest);
     tokens.push({ kind: "word", word });
     words.push(line.slice(at, at + length));
     at += length;
@@ -222,7 +223,7 @@ function readExpression(text: string): { readonly word: ShellWord; readonly leng
       length += quoted.length;
       continue;
     }
-    if (open === 0 && length > 0 && /^(?:;|\|(?!\|)|!>|!\|)/.test(rest)) break;
+    if (open === 0 && ENDS_EXPRESSION.test(rest)) break;
     if (rest.startsWith("||")) length++;
     if (rest.startsWith("(")) open++;
     if (rest.startsWith(")")) open--;

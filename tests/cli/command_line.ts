@@ -30,6 +30,8 @@ export interface CommandOptions {
   readonly stdin?: string;
   /** Whether stdout is a terminal. */
   readonly terminal?: boolean;
+  /** Variables of the environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Path of a fixture's ELF, the same wherever the repository lies: a guest sees it, and takes its time over it. */
@@ -40,8 +42,15 @@ export function fixture(name: string): string {
 /** Does what `deno run -A trace.ts ARGS` does. */
 export async function hartrace(
   args: readonly string[],
-  { interruptAfter, signals = ["SIGINT"], onExit, closeAfter, stdin = "", terminal = false }:
-    CommandOptions = {},
+  {
+    interruptAfter,
+    signals = ["SIGINT"],
+    onExit,
+    closeAfter,
+    stdin = "",
+    terminal = false,
+    env = {},
+  }: CommandOptions = {},
 ): Promise<CommandResult> {
   const decoder = new TextDecoder();
   let stdout = "", stderr = "", written = 0;
@@ -67,6 +76,7 @@ export async function hartrace(
     },
     stdoutIsTerminal: terminal,
     stderrIsTerminal: false,
+    env: (name) => env[name],
     onInterrupt(listener) {
       listeners.add(listener);
       return { [Symbol.dispose]: () => void listeners.delete(listener) };

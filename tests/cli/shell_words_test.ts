@@ -64,3 +64,59 @@ Deno.test("parseShellLine() refuses what this shell does not have", () => {
     assertThrows(() => parseShellLine(line), SyntaxError, undefined, line);
   }
 });
+
+Deno.test("parseShellLine() leads to the host behind a !", () => {
+  const host = (line: string) =>
+    parseShellLine(line).map(({ commands, hostCommand, after }) => [
+      after,
+      commands.map(({ words }) => words.map((word) => word.text(0)).join(" ")).join("|"),
+      commands.at(-1)?.output?.onHost ?? false,
+      hostCommand,
+    ]);
+  assertEquals(host("!ls -l; echo 'a' | cat"), [["anything", "", false, "ls -l; echo 'a' | cat"]]);
+  assertEquals(host("cat trace | head !| less -S; true\npwd"), [
+    ["anything", "cat trace|head", false, "less -S; true"],
+    ["anything", "pwd", false, undefined],
+  ]);
+  assertEquals(host("cat trace !> t.txt && cat x !>> t.txt"), [
+    ["anything", "cat trace", true, undefined],
+    ["success", "cat x", true, undefined],
+  ]);
+  assertEquals(host("true && !make"), [
+    ["anything", "true", false, undefined],
+    ["success", "", false, "make"],
+  ]);
+  // What begins inside a word is the word's: filters have such names.
+  assertEquals(host("echo !foo > set_ftrace_filter"), [[
+    "anything",
+    "echo !foo",
+    false,
+    undefined,
+  ]]);
+  assertEquals(host("echo '!>' a!> b"), [["anything", "echo !> a!", false, undefined]]);
+  for (const line of ["!", "cat x !|", "!  "]) {
+    assertThrows(() => parseShellLine(line), UnfinishedLine, undefined, line);
+  }
+});
+
+Deno.test("parseShellLine() takes an expression as one word", () => {
+  const words = (line: string) =>
+    parseShellLine(line).map(({ commands }) =>
+      commands.map(({ words }) => words.map((word) => word.text(0)))
+    );
+  assertEquals(words("p $a0 & 0xff > 3 && *x; p 1"), [
+    [["p", "$a0 & 0xff > 3 && *x"]],
+    [["p", "1"]],
+  ]);
+  assertEquals(words("x/4i main | grep jal"), [[["x/4i", "main"], ["grep", "jal"]]]);
+  assertEquals(words("p (1 | 2) || 3"), [[["p", "(1 | 2) || 3"]]]);
+  assertEquals(words("p '$a0 | 1'"), [[["p", "$a0 | 1"]]]);
+  assertEquals(words("b bill if $a0 > 1 && $a1; c"), [
+    [["b", "bill", "if", "$a0 > 1 && $a1"]],
+    [["c"]],
+  ]);
+  assertEquals(words("b main && run"), [[["b", "main"]], [["run"]]]);
+  assertEquals(words("set {int}($sp + 8) = 1"), [[["set", "{int}($sp + 8) = 1"]]]);
+  assertEquals(words("set -e"), [[["set", "-e"]]]);
+  assertEquals(words("p\npwd"), [[["p"]], [["pwd"]]]);
+});
