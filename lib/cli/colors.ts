@@ -64,7 +64,7 @@ export const paintTrace: Painter = byLine((line) => {
 
 /** A line of function_graph. */
 function paintGraph(line: string): string | undefined {
-  const [, head, body] = /^(.*?\d+\).*? \|  )(.*)$/.exec(line) ?? [];
+  const [, head, body] = /^(.*?\d+\).*? \| {2})(.*)$/.exec(line) ?? [];
   if (head === undefined || body === undefined) return undefined;
   const marked = head.replace(
     /([+!#*@$])( *[\d.]+ us)/,
@@ -107,7 +107,7 @@ export const paintWhy: Painter = byLine((line) => {
 /** `--help`, and the shell's: headings and names of options. */
 export const paintHelp: Painter = byLine((line, next) => {
   if (/^[A-Z][^.:]*$/.test(line) && next?.startsWith("  ")) return bold(line);
-  return line.replace(/^  (?:-\w, |    )--[\w-]+/, cyan);
+  return line.replace(/^ {2}(?:-\w, | {4})--[\w-]+/, cyan);
 });
 
 /** What goes to stderr: who speaks, red where it is an error, and the figures of `--stats`. */

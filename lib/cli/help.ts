@@ -82,12 +82,19 @@ export function shellHelpText(): string {
   deno run -A trace.ts shell [options] PROGRAM [ARGS…]
 
 PROGRAM is loaded and has not run yet; \`run\` lets it go on, Ctrl-C stops it. Commands are a shell's
-(cat, echo TEXT > FILE, >>, cd, ls, grep) and those that \`help\` lists. Options are those of a run
-(--help): --era, --virtual, --harts, --limit-insns, … Without a terminal, commands are read from stdin:
+(cat, echo TEXT > FILE, >>, cd, ls, grep), gdb's (break, step, next, finish, x, print, disas, info) and
+what else \`help\` lists; \`help COMMAND\` says more. Options are those of a run (--help): --era, --virtual,
+--harts, --limit-insns, … Without a terminal, commands are read from stdin:
 
   echo 'echo function > current_tracer; run; cat trace' | deno run -A trace.ts shell ./prog
 
-Exit code: the guest's, or 0 if it did not end; 125 for an error of ours.
+The host is behind !: \`!ls\`, \`cat trace !> trace.txt\`, \`!>> FILE\`, \`cat trace !| less\`.
+
+On a terminal: Tab completes, Ctrl-R searches the history, which is kept between sessions in
+$XDG_STATE_HOME/hartrace, Ctrl-Z stops the shell, an empty line repeats step, next, x and the like. What
+is longer than the screen goes to $PAGER, or less, unless --no-pager or \`set pagination off\` is given.
+
+Exit code: the last command's; 125 for an error of ours, 129 SIGHUP, 143 SIGTERM.
 `;
 }
 

@@ -33,6 +33,7 @@ export interface Terminal {
 /** Asks the terminal to mark what is pasted, or no longer to. */
 const PASTE_MARKS = { on: "\x1b[?2004h", off: "\x1b[?2004l" };
 /** A key as a terminal sends it: an escape sequence, or a character. */
+// deno-lint-ignore no-control-regex -- keys are control characters
 const KEY = /\x1b(?:\[[0-9;?]*[ -/]*[@-~]|O[^]|[^\x1b])?|[^]/gu;
 const PASTE_BEGINS = "\x1b[200~", PASTE_ENDS = "\x1b[201~";
 const CTRL_C = "\x03", CTRL_R = "\x12", CTRL_Z = "\x1a";
@@ -56,8 +57,8 @@ class ProcessTerminal implements Terminal {
   }
 
   get size(): Terminal["size"] {
-    const { rows = 24, columns = 80 } = process.stdout;
-    return { rows, columns };
+    // A terminal that does not know its size says 0.
+    return { rows: process.stdout.rows || 24, columns: process.stdout.columns || 80 };
   }
 
   readonly question: Question = async (prompt, complete) => {
@@ -72,8 +73,12 @@ class ProcessTerminal implements Terminal {
 
   restore(): void {
     if (!this.#asked) return;
-    process.stdout.write("\n");
-    this.#asked[Symbol.dispose]();
+    try {
+      process.stdout.write("\n");
+      this.#asked[Symbol.dispose]();
+    } catch {
+      // The terminal is gone (SIGHUP): there is nothing to give back.
+    }
   }
 }
 
@@ -191,7 +196,7 @@ class AskedLine implements Disposable {
   /** Inserts what was pasted: one line, the others when this one has been answered. */
   #insert(): void {
     const lines = (this.#paste ?? "").split(/\r\n?|\n/)
-      .map((line) => line.replace(/[\x00-\x1f\x7f]+/g, " "));
+      .map((line) => line.replace(/\p{Cc}+/gu, " "));
     this.#paste = undefined;
     if (lines.at(-1) === "") lines.pop();
     const [first = "", ...more] = lines;

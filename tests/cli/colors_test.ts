@@ -63,7 +63,7 @@ Deno.test("the shell's text without colours is the same, too", async () => {
   assertEquals(plain.stdout.includes("\x1b"), false);
   assertEquals(stripAnsiCode(colored.stdout), plain.stdout);
   assertEquals(stripAnsiCode(colored.stderr), plain.stderr);
-  assertMatch(colored.stdout, /\x1b/);
+  assert(colored.stdout.includes("\x1b"));
 });
 
 Deno.test("wantsColors() heeds --color before NO_COLOR before FORCE_COLOR before the terminal", () => {
@@ -89,7 +89,7 @@ Deno.test("a terminal gets colours, a pipe none, and a guest's output stays its 
   assertEquals(pipe.stdout.includes("\x1b"), false);
   const terminal = await hartrace(call, { terminal: true });
   assertEquals(stripAnsiCode(terminal.stdout), pipe.stdout);
-  assertMatch(terminal.stdout, /: \x1b\[36mbill\x1b\[39m <-/);
+  assert(terminal.stdout.includes(": \x1b[36mbill\x1b[39m <-"));
   assertMatch(terminal.stdout, /^total 1350, payable in coins of 1350$/m);
   const asked = await hartrace(call, { terminal: true, env: { NO_COLOR: "1" } });
   assertEquals(asked.stdout, pipe.stdout);

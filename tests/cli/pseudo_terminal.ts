@@ -19,7 +19,7 @@ export class PseudoTerminal implements AsyncDisposable {
   /** Runs a command of `sh` there; `$HARTRACE` is the command line. */
   constructor(command: string, env: Readonly<Record<string, string>> = {}) {
     this.#child = new Deno.Command("script", {
-      args: ["-qec", command, "/dev/null"],
+      args: ["-qec", `stty rows 24 cols 80; ${command}`, "/dev/null"],
       env: {
         HARTRACE: `${Deno.execPath()} run -A ${TRACE}`,
         TERM: "xterm",
@@ -74,11 +74,11 @@ export class PseudoTerminal implements AsyncDisposable {
     return (await this.#child.status).code;
   }
 
-  /** Ends the session, if it has not. */
+  /** Types `exit` and waits for the end, if it has not come. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#keys.close().catch(() => {});
-    if (!this.#ended) this.#child.kill("SIGHUP");
+    if (!this.#ended) await this.#keys.write(new TextEncoder().encode("\x03\x15exit\r"));
     await this.#reading;
+    await this.#keys.close().catch(() => {});
     await this.#child.status;
   }
 }

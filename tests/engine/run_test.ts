@@ -216,7 +216,8 @@ const CASES: readonly Case[] = [
     },
   },
   {
-    name: "asks a breakpoint before the hook there, once for each arrival, and goes on with the hook",
+    name:
+      "asks a breakpoint before the hook there, once for each arrival, and goes on with the hook",
     check(guest) {
       load(guest, LOOP);
       setRegisters(guest, { a1: 3n });
