@@ -4,6 +4,7 @@
  * @module
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { stripAnsiCode } from "@std/fmt/colors";
 import { printable, printableBytes } from "../../lib/cli/printable.ts";
 import { fixture, hartrace } from "./command_line.ts";
 
@@ -28,9 +29,16 @@ Deno.test("a name with an escape sequence is written out on a terminal, and is a
   const file = await Deno.makeTempFile();
   try {
     await Deno.writeFile(file, program);
-    const onTerminal = await hartrace(["-p", "function", file], { terminal: true });
+    const env = { NO_COLOR: "1" };
+    const onTerminal = await hartrace(["-p", "function", file], { terminal: true, env });
     assertStringIncludes(onTerminal.stdout, ": \\x1b[31mbill <-");
     assertEquals(onTerminal.stdout.includes("\x1b"), false);
+    // Colours are ours; what the guest has put in is written out in them, too.
+    for (const call of [{ terminal: true }, { env: { FORCE_COLOR: "1" } }]) {
+      const { stdout } = await hartrace(["-p", "function", file], call);
+      assertEquals(stripAnsiCode(stdout), onTerminal.stdout);
+      assertEquals(stdout.includes("\x1b[31m"), false);
+    }
     const listed = await hartrace(["list", "functions", file], { terminal: true });
     assertStringIncludes(listed.stdout, "\\x1b[31mbill\n");
     const inPipe = await hartrace(["-p", "function", file]);
