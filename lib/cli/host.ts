@@ -61,7 +61,6 @@ export function denoHost(): CliHost {
   let stdoutOpen = true;
   let stdoutFailure: string | undefined;
   const isLasting = Deno.build.os === "linux" && ignoresHangup();
-  const heeded = STOP_SIGNALS.filter((signal) => signal !== "SIGHUP" || !isLasting);
   return {
     stdout(data) {
       try {
@@ -96,8 +95,9 @@ export function denoHost(): CliHost {
     stdoutIsTerminal: Deno.stdout.isTerminal(),
     stderrIsTerminal: Deno.stderr.isTerminal(),
     onInterrupt(listener) {
-      const listening = heeded.map((signal): [StopSignal, () => void] => {
-        const heard = () => listener(signal);
+      const listening = STOP_SIGNALS.map((signal): [StopSignal, () => void] => {
+        // With one signal listened to, Deno ends the process at any other that nobody listens to.
+        const heard = signal === "SIGHUP" && isLasting ? () => {} : () => listener(signal);
         Deno.addSignalListener(signal, heard);
         return [signal, heard];
       });

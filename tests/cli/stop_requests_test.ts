@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { fixture, hartrace, signalled, withFile } from "./command_line.ts";
 
 const SPIN = fixture("spin_p84");
@@ -76,3 +77,26 @@ Deno.test("trace.ts ends a guest at a real SIGTERM and leaves the whole trace", 
     const [, stored] = /entries-in-buffer\/entries-written: (\d+)\//.exec(text)!;
     assertEquals(text.match(/<-/g)!.length, Number(stored));
   }));
+
+Deno.test("trace.ts ends at SIGHUP with 129 and leaves the trace", () =>
+  withFile("trace.txt", "", async (path) => {
+    const { code, stderr } = await signalled(["-p", "function", "-o", path, SPIN], "SIGHUP");
+    assertEquals(code, 129);
+    assertMatch(lastLine(stderr), /stopped by SIGHUP/);
+    assertMatch(await Deno.readTextFile(path), /<-/);
+  }));
+
+Deno.test("trace.ts lives on at SIGHUP where it was started to, as nohup does", async () => {
+  const trace = fromFileUrl(new URL("../../trace.ts", import.meta.url));
+  const child = new Deno.Command("sh", {
+    args: ["-c", `trap '' HUP; exec "$0" run -A "$1" -q -p nop "$2"`, Deno.execPath(), trace, SPIN],
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const reader = child.stdout.getReader();
+  await reader.read();
+  reader.releaseLock();
+  child.kill("SIGHUP");
+  child.kill("SIGTERM");
+  assertEquals((await child.output()).code, 143);
+});
