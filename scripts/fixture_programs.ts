@@ -185,6 +185,11 @@ export const PROGRAMS: readonly Program[] = [
     compile: ["-ffunction-sections", "-frandom-seed=throws"],
     link: ["-Wl,--gc-sections"],
   }),
+  hosted("cart_p84", sources("cart.cc"), P84, {
+    compiler: "g++",
+    compile: ["-fno-exceptions", "-frandom-seed=cart"],
+    link: ["-Wl,--gc-sections"],
+  }),
   hosted("settings_p84", sources("settings.c"), P84),
   // Without -fno-pic nothing is reached through gp.
   hosted("registers_p84", sources("registers.c"), P84, {

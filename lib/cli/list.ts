@@ -26,6 +26,7 @@ import { registerRows } from "./list_registers.ts";
 import { whyText } from "./list_why.ts";
 import { allTracers } from "./load_tracer.ts";
 import { memoryMapOf } from "./firmware.ts";
+import { showsReadable } from "./options.ts";
 import { readProgram } from "./program.ts";
 import { type CommandContext, ftraceOptions } from "./run.ts";
 
@@ -115,6 +116,7 @@ async function prepare(context: CommandContext, path: string | undefined): Promi
     machine: (context.args.values["machine"] ??
       (context.args.lists["load"]!.length > 0 ? "bare" : "auto")) as MachineOptions["machine"],
     memoryMap: memoryMapOf(context.args),
+    demangle: showsReadable(context.args),
   });
   const ftrace = createFtrace(machine, ftraceOptions(context.args));
   ftrace.setFtraceFilter(context.args.lists["function"] ?? []);
@@ -137,7 +139,7 @@ async function listFunctions(
   const ftrace = await prepare(context, path);
   return chosenRecords(ftrace).map((record) => ({
     address: hex(record.entry, 8),
-    function: record.name,
+    function: record.signature ?? record.name,
     kind: kindText(record),
   }));
 }

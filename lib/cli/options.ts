@@ -113,6 +113,11 @@ export const CLI_OPTIONS: readonly CliOption[] = [
       "also trace functions that have no call site: all of them (also without =MODE), those that are asked for by name (auto, the default), or none (off)",
   },
   {
+    name: "no-demangle",
+    group: "What is traced",
+    help: "show names of C++, Rust and D as the ELF file has them (as --strict does)",
+  },
+  {
     name: "era",
     value: "NAME",
     choices: ["auto", ...ERA_NAMES],
@@ -493,4 +498,9 @@ export function misplacedOption({ rest, dashes }: CliArguments): string | undefi
 function eraTexts(): string {
   return Object.values(ERAS).map(({ name, kernel }) => kernel ? `${name} (${kernel})` : name)
     .join(", ");
+}
+
+/** Whether names are shown as people write them: not where a kernel, which knows none but its own, is followed. */
+export function showsReadable({ switches }: Pick<CliArguments, "switches">): boolean {
+  return !switches.has("no-demangle") && !switches.has("strict");
 }

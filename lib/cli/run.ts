@@ -20,13 +20,19 @@ import {
 import { createTracefs, type Tracefs } from "../tracefs/mod.ts";
 import { dumpText, symbolizerOf } from "../output/mod.ts";
 import type { EngineName } from "../engine/mod.ts";
-import { type EraName, type TraceClockName, updateSet } from "../ftrace/mod.ts";
+import { type EraName, splitNames, type TraceClockName, updateSet } from "../ftrace/mod.ts";
 import { type CliHost, say } from "./host.ts";
 import { enableLivepatches } from "./livepatch.ts";
 import { type LoadedTracer, type LoadedTracers, loadTracers, NOP } from "./load_tracer.ts";
 import { environmentOf, namedFiles } from "./guest_view.ts";
 import { memoryMapOf } from "./firmware.ts";
-import { CLI_OPTIONS, type CliArguments, misplacedOption, numberOf } from "./options.ts";
+import {
+  CLI_OPTIONS,
+  type CliArguments,
+  misplacedOption,
+  numberOf,
+  showsReadable,
+} from "./options.ts";
 import { type Ending, endingOf, placeText } from "./outcome.ts";
 import { StopRequests } from "./stop_requests.ts";
 import { readTracefsOption, writeTracefs } from "./tracefs_option.ts";
@@ -260,6 +266,7 @@ export function machineOptions(
     misaligned: values["misaligned"] === "trap" ? "trap" : "work",
     chargeTracing: switches.has("charge-tracing"),
     parkDisabled: switches.has("no-park"),
+    demangle: showsReadable(args),
     ...(values["root"] !== undefined ? { root: values["root"] } : {}),
     stdout(data) {
       if (!stdout.guest(data)) machine().requestStop();
@@ -319,7 +326,7 @@ function canTrace(
 ): boolean {
   const places = lists["set"]!.flatMap((text) => {
     const [, names = ""] = /^\w+\.at=(.*)$/.exec(text) ?? [];
-    return names.split(/[\s,]+/);
+    return splitNames(names, ",");
   });
   const named = [...lists["function"]!, ...lists["graph-function"]!, ...places];
   // Functions that are named need no call site.

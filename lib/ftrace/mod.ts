@@ -131,6 +131,7 @@ export type { CommandFault, ErrorLog } from "../events/error_log.ts";
 export { type EventDescription, eventFormat, type FindSymbol } from "../events/event_format.ts";
 export { type FilterChange, updateSet } from "./ops/filter.ts";
 export type { PrototypeRegister } from "./recording.ts";
+export { splitNames } from "./ops/split_names.ts";
 export type {
   ControlFile,
   FilterFileName,

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { splitNames } from "./ops/split_names.ts";
 
 /** One option of a tracer: a text, a number, a switch or several words, as its default is one. */
 export interface TracerOption {
@@ -104,7 +105,7 @@ function readValue(name: string, option: TracerOption, text: string): TracerOpti
       if (["0", "false", "off", "no"].includes(text)) return false;
       throw refusal(name, text, "true or false");
     case "object": {
-      const words = text.split(/[\s,]+/).filter((word) => word !== "");
+      const words = splitNames(text, ",");
       const { choices } = option;
       const wrong = choices && words.find((word) => !choices.includes(word));
       if (wrong !== undefined) throw refusal(name, wrong, choices!.join(", "));

@@ -37,6 +37,8 @@ export interface MachineOptions extends PlatformOptions, HartOptions {
   readonly machine?: "auto" | PlatformName | undefined;
   /** Leave harts where they are while two-word sites change, to study the bug. */
   readonly parkDisabled?: boolean | undefined;
+  /** Show mangled names of C++, Rust and D as people write them; they are found by both. */
+  readonly demangle?: boolean | undefined;
 }
 
 /** A machine with its program loaded. */
@@ -174,7 +176,7 @@ function placeProgram(elf: Elf, options: MachineOptions) {
   const bias = biasOf(elf, base(lowestAddress(elf)));
   const tracing = createTracingRange(memory, layout(elf, bias, options));
   memory.placeTracing(tracing.start, tracing.end);
-  const symbols = new SymbolTable(elf.symbols, bias);
+  const symbols = new SymbolTable(elf.symbols, bias, { demangle: options.demangle ?? false });
   const harts = createHarts(memory, mode, options);
   const schedule = new Schedule(harts, seed);
   const unwinder = createUnwinder<Hart>(

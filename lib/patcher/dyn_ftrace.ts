@@ -53,8 +53,12 @@ export interface DynFtrace {
   readonly before: number;
   /** Bytes of nop from the entry on. */
   readonly after: number;
-  /** The function's symbol; `__ftrace_invalid_address___N` if there is none. */
+  /** The function's symbol, readable; `__ftrace_invalid_address___N` if there is none. */
   readonly name: string;
+  /** The symbol as the file has it, where `name` is what people write instead. */
+  readonly mangled?: string | undefined;
+  /** `name` with parameters, where the file has a mangled one. */
+  readonly signature?: string | undefined;
   /** The module (a shared object) it belongs to; absent in the main program. */
   readonly module?: string | undefined;
   /** What makes calls reach the tracers: the site, a hook of the engine, or nothing. */
@@ -65,9 +69,31 @@ export interface DynFtrace {
   flags: number;
 }
 
-/** Makes a record that nobody uses yet. */
-export function createRecord(fields: Omit<DynFtrace, "flags">): DynFtrace {
-  return { ...fields, flags: fields.kind === "disabled" ? FTRACE_FL_DISABLED : 0 };
+/** What a function with a mangled name is called, read when it is asked for. */
+export interface MangledNames {
+  /** The name as the file has it. */
+  readonly mangled?: string;
+  /** The readable one. */
+  readonly name: string;
+  /** The readable one with parameters. */
+  readonly signature?: string;
+}
+
+/**
+ * Makes a record that nobody uses yet. Of a function whose name is mangled (`names`), the readable
+ * one is read when it is asked for.
+ */
+export function createRecord(
+  fields: Omit<DynFtrace, "flags">,
+  names?: MangledNames,
+): DynFtrace {
+  const record = { ...fields, flags: fields.kind === "disabled" ? FTRACE_FL_DISABLED : 0 };
+  if (names?.mangled === undefined) return record;
+  const read = (get: () => string | undefined) => ({ get, enumerable: true });
+  return Object.defineProperties({ ...record, mangled: names.mangled }, {
+    name: read(() => names.name),
+    signature: read(() => names.signature),
+  });
 }
 
 /** How many users a record has. */

@@ -61,6 +61,10 @@ export interface ElfSymbol {
   readonly type: "notype" | "object" | "func" | "tls" | "other";
   /** Binding of the symbol: `STB_*` in words. */
   readonly binding: "local" | "global" | "weak" | "other";
+  /** The name as the file has it, where `name` is what people write instead. */
+  readonly mangled?: string;
+  /** `name` with the parameters that tell overloads apart, where the file has a mangled one. */
+  readonly signature?: string;
 }
 
 /** A program as its file has it, before it is loaded. */

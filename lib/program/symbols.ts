@@ -3,7 +3,15 @@
  *
  * @module
  */
+import { looksMangled } from "./demangle/demangle.ts";
 import type { ElfSymbol } from "./elf.ts";
+import { namesOf, ReadableSymbol, withoutBlanks } from "./readable_symbol.ts";
+
+/** How a program's symbols are shown. */
+export interface SymbolOptions {
+  /** Shows mangled names of C++, Rust and D as people write them. */
+  readonly demangle?: boolean;
+}
 
 /** A program's symbols, by name and by address, where it was loaded. */
 export class SymbolTable {
@@ -12,15 +20,22 @@ export class SymbolTable {
   #ordered: readonly ElfSymbol[];
   readonly #byName = new Map<string, ElfSymbol[]>();
 
+  /** Mangled symbols by their readable names, without blanks; made when one is first asked for. */
+  #byReadable: Map<string, ElfSymbol[]> | undefined;
+
   /** Takes a program's symbols; `bias` is how far it was moved. */
-  constructor(symbols: readonly ElfSymbol[], bias = 0n) {
+  constructor(symbols: readonly ElfSymbol[], bias = 0n, { demangle = false }: SymbolOptions = {}) {
+    const readable = (symbol: ElfSymbol) =>
+      demangle && looksMangled(symbol.name) ? new ReadableSymbol(symbol) : symbol;
     const moved = symbols
       .filter(({ name, type }) => type !== "tls" && !name.startsWith("$") && !name.startsWith(".L"))
-      .map((symbol) => bias === 0n ? symbol : { ...symbol, address: symbol.address + bias });
+      .map((symbol) => bias === 0n ? symbol : { ...symbol, address: symbol.address + bias })
+      .map(readable);
     for (const symbol of moved) {
-      const same = this.#byName.get(symbol.name);
+      const name = rawName(symbol);
+      const same = this.#byName.get(name);
       if (same) same.push(symbol);
-      else this.#byName.set(symbol.name, [symbol]);
+      else this.#byName.set(name, [symbol]);
     }
     const code = moved.filter(({ type }) => type === "func" || type === "notype");
     code.sort((a, b) =>
@@ -69,17 +84,48 @@ export class SymbolTable {
     return low;
   }
 
-  /** All symbols of that name; the same static function may be there several times. */
+  /**
+   * All symbols of that name; the same static function may be there several times. A mangled one
+   * has several names: the file's, the readable one, and that with its parameters.
+   */
   named(name: string): readonly ElfSymbol[] {
-    return this.#byName.get(name) ?? [];
+    const exact = this.#byName.get(name);
+    // No name of C has what a readable one of another language has.
+    if (exact || !/[^\w.$@]/.test(name) && !this.#hasMangled) return exact ?? [];
+    this.#byReadable ??= this.#readNames();
+    return this.#byReadable.get(withoutBlanks(name)) ?? [];
   }
+
+  get #hasMangled(): boolean {
+    return this.#ordered.some((symbol) => symbol instanceof ReadableSymbol);
+  }
+
+  #readNames(): Map<string, ElfSymbol[]> {
+    const found = new Map<string, ElfSymbol[]>();
+    for (const symbol of this.#byName.values().flatMap((same) => same)) {
+      if (!(symbol instanceof ReadableSymbol)) continue;
+      for (const name of new Set(namesOf(symbol).map(withoutBlanks))) {
+        const same = found.get(name);
+        if (same) same.push(symbol);
+        else found.set(name, [symbol]);
+      }
+    }
+    return found;
+  }
+}
+
+/** The name in the file; a readable one is not read for it. */
+function rawName(symbol: ElfSymbol): string {
+  return symbol.mangled ?? symbol.name;
 }
 
 /**
  * Of aliases the one that people know: a function before a label, `malloc` before `__malloc`
  * whatever their binding, global before local, short before long.
  */
-function preference({ type, binding, name }: ElfSymbol): number {
+function preference(symbol: ElfSymbol): number {
+  const { type, binding } = symbol;
+  const name = rawName(symbol);
   const kind = type === "func" ? 0 : 1000;
   const rank = binding === "global" ? 0 : binding === "weak" ? 100 : 200;
   return kind + rank + (name.startsWith("_") ? 250 : 0) + Math.min(49, name.length);

@@ -10,7 +10,9 @@
  * @module
  */
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
+import { namesOf, withoutBlanks } from "../../program/readable_symbol.ts";
 import { FtraceError } from "../ftrace_error.ts";
+import { splitNames } from "./split_names.ts";
 
 /** Whether a name matches, and what kind of comparison that takes. */
 export interface Pattern {
@@ -26,6 +28,8 @@ export interface Pattern {
   readonly exact: string | undefined;
   /** Whether `name` matches. */
   readonly matches: (name: string) => boolean;
+  /** Whether a name without white space matches the pattern without its own. */
+  readonly matchesTight: (name: string) => boolean;
   /** Whether a module's name (undefined is the main program) is one that the pattern asks for. */
   readonly inModule: (module: string | undefined) => boolean;
 }
@@ -112,7 +116,9 @@ export function parsePattern(text: string): Pattern {
   const index = /^\d/.test(search) ? readNumber(search) : undefined;
   const inModule = module === undefined ? () => true : moduleMatcher(module);
   const exact = index === undefined && !/[*?[\\]/.test(search) ? search : undefined;
-  return { text: whole, negated, index, module, exact, matches: matcher(search), inModule };
+  const matchesTight = matcher(withoutBlanks(search));
+  const matches = matcher(search);
+  return { text: whole, negated, index, module, exact, matches, matchesTight, inModule };
 }
 
 /** A number as `kstrtoul` with base 0 reads it: decimal, 0x or octal, all of the text; else NaN. */
@@ -232,7 +238,7 @@ export function updateSet(
   options: FilterChange = {},
 ): void {
   const next = new Set(options.reset ? [] : set);
-  for (const text of patterns.flatMap((each) => each.split(/\s+/)).filter((each) => each !== "")) {
+  for (const text of patterns.flatMap((each) => splitNames(each))) {
     const pattern = parsePattern(text);
     const found = matchRecords(pattern, records);
     if (found.length === 0) throw noMatch(text, records);
@@ -282,7 +288,7 @@ export function selectRecords(
   patterns: readonly string[],
   records: readonly DynFtrace[],
 ): ReadonlySet<number> {
-  const texts = patterns.flatMap((text) => text.split(/[\s,]+/)).filter((text) => text !== "");
+  const texts = patterns.flatMap((text) => splitNames(text, ","));
   const removed = texts.filter((text) => text.startsWith("!"));
   const added = texts.filter((text) => !text.startsWith("!"));
   const chosen = new Set<number>();
@@ -328,7 +334,8 @@ export function noMatch(text: string, records: readonly DynFtrace[]): FtraceErro
       "--virtual",
     );
   }
-  const near = nearestName(text.replace(/^!/, ""), indexOf(records).usable.map(({ name }) => name));
+  const names = indexOf(records).usable.map(({ name }) => name);
+  const near = nearestName(text.replace(/^!/, ""), names);
   const hint = near ? `; did you mean ${near}?` : "";
   return new FtraceError(
     "EINVAL",
@@ -342,30 +349,67 @@ export function matchRecords(
   pattern: Pattern,
   records: readonly DynFtrace[],
 ): readonly DynFtrace[] {
-  const { usable, byName } = indexOf(records);
+  const recordIndex = indexOf(records);
+  const { usable } = recordIndex;
   const { index, exact } = pattern;
   if (index !== undefined) return index >= 1 ? usable.slice(index - 1, index) : [];
   if (exact !== undefined) {
     const isAsked = pattern.module === undefined && !pattern.negated;
-    const named = isAsked ? recordsNamed(exact, records) : byName.get(exact) ?? [];
+    const named = isAsked ? recordsNamed(exact, records) : namedIn(recordIndex, exact);
     return pattern.module === undefined
       ? named
       : named.filter(({ module }) => pattern.inModule(module));
   }
-  return usable.filter(({ name, module }) => pattern.matches(name) && pattern.inModule(module));
+  return usable.filter((record) => matchesRecord(pattern, record));
+}
+
+/** Whether a pattern matches one of a record's names, white space aside, in a module it asks for. */
+function matchesRecord(pattern: Pattern, record: DynFtrace): boolean {
+  if (!pattern.inModule(record.module)) return false;
+  if (record.mangled === undefined) return pattern.matches(record.name);
+  return namesOf(record).some((name) =>
+    pattern.matches(name) || pattern.matchesTight(withoutBlanks(name))
+  );
 }
 
 /** The records of functions with a name; one without a call site may come into the list by this. */
 export function recordsNamed(name: string, records: readonly DynFtrace[]): readonly DynFtrace[] {
-  const { byName } = indexOf(records);
-  if (!byName.has(name) && unlisted.get(records)?.give(name)) indexOf(records);
-  return byName.get(name) ?? [];
+  const index = indexOf(records);
+  if (namedIn(index, name).length === 0 && unlisted.get(records)?.give(name)) indexOf(records);
+  return namedIn(index, name);
+}
+
+/** The records with that name: the file's, or else a readable one, with or without parameters. */
+function namedIn(index: RecordIndex, name: string): readonly DynFtrace[] {
+  const exact = index.byName.get(name);
+  if (exact || index.mangled.length === 0) return exact ?? [];
+  const tight = withoutBlanks(name);
+  const read = (record: DynFtrace) => {
+    for (const each of new Set(namesOf(record).map(withoutBlanks))) {
+      addTo(index.byReadable, each, record);
+    }
+  };
+  for (; index.read < index.mangled.length; index.read++) read(index.mangled[index.read]!);
+  return index.byReadable.get(tight) ?? [];
+}
+
+function addTo(map: Map<string, DynFtrace[]>, name: string, record: DynFtrace): void {
+  const named = map.get(name);
+  if (named) named.push(record);
+  else map.set(name, [record]);
 }
 
 /** What patterns are looked up in: the records that are not disabled, in order and by name. */
 interface RecordIndex {
   readonly usable: DynFtrace[];
+  /** By the name in the file. */
   readonly byName: Map<string, DynFtrace[]>;
+  /** Those with a mangled name. */
+  readonly mangled: DynFtrace[];
+  /** By readable names without blanks, as far as `read` says; filled when one is asked for. */
+  readonly byReadable: Map<string, DynFtrace[]>;
+  /** How many of `mangled` are in `byReadable`. */
+  read: number;
   /** How many records it was made from: a list of records only grows. */
   count: number;
 }
@@ -375,14 +419,16 @@ const indices = new WeakMap<readonly DynFtrace[], RecordIndex>();
 /** The index of a list of records, made when it is first asked for and brought up to its length. */
 function indexOf(records: readonly DynFtrace[]): RecordIndex {
   let index = indices.get(records);
-  if (!index) indices.set(records, index = { usable: [], byName: new Map(), count: 0 });
+  if (!index) {
+    const maps = { byName: new Map(), byReadable: new Map() };
+    indices.set(records, index = { usable: [], mangled: [], ...maps, read: 0, count: 0 });
+  }
   for (; index.count < records.length; index.count++) {
     const record = records[index.count]!;
     if (record.kind === "disabled") continue;
     index.usable.push(record);
-    const named = index.byName.get(record.name);
-    if (named) named.push(record);
-    else index.byName.set(record.name, [record]);
+    if (record.mangled !== undefined) index.mangled.push(record);
+    addTo(index.byName, record.mangled ?? record.name, record);
   }
   return index;
 }

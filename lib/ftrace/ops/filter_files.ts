@@ -15,6 +15,7 @@
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import { type FtraceHash, isEmptyHash, matchRecords, noMatch, parsePattern } from "./filter.ts";
 import { FtraceError } from "../ftrace_error.ts";
+import { splitNames } from "./split_names.ts";
 import type { PidFilter } from "./pid_filter.ts";
 
 /** A control file of tracefs, as text to read and to write. */
@@ -174,7 +175,7 @@ function hashFile(
 /** Runs `take` on each word and closes the file, also when a word was refused. */
 function writeWords(text: string, take: (word: string) => void, close: () => void): void {
   try {
-    for (const word of text.split(/\s+/)) if (word !== "") take(word);
+    for (const word of splitNames(text)) take(word);
   } finally {
     close();
   }
@@ -188,7 +189,7 @@ function takeFunction(
   word: string,
   half: HalfTaken,
 ): void {
-  const [search, name, ...rest] = word.split(":") as [string, string?, ...string[]];
+  const [search, name, ...rest] = word.split(/(?<!:):(?!:)/) as [string, string?, ...string[]];
   if (name === "mod" && rest.length > 0) return takeModule(records, word, rest.join(":"), half);
   if (name === undefined) {
     if (!applyPattern(records, word, half.records)) throw noMatch(word, records);
@@ -290,9 +291,9 @@ export function createPidFile(list: Set<number>, empty: string, changed: () => v
   };
 }
 
-/** A function as lists print it: with its module behind it, if it is of one (`%ps`). */
-export function listedName({ name, module }: DynFtrace): string {
-  return module === undefined ? name : `${name} [${module}]`;
+/** A function as lists print it: with parameters if they tell overloads apart, with its module behind it, if it is of one (`%ps`). */
+export function listedName({ name, signature, module }: DynFtrace): string {
+  return module === undefined ? signature ?? name : `${signature ?? name} [${module}]`;
 }
 
 function readPid(word: string): number {

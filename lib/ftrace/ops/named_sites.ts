@@ -25,6 +25,6 @@ export function serveByName(
       report(`${name} has no call site: it is hooked where it begins (a virtual site)`);
       return true;
     },
-    count: (matches) => siteless.names().filter(matches).length,
+    count: (matches) => siteless.names().filter((names) => names.some(matches)).length,
   });
 }

@@ -8,6 +8,7 @@
 import type { Machine } from "../../machine/machine.ts";
 import type { AddressSpace } from "../../memory/space.ts";
 import type { DynFtrace } from "../../patcher/dyn_ftrace.ts";
+import { namesOf } from "../../program/readable_symbol.ts";
 import type { SiteSource } from "../../program/sites.ts";
 import type { Era } from "../era.ts";
 import {
@@ -53,12 +54,12 @@ export class RecordTable {
     const { functions } = this.#symbols;
     const isFree = ({ address }: { readonly address: bigint }) => this.at(address) === undefined;
     return {
-      names: () => functions.filter(isFree).map(({ name }) => name),
+      names: () => functions.filter(isFree).map(namesOf),
       add: (name) => {
         const found = this.#symbols.named(name).find(({ type }) => type === "func");
         if (!found || !isFree(found)) return undefined;
         const { length } = this.records;
-        const record = createNamedRecord(name, found.address, length, this.#space);
+        const record = createNamedRecord(found, length, this.#space);
         this.#byIp.set(storedKey(record.ip), record);
         this.records.push(record);
         return record;
@@ -81,8 +82,8 @@ export class RecordTable {
 
 /** Functions of a program that have no record. */
 export interface Siteless {
-  /** Names of all of them. */
-  names(): readonly string[];
+  /** Names of all of them, of each those that it may be called by. */
+  names(): readonly (readonly string[])[];
   /** Makes a record of the one with a name; undefined if there is none, or its entry has a record. */
   add(name: string): DynFtrace | undefined;
 }

@@ -10,6 +10,7 @@
  * @module
  */
 import type { Machine } from "../../machine/machine.ts";
+import type { ElfSymbol } from "../../program/elf.ts";
 import type { SiteSource } from "../../program/sites.ts";
 import { createRecord, type DynFtrace } from "../../patcher/dyn_ftrace.ts";
 import type { AddressSpace } from "../../memory/space.ts";
@@ -36,7 +37,7 @@ const LINK_IN_T0 = /^__riscv_(save|restore)_\d+$|^OUTLINED_FUNCTION_\d+$|^_start
 
 /** Makes the records of a program, in order of address. */
 export function createRecords(machine: Machine, era: Era, options: RecordOptions): DynFtrace[] {
-  const drafts: Omit<DynFtrace, "index" | "flags">[] = [];
+  const drafts: Draft[] = [];
   const entries = new Set<bigint>();
   const liveness = new EntryLiveness(machine.space);
   machine.sites.forEach((site, number) => {
@@ -44,29 +45,36 @@ export function createRecords(machine: Machine, era: Era, options: RecordOptions
     drafts.push(draftOf(site, number, era, liveness, options));
   });
   if (options.virtual === "all") {
-    for (const { name, address: entry } of machine.symbols.functions) {
-      if (entries.has(entry)) continue;
-      entries.add(entry);
-      drafts.push(withoutSite(name, entry, liveness));
+    for (const symbol of machine.symbols.functions) {
+      if (entries.has(symbol.address)) continue;
+      entries.add(symbol.address);
+      drafts.push(withoutSite(symbol, liveness));
     }
   }
   drafts.sort((a, b) => a.entry < b.entry ? -1 : 1);
-  return drafts.map((draft, index) => createRecord({ ...draft, index }));
+  return drafts.map(({ symbol, ...draft }, index) => createRecord({ ...draft, index }, symbol));
 }
 
-function withoutSite(name: string, entry: bigint, liveness: EntryLiveness) {
+/** What a record is made from; its name is that of the file. */
+interface Draft extends Omit<DynFtrace, "index" | "flags"> {
+  readonly symbol: ElfSymbol | undefined;
+}
+
+function withoutSite(symbol: ElfSymbol, liveness: EntryLiveness): Draft {
+  const { address: entry } = symbol;
   const reason = liveness.liveLink(entry) ?? "no-site";
-  return { ip: entry, entry, before: 0, after: 0, name, kind: "virtual", reason } as const;
+  const name = symbol.mangled ?? symbol.name;
+  return { ip: entry, entry, before: 0, after: 0, name, kind: "virtual", reason, symbol };
 }
 
 /** Makes the record of a function without a site, behind the `count` that there are. */
 export function createNamedRecord(
-  name: string,
-  entry: bigint,
+  named: ElfSymbol,
   count: number,
   space: AddressSpace,
 ): DynFtrace {
-  return createRecord({ ...withoutSite(name, entry, new EntryLiveness(space)), index: count });
+  const { symbol, ...draft } = withoutSite(named, new EntryLiveness(space));
+  return createRecord({ ...draft, index: count }, symbol);
 }
 
 /** Makes the records of a module, behind the `count` that there are. */
@@ -79,9 +87,10 @@ export function createModuleRecords(
   options: RecordOptions,
 ): DynFtrace[] {
   const liveness = new EntryLiveness(space);
-  return sites.map((site, k) =>
-    createRecord({ ...draftOf(site, count + k, era, liveness, options), module, index: count + k })
-  );
+  return sites.map((site, k) => {
+    const { symbol, ...draft } = draftOf(site, count + k, era, liveness, options);
+    return createRecord({ ...draft, module, index: count + k }, symbol);
+  });
 }
 
 function draftOf(
@@ -90,9 +99,9 @@ function draftOf(
   era: Era,
   liveness: EntryLiveness,
   options: RecordOptions,
-): Omit<DynFtrace, "index" | "flags"> {
+): Draft {
   const { entry, before, after, symbol } = site;
-  const name = symbol?.name ?? `__ftrace_invalid_address___${number}`;
+  const name = symbol?.mangled ?? symbol?.name ?? `__ftrace_invalid_address___${number}`;
   const reason = symbol
     ? liveness.liveLink(entry) ?? era.scheme.needs(site, options.caller)
     : "no-symbol";
@@ -101,7 +110,7 @@ function draftOf(
     : !symbol || options.strict
     ? "disabled"
     : "virtual";
-  return { ip: era.scheme.ip(entry), entry, before, after, name, kind, reason };
+  return { ip: era.scheme.ip(entry), entry, before, after, name, kind, reason, symbol };
 }
 
 /** Reasons why the return of a function cannot be caught. */
@@ -109,10 +118,11 @@ export type NoReturnReason = "returns-twice" | "link-in-t0" | "interrupt-handler
 
 /** Why the return of a record's function cannot be caught by way of ra, or undefined if it can. */
 export function noReturnReason(
-  record: Pick<DynFtrace, "name" | "kind" | "reason">,
+  record: Pick<DynFtrace, "name" | "mangled" | "kind" | "reason">,
 ): NoReturnReason | undefined {
+  const name = record.mangled ?? record.name;
   if (record.reason === "interrupt-handler") return "interrupt-handler";
   if (record.reason === "t0-live") return "link-in-t0";
-  if (RETURNS_TWICE.test(record.name)) return "returns-twice";
-  return record.kind === "virtual" && LINK_IN_T0.test(record.name) ? "link-in-t0" : undefined;
+  if (RETURNS_TWICE.test(name)) return "returns-twice";
+  return record.kind === "virtual" && LINK_IN_T0.test(name) ? "link-in-t0" : undefined;
 }

@@ -35,12 +35,20 @@ export interface GraphShown {
 const NAME = String.raw`[^\s(]+(?: \[\w+\])?`;
 const RETURNED = String.raw`(?: (?:ret)?= ?(?<returned>-?\w+))?`;
 const UNWOUND = String.raw`(?<unwound> {2}\/\* unwound \*\/)?`;
-const TARGET = String.raw`(?: <-(?<target>\S+(?: <\w+>)?))?`;
+const TARGET = String.raw`(?: <-(?<target>\S.*?(?: <\w+>)?))?`;
 const LEAF = new RegExp(
   `^(?<name>${NAME})\\((?<args>.*)\\);(?: /\\*${TARGET}${RETURNED} \\*/)?${UNWOUND}$`,
 );
 const ENTRY = new RegExp(`^(?<name>${NAME})\\((?<args>.*)\\) \\{(?: /\\*${TARGET} \\*/)?$`);
 const EXIT = new RegExp(`^\\}(?: /\\* (?<name>${NAME})${RETURNED} \\*/)?${UNWOUND}$`);
+/** The same around names of C++, Rust or D, which may have blanks and parentheses. */
+const READABLE_LEAF = new RegExp(
+  `^(?<name>[^ /}].*?)\\((?<args>(?:\\w+=.*)?)\\);(?: /\\*${TARGET}${RETURNED} \\*/)?${UNWOUND}$`,
+);
+const READABLE_ENTRY = new RegExp(
+  `^(?<name>[^ /}].*?)\\((?<args>(?:\\w+=.*)?)\\) \\{(?: /\\*${TARGET} \\*/)?$`,
+);
+const READABLE_EXIT = new RegExp(`^\\}(?: /\\* (?<name>\\S.*?)${RETURNED} \\*/)?${UNWOUND}$`);
 const RULE = ` ${"-".repeat(42)}`;
 const COMMENT = /^\/\* (.*) \*\/$/;
 // A task's name has 15 bytes; with no end to it, a line of arrows would be looked at once for each.
@@ -151,12 +159,13 @@ export class GraphReader {
     this.#entered.set(common.cpu, open);
     const comment = COMMENT.exec(text)?.[1];
     if (comment !== undefined) return [{ ...common, ...parseComment(comment, this.#reader) }];
-    const closing = EXIT.exec(text)?.groups;
+    const closing = (EXIT.exec(text) ?? READABLE_EXIT.exec(text))?.groups;
     if (closing) {
       const func = this.#closed(closing, depth, common.cpu, open);
       return [this.#readExit(func, depth, common, closing, duration)];
     }
-    const opening = (ENTRY.exec(text) ?? LEAF.exec(text))?.groups;
+    const opening = (ENTRY.exec(text) ?? LEAF.exec(text) ?? READABLE_ENTRY.exec(text) ??
+      READABLE_LEAF.exec(text))?.groups;
     if (!opening) return undefined;
     const { name, args, target } = opening;
     const func = parseSymbol(name!, this.#reader);
@@ -169,7 +178,7 @@ export class GraphReader {
       ...(args === "" ? {} : { args }),
       ...(target === undefined ? {} : { retaddr: this.#readTarget(target) }),
     };
-    if (text.includes(") {")) {
+    if (/\) \{(?: \/\*.*)?$/.test(text)) {
       open.set(depth, func);
       return [entry];
     }

@@ -58,6 +58,17 @@ const FUNCTION = new RegExp(
   String.raw`^(?<ip>${SYMBOL})(?:\((?<args>.*)\))?(?: <-(?<parent>${SYMBOL}))?` +
     String.raw`(?: \(repeats: (?<count>\d+), last_ts: *(?<last>[\d.]+)\))?$`,
 );
+/**
+ * The same where a name is of C++, Rust or D, in which everything may stand but `: `. Arguments of
+ * `func-args` begin with a name and an equals sign, unlike parentheses of the name itself.
+ */
+const READABLE_FUNCTION = new RegExp(
+  String.raw`^(?=(?!.*: )|[^:]*::)(?<ip>(?:(?!: ).)+?)(?:\((?<args>\w+=.*)?\)(?<!operator\(\)))?` +
+    String.raw`(?: <-(?<parent>(?:(?!: ).)+?))?` +
+    String.raw`(?: \(repeats: (?<count>\d+), last_ts: *(?<last>[\d.]+)\))?$`,
+);
+/** What names of those languages have, and no other text of an event begins with. */
+const READABLE = /^[^\s:]*::|^[^:]*<-.*::|^operator\b|^<|^[^:]*\(anonymous namespace\)::|^[\w.]+</;
 /** The function that writes markers, and so the name in front of them. */
 export const MARKER = "tracing_mark_write";
 const MARKED = new RegExp(`^(${MARKER}${PLACE}): (.*)$`);
@@ -131,7 +142,7 @@ export function parseEventText(text: string, { symbols, seen }: LineReader): Eve
   if (entered && SYSCALL_ARGUMENTS.test(entered[2]!)) {
     return { type: "sys_enter", name: entered[1]!, args: parseArguments(entered[2]!) };
   }
-  const call = FUNCTION.exec(text)?.groups;
+  const call = (FUNCTION.exec(text) ?? readableFunction(text))?.groups;
   if (call) {
     const ip = parseSymbol(call["ip"]!, { symbols, seen });
     if (call["parent"] === undefined) seen.noParent = true;
@@ -151,6 +162,10 @@ export function parseEventText(text: string, { symbols, seen }: LineReader): Eve
   const named = /^([^\s:]+): (.*)$/.exec(text);
   if (named) return { type: "event", name: named[1]!, text: named[2]! };
   throw new SyntaxError(`Cannot read event "${text}": it is of no known form`);
+}
+
+function readableFunction(text: string): RegExpExecArray | undefined {
+  return READABLE.test(text) ? READABLE_FUNCTION.exec(text) ?? undefined : undefined;
 }
 
 function parseArguments(
