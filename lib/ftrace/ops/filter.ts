@@ -360,6 +360,10 @@ export function matchRecords(
       ? named
       : named.filter(({ module }) => pattern.inModule(module));
   }
+  // In a name that a list printed, a star is that of a pointer.
+  const [written = ""] = pattern.text.split(":mod:");
+  const meant = recordIndex.mangled.length > 0 ? namedIn(recordIndex, written) : [];
+  if (meant.length > 0) return meant.filter(({ module }) => pattern.inModule(module));
   return usable.filter((record) => matchesRecord(pattern, record));
 }
 

@@ -10,9 +10,16 @@
 
 /** Operators that look like brackets, or have a word behind them. */
 const OPERATOR =
-  /operator(?:<=>|<<=?|>>=?|->\*?|<=?|>=?|\(\)|\[\]|,|"" ?|\s+(?:new|delete|co_await)(?:\[\])?|\s+)/y;
+  /operator(?:<=>|<<=|<<?(?:\s+(?=<))?|>>=?|->\*?|<=|>=?|\(\)|\[\]|,|"" ?|\s+(?:new|delete|co_await)(?:\[\])?|\s+)/y;
+/** What stands in front of the name of a function that a compiler made for another. */
+const MADE_FOR = new RegExp(
+  String
+    .raw`(?:(?:non-)?virtual thunk to|covariant return thunk to|(?:non-)?transaction clone for|` +
+    String.raw`TLS (?:init|wrapper) function for)\s+`,
+  "y",
+);
 /** What goes on behind a blank: qualifiers of a function, and the words of a type. */
-const CONTINUED = /\s+(?:const|volatile|&&?|\[clone [^\]]*\])(?![\w:])/y;
+const CONTINUED = /\s+(?:const|volatile|&&?|\[clone [^\]]*\])(?!\w)/y;
 const TYPE_WORD = /\s+(?:(?:int|long|char|short|double|unsigned|const|volatile)[*&]*)(?![\w:])/y;
 
 /** Splits a text into names; `separators` are those besides white space. */
@@ -32,8 +39,10 @@ function scan(text: string, separators: string): string[] | undefined {
   };
   for (let at = 0; at < text.length;) {
     const character = text[at]!;
-    const operator = /[\w]/.test(text[at - 1] ?? "") ? undefined : lengthOf(OPERATOR, text, at);
-    if (operator !== undefined) {
+    const made = at === start ? lengthOf(MADE_FOR, text, at) : undefined;
+    const operator = /\w/.test(text[at - 1] ?? "") ? undefined : lengthOf(OPERATOR, text, at);
+    if (made !== undefined) at += made;
+    else if (operator !== undefined) {
       inOperator ||= open.length === 0;
       at += operator;
     } else if (open.length === 0 && (/\s/.test(character) || separators.includes(character))) {

@@ -11,6 +11,7 @@
  * @module
  */
 import { FtraceError, type FtraceReason } from "../ftrace_error.ts";
+import { splitNames } from "../ops/split_names.ts";
 import type { Prototype } from "../prototypes/header.ts";
 import { parseProbeArg, type ProbeArg, type ProbeArgContext } from "./probe_args.ts";
 import { parseUnsigned, ProbeFault } from "./probe_fault.ts";
@@ -52,7 +53,8 @@ const SYSTEM_NAME = /^[A-Za-z_][\w-]*$/;
 
 /** @throws {FtraceError} EINVAL if it has no place; the kernel notes nothing then. */
 export function splitCommand(text: string, kinds: RegExp): ProbeCommand {
-  const words = text.trim().split(/\s+/);
+  // A qualified name may have blanks, which no command has that names a function of C.
+  const words = text.includes("::") ? splitNames(text) : text.trim().split(/\s+/);
   const line = words.join(" ");
   let at = 0;
   const [head, place, ...args] = words.map((word) => {

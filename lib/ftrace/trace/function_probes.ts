@@ -17,6 +17,7 @@ import type { TracedCall } from "../ops/served_call.ts";
 import type { TraceEventFile } from "./event_file.ts";
 import { createHash, type FtraceHash, matchRecords, noMatch, parsePattern } from "../ops/filter.ts";
 import type { FilterFiles, FunctionCommandCall } from "../ops/filter_files.ts";
+import { listedName } from "../ops/filter_files.ts";
 import { FtraceError } from "../ftrace_error.ts";
 import { type AnyFtraceOps, FTRACE_OPS_FL_DYNAMIC } from "../ops/ftrace_ops.ts";
 import type { FunctionCore } from "../ops/function_core.ts";
@@ -92,7 +93,7 @@ class FunctionProbes {
     const { records } = this.#host.core;
     return this.#types.flatMap(([, { probes }]) =>
       [...probes].sort(([a], [b]) => a - b)
-        .map(([index, { text }]) => `${records[index]!.name}:${text()}`)
+        .map(([index, { text }]) => `${listedName(records[index]!)}:${text()}`)
     );
   }
 

@@ -275,6 +275,7 @@ class DReader extends MangledText {
     if (this.eat("n")) return "null";
     if (this.eat("N")) return `-${this.match(/\d+/y) ?? this.fail()}${suffixOf(kind)}`;
     if (this.eat("i")) return this.#integer(kind, this.match(/\d+/y) ?? this.fail());
+    if (this.eat("e")) return this.#float();
     if (/\d/.test(this.peek)) return this.#integer(kind, this.match(/\d+/y)!);
     if (/[awd]/.test(this.peek)) return this.#string();
     if (this.eat("A")) {
@@ -304,6 +305,19 @@ class DReader extends MangledText {
       return `'\\${mark}${code.toString(16).padStart(Number(width), "0")}'`;
     }
     return `${digits}${suffixOf(kind)}`;
+  }
+
+  /** A number in hexadecimal digits, the first of them in front of the point. */
+  #float(): string {
+    const special = this.match(/NAN|INF|NINF/y);
+    if (special !== undefined) {
+      return special === "NINF" ? "-Inf" : special === "INF" ? "Inf" : "NaN";
+    }
+    const sign = this.eat("N") ? "-" : "";
+    const digits = this.match(/[0-9A-F]+/y) ?? this.fail();
+    this.expect("P");
+    const power = `${this.eat("N") ? "-" : ""}${this.match(/\d+/y) ?? this.fail()}`;
+    return `${sign}0x${digits[0]}.${digits.slice(1)}p${power}`;
   }
 
   #string(): string {

@@ -39,9 +39,8 @@ class ItaniumReader extends TypeReader {
       if (this.peek === "T" || (this.peek === "G" && this.text.charAt(this.at + 1) !== "E")) {
         return this.#special();
       }
-      const { scope, inLambda } = this;
+      const { scope } = this;
       this.scope = { args: undefined };
-      this.inLambda = false;
       this.#qualifiers = "";
       const name = this.name();
       const qualifiers = this.#qualifiers;
@@ -49,7 +48,6 @@ class ItaniumReader extends TypeReader {
         ? name
         : this.#signature(name, qualifiers, isWhole);
       this.scope = scope;
-      this.inLambda = inLambda;
       return node;
     });
   }
@@ -280,10 +278,7 @@ class ItaniumReader extends TypeReader {
   }
 
   #lambda(): Node {
-    const { inLambda } = this;
-    this.inLambda = true;
     const parameters = this.parameters();
-    this.inLambda = inLambda;
     this.expect("E");
     return { kind: "lambda", parameters, number: this.#sequence() };
   }

@@ -73,7 +73,6 @@ export type TypeNode =
   | { readonly kind: "array"; readonly size: Node | undefined; readonly of: Node }
   | { readonly kind: "vector"; readonly size: Node; readonly of: Node }
   | { readonly kind: "parameter"; readonly index: number; readonly scope: TemplateScope }
-  | { readonly kind: "auto"; readonly index: number }
   | { readonly kind: "pack"; readonly items: readonly Node[] }
   | { readonly kind: "expansion"; readonly of: Node }
   | { readonly kind: "decltype"; readonly of: Node }

@@ -33,6 +33,7 @@ export abstract class TypeWriter {
   /** Which item of a pack is being written. */
   protected packIndex: number | undefined;
   readonly #options: TextOptions;
+  #inLambda = false;
   #parts = 0;
   #depth = 0;
 
@@ -90,7 +91,7 @@ export abstract class TypeWriter {
   /** What a template parameter stands for where it is written; other nodes are themselves. */
   protected resolve(node: Node): Node {
     let found = node;
-    for (let steps = 0; found.kind === "parameter"; steps++) {
+    for (let steps = 0; found.kind === "parameter" && !this.#inLambda; steps++) {
       if (steps > DEEPEST) throw new Unreadable();
       const argument: Node | undefined = found.scope.args?.[found.index];
       if (!argument) throw new Unreadable();
@@ -117,11 +118,10 @@ export abstract class TypeWriter {
       case "parameter":
       case "pack": {
         const argument = this.resolve(node);
+        if (argument.kind === "parameter") return this.put(`auto:${argument.index + 1}`);
         if (argument.kind === "pack") return void this.list(argument.items);
         return this.left(argument);
       }
-      case "auto":
-        return this.put(`auto:${node.index}`);
       case "function":
         if (node.result) this.left(node.result);
         if (node.result) this.put(" ");
@@ -214,7 +214,8 @@ export abstract class TypeWriter {
       case "parameter":
       case "pack": {
         const argument = this.resolve(node);
-        return argument.kind === "pack" ? undefined : this.right(argument);
+        if (argument.kind === "pack" || argument.kind === "parameter") return;
+        return this.right(argument);
       }
       case "function":
         return this.signature(node);
@@ -285,6 +286,7 @@ export abstract class TypeWriter {
   protected findPack(node: Node, depth: number): readonly Node[] | undefined {
     if (depth > 64) throw new Unreadable();
     if (node.kind === "parameter") {
+      if (this.#inLambda) return undefined;
       const argument = node.scope.args?.[node.index];
       return argument?.kind === "pack" ? argument.items : undefined;
     }
@@ -335,9 +337,7 @@ export abstract class TypeWriter {
         this.list(node.names);
         return this.put("]");
       case "lambda":
-        this.put("{lambda(");
-        this.list(node.parameters);
-        return this.put(`)#${node.number}}`);
+        return this.#lambda(node);
       case "special":
         this.put(node.text);
         this.write(node.of);
@@ -376,6 +376,16 @@ export abstract class TypeWriter {
     if (inner.kind === "qualifier") return this.#wrapsInside(inner.of);
     if (inner.kind === "member") return this.#wraps(inner.of);
     return inner.kind === "pointer" && (this.#wraps(inner.to) || this.#wrapsInside(inner.to));
+  }
+
+  /** A lambda, whose template parameters are those that it calls auto. */
+  #lambda({ parameters, number }: Of<"lambda">): void {
+    const outer = this.#inLambda;
+    this.#inLambda = true;
+    this.put("{lambda(");
+    this.list(parameters);
+    this.put(`)#${number}}`);
+    this.#inLambda = outer;
   }
 
   /** A class's own name, as its constructors have it. */

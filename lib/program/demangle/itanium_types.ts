@@ -21,8 +21,6 @@ export abstract class TypeReader extends ExpressionReader {
   protected readonly substitutions: Node[] = [];
   /** Where the template parameters of what is being read get their arguments. */
   protected scope: TemplateScope = { args: undefined };
-  /** Whether template parameters are those of a lambda, which have no arguments. */
-  protected inLambda = false;
   /** Whether template arguments belong to the conversion whose type is read, not to the type. */
   protected inConversion = false;
 
@@ -179,7 +177,6 @@ export abstract class TypeReader extends ExpressionReader {
     const digits = this.match(/\d{1,9}/y);
     this.expect("_");
     const index = digits === undefined ? 0 : Number(digits) + 1;
-    if (this.inLambda) return { kind: "auto", index: index + 1 };
     return { kind: "parameter", index, scope: this.scope };
   }
 

@@ -119,9 +119,7 @@ class RustReader extends MangledText {
     switch (tag) {
       case "C": {
         const { name, disambiguator } = this.#identifier();
-        return this.#isVerbose && disambiguator > 0n
-          ? `${name}[${disambiguator.toString(16)}]`
-          : name;
+        return this.#isVerbose ? `${name}[${disambiguator.toString(16)}]` : name;
       }
       case "M":
         this.#implPath();
