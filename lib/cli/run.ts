@@ -330,7 +330,7 @@ function canTrace(
   });
   const named = [...lists["function"]!, ...lists["graph-function"]!, ...places];
   // Functions that are named need no call site.
-  const isThere = named.some((name) => machine.symbols.named(name).length > 0);
+  const isThere = named.some((name) => machine.symbols.called(name).length > 0);
   if (isThere && !switches.has("strict") && values["virtual"] !== "off") return true;
   const usable = records.some(({ kind }) => kind !== "disabled");
   const withPlugin = all.some(({ source }) => source !== "built in");

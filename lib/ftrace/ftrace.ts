@@ -463,7 +463,7 @@ class MachineFtrace implements Ftrace {
     address === this.#tracing.returns.rethookTrampoline
       ? HIDDEN_BY_RETURN_TRAMPOLINE
       : this.machine.symbols.at(address)?.symbol.name;
-  readonly lookup: Ftrace["lookup"] = (name) => this.machine.symbols.named(name)[0]?.address;
+  readonly lookup: Ftrace["lookup"] = (name) => this.machine.symbols.called(name)[0]?.address;
 
   *events(): Iterable<TraceEvent> {
     for (const event of this.buffer.all()) if (event.type !== "lost") yield event;

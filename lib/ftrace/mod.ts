@@ -22,6 +22,7 @@ export {
   FTRACE_FL_TRAMP,
   FTRACE_FL_TRAMP_EN,
   ftraceRefCount,
+  type MangledNames,
   type RecordKind,
 } from "../patcher/dyn_ftrace.ts";
 export {

@@ -162,7 +162,7 @@ function eventsHost(
     functionRange(place) {
       const found = typeof place === "bigint"
         ? machine.symbols.at(place)?.symbol
-        : machine.symbols.named(place)[0];
+        : machine.symbols.called(place)[0];
       return found && { start: found.address, end: found.address + (found.size || 1n) };
     },
     currentCall: () => served.current,

@@ -84,20 +84,20 @@ export class SymbolTable {
     return low;
   }
 
-  /**
-   * All symbols of that name; the same static function may be there several times. A mangled one
-   * has several names: the file's, the readable one, and that with its parameters.
-   */
+  /** All symbols of that name in the file; the same static function may be there several times. */
   named(name: string): readonly ElfSymbol[] {
-    const exact = this.#byName.get(name);
-    // No name of C has what a readable one of another language has.
-    if (exact || !/[^\w.$@]/.test(name) && !this.#hasMangled) return exact ?? [];
-    this.#byReadable ??= this.#readNames();
-    return this.#byReadable.get(withoutBlanks(name)) ?? [];
+    return this.#byName.get(name) ?? [];
   }
 
-  get #hasMangled(): boolean {
-    return this.#ordered.some((symbol) => symbol instanceof ReadableSymbol);
+  /**
+   * All symbols that a person may call by that name: the file's, or else the readable one, or that
+   * with its parameters, white space aside. The first of these reads every mangled name.
+   */
+  called(name: string): readonly ElfSymbol[] {
+    const exact = this.named(name);
+    if (exact.length > 0) return exact;
+    this.#byReadable ??= this.#readNames();
+    return this.#byReadable.get(withoutBlanks(name)) ?? [];
   }
 
   #readNames(): Map<string, ElfSymbol[]> {

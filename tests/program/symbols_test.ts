@@ -93,3 +93,23 @@ Deno.test("SymbolTable.at() finds every function by its own address when it read
     if (size > 1n) assertEquals(table.at(address + 1n)?.symbol.address, address);
   }
 });
+
+Deno.test("SymbolTable.called() finds a mangled symbol by each of its names when it is to demangle", () => {
+  const mangled = ["_ZN4shop4Cart3addEi", "_ZN4shop4Cart3addEPKc", "_Z3fooi"];
+  const all = [...mangled, "foo_c"].map((name, k) => symbol(name, BigInt(0x100 * (k + 1))));
+  const table = new SymbolTable(all, 0n, { demangle: true });
+  const addresses = (name: string) => table.called(name).map(({ address }) => address);
+  assertEquals(addresses("shop::Cart::add"), [0x100n, 0x200n]);
+  assertEquals(addresses("shop::Cart::add(char const *)"), [0x200n]);
+  assertEquals(addresses("_ZN4shop4Cart3addEi"), [0x100n]);
+  assertEquals(addresses("foo"), [0x300n]);
+  assertEquals(addresses("foo_c"), [0x400n]);
+  assertEquals(table.named("foo"), []);
+  assertEquals(table.at(0x204n)?.symbol.name, "shop::Cart::add");
+  assertEquals(table.at(0x204n)?.symbol.mangled, "_ZN4shop4Cart3addEPKc");
+  const plain = new SymbolTable(all);
+  assertEquals(plain.at(0x204n)?.symbol.name, "_ZN4shop4Cart3addEPKc");
+  assertEquals(plain.called("shop::Cart::add"), []);
+  // A symbol of C is the file's own object.
+  assertEquals(table.at(0x400n)?.symbol, all[3]);
+});

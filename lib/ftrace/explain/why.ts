@@ -74,7 +74,7 @@ class WhyReports {
     if (/^0x[\da-f]+$/i.test(base)) {
       return [this.#ofAddress(BigInt(base) + BigInt(offset ?? 0), what)];
     }
-    const all = this.#context.machine.symbols.named(base);
+    const all = this.#context.machine.symbols.called(base);
     const functions = all.filter(({ type }) => type === "func" || type === "notype");
     if (functions.length > 0) {
       return functions.map((symbol) =>

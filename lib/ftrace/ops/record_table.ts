@@ -56,7 +56,7 @@ export class RecordTable {
     return {
       names: () => functions.filter(isFree).map(namesOf),
       add: (name) => {
-        const found = this.#symbols.named(name).find(({ type }) => type === "func");
+        const found = this.#symbols.called(name).find(({ type }) => type === "func");
         if (!found || !isFree(found)) return undefined;
         const { length } = this.records;
         const record = createNamedRecord(found, length, this.#space);

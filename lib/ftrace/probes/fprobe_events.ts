@@ -151,7 +151,7 @@ export class FprobeEvents {
       comm: () => machine.comm,
       float: (number) => machine.runningHart.f[number]!,
       status: () => 0n,
-      lookup: (name) => machine.symbols.named(name)[0]?.address,
+      lookup: (name) => machine.symbols.called(name)[0]?.address,
       symbol,
       isReturn,
       isEntry: !isReturn,

@@ -151,7 +151,7 @@ export class KprobeEvents {
       comm: () => machine.comm,
       float: (number) => machine.runningHart.f[number]!,
       status: () => machine.runningHart.system?.mstatus ?? 0n,
-      lookup: (name) => machine.symbols.named(name)[0]?.address,
+      lookup: (name) => machine.symbols.called(name)[0]?.address,
       symbol,
       isReturn,
       isEntry: entryOf !== undefined,
@@ -196,7 +196,7 @@ export class KprobeEvents {
   }
 
   #symbolAt(name: string, at: number): bigint {
-    const named = this.#context.machine.symbols.named(name);
+    const named = this.#context.machine.symbols.called(name);
     if (named.filter(({ type }) => type === "func").length > 1) {
       throw new ProbeFault("NON_UNIQ_SYMBOL", at);
     }

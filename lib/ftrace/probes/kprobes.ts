@@ -99,7 +99,7 @@ export class Kprobes {
         `Cannot register the kprobe at ${kp.at}: it is registered`,
       );
     }
-    const lookup = (name: string) => this.#machine.symbols.named(name)[0]?.address;
+    const lookup = (name: string) => this.#machine.symbols.called(name)[0]?.address;
     const address = typeof kp.at === "bigint" ? kp.at : probeAddress(kp.at, lookup);
     const point = this.#table.at(address) ?? this.#makePoint(address);
     const disabled = kp.disabled ?? false;

@@ -218,7 +218,7 @@ export class Kretprobes {
     const { symbols } = this.#context.machine;
     return typeof at === "bigint"
       ? at
-      : probeAddress(at, (name) => symbols.named(name)[0]?.address);
+      : probeAddress(at, (name) => symbols.called(name)[0]?.address);
   }
 
   #nameOf({ at }: Kretprobe): string {
