@@ -118,9 +118,11 @@ function unwound(ftrace: Ftrace, inner: Frame, fregs: FtraceRegs, base: number):
   const { stackPointer: sp, returnAddress: ra, framePointer: s0 } = fregs;
   const start = { pc: inner.record.entry, sp, ra, s0 };
   const all = machine.unwinder.frames(guest.currentHart, start, 500);
-  const byName = new Map(records.map((record) => [record.name, record]));
+  const byEntry = new Map(records.map((record) => [record.entry, record]));
   const frames = all.flatMap(({ pc }, k): Frame[] => {
-    const record = k === 0 ? inner.record : byName.get(ftrace.symbol(pc) ?? "");
+    const record = k === 0
+      ? inner.record
+      : byEntry.get(machine.symbols.at(pc)?.symbol.address ?? -1n);
     const parentIp = all[k + 1]?.pc ?? 0n;
     // What a function has at its entry is what its caller has where it calls.
     const entry = k === 0 ? inner.sp : Number(BigInt.asIntN(64, all[k + 1]?.sp ?? BigInt(base)));

@@ -135,7 +135,7 @@ export abstract class TypeWriter {
       }
       case "member": {
         this.left(node.of);
-        this.put(this.#wraps(node.of) ? this.#opening(node.of) : " ");
+        this.put(this.#wraps(node.of) ? this.#opening() : " ");
         this.write(node.class);
         return this.put("::*");
       }
@@ -182,7 +182,7 @@ export abstract class TypeWriter {
     return inner.kind === "function" || inner.kind === "array";
   }
 
-  #opening(_node: Node): string {
+  #opening(): string {
     return /[ (*&]$/.test(this.out) ? "(" : " (";
   }
 
@@ -200,7 +200,7 @@ export abstract class TypeWriter {
   #pointerLeft(node: Of<"pointer">): void {
     const { mark, to } = this.#collapsed(node);
     this.left(to);
-    if (this.#wraps(to)) this.put(this.#opening(to));
+    if (this.#wraps(to)) this.put(this.#opening());
     this.put(mark);
   }
 
