@@ -4,7 +4,7 @@
  * @module
  */
 import type { MachineOptions } from "../../mod.ts";
-import type { CliArguments } from "./options.ts";
+import type { CliArguments } from "./arguments.ts";
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
 

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { CliArguments } from "./options.ts";
+import type { CliArguments } from "./arguments.ts";
 
 /** Variables of a bare container, where the command line says nothing else. */
 const USUAL_ENVIRONMENT: readonly string[] = [

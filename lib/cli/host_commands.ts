@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { join } from "@std/path";
+import { join } from "node:path";
 import type { Painter } from "./colors.ts";
 import { type CliHost, print, printedBytes, say } from "./host.ts";
 

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { join } from "@std/path";
+import { join } from "node:path";
 
 /** Most lines that are kept. */
 const MOST = 1000;

@@ -26,7 +26,7 @@ import { registerRows } from "./list_registers.ts";
 import { whyText } from "./list_why.ts";
 import { allTracers } from "./load_tracer.ts";
 import { memoryMapOf } from "./firmware.ts";
-import { showsReadable } from "./options.ts";
+import { showsReadable } from "./arguments.ts";
 import { readProgram } from "./program.ts";
 import { type CommandContext, ftraceOptions } from "./run.ts";
 

@@ -9,7 +9,7 @@ import { helpText, listHelpText, shellHelpText, tracerHelpText } from "./help.ts
 import { type CliHost, denoHost, print, say } from "./host.ts";
 import { list } from "./list.ts";
 import { allTracers, BUILT_IN } from "./load_tracer.ts";
-import { type CliArguments, readArguments } from "./options.ts";
+import { type CliArguments, readArguments } from "./arguments.ts";
 import { ProgramError } from "./program.ts";
 import { type CommandContext, isRefusal, run } from "./run.ts";
 import { shell } from "./shell.ts";

@@ -13,7 +13,7 @@ import {
   withImages,
 } from "../program/mod.ts";
 import { entryOption, type LoadOption, loadOptions } from "./firmware.ts";
-import type { CliArguments } from "./options.ts";
+import type { CliArguments } from "./arguments.ts";
 import { sampleProgram } from "./sample_program.ts";
 
 /** PROGRAM cannot be run; `exitCode` is what a shell gives. */

@@ -26,13 +26,8 @@ import { enableLivepatches } from "./livepatch.ts";
 import { type LoadedTracer, type LoadedTracers, loadTracers, NOP } from "./load_tracer.ts";
 import { environmentOf, namedFiles } from "./guest_view.ts";
 import { memoryMapOf } from "./firmware.ts";
-import {
-  CLI_OPTIONS,
-  type CliArguments,
-  misplacedOption,
-  numberOf,
-  showsReadable,
-} from "./options.ts";
+import { type CliArguments, misplacedOption, numberOf, showsReadable } from "./arguments.ts";
+import { CLI_OPTIONS } from "./options.ts";
 import { type Ending, endingOf, placeText } from "./outcome.ts";
 import { StopRequests } from "./stop_requests.ts";
 import { readTracefsOption, writeTracefs } from "./tracefs_option.ts";

@@ -26,7 +26,7 @@ import {
 import { StoppedGuest } from "./shell_guest.ts";
 import { ShellInterpreter } from "./shell_interpreter.ts";
 import { createShellLines } from "./shell_lines.ts";
-import { numberOf } from "./options.ts";
+import { numberOf } from "./arguments.ts";
 import { STOPS } from "./stop_requests.ts";
 import { writeTracefs } from "./tracefs_option.ts";
 
