@@ -36,6 +36,13 @@ export type { DynFtrace } from "./lib/patcher/dyn_ftrace.ts";
 export { FtraceRegs, type PartialRegs, type PtRegs } from "./lib/trampoline/ftrace_regs.ts";
 export type { AttachedCall, Attachment, CallHandlers } from "./lib/ftrace/attach.ts";
 export type { CallArguments, CallResult } from "./lib/ftrace/attached_call.ts";
+export {
+  type FailedCall,
+  FAULT_OPTIONS,
+  type FaultInjection,
+  type InjectedFaults,
+  injectFaults,
+} from "./lib/ftrace/fault_injection.ts";
 export { createFtrace, type Ftrace, type FtraceOptions } from "./lib/ftrace/ftrace.ts";
 export { ERRNO, type GuestView } from "./lib/ftrace/guest_view.ts";
 export {

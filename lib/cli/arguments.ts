@@ -24,19 +24,22 @@ export interface CliArguments {
 }
 
 /**
- * Reads arguments up to PROGRAM or `--`.
+ * Reads arguments up to PROGRAM or `--`; `known` are the options that there are.
  *
  * @throws {SyntaxError} For an unknown option or a value that is missing or wrong.
  */
-export function readArguments(args: readonly string[]): CliArguments {
-  const { ours, rest, dashes } = splitArguments(args);
+export function readArguments(
+  args: readonly string[],
+  known: readonly CliOption[] = CLI_OPTIONS,
+): CliArguments {
+  const { ours, rest, dashes } = splitArguments(args, known);
   const switches = new Set<string>();
   const values: Record<string, string | undefined> = {};
   const lists: Record<string, string[]> = {};
-  for (const { name, value, repeats } of CLI_OPTIONS) {
+  for (const { name, value, repeats } of known) {
     if (value !== undefined && repeats) lists[name] = [];
   }
-  for (const { option, text, arg } of readOptions(ours)) {
+  for (const { option, text, arg } of readOptions(ours, known)) {
     if (option.value === undefined) {
       if (text !== undefined) throw new SyntaxError(`Cannot read ${arg}: it takes no value`);
       switches.add(option.name);
@@ -52,8 +55,9 @@ export function readArguments(args: readonly string[]): CliArguments {
 /** Options among `args` as they were given, with the argument that each stood in. */
 function readOptions(
   args: readonly string[],
+  known: readonly CliOption[],
 ): readonly { readonly option: CliOption; readonly text?: string; readonly arg: string }[] {
-  const entries = CLI_OPTIONS.map(({ name, letter, value }) => {
+  const entries = known.map(({ name, letter, value }) => {
     const type: "boolean" | "string" = value === undefined ? "boolean" : "string";
     return [name, letter === undefined ? { type } : { type, short: letter }] as const;
   });
@@ -62,8 +66,8 @@ function readOptions(
   return tokens.flatMap((token) => {
     if (token.kind !== "option") return [];
     const arg = args[token.index]!;
-    const option = CLI_OPTIONS.find(({ name }) => name === token.name);
-    if (!option) throw unknownOption(arg);
+    const option = known.find(({ name }) => name === token.name);
+    if (!option) throw unknownOption(arg, known);
     return token.value === undefined ? [{ option, arg }] : [{ option, text: token.value, arg }];
   });
 }
@@ -71,6 +75,7 @@ function readOptions(
 /** Cuts arguments where the guest's begin; ours come out as `--name` and `--name=value`. */
 function splitArguments(
   args: readonly string[],
+  known: readonly CliOption[],
 ): { readonly ours: string[]; readonly rest: readonly string[]; readonly dashes: boolean } {
   const ours: string[] = [];
   for (let at = 0; at < args.length; at++) {
@@ -78,7 +83,7 @@ function splitArguments(
     if (arg === "--") return { ours, rest: args.slice(at + 1), dashes: true };
     if (!arg.startsWith("-") || arg === "-") return { ours, rest: args.slice(at), dashes: false };
     const [, name, letter, attached] = /^(?:--([^=]+)|-([^-]))(?:=?([^]*))$/.exec(arg) ?? [];
-    const option = CLI_OPTIONS.find((each) =>
+    const option = known.find((each) =>
       name === undefined ? each.letter === letter : each.name === name
     );
     if (option?.value === undefined) ours.push(arg);
@@ -103,9 +108,9 @@ function checkValue(option: CliOption, text: string): string {
   return text;
 }
 
-function unknownOption(arg: string): SyntaxError {
+function unknownOption(arg: string, options: readonly CliOption[]): SyntaxError {
   const name = arg.replace(/^-+/, "").replace(/=.*/s, "");
-  const close = name.length < 2 ? [] : CLI_OPTIONS
+  const close = name.length < 2 ? [] : options
     .map((option) => option.name)
     .filter((known) => known.startsWith(name.slice(0, 3)));
   const hint = close.length > 0 ? `; did you mean --${close.join(" or --")}?` : "";
@@ -142,10 +147,13 @@ export function numberOf(
 }
 
 /** The first of the guest's arguments that is an option of ours, which it would be before PROGRAM. */
-export function misplacedOption({ rest, dashes }: CliArguments): string | undefined {
+export function misplacedOption(
+  { rest, dashes }: CliArguments,
+  options: readonly CliOption[] = CLI_OPTIONS,
+): string | undefined {
   if (dashes) return undefined;
   return rest.slice(1).find((arg) =>
-    CLI_OPTIONS.some(({ name }) => arg === `--${name}` || arg.startsWith(`--${name}=`))
+    options.some(({ name }) => arg === `--${name}` || arg.startsWith(`--${name}=`))
   );
 }
 

@@ -5,7 +5,7 @@
  */
 import { optionRange, optionValueText } from "../ftrace/mod.ts";
 import type { Tracer } from "../../mod.ts";
-import { CLI_OPTIONS, type CliOption, type OptionGroup } from "./options.ts";
+import { CLI_OPTIONS, type CliOption } from "./options.ts";
 
 /** Column in which the explanations of options begin. */
 const COLUMN = 28;
@@ -20,11 +20,12 @@ export function helpText(): string {
   deno run -A trace.ts [run] [options] PROGRAM [ARGS…]     trace PROGRAM
   deno run -A trace.ts shell [options] PROGRAM [ARGS…]     type at its control files
   deno run -A trace.ts list functions|sites PROGRAM        what can be traced, and how
+  deno run -A trace.ts fail --each --at GLOB PROGRAM       fail each call in turn: what comes of it?
   deno run -A trace.ts list registers PROGRAM              what is live at an entry, and kept
   deno run -A trace.ts list --why NAME PROGRAM             why something cannot be traced
   deno run -A trace.ts list plugins|options                what there is to trace with
   deno run -A trace.ts -p NAME --help                      a tracer, its options, an example
-  deno run -A trace.ts list --help, shell --help           more on these commands
+  deno run -A trace.ts list --help, shell --help, fail --help   more on these commands
 
 PROGRAM is a RISC-V ELF file: a static Linux program, or firmware linked at 0x80000000. Its call
 sites come from the compiler, two words of nop at the entry of each function:
@@ -42,7 +43,7 @@ Try
   … --plugin ./mine.ts --set mine.limit=10 ./prog
   … --era regs --stats ./prog                  what a traced call cost in Linux 6.9
 
-${groups().map(groupText).join("\n")}
+${optionsText(CLI_OPTIONS)}
 Exit code: the guest's, 128 + signal if one ended it; 124 limit reached, 125 our own error,
 126 not executable, 127 not found, 130 Ctrl-C. A last line on stderr that begins with "hartrace:"
 says what ended the run, unless it was the guest's own exit with 0.
@@ -123,13 +124,13 @@ export function tracerHelpText(tracer: Tracer, how: string): string {
   return parts.filter((part) => part !== "").join("\n");
 }
 
-function groups(): readonly OptionGroup[] {
-  return [...new Set(CLI_OPTIONS.map(({ group }) => group))];
-}
-
-function groupText(group: OptionGroup): string {
-  const rows = CLI_OPTIONS.filter((option) => option.group === group).map(optionText);
-  return `${group}\n${rows.join("\n")}\n`;
+/** Options under their headings, in the order of the table. */
+export function optionsText(options: readonly CliOption[]): string {
+  const groups = [...new Set(options.map(({ group }) => group))];
+  return groups.map((group) => {
+    const rows = options.filter((option) => option.group === group).map(optionText);
+    return `${group}\n${rows.join("\n")}\n`;
+  }).join("\n");
 }
 
 function optionText({ name, letter, value, bare, help, repeats }: CliOption): string {

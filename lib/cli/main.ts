@@ -5,6 +5,7 @@
  */
 import type { Tracer } from "../../mod.ts";
 import { type ColorMode, paintHelp } from "./colors.ts";
+import { fail } from "./fail.ts";
 import { helpText, listHelpText, shellHelpText, tracerHelpText } from "./help.ts";
 import { type CliHost, denoHost, print, say } from "./host.ts";
 import { list } from "./list.ts";
@@ -60,6 +61,7 @@ function dispatch(
       ? printed(host, listHelpText())
       : list({ host, builtIn, args });
   }
+  if (command === "fail") return fail(host, [...options, ...first.rest.slice(1)]);
   const named = command === "run" || command === "shell";
   const whole = named ? readArguments([...options, ...first.rest.slice(1)]) : first;
   host.color = colorOf(whole);

@@ -33,7 +33,14 @@ export interface CliOption {
 }
 
 /** The headings of `--help`, in order. */
-export type OptionGroup = "What is traced" | "How" | "The trace" | "The guest" | "Other";
+export type OptionGroup =
+  | "What is traced"
+  | "What fails"
+  | "The campaign"
+  | "How"
+  | "The trace"
+  | "The guest"
+  | "Other";
 
 /** All options, in the order of `--help`. */
 export const CLI_OPTIONS: readonly CliOption[] = [

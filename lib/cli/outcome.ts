@@ -126,7 +126,10 @@ export function placeText(
 }
 
 /** What a trap was, with its address and where it happened. */
-export function trapText({ cause, value, pc }: Trap, { place }: EndingContext): string {
+export function trapText(
+  { cause, value, pc }: Trap,
+  { place }: Pick<EndingContext, "place">,
+): string {
   const name = TRAPS[cause]?.[0] ?? `trap ${cause}`;
   const what = cause === 2 ? `of word ${hex(value)}` : cause === 3 ? "" : `at ${hex(value)}`;
   return [name, what, `in ${place(pc)} (pc ${hex(pc)})`].filter((part) => part !== "").join(" ");

@@ -11,44 +11,54 @@ const PATIENCE = 2000;
 /** Milliseconds from one update of the line to the next. */
 const PERIOD = 500;
 
-/** A line on the terminal that says how far the run has come. */
-export interface Progress {
+/** A line on the terminal that is written anew now and then. Where nobody would see it, it is not there. */
+export class StatusLine {
+  readonly #host: CliHost;
+  readonly #text: (seconds: number) => string;
+  readonly #start: number;
+  #next: number;
+  #shown = false;
+
+  /** Shows what `text` gives, which is told how many seconds have passed. */
+  constructor(host: CliHost, text: (seconds: number) => string) {
+    this.#host = host;
+    this.#text = text;
+    this.#start = host.now();
+    this.#next = this.#start + PATIENCE;
+  }
+
   /** Prints the line anew, if enough time has passed since the last one. */
-  update(): void;
+  update(): void {
+    const now = this.#host.now();
+    if (!this.#host.stderrIsTerminal || now < this.#next) return;
+    this.#next = now + PERIOD;
+    this.#shown = true;
+    this.#put(`hartrace: ${this.#text((now - this.#start) / 1000)}`);
+  }
+
   /** Erases the line from the terminal. */
-  clear(): void;
+  clear(): void {
+    if (this.#shown) this.#put("");
+    this.#shown = false;
+  }
+
+  #put(text: string): void {
+    this.#host.stderr(new TextEncoder().encode(`\r\x1b[K${text}`));
+  }
 }
 
-/** Starts to watch a run. Where nobody would see it, it does nothing. */
-export function createProgress(host: CliHost, { machine, buffer, core }: Ftrace): Progress {
-  const start = host.now();
-  let next = start + PATIENCE;
-  let shown = false;
-  const encoder = new TextEncoder();
-  const put = (text: string) => host.stderr(encoder.encode(`\r\x1b[K${text}`));
-  return {
-    update() {
-      const now = host.now();
-      if (!host.stderrIsTerminal || now < next) return;
-      next = now + PERIOD;
-      shown = true;
-      let instructions = 0n;
-      let events = 0;
-      for (const hart of machine.harts) {
-        instructions += hart.instret;
-        events += buffer.statistics(hart.id).written;
-      }
-      const million = Number(instructions / 1_000_000n);
-      const seconds = (now - start) / 1000;
-      put(
-        `hartrace: ${seconds.toFixed(0)} s, ${million} M instructions, ` +
-          `${events > 0 ? `${events} events` : `${core.calls} calls traced`} ` +
-          "(Ctrl-C ends the guest and prints the trace)",
-      );
-    },
-    clear() {
-      if (shown) put("");
-      shown = false;
-    },
-  };
+/** Starts to watch a run. */
+export function createProgress(host: CliHost, { machine, buffer, core }: Ftrace): StatusLine {
+  return new StatusLine(host, (seconds) => {
+    let instructions = 0n;
+    let events = 0;
+    for (const hart of machine.harts) {
+      instructions += hart.instret;
+      events += buffer.statistics(hart.id).written;
+    }
+    const million = Number(instructions / 1_000_000n);
+    return `${seconds.toFixed(0)} s, ${million} M instructions, ` +
+      `${events > 0 ? `${events} events` : `${core.calls} calls traced`} ` +
+      "(Ctrl-C ends the guest and prints the trace)";
+  });
 }
