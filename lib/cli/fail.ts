@@ -28,7 +28,7 @@ import {
   callsOf,
   type Campaign,
   campaignDifference,
-  readResults,
+  readEarlierResults,
   type Results,
   ResultsFile,
 } from "./campaign/results.ts";
@@ -123,7 +123,7 @@ class FailEach {
       this.#stop();
     });
     // A file of another kind is not to be found only when the first result comes.
-    const before = this.#path === undefined ? undefined : readResults(this.#path);
+    const before = this.#path === undefined ? undefined : readEarlierResults(this.#path);
     const unfailed = await this.#runUnfailed();
     if (!unfailed) return this.#stopped("before the unfailed run was over");
     const campaign = await campaignOf(this.#request, unfailed);
@@ -150,6 +150,7 @@ class FailEach {
       if (error instanceof RunInterrupted) return undefined;
       throw error;
     } finally {
+      this.#stop = () => {};
       line.clear();
     }
   }

@@ -315,11 +315,13 @@ class GuestRun implements Disposable {
         return { kind: "crash", what, chain: this.#chain(outcome.backtrace) };
       }
       case "deadlock":
-        return { kind: "hang", what: outcome.reason, chain: this.#chain(outcome.backtrace) };
+        return this.#hang(outcome.reason, outcome.backtrace);
       default: {
         const { unwinder, runningHart } = this.#machine;
-        const chain = this.#chain(unwinder.backtrace(runningHart));
-        return { kind: "hang", what: `not over after ${limit} instructions`, chain };
+        return this.#hang(
+          `not over after ${limit} instructions`,
+          unwinder.backtrace(runningHart),
+        );
       }
     }
   }
@@ -335,6 +337,11 @@ class GuestRun implements Disposable {
   [Symbol.dispose](): void {
     this.blocks[Symbol.dispose]();
     this.#machine[Symbol.dispose]();
+  }
+
+  #hang(reason: string, backtrace: readonly bigint[]): RunEnding {
+    const chain = this.#chain(backtrace);
+    return { kind: "hang", what: chain[0] ? `${reason}, in ${chain[0]}` : reason, chain };
   }
 
   /** Addresses as places; behind the first one they are return addresses. */

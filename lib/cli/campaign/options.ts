@@ -7,7 +7,7 @@
  * @module
  */
 import { optionsText } from "../help.ts";
-import { CLI_OPTIONS, type CliOption, type OptionGroup } from "../options.ts";
+import { CLI_OPTIONS, type CliArguments, type CliOption, type OptionGroup } from "../options.ts";
 
 /** What has to be as without the failure, by what `--compare` calls it. */
 export const COMPARED = ["exit", "stdout", "stderr", "leaks"] as const;
@@ -135,6 +135,16 @@ const OF_A_RUN: readonly CliOption[] = CLI_OPTIONS
 export const FAIL_OPTIONS: readonly CliOption[] = ORDER.flatMap((heading) =>
   [...OWN, ...OF_A_RUN].filter(({ group }) => group === heading)
 );
+
+/** Options of a run that were given, as `--name=value`: for the same run without a campaign. */
+export function givenOptions({ switches, values, lists }: CliArguments): readonly string[] {
+  return OF_A_RUN.flatMap(({ name }) => {
+    if (["quiet", "verbose", "help"].includes(name)) return [];
+    if (switches.has(name)) return [`--${name}`];
+    const value = values[name];
+    return (value === undefined ? lists[name] ?? [] : [value]).map((each) => `--${name}=${each}`);
+  });
+}
 
 /** `fail --help`. */
 export function failHelpText(): string {

@@ -18,6 +18,8 @@ export interface OutputDifference {
 const LINE_FEED = 10;
 /** Most bytes of a line that are kept. */
 const MOST = 120;
+/** Most bytes of a line that are shown of what both outputs have in common. */
+const MOST_BEFORE = 40;
 
 /** Compares an output with an expected one, piece by piece. */
 export class OutputCheck {
@@ -41,7 +43,7 @@ export class OutputCheck {
       }
       if (at < data.length) this.#rest = [];
     }
-    for (const rest = this.#rest; rest && at < data.length && rest.length < MOST; at++) {
+    for (const rest = this.#rest; rest && at < data.length && rest.length <= MOST; at++) {
       if (rest.at(-1) === LINE_FEED) return;
       rest.push(data[at]!);
     }
@@ -52,10 +54,13 @@ export class OutputCheck {
     const expected = this.#expected;
     if (!this.#rest && this.#position === expected.length) return undefined;
     const at = this.#position;
-    const start = at === 0 ? 0 : expected.lastIndexOf(LINE_FEED, at - 1) + 1;
+    const lineStart = at === 0 ? 0 : expected.lastIndexOf(LINE_FEED, at - 1) + 1;
+    const start = Math.max(lineStart, at - MOST_BEFORE);
     const end = expected.indexOf(LINE_FEED, at);
-    const unfailed = textOf(expected.subarray(start, end < 0 ? expected.length : end + 1));
-    const failed = textOf(Uint8Array.from([...expected.subarray(start, at), ...this.#rest ?? []]));
+    const head = start > lineStart ? "…" : "";
+    const unfailed = head + textOf(expected.subarray(start, end < 0 ? expected.length : end + 1));
+    const rest = Uint8Array.from([...expected.subarray(start, at), ...this.#rest ?? []]);
+    const failed = head + textOf(rest);
     const [one, other] = [unfailed, failed].map((text) => text.replace(/\n$/, ""));
     const isLineEnd = one === other;
     const line = expected.subarray(0, at).filter((byte) => byte === LINE_FEED).length + 1;

@@ -10,7 +10,7 @@ import { type CliArguments, numberOf } from "../options.ts";
 import { type Program, readProgram } from "../program.ts";
 import { ftraceOptions, machineOptions } from "../run.ts";
 import type { RunSetup, UnfailedRun } from "./guest_run.ts";
-import { COMPARED, type Compared } from "./options.ts";
+import { COMPARED, type Compared, givenOptions } from "./options.ts";
 import type { Campaign, CampaignOptions, Shard } from "./results.ts";
 
 /** A campaign that is asked for. */
@@ -25,6 +25,8 @@ export interface CampaignRequest {
   readonly shard: Shard;
   /** How many runs go on side by side. */
   readonly jobs: number;
+  /** Options of a run that were given, as `--name=value`. */
+  readonly given: readonly string[];
   /** Instructions after which a run hangs, if that is asked for. */
   readonly limit: number | undefined;
 }
@@ -75,7 +77,7 @@ export async function readRequest(host: CliHost, args: CliArguments): Promise<Ca
     free: wordsOf(lists["free"]!),
     stdin: await readStdin(host, values["stdin"]),
   };
-  return { program, setup, judging, shard, jobs, limit };
+  return { program, setup, judging, shard, jobs, given: givenOptions(args), limit };
 }
 
 /** Instructions after which a run hangs, given how long the unfailed one is. */
@@ -98,6 +100,7 @@ export async function campaignOf(
     program: program.name,
     sha256: await sha256(program.bytes),
     args,
+    given: request.given,
     options: {
       ...{ at, caller, return: returns, errno, alloc, free, ...judging },
       "limit-insns": limitOf(request, unfailed),

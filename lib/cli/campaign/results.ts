@@ -50,6 +50,8 @@ export interface Campaign {
   readonly sha256: string;
   /** The program's arguments. */
   readonly args: readonly string[];
+  /** Options of a run that the command line gave, as `--name=value`. */
+  readonly given: readonly string[];
   /** All that decides how runs go and what is made of them, by option. */
   readonly options: CampaignOptions;
   /** The part that this file is for. */
@@ -152,6 +154,21 @@ export function campaignDifference(one: Campaign, other: Campaign): string | und
   return undefined;
 }
 
+/**
+ * Reads what is in a file that results are to be written to; what is no regular file has nothing.
+ *
+ * @throws {Error} As {@linkcode readResults}.
+ */
+export function readEarlierResults(file: string): Results | undefined {
+  try {
+    if (!Deno.statSync(file).isFile) return undefined;
+  } catch {
+    // Who opens it says why it cannot be.
+    return undefined;
+  }
+  return readResults(file);
+}
+
 /** A file of results that grows as they come. */
 export class ResultsFile implements Disposable {
   readonly #path: string;
@@ -165,8 +182,10 @@ export class ResultsFile implements Disposable {
   constructor(path: string, campaign: Campaign, before: Results | undefined) {
     this.#path = path;
     this.#file = this.#try(() => Deno.openSync(path, { write: true, create: true }));
-    this.#try(() => this.#file.truncateSync(before?.length ?? 0));
-    this.#try(() => this.#file.seekSync(0, Deno.SeekMode.End));
+    if (this.#try(() => this.#file.statSync()).isFile) {
+      this.#try(() => this.#file.truncateSync(before?.length ?? 0));
+      this.#try(() => this.#file.seekSync(0, Deno.SeekMode.End));
+    }
     if (!before) this.add(campaign);
   }
 
@@ -236,7 +255,8 @@ function isCampaign(value: unknown): value is Campaign {
   return isObject(options) && areTexts(options["at"]) && areTexts(options["caller"]) &&
     isText(options["return"]) && isText(options["errno"]) && areTexts(options["compare"]) &&
     Array.isArray(options["error-exit"]) && isCount(options["limit-insns"]) &&
-    isText(value["program"]) && isText(value["sha256"]) && areTexts(value["args"]) &&
+    isText(value["program"]) && isText(value["sha256"]) &&
+    areTexts(value["args"]) && areTexts(value["given"]) &&
     isCount(value["calls"]) && areTexts(value["allocators"]) &&
     Array.isArray(counts) && counts.every((each) => isObject(each) && isCount(each["calls"])) &&
     isObject(unfailed) && Number.isInteger(unfailed["exit"]) &&

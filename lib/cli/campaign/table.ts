@@ -129,7 +129,7 @@ function summaryText(campaign: Campaign, runs: readonly FailedRun[]): string {
 }
 
 /** The command that runs the program with one of the failures. */
-function againText({ program, args, options }: Campaign, call: number): string {
+function againText({ program, args, given, options }: Campaign, call: number): string {
   const set = (key: string, value: string) =>
     value === "" ? [] : ["--set", quoted(`fail.${key}=${value}`)];
   const words = [
@@ -138,7 +138,7 @@ function againText({ program, args, options }: Campaign, call: number): string {
     ...set("return", options.return === "auto" ? "" : options.return),
     ...set("errno", options.errno),
     ...set("nth", String(call)),
-    ...[program, ...args].map(quoted),
+    ...[...given, program, ...args].map(quoted),
   ];
   return `deno run -A trace.ts -p fail ${words.join(" ")}`;
 }

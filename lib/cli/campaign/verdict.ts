@@ -24,11 +24,7 @@ export function verdictOf(
   { ending, leaks, stdout, stderr }: FailedRun,
   { options, unfailed }: Pick<Campaign, "options" | "unfailed">,
 ): Verdict {
-  if (ending.kind === "crash") return { name: "crash", what: ending.what };
-  if (ending.kind !== "exit") {
-    const [place] = ending.chain;
-    return { name: "hang", what: place ? `${ending.what}, in ${place}` : ending.what };
-  }
+  if (ending.kind !== "exit") return { name: ending.kind, what: ending.what };
   const { compare, "error-exit": errorExit } = options;
   const found: Verdict[] = [];
   if (compare.includes("leaks") && leaks.length > 0) {
