@@ -109,6 +109,7 @@ const FAILURES: readonly (readonly string[])[] = [
   ["fail.at=number", "fail.every=2", "fail.return=-1"],
   ["fail.at=copy", "fail.probability=0.5", "fail.return=NULL", "fail.errno=EIO"],
   ["fail.at=malloc", "fail.return=NULL", "fail.errno=12", "fail.nth=3", "fail.caller=parse"],
+  ["fail.at=malloc classify", "fail.every=2", "fail.caller=parse copy load"],
   ["fail.at=parse copy", "fail.return=0", "fail.times=1", "fail.quiet=on"],
 ];
 for (const settings of FAILURES) {

@@ -48,10 +48,16 @@ const ALLOCATORS = {
 /** An allocator's call from its entry to its exit. */
 type Call = AttachedCall<unknown>;
 
+/** A block as it is kept while the guest runs. */
+interface MadeBlock extends Pick<LiveBlock, "number" | "allocator"> {
+  readonly returnAddress: bigint;
+  readonly size: bigint;
+}
+
 /** Follows the blocks of one run until it is disposed of. */
 export class LiveBlocks implements Disposable {
   readonly #ftrace: Ftrace;
-  readonly #blocks = new Map<bigint, { number: number; call: Call; size: bigint }>();
+  readonly #blocks = new Map<bigint, MadeBlock>();
   readonly #attached = new DisposableStack();
   readonly #functions: string[] = [];
   #made = 0;
@@ -108,8 +114,8 @@ export class LiveBlocks implements Disposable {
     const { guest } = this.#ftrace;
     return [...this.#blocks.values()].sort((a, b) => a.number - b.number).map((block) => ({
       number: block.number,
-      allocator: block.call.name,
-      from: guest.symbolText(block.call.returnAddress),
+      allocator: block.allocator,
+      from: guest.symbolText(block.returnAddress),
       size: Number(block.size),
     }));
   }
@@ -139,8 +145,9 @@ export class LiveBlocks implements Disposable {
   }
 
   /** An allocator that calls another has the last word on who made the block. */
-  #add(address: bigint, call: Call, size: bigint): void {
-    if (address !== 0n) this.#blocks.set(address, { number: ++this.#made, call, size });
+  #add(address: bigint, { name, returnAddress }: Call, size: bigint): void {
+    if (address === 0n) return;
+    this.#blocks.set(address, { number: ++this.#made, allocator: name, returnAddress, size });
   }
 
   #addStored(call: Call): void {

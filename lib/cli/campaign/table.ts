@@ -16,6 +16,9 @@ interface Finding {
   readonly calls: number[];
 }
 
+/** Most functions whose calls are told one by one. */
+const MOST_FUNCTIONS = 12;
+
 /** What a campaign counted, in lines: before its first failure. */
 export function countsText(campaign: Campaign): string {
   const { program, calls, counts, unfailed, shard, options, allocators } = campaign;
@@ -23,12 +26,14 @@ export function countsText(campaign: Campaign): string {
   for (const count of counts) {
     functions.set(count.function, [...functions.get(count.function) ?? [], count]);
   }
-  const lines = [...functions].map(([name, callers]) => {
+  const lines = [...functions].slice(0, MOST_FUNCTIONS).map(([name, callers]) => {
     const sum = callers.reduce((sum, each) => sum + each.calls, 0);
     const from = callers.map((each) => `${each.caller || "(no symbol)"} ${each.calls}`);
     return `${name}: ${plural(sum, "call")}` +
       (options.caller.length > 0 ? ` (from ${from.join(", ")})` : "");
   });
+  const more = functions.size - MOST_FUNCTIONS;
+  if (more > 0) lines.push(`and ${plural(more, "more function")}`);
   lines.push(
     `unfailed run of ${program}: ${plural(calls, "call")} to fail, exit code ${unfailed.exit}, ` +
       `${unfailed.instructions} instructions`,
@@ -125,7 +130,8 @@ function summaryText(campaign: Campaign, runs: readonly FailedRun[]): string {
   const done = runs.length === wanted
     ? plural(wanted, "call")
     : `${runs.length} of ${wanted} calls`;
-  return `${done} failed: ${counts.join(", ") || "nothing came of it yet"}\n`;
+  if (counts.length === 0) return wanted === 0 ? "no call to fail\n" : `${done} failed\n`;
+  return `${done} failed: ${counts.join(", ")}\n`;
 }
 
 /** The command that runs the program with one of the failures. */
