@@ -67,6 +67,13 @@ export async function fail(host: CliHost, words: readonly string[]): Promise<num
         "-p fail fails calls of one run",
     );
   }
+  const misplaced = misplacedOption(args, FAIL_OPTIONS);
+  if (misplaced !== undefined && !args.switches.has("quiet")) {
+    say(
+      host,
+      `${misplaced} stands behind PROGRAM and is the guest's; an option of fail's goes before it`,
+    );
+  }
   const request = await readRequest(host, args);
   return await new FailEach(host, args, request).run();
 }
@@ -107,12 +114,6 @@ class FailEach {
     this.#request = request;
     this.#path = args.values["output"];
     this.#isQuiet = args.switches.has("quiet");
-    const misplaced = misplacedOption(args);
-    if (misplaced !== undefined) {
-      this.#note(
-        `${misplaced} stands behind PROGRAM and is the guest's; an option of hartrace's goes before it`,
-      );
-    }
   }
 
   /** Runs the campaign, prints its table, and gives the exit code. */

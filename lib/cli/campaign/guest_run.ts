@@ -10,6 +10,7 @@ import {
   createFtrace,
   createMachine,
   type FailedCall,
+  type FaultInjection,
   type Ftrace,
   type FtraceOptions,
   injectFaults,
@@ -128,11 +129,9 @@ export async function runUnfailed(
 ): Promise<UnfailedRun> {
   const output = { stdout: new Collected(), stderr: new Collected() };
   const counts = new Map<string, { function: string; caller: string; calls: number }>();
-  using run = new GuestRun(setup, output, host);
-  const { ftrace } = run;
-  using _faults = run.inject({
+  using run: GuestRun = new GuestRun(setup, output, host, {
     shouldFail(_number, name, parentIp) {
-      const caller = ftrace.symbol(parentIp) ?? "";
+      const caller = run.ftrace.symbol(parentIp) ?? "";
       const key = `${name} ${caller}`;
       const count = counts.get(key);
       if (count) count.calls++;
@@ -181,11 +180,10 @@ export async function runFailed(
     stdout: new OutputCheck(unfailed.stdout),
     stderr: new OutputCheck(unfailed.stderr),
   };
-  using run = new GuestRun(setup, output, host);
   const nth = new Map<string, number>();
   let failed: Pick<FailedRun, "function" | "returned" | "chain"> | undefined;
   let madeBefore = 0;
-  using _faults = run.inject({
+  using run: GuestRun = new GuestRun(setup, output, host, {
     shouldFail(number, name) {
       if (number <= call) nth.set(name, (nth.get(name) ?? 0) + 1);
       return number === call;
@@ -238,21 +236,21 @@ class Collected implements OutputSink {
   }
 }
 
-/** A machine with the program, ftrace on it, and its blocks followed. */
+/** A machine with the program, whose calls fail and whose blocks are followed. */
 class GuestRun implements Disposable {
   readonly ftrace: Ftrace;
   readonly blocks: LiveBlocks;
-  readonly #setup: RunSetup;
   readonly #machine: Machine;
+  readonly #attached = new DisposableStack();
 
   constructor(
     setup: RunSetup,
     { stdout, stderr }: { readonly stdout: OutputSink; readonly stderr: OutputSink },
     host: RunHost,
+    which: Pick<FaultInjection, "shouldFail" | "failed">,
   ) {
-    this.#setup = setup;
     let read = 0;
-    this.#machine = createMachine(setup.program, {
+    this.#machine = this.#attached.use(createMachine(setup.program, {
       ...setup.machine,
       stdout: (data) => stdout.add(data),
       stderr: (data) => stderr.add(data),
@@ -262,29 +260,27 @@ class GuestRun implements Disposable {
         return Promise.resolve(piece);
       },
       warn: (line) => host.say(line),
-    });
+    }));
     try {
       this.ftrace = createFtrace(this.#machine, {
         ...setup.ftrace,
         report: (line) => host.say(line),
         note: () => {},
       });
-      this.blocks = new LiveBlocks(this.ftrace, setup.alloc, setup.free);
+      const { at, caller, errno, return: returns, alloc, free } = setup;
+      const optionName = (key: string) => `--${key}`;
+      const faults = { at, caller, errno, return: returns, optionName, ...which };
+      // Before allocators are named: a glob is to choose what it does without a campaign.
+      this.#attached.use(injectFaults(this.ftrace, faults));
+      this.blocks = this.#attached.use(new LiveBlocks(this.ftrace, alloc, free));
     } catch (error) {
-      this.#machine[Symbol.dispose]();
+      this.#attached[Symbol.dispose]();
       throw error;
     }
   }
 
   get instructions(): bigint {
     return this.#machine.harts.reduce((sum, { instret }) => sum + instret, 0n);
-  }
-
-  /** Injects the failures of the setup. */
-  inject(which: Pick<Parameters<typeof injectFaults>[1], "shouldFail" | "failed">) {
-    const { at, caller, errno, return: returns } = this.#setup;
-    const optionName = (key: string) => `--${key}`;
-    return injectFaults(this.ftrace, { at, caller, errno, return: returns, optionName, ...which });
   }
 
   /** Runs to the end. @throws {RunInterrupted} If the machine was asked to stop. */
@@ -335,8 +331,7 @@ class GuestRun implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.blocks[Symbol.dispose]();
-    this.#machine[Symbol.dispose]();
+    this.#attached[Symbol.dispose]();
   }
 
   #hang(reason: string, backtrace: readonly bigint[]): RunEnding {

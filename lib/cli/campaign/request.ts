@@ -97,7 +97,7 @@ export async function campaignOf(
   return {
     hartrace: "fail --each",
     version: 1,
-    program: program.name,
+    program: program.isSample ? "" : program.name,
     sha256: await sha256(program.bytes),
     args,
     given: request.given,

@@ -44,7 +44,7 @@ export interface Campaign {
   readonly hartrace: "fail --each";
   /** Version of the format. */
   readonly version: 1;
-  /** The program, as the command line named it. */
+  /** The program, as the command line named it; empty for the built-in sample. */
   readonly program: string;
   /** SHA-256 of the program's file, hexadecimal. */
   readonly sha256: string;

@@ -35,7 +35,9 @@ export function countsText(campaign: Campaign): string {
   const more = functions.size - MOST_FUNCTIONS;
   if (more > 0) lines.push(`and ${plural(more, "more function")}`);
   lines.push(
-    `unfailed run of ${program}: ${plural(calls, "call")} to fail, exit code ${unfailed.exit}, ` +
+    `unfailed run of ${program || "the sample"}: ${
+      plural(calls, "call")
+    } to fail, exit code ${unfailed.exit}, ` +
       `${unfailed.instructions} instructions`,
   );
   if (allocators.length === 0) {
@@ -144,7 +146,8 @@ function againText({ program, args, given, options }: Campaign, call: number): s
     ...set("return", options.return === "auto" ? "" : options.return),
     ...set("errno", options.errno),
     ...set("nth", String(call)),
-    ...[...given, program, ...args].map(quoted),
+    ...[...given, program, ...args].filter((word, at) => at !== given.length || word !== "")
+      .map(quoted),
   ];
   return `deno run -A trace.ts -p fail ${words.join(" ")}`;
 }
