@@ -5,8 +5,7 @@
  * @module
  */
 import type { CallCount, FailedRun } from "./guest_run.ts";
-import type { Campaign } from "./results.ts";
-import { callsOf } from "./results.ts";
+import { callsOf, type Campaign } from "./results.ts";
 import { type Verdict, verdictOf, VERDICTS } from "./verdict.ts";
 
 /** Failed runs that are alike: the same call chain, the same that came of it. */
@@ -34,11 +33,10 @@ export function countsText(campaign: Campaign): string {
   });
   const more = functions.size - MOST_FUNCTIONS;
   if (more > 0) lines.push(`and ${plural(more, "more function")}`);
+  const { exit, instructions } = unfailed;
+  const run = `exit code ${exit}, ${instructions} instructions`;
   lines.push(
-    `unfailed run of ${program || "the sample"}: ${
-      plural(calls, "call")
-    } to fail, exit code ${unfailed.exit}, ` +
-      `${unfailed.instructions} instructions`,
+    `unfailed run of ${program || "the sample"}: ${plural(calls, "call")} to fail, ${run}`,
   );
   if (allocators.length === 0) {
     lines.push(
@@ -69,7 +67,7 @@ export function resultsText(campaign: Campaign, runs: readonly FailedRun[]): str
   return parts.filter((part) => part !== "").join("\n");
 }
 
-/** Whether anything was found, that is whether a failure was not handled. */
+/** Whether every failure was handled. */
 export function isHandled(campaign: Campaign, runs: readonly FailedRun[]): boolean {
   return runs.every((run) => verdictOf(run, campaign).name === "handled");
 }
@@ -124,14 +122,12 @@ function chainText(chain: readonly string[]): string {
 function summaryText(campaign: Campaign, runs: readonly FailedRun[]): string {
   const wanted = callsOf(campaign.calls, campaign.shard).length;
   const names = runs.map((run) => verdictOf(run, campaign).name);
-  const counts = VERDICTS.map((name) =>
-    [name, names.filter((each) => each === name).length] as const
-  )
-    .filter(([, count]) => count > 0)
-    .map(([name, count]) => `${count} ${name}`);
-  const done = runs.length === wanted
-    ? plural(wanted, "call")
-    : `${runs.length} of ${wanted} calls`;
+  const counts = VERDICTS.flatMap((name) => {
+    const count = names.filter((each) => each === name).length;
+    return count === 0 ? [] : [`${count} ${name}`];
+  });
+  const isWhole = runs.length === wanted;
+  const done = isWhole ? plural(wanted, "call") : `${runs.length} of ${wanted} calls`;
   if (counts.length === 0) return wanted === 0 ? "no call to fail\n" : `${done} failed\n`;
   return `${done} failed: ${counts.join(", ")}\n`;
 }
@@ -146,8 +142,7 @@ function againText({ program, args, given, options }: Campaign, call: number): s
     ...set("return", options.return === "auto" ? "" : options.return),
     ...set("errno", options.errno),
     ...set("nth", String(call)),
-    ...[...given, program, ...args].filter((word, at) => at !== given.length || word !== "")
-      .map(quoted),
+    ...[...given, ...program === "" ? [] : [program], ...args].map(quoted),
   ];
   return `deno run -A trace.ts -p fail ${words.join(" ")}`;
 }
@@ -172,10 +167,9 @@ function rangesText(calls: readonly number[]): string {
     if (last?.[1] === call - 1) last[1] = call;
     else ranges.push([call, call]);
   }
-  const shown = ranges.slice(0, MOST_RANGES);
-  const text = shown.map(([first, last]) => first === last ? `${first}` : `${first}-${last}`).join(
-    " ",
-  );
+  const shown = ranges.slice(0, MOST_RANGES)
+    .map(([first, last]) => first === last ? `${first}` : `${first}-${last}`);
+  const text = shown.join(" ");
   const rest = ranges.slice(MOST_RANGES).reduce((sum, [first, last]) => sum + last - first + 1, 0);
   return rest === 0 ? text : `${text} and ${rest} more`;
 }
