@@ -20,12 +20,12 @@ export function helpText(): string {
   deno run -A trace.ts [run] [options] PROGRAM [ARGS…]     trace PROGRAM
   deno run -A trace.ts shell [options] PROGRAM [ARGS…]     type at its control files
   deno run -A trace.ts list functions|sites PROGRAM        what can be traced, and how
-  deno run -A trace.ts fail --each --at GLOB PROGRAM       fail each call in turn: what comes of it?
   deno run -A trace.ts list registers PROGRAM              what is live at an entry, and kept
   deno run -A trace.ts list --why NAME PROGRAM             why something cannot be traced
+  deno run -A trace.ts fail --each --at GLOB PROGRAM       fail each call in turn: what comes of it?
   deno run -A trace.ts list plugins|options                what there is to trace with
   deno run -A trace.ts -p NAME --help                      a tracer, its options, an example
-  deno run -A trace.ts list --help, shell --help, fail --help   more on these commands
+  deno run -A trace.ts list|shell|fail --help              more on these commands
 
 PROGRAM is a RISC-V ELF file: a static Linux program, or firmware linked at 0x80000000. Its call
 sites come from the compiler, two words of nop at the entry of each function:
