@@ -40,6 +40,7 @@ import {
   WorkerRunner,
 } from "./campaign/runners.ts";
 import { countsText, isHandled, resultsText } from "./campaign/table.ts";
+import { type ColorMode, paintHelp } from "./colors.ts";
 import { type CliHost, print, say, type StopSignal } from "./host.ts";
 import { type CliArguments, misplacedOption, readArguments } from "./options.ts";
 import { StatusLine } from "./progress.ts";
@@ -56,8 +57,9 @@ const FOUND = 1, OUR_ERROR = 125;
  */
 export async function fail(host: CliHost, words: readonly string[]): Promise<number> {
   const args = readArguments(words, FAIL_OPTIONS);
+  host.color = (args.values["color"] ?? "auto") as ColorMode;
   if (args.switches.has("help")) {
-    print(host, failHelpText());
+    print(host, failHelpText(), paintHelp);
     return 0;
   }
   if (args.lists["merge"]!.length > 0) return merge(host, args);

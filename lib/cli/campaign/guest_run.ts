@@ -18,14 +18,15 @@ import {
   type MachineOptions,
   type Outcome,
 } from "../../../mod.ts";
+import type { Elf } from "../../program/mod.ts";
 import { placeText, trapText } from "../outcome.ts";
 import { type Leak, leaksOf, type LiveBlock, LiveBlocks } from "./live_blocks.ts";
 import { OutputCheck, type OutputDifference } from "./output_check.ts";
 
 /** What all runs of a campaign have in common; it can be sent to a worker. */
 export interface RunSetup {
-  /** The bytes of the program's ELF file. */
-  readonly program: Uint8Array;
+  /** The program. */
+  readonly program: Elf;
   /** The machine, without what of the host it is connected to. */
   readonly machine: Omit<MachineOptions, "stdout" | "stderr" | "stdin" | "warn">;
   /** How ftrace is set up. */

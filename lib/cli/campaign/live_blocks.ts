@@ -60,6 +60,8 @@ export class LiveBlocks implements Disposable {
   readonly #blocks = new Map<bigint, MadeBlock>();
   readonly #attached = new DisposableStack();
   readonly #functions: string[] = [];
+  /** Functions that were asked for, which are there. */
+  readonly #given: ReadonlySet<string>;
   #made = 0;
 
   /**
@@ -72,12 +74,13 @@ export class LiveBlocks implements Disposable {
   constructor(ftrace: Ftrace, alloc: readonly string[], free: readonly string[]) {
     this.#ftrace = ftrace;
     for (const name of [...alloc, ...free]) {
-      if (ftrace.machine.symbols.named(name).length > 0 && this.#isTraced(name)) continue;
+      if (this.#isTraced(name)) continue;
       const option = alloc.includes(name) ? "--alloc" : "--free";
       throw new RangeError(
         `Cannot follow ${option} ${name}: the program has no such function that can be traced`,
       );
     }
+    this.#given = new Set([...alloc, ...free]);
     const gives = (size: (call: Call) => bigint): CallHandlers<unknown> => ({
       onLeave: (call, { value }) => this.#add(value, call, size(call)),
     });
@@ -128,7 +131,7 @@ export class LiveBlocks implements Disposable {
   #attach(names: readonly string[], handlers: CallHandlers<unknown>): void {
     const { machine } = this.#ftrace;
     const there = names.filter((name) =>
-      machine.symbols.named(name).length > 0 && this.#isTraced(name)
+      this.#given.has(name) || machine.symbols.named(name).length > 0 && this.#isTraced(name)
     );
     if (there.length === 0) return;
     this.#functions.push(...there);

@@ -17,8 +17,24 @@ export type Compared = (typeof COMPARED)[number];
 
 /** Options of a run that have the same meaning here. */
 const NAMES_OF_A_RUN: readonly string[] = [
-  ...["virtual", "era", "strict", "trampoline", "returns", "engine"],
-  ...["machine", "harts", "isa", "misaligned", "env", "root", "allow", "isolated", "seed"],
+  ...["virtual", "no-demangle", "era", "strict", "trampoline", "returns", "engine"],
+  ...[
+    "load",
+    "entry",
+    "symbols",
+    "semihosting",
+    "memory",
+    "color",
+    "machine",
+    "harts",
+    "isa",
+    "misaligned",
+    "env",
+    "root",
+    "allow",
+    "isolated",
+    "seed",
+  ],
   ...["verbose", "quiet", "help"],
 ];
 
@@ -129,7 +145,7 @@ const OWN: readonly CliOption[] = [
 
 const OF_A_RUN: readonly CliOption[] = CLI_OPTIONS
   .filter(({ name }) => NAMES_OF_A_RUN.includes(name))
-  .map((option) => option.name === "virtual" ? { ...option, group: "How" } : option);
+  .map((option) => option.group === "What is traced" ? { ...option, group: "How" } : option);
 
 /** All options of `fail`, in the order of its help. */
 export const FAIL_OPTIONS: readonly CliOption[] = ORDER.flatMap((heading) =>
@@ -139,7 +155,7 @@ export const FAIL_OPTIONS: readonly CliOption[] = ORDER.flatMap((heading) =>
 /** Options of a run that were given, as `--name=value`: for the same run without a campaign. */
 export function givenOptions({ switches, values, lists }: CliArguments): readonly string[] {
   return OF_A_RUN.flatMap(({ name }) => {
-    if (["quiet", "verbose", "help"].includes(name)) return [];
+    if (["quiet", "verbose", "color", "help"].includes(name)) return [];
     if (switches.has(name)) return [`--${name}`];
     const value = values[name];
     return (value === undefined ? lists[name] ?? [] : [value]).map((each) => `--${name}=${each}`);

@@ -63,9 +63,9 @@ export async function readRequest(host: CliHost, args: CliArguments): Promise<Ca
   const jobs = numberOf(values, "jobs", 1) ?? navigator.hardwareConcurrency;
   const limit = numberOf(values, "limit-insns", 1);
   const judging = { ...DEFAULT_JUDGING, ...readJudging(args) };
-  const program = await readProgram(rest[0]);
+  const program = await readProgram(rest[0], args);
   const setup: RunSetup = {
-    program: program.bytes,
+    program: program.elf,
     machine: machineSettings(host, args, program),
     // Nothing is recorded.
     ftrace: { ...ftraceOptions(args), bufferMode: "overwrite", bufferKib: 4 },
@@ -98,13 +98,14 @@ export async function campaignOf(
     hartrace: "fail --each",
     version: 1,
     program: program.isSample ? "" : program.name,
-    sha256: await sha256(program.bytes),
+    sha256: await sha256(program.elf.bytes),
     args,
     given: request.given,
     options: {
       ...{ at, caller, return: returns, errno, alloc, free, ...judging },
       "limit-insns": limitOf(request, unfailed),
       stdin: await sha256(stdin),
+      segments: await Promise.all(program.elf.segments.map(({ data }) => sha256(data))),
       machine: plain(rest),
       ftrace: plain(ftrace),
     },
