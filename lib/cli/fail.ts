@@ -42,7 +42,7 @@ import {
 import { countsText, isHandled, resultsText } from "./campaign/table.ts";
 import { type ColorMode, paintHelp } from "./colors.ts";
 import { type CliHost, print, say, type StopSignal } from "./host.ts";
-import { type CliArguments, misplacedOption, readArguments } from "./options.ts";
+import { type CliArguments, misplacedOption, readArguments } from "./arguments.ts";
 import { StatusLine } from "./progress.ts";
 import { isRefusal } from "./run.ts";
 import { STOPS } from "./stop_requests.ts";

@@ -7,7 +7,8 @@
  * @module
  */
 import { optionsText } from "../help.ts";
-import { CLI_OPTIONS, type CliArguments, type CliOption, type OptionGroup } from "../options.ts";
+import type { CliArguments } from "../arguments.ts";
+import { CLI_OPTIONS, type CliOption, type OptionGroup } from "../options.ts";
 
 /** What has to be as without the failure, by what `--compare` calls it. */
 export const COMPARED = ["exit", "stdout", "stderr", "leaks"] as const;

@@ -6,7 +6,7 @@
 import { FAULT_OPTIONS, type MachineOptions, type OptionValues } from "../../../mod.ts";
 import { resolveOptions } from "../../ftrace/mod.ts";
 import type { CliHost } from "../host.ts";
-import { type CliArguments, numberOf } from "../options.ts";
+import { type CliArguments, numberOf } from "../arguments.ts";
 import { type Program, readProgram } from "../program.ts";
 import { ftraceOptions, machineOptions } from "../run.ts";
 import type { RunSetup, UnfailedRun } from "./guest_run.ts";
