@@ -130,7 +130,7 @@ class FailEach {
     const unfailed = await this.#runUnfailed();
     if (!unfailed) return this.#stopped("before the unfailed run was over");
     const campaign = await campaignOf(this.#request, unfailed);
-    this.#checkCounts(campaign);
+    this.#checkCounts(campaign, unfailed);
     using file = this.#openFile(campaign, before);
     print(this.#host, countsText(campaign));
     const calls = callsOf(campaign.calls, campaign.shard);
@@ -158,15 +158,17 @@ class FailEach {
     }
   }
 
-  #checkCounts({ calls, counts, options: { at, caller } }: Campaign): void {
+  #checkCounts(
+    { calls, options: { at, caller } }: Campaign,
+    { uncalled }: UnfailedRun,
+  ): void {
     if (calls === 0) {
       const from = caller.length > 0 ? ` from ${caller.join(" ")}` : "";
       throw new TypeError(
         `Cannot fail calls of ${at.join(" ")}: the program makes none${from} without a failure`,
       );
     }
-    for (const name of at) {
-      if (/[!*?[\\]/.test(name) || counts.some((each) => each.function === name)) continue;
+    for (const name of uncalled) {
       this.#note(`${name} is never called${caller.length > 0 ? " by those callers" : ""}`);
     }
   }

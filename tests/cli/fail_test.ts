@@ -149,6 +149,12 @@ Deno.test("SIGTERM ends a campaign, and the same command goes on from there", as
   });
 });
 
+Deno.test("fail --each says which function is never called, by whatever name", async () => {
+  const how = ["--at", "_Znwm calloc", "--shard", "99/99", fixture("exceptions_p84")];
+  const { code, stderr } = await hartrace([...EACH, ...how]);
+  assertEquals([code, stderr], [0, "hartrace: calloc is never called\n"]);
+});
+
 Deno.test("fail --help teaches the command", async (t) => {
   const { code, stdout } = await hartrace(["fail", "--help"]);
   assertEquals(code, 0);

@@ -63,6 +63,8 @@ export interface UnfailedRun {
   readonly allocators: readonly string[];
   /** The calls that count, by function and caller, in the order of the first of each. */
   readonly counts: readonly CallCount[];
+  /** What `--at` names and no call that counts is of. */
+  readonly uncalled: readonly string[];
 }
 
 /** Calls of one function by one caller. */
@@ -160,6 +162,7 @@ export async function runUnfailed(
     blocks: run.blocks.list(),
     allocators: run.blocks.functions,
     counts: [...counts.values()],
+    uncalled: run.uncalled(setup.at, new Set([...counts.values()].map((each) => each.function))),
   };
 }
 
@@ -293,6 +296,14 @@ class GuestRun implements Disposable {
     });
     if (outcome.kind === "interrupted") throw new RunInterrupted();
     return outcome;
+  }
+
+  /** Names, globs aside, of functions that are not among those called. */
+  uncalled(names: readonly string[], called: ReadonlySet<string>): readonly string[] {
+    return names.filter((name) =>
+      !/[!*?[\\]/.test(name) &&
+      this.ftrace.select(name).every(({ entry }) => !called.has(this.ftrace.symbol(entry) ?? ""))
+    );
   }
 
   /** An outcome in words. */
