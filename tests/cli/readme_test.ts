@@ -21,6 +21,7 @@ const RUN = "deno run -A trace.ts";
 const STAND_INS: Readonly<Record<string, string>> = {
   "prog": "tests/fixtures/elf/settings_p84",
   "any-static-program": "tests/fixtures/elf/settings_p84",
+  "shop": "tests/fixtures/elf/cart_p84",
   "prog.c": "tests/fixtures/src/settings.c",
   "calls.h": "tests/fixtures/src/calls.h",
   "tests": "tests",
