@@ -37,11 +37,7 @@ const args: Tracer = defineTracer({
   description: "arguments and results in the types of C prototypes: strings, enums, signs",
   options: {
     of: { description: "prototypes, a semicolon between two: int add(int a, int b)", default: "" },
-    file: {
-      description:
-        "a header, as it is or preprocessed, or a source; --prototypes FILE does the same",
-      default: "",
-    },
+    file: { description: "a header or source, as --prototypes FILE reads it", default: "" },
     time: { description: "say how long each call took", default: false },
   },
   example: "-p args --set args.of='char *find(const char *text, int c); void done(void)' ./prog",
@@ -66,9 +62,8 @@ const args: Tracer = defineTracer({
         const prototype = prototypes.get(ftrace.records[entry.site]!.name)!;
         const call: Call = { prototype, address: resultAddress(prototype, fregs, ftrace) };
         flush(entry.cpu);
-        const line = `${indent(entry)}${prototype.name}(${
-          argumentsText(prototype, fregs, ftrace)
-        })`;
+        const text = argumentsText(prototype, fregs, ftrace);
+        const line = `${indent(entry)}${prototype.name}(${text})`;
         if (!entry.returns) return void ftrace.print(line);
         pending[entry.cpu] = { call, line };
         (stacks[entry.stack] ??= []).push(call);
@@ -129,14 +124,12 @@ function tracedPrototypes(ftrace: Ftrace, file: string, of: string): Map<string,
   return traced;
 }
 
-const OF = "args.of";
-
 /** Reads both texts; what a header has that cannot be read is told. @throws {SyntaxError} In `of`. */
 function givenPrototypes(ftrace: Ftrace, file: string, of: string): readonly Prototype[] {
-  const text = `${readHeader(file)}\n# 1 "${OF}"\n${of}`;
+  const text = `${readHeader(file)}\n# 1 "args.of"\n${of}`;
   const { prototypes, skipped } = parseHeader(text, file);
   for (const each of skipped) {
-    if (each.file === OF) {
+    if (each.file === "args.of") {
       throw new SyntaxError(`Cannot read the prototype "${each.text}": ${each.reason}`);
     }
     ftrace.report(skippedText(each));

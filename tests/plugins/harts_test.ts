@@ -41,7 +41,7 @@ Deno.test("watch filters by the hart that calls, also on the other harts", async
   const text = await output(["-p", "watch", "--set", "watch.when=a0 == 21 && cpu == 2"]);
   const found = text.split("\n").filter((line) => line.includes(": watch: "));
   assertEquals(found.map((line) => line.replace(/ +\d\.\d+: /, " ")), [
-    "           hart2-3       [002] ..... watch: leaf(21, 0) <-0x80000128",
+    "           hart2-3       [002] ..... watch: leaf(21, 0x87e00000) <-0x80000128",
   ]);
 });
 

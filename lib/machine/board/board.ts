@@ -42,7 +42,7 @@ export class Board {
    * @throws {SyntaxError} If a device cannot be what the firmware's symbols say.
    */
   constructor(map: BoardMap, memory: MemoryMap, context: PlatformContext) {
-    checkRegions(map, memory, context);
+    checkRegions(map, memory);
     this.#context = context;
     this.#ram = memory.ram;
     this.#inputs = new InterruptInputs(context.harts);
@@ -164,16 +164,11 @@ export class Board {
   }
 }
 
-/** Refuses a map in which two things want the same addresses. */
-function checkRegions(
-  { devices }: BoardMap,
-  memory: MemoryMap,
-  { tracing }: PlatformContext,
-): void {
-  const taken = [
-    ...memory.all.map((region) => ({ name: region === memory.ram ? "RAM" : "memory", ...region })),
-    { name: "tracing", start: tracing.reserved, size: tracing.end - tracing.reserved },
-  ];
+/** Refuses a map in which two things want the same addresses; the tracing range goes elsewhere. */
+function checkRegions({ devices }: BoardMap, memory: MemoryMap): void {
+  const taken = memory.all.map((region) => {
+    return { name: region === memory.ram ? "RAM" : "memory", ...region };
+  });
   for (const { name, regions } of devices) {
     for (const region of regions) {
       const { start } = region;

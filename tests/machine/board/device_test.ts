@@ -190,7 +190,6 @@ Deno.test("createMachine() refuses a board on which two things want the same add
     const [start, other] of [
       [0x2000ff8, "clint"],
       [0x80000000, "RAM"],
-      [0x7fff0000, "tracing"],
       [0x10000000 - 8, "serial"],
     ] as const
   ) {
@@ -200,6 +199,16 @@ Deno.test("createMachine() refuses a board on which two things want the same add
       `Cannot put alarm at 0x${start.toString(16)}: ${other} is there`,
     );
   }
+});
+
+Deno.test("createMachine() puts the tracing range where no device is", () => {
+  const devices = [...VIRT.devices, { ...ALARM, regions: [{ start: 0x7fff0000, size: 0x1000 }] }];
+  using machine = createMachine(buildBare("_start:\nret"), {
+    machine: "bare",
+    board: { ...VIRT, devices },
+  });
+  const { reserved, end } = machine.tracing;
+  assert(end <= 0x7fff0000 || reserved >= 0x7fff1000);
 });
 
 Deno.test("createMachine() refuses a board when a line leads to a hart that is not there", () => {
