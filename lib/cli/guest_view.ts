@@ -2,7 +2,7 @@
  * What a program gets to see without being given it: the files that its own arguments name, read-only,
  * and the few variables that every environment has. `--isolated` takes both away.
  *
- * What a guest may see is enforced in `lib/machine/linux/files.ts`.
+ * What a guest may see is enforced in `lib/machine/files/files.ts`.
  *
  * @module
  */

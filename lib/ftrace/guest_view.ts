@@ -7,7 +7,7 @@
  * @module
  */
 import type { Hart } from "../hart/hart.ts";
-import * as errnoNumbers from "../machine/linux/errno.ts";
+import * as errnoNumbers from "../machine/files/errno.ts";
 import type { Machine } from "../machine/machine.ts";
 import { randomWords } from "../machine/random.ts";
 

@@ -22,7 +22,7 @@ const SCOPE: ExpressionScope = {
   read: (address, bytes) => BigInt.asUintN(bytes * 8, address === 0x2000n ? -2n : address),
 };
 
-// What gdb 13 prints for each (-ex 'print EXPR', registers as convenience variables).
+// What gdb prints for those without names and registers (-ex 'print EXPR').
 const VALUES: readonly (readonly [string, bigint])[] = [
   ["1 + 2 * 3", 7n],
   ["(1 + 2) * 3", 9n],

@@ -98,7 +98,7 @@ export interface FailedRun {
   readonly ending: RunEnding;
   /** Where standard output is another than without the failure. */
   readonly stdout?: OutputDifference;
-  /** The same for standard error. */
+  /** Where standard error is another than without the failure. */
   readonly stderr?: OutputDifference;
   /** Blocks that are left and were not without the failure; none if it did not exit. */
   readonly leaks: readonly Leak[];

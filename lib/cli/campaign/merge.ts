@@ -60,7 +60,7 @@ export function mergeResults(
   };
 }
 
-/** The same call may be in two files, if both say the same. */
+/** Adds the run of a call, which may be in two files if both say the same of it. */
 function addRun(runs: Map<number, FailedRun>, run: FailedRun, file: string): void {
   const before = runs.get(run.call);
   if (before && JSON.stringify(before) !== JSON.stringify(run)) {

@@ -5,7 +5,7 @@
  * RISC-V took them over; answers are QEMU's. Nothing of the host shows through but the files that a
  * Linux process would see, too: time is virtual, and no command is run.
  *
- * Which files these are is `../linux/files.ts`.
+ * Which files these are is `../files/files.ts`.
  *
  * @module
  */
@@ -14,9 +14,9 @@ import type { Hart } from "../../hart/hart.ts";
 import type { Trap } from "../../hart/trap.ts";
 import { A0, A1 } from "../../isa/abi.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
-import { BILLION, EPOCH } from "../linux/calls/time.ts";
-import { E2BIG, EACCES, EBADF, EFAULT, EINVAL, ENOSYS, EPERM } from "../linux/errno.ts";
-import { errnoOf, Files, type OpenFile } from "../linux/files.ts";
+import { BILLION, EPOCH } from "../calendar.ts";
+import { E2BIG, EACCES, EBADF, EFAULT, EINVAL, ENOSYS, EPERM } from "../files/errno.ts";
+import { errnoOf, Files, type OpenFile } from "../files/files.ts";
 import type { Outcome } from "../outcome.ts";
 import type { PlatformContext } from "../platform.ts";
 import { randomBytes } from "../random.ts";

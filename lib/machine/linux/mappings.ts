@@ -10,7 +10,7 @@
 import type { Hart } from "../../hart/hart.ts";
 import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../memory/page.ts";
 import type { Memory } from "../../memory/memory.ts";
-import { EEXIST, EFAULT, EINVAL, ENOMEM, EPERM } from "./errno.ts";
+import { EEXIST, EFAULT, EINVAL, ENOMEM, EPERM } from "../files/errno.ts";
 import type { MachineTracingRange } from "../tracing_range.ts";
 
 /** Where the stack ends; a page above it stays free. */

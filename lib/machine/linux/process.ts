@@ -6,7 +6,7 @@
 import type { Hart } from "../../hart/hart.ts";
 import type { AddressSpace } from "../../memory/space.ts";
 import type { Unwinder } from "../../program/unwinder.ts";
-import type { Files } from "./files.ts";
+import type { Files } from "../files/files.ts";
 import type { Mappings } from "./mappings.ts";
 import type { Signals } from "./signals.ts";
 import type { Timers } from "./timers.ts";

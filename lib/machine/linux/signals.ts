@@ -13,7 +13,7 @@ import { Cause } from "../../isa/sem.ts";
 import type { Trap } from "../../hart/trap.ts";
 import type { AddressSpace } from "../../memory/space.ts";
 import type { Unwinder } from "../../program/unwinder.ts";
-import { EFAULT, EINTR, EINVAL, ENOMEM, EPERM, ERESTARTSYS } from "./errno.ts";
+import { EFAULT, EINTR, EINVAL, ENOMEM, EPERM, ERESTARTSYS } from "../files/errno.ts";
 import type { Outcome } from "../outcome.ts";
 
 /** Names by number. */

@@ -15,7 +15,7 @@ import { call, type SystemCall, type SystemCalls } from "./calls/table.ts";
 import { TIME_CALLS } from "./calls/time.ts";
 import { TIMER_CALLS } from "./calls/timers.ts";
 import { WAITING_CALLS } from "./calls/waiting.ts";
-import { ENOSYS } from "./errno.ts";
+import { ENOSYS } from "../files/errno.ts";
 import { SYSTEM_CALLS } from "./names.ts";
 
 /** The tables of system calls, one a subject. */

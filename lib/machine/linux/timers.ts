@@ -11,9 +11,9 @@
  */
 import type { Hart } from "../../hart/hart.ts";
 import type { EventSource } from "../event_queue.ts";
-import { EAGAIN, EINVAL } from "./errno.ts";
+import { EAGAIN, EINVAL } from "../files/errno.ts";
 import type { SignalInfo, Signals } from "./signals.ts";
-import { type GuestStream, POLLIN } from "./streams.ts";
+import { type GuestStream, POLLIN } from "../files/streams.ts";
 
 /** The time that a timer goes by: all that passes, or what the process has not slept. */
 export type TimerClock = "elapsed" | "worked";

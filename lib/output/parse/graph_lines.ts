@@ -41,7 +41,7 @@ const LEAF = new RegExp(
 );
 const ENTRY = new RegExp(`^(?<name>${NAME})\\((?<args>.*)\\) \\{(?: /\\*${TARGET} \\*/)?$`);
 const EXIT = new RegExp(`^\\}(?: /\\* (?<name>${NAME})${RETURNED} \\*/)?${UNWOUND}$`);
-/** The same around names of C++, Rust or D, which may have blanks and parentheses. */
+/** A leaf whose name is of C++, Rust or D, and may have blanks and parentheses. */
 const READABLE_LEAF = new RegExp(
   `^(?<name>[^ /}].*?)\\((?<args>(?:\\w+=.*)?)\\);(?: /\\*${TARGET}${RETURNED} \\*/)?${UNWOUND}$`,
 );

@@ -10,7 +10,7 @@ import { MangledText } from "./mangled_text.ts";
 export interface DName {
   /** Everything that c++filt prints. */
   readonly full: string;
-  /** The same without the parameters of the function itself. */
+  /** What c++filt prints, without the parameters of the function itself. */
   readonly short: string;
 }
 

@@ -5,7 +5,7 @@
  */
 import type { Hart } from "../../../hart/hart.ts";
 import type { AddressSpace } from "../../../memory/space.ts";
-import { EBADF, EFAULT, ENOENT, ENOTDIR } from "../errno.ts";
+import { EBADF, EFAULT, ENOENT, ENOTDIR } from "../../files/errno.ts";
 import type { Outcome } from "../../outcome.ts";
 import type { Process } from "../process.ts";
 

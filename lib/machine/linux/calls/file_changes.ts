@@ -18,8 +18,8 @@ import {
   ENOTEMPTY,
   EPERM,
   EXDEV,
-} from "../errno.ts";
-import { errnoOf } from "../files.ts";
+} from "../../files/errno.ts";
+import { errnoOf } from "../../files/files.ts";
 import type { Process } from "../process.ts";
 import { int, pathAt, readString, readWords } from "./arguments.ts";
 import { call, type SystemCalls } from "./table.ts";

@@ -18,9 +18,9 @@ import {
   ERANGE,
   ERESTARTSYS,
   ESPIPE,
-} from "../errno.ts";
+} from "../../files/errno.ts";
 import type { Outcome } from "../../outcome.ts";
-import { O_NONBLOCK, type OpenFile } from "../files.ts";
+import { O_NONBLOCK, type OpenFile } from "../../files/files.ts";
 import type { Process } from "../process.ts";
 import { timerOf } from "../timers.ts";
 import { wait } from "../waits.ts";

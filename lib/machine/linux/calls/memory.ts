@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { EBADF, EINVAL, ENODEV, ENOMEM } from "../errno.ts";
+import { EBADF, EINVAL, ENODEV, ENOMEM } from "../../files/errno.ts";
 import type { Process } from "../process.ts";
 import { int, size } from "./arguments.ts";
 import { call, type CallArguments, type SystemCalls } from "./table.ts";

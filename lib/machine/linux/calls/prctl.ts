@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { EFAULT, EINVAL } from "../errno.ts";
+import { EFAULT, EINVAL } from "../../files/errno.ts";
 import type { Process } from "../process.ts";
 import { answerInt, int } from "./arguments.ts";
 import { call, type SystemCalls } from "./table.ts";

@@ -6,13 +6,13 @@
  * @module
  */
 import { ALL_EXTENSIONS, hwprobeOf } from "../../../isa/isa_string.ts";
-import { EFAULT, EINVAL, ESRCH } from "../errno.ts";
-import { MOST_DESCRIPTORS } from "../files.ts";
+import { EFAULT, EINVAL, ESRCH } from "../../files/errno.ts";
+import { MOST_DESCRIPTORS } from "../../files/files.ts";
 import { STACK_SIZE } from "../mappings.ts";
 import { answerInt, answerWords, int, readWords, size } from "./arguments.ts";
 import type { Process } from "../process.ts";
 import { call, type CallArguments, type SystemCalls } from "./table.ts";
-import { BILLION } from "./time.ts";
+import { BILLION } from "../../calendar.ts";
 
 const RLIMIT_STACK = 3, RLIMIT_NOFILE = 7, RLIMITS = 16;
 

@@ -7,7 +7,7 @@
  */
 import { SP } from "../../../isa/abi.ts";
 import type { Hart } from "../../../hart/hart.ts";
-import { EAGAIN, EFAULT, EINVAL, ERESTARTNOHAND, ESRCH } from "../errno.ts";
+import { EAGAIN, EFAULT, EINVAL, ERESTARTNOHAND, ESRCH } from "../../files/errno.ts";
 import type { Process } from "../process.ts";
 import { LAST_SIGNAL, SIGINFO_SIZE } from "../signals.ts";
 import { wait } from "../waits.ts";

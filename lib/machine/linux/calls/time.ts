@@ -15,16 +15,13 @@ import {
   ERESTARTNOHAND,
   ERESTARTSYS,
   ETIMEDOUT,
-} from "../errno.ts";
+} from "../../files/errno.ts";
 import type { Process } from "../process.ts";
 import { wait } from "../waits.ts";
+import { BILLION, EPOCH } from "../../calendar.ts";
 import { answerWords, deadlock, int, readWords } from "./arguments.ts";
 import { call, type SystemCalls } from "./table.ts";
 
-/** Nanoseconds of a second. */
-export const BILLION = 1_000_000_000n;
-/** CLOCK_REALTIME of the first instruction: 2033-05-18, a time that no real run is mistaken for. */
-export const EPOCH: bigint = 2_000_000_000n * BILLION;
 /** The clocks that timers run on, too (include/uapi/linux/time.h). */
 export const CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_BOOTTIME = 7;
 export const CLOCK_REALTIME_ALARM = 8, CLOCK_BOOTTIME_ALARM = 9, CLOCK_TAI = 11;

@@ -5,8 +5,9 @@
  *
  * @module
  */
-import { EBADF, EFAULT, EINVAL, EOPNOTSUPP, EPERM } from "../errno.ts";
-import { O_NONBLOCK } from "../files.ts";
+import { BILLION, EPOCH } from "../../calendar.ts";
+import { EBADF, EFAULT, EINVAL, EOPNOTSUPP, EPERM } from "../../files/errno.ts";
+import { O_NONBLOCK } from "../../files/files.ts";
 import type { Process } from "../process.ts";
 import { LAST_SIGNAL } from "../signals.ts";
 import { type Timer, type TimerClock, TimerCounter } from "../timers.ts";
@@ -39,7 +40,7 @@ export const TIMER_CALLS: SystemCalls = {
     const [interval, value] = [words.slice(0, 2), words.slice(2)].map(([seconds, micros]) =>
       seconds! < 0n || micros! < 0n || micros! >= MILLION
         ? undefined
-        : seconds! * time.BILLION + micros! * 1000n
+        : seconds! * BILLION + micros! * 1000n
     );
     const timer = intervalTimer(process, int(which));
     if (interval === undefined || value === undefined || !timer) return -EINVAL;
@@ -179,7 +180,7 @@ function setTimer(
   flags: number,
 ): void {
   if (value === 0n) return timers.set(timer, { due: undefined, interval: 0n });
-  const epoch = clock === time.CLOCK_REALTIME || clock === time.CLOCK_TAI ? time.EPOCH : 0n;
+  const epoch = clock === time.CLOCK_REALTIME || clock === time.CLOCK_TAI ? EPOCH : 0n;
   const due = flags & time.TIMER_ABSTIME ? value - epoch : timers.now(timer.clock) + value;
   timers.set(timer, { due, interval });
 }
@@ -209,7 +210,7 @@ function answerSetting(
   const words = [interval, left].flatMap((span) => {
     // What is left is never rounded to nothing.
     const rounded = span + unit - 1n;
-    return [rounded / time.BILLION, rounded % time.BILLION / unit];
+    return [rounded / BILLION, rounded % BILLION / unit];
   });
   return answerWords(process, at, words);
 }

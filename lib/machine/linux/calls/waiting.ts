@@ -7,10 +7,17 @@
  * @module
  */
 import type { Hart } from "../../../hart/hart.ts";
-import { EBADF, EFAULT, EINVAL, ERESTARTNOHAND } from "../errno.ts";
-import { MOST_DESCRIPTORS, O_NONBLOCK, type OpenFile } from "../files.ts";
+import { EBADF, EFAULT, EINVAL, ERESTARTNOHAND } from "../../files/errno.ts";
+import { MOST_DESCRIPTORS, O_NONBLOCK, type OpenFile } from "../../files/files.ts";
 import type { Process } from "../process.ts";
-import { createPipe, EventCounter, POLLERR, POLLHUP, POLLIN, POLLOUT } from "../streams.ts";
+import {
+  createPipe,
+  EventCounter,
+  POLLERR,
+  POLLHUP,
+  POLLIN,
+  POLLOUT,
+} from "../../files/streams.ts";
 import { timerOf } from "../timers.ts";
 import { wait } from "../waits.ts";
 import { deadlock, int, readWords } from "./arguments.ts";

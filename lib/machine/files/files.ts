@@ -1,5 +1,5 @@
 /**
- * Files of a Linux process: descriptors, and which of the host's files it may see.
+ * Files of a guest: descriptors, and which of the host's files it may see.
  *
  * Nothing is visible unless an option says so. Under `root` the guest sees a tree of its own,
  * read-only; paths are walked one name at a time, with symbolic links taken as the guest would take

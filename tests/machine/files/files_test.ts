@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { hostFiles } from "../../lib/host/files.ts";
+import { hostFiles } from "../../../lib/host/files.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { type FileAccess, Files } from "../../lib/machine/linux/files.ts";
-import type { MachineOptions } from "../../lib/machine/machine.ts";
-import { type GuestText, runGuest } from "./linux_guest.ts";
+import { type FileAccess, Files } from "../../../lib/machine/files/files.ts";
+import type { MachineOptions } from "../../../lib/machine/machine.ts";
+import { type GuestText, runGuest } from "../linux_guest.ts";
 
 const O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0o100, O_EXCL = 0o200, O_TRUNC = 0o1000;
 const O_APPEND = 0o2000, O_DIRECTORY = 0o200000, O_NOFOLLOW = 0o400000;
@@ -89,7 +89,7 @@ Deno.test("Files.open() stays below the root whatever the path", () =>
   withTree(({ inside, outside }) => {
     const files = filesOf({ root: inside, warn: noWarning });
     const secret = `${outside}/secret`;
-    const paths = [secret, "/../outside/secret", "../../../../outside/secret", "/up", "/host"];
+    const paths = [secret, "/../outside/secret", "../../../../../outside/secret", "/up", "/host"];
     paths.push("/away/secret", "/parent/outside/secret", "/folder/../../outside/secret");
     paths.push("/parent/parent/../outside/secret", "/relative/../../../outside/secret");
     for (const path of paths) {
@@ -286,7 +286,7 @@ function looking(guest: GuestText): void {
   guest.noteCall("fstat", 4, stat);
   guest.load("a1", stat);
   noteStat();
-  guest.noteCall("openat", 3, guest.place("../../outside/secret"), O_RDONLY, 0);
+  guest.noteCall("openat", 3, guest.place("../../../outside/secret"), O_RDONLY, 0);
   guest.noteCall("openat", 4, guest.place("deep"), O_RDONLY, 0);
   guest.noteCall("openat", 77, guest.place("deep"), O_RDONLY, 0);
   guest.noteCall("newfstatat", AT_FDCWD, guest.place("/relative"), stat, 0x100);
