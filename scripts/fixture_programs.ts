@@ -207,6 +207,7 @@ export const PROGRAMS: readonly Program[] = [
   small("wild_jump_p84", "wild_jump.c", P84, [{}]),
   small("recurse_p84", "recurse.c", P84, [{}]),
   small("workloads_p84", "workloads.c", P84, WORKLOADS.map((name) => ({ args: [name] }))),
+  small("ticks_p84", "ticks.c", P84, [{}]),
   small("no_memory_p84", "no_memory.c", P84, [{}, { args: ["twice"] }]),
   small("descend_p84", "descend.c", P84, [{}, { args: ["3"] }]),
   {

@@ -17,6 +17,7 @@ import { THOROUGH } from "../thorough.ts";
 const GUESTS = [
   ...["irq_nest_p84", "tasks_p84", "tasks_irq_stack_p84", "trap_bare_p84"],
   ...["coroutines_p84", "throws_p84", "signal_jump_p84", "walker_p84"],
+  "ticks_p84",
 ];
 const ERAS: readonly EraName[] = ["regs", "args", "preset", "call-ops"];
 
@@ -30,6 +31,7 @@ const FUNCTION: Readonly<Record<string, string>> = {
   throws_p84: "_Z5plaini",
   signal_jump_p84: "leaf",
   walker_p84: "recurse",
+  ticks_p84: "leaf",
 };
 
 /** Values of the options that a tracer has no working default for; `fail` changes what is returned. */
