@@ -5,10 +5,15 @@
  */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { THOROUGH } from "../thorough.ts";
 import { fixture, hartrace } from "./command_line.ts";
 
 const PROGRAM = fixture("no_memory_p84");
 const MALLOC = ["fail", "--each", "-j", "1", "--at", "malloc"];
+
+function test(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name, ignore: !THOROUGH, fn });
+}
 
 async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -19,7 +24,7 @@ async function withFolder(use: (folder: string) => Promise<void>): Promise<void>
   }
 }
 
-Deno.test("fail --merge prints of all shards what the whole campaign prints", () =>
+test("fail --merge prints of all shards what the whole campaign prints", () =>
   withFolder(async (folder) => {
     const files = [1, 2, 3].map((shard) => join(folder, `${shard}.jsonl`));
     for (const [at, file] of files.entries()) {
@@ -69,7 +74,7 @@ Deno.test("fail --merge prints of all shards what the whole campaign prints", ()
     assertMatch(wrong.stderr, /Cannot merge with --at: only --compare and --error-exit/);
   }));
 
-Deno.test("fail --merge refuses shards of different campaigns, and says what differs", () =>
+test("fail --merge refuses shards of different campaigns, and says what differs", () =>
   withFolder(async (folder) => {
     const one = join(folder, "one"), other = join(folder, "other");
     await hartrace([...MALLOC, "--shard", "1/2", "-o", one, PROGRAM]);
@@ -90,7 +95,7 @@ Deno.test("fail --merge refuses shards of different campaigns, and says what dif
     assertMatch(await difference(changed), /the program \(sha256\): "[0-9a-f]{64}" and/);
   }));
 
-Deno.test("fail --each -o goes on with a file, and drops a last line that was cut off", () =>
+test("fail --each -o goes on with a file, and drops a last line that was cut off", () =>
   withFolder(async (folder) => {
     const file = join(folder, "results.jsonl");
     const whole = await hartrace([...MALLOC, "-o", file, PROGRAM]);
@@ -125,7 +130,7 @@ Deno.test("fail --each -o goes on with a file, and drops a last line that was cu
 
 Deno.test({
   name: "fail --each ends and says so when results cannot be written, and prints those it has",
-  ignore: Deno.build.os !== "linux",
+  ignore: !THOROUGH || Deno.build.os !== "linux",
   fn: async () => {
     const { code, stdout, stderr } = await hartrace([...MALLOC, "-o", "/dev/full", PROGRAM]);
     assertEquals(code, 125);
