@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readNamedFile } from "./named_file.ts";
 import type { Ftrace } from "../../mod.ts";
 
 /**
@@ -14,20 +15,10 @@ import type { Ftrace } from "../../mod.ts";
 export function enableLivepatches(ftrace: Ftrace, files: readonly string[]): readonly string[] {
   return files.map((file) => {
     const name = file.replace(/^.*\//, "").replace(/\.\w+$/, "");
-    const { replacements } = ftrace.livepatch.enablePatch({ name, object: readObject(file) });
+    const { replacements } = ftrace.livepatch.enablePatch({
+      name,
+      object: readNamedFile("the livepatch", file),
+    });
     return `livepatch ${name} replaces ${replacements.map((each) => each.name).join(", ")}`;
   });
-}
-
-function readObject(file: string): Uint8Array {
-  try {
-    return Deno.readFileSync(file);
-  } catch (error) {
-    const reason = error instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : error instanceof Error
-      ? error.message
-      : String(error);
-    throw new TypeError(`Cannot read the livepatch ${file}: ${reason}`, { cause: error });
-  }
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readNamedFile } from "../named_file.ts";
 import { FAULT_OPTIONS, type MachineOptions, type OptionValues } from "../../../mod.ts";
 import { resolveOptions } from "../../ftrace/mod.ts";
 import type { CliHost } from "../host.ts";
@@ -188,18 +189,7 @@ function machineSettings(host: CliHost, args: CliArguments, program: Program): R
 
 async function readStdin(host: CliHost, file: string | undefined): Promise<Uint8Array> {
   if (file === undefined) return new Uint8Array();
-  if (file !== "-") {
-    try {
-      return Deno.readFileSync(file);
-    } catch (error) {
-      const reason = error instanceof Deno.errors.NotFound
-        ? "there is no such file"
-        : error instanceof Error
-        ? error.message
-        : String(error);
-      throw new TypeError(`Cannot read --stdin ${file}: ${reason}`, { cause: error });
-    }
-  }
+  if (file !== "-") return readNamedFile("--stdin", file);
   const bytes: number[] = [];
   for (;;) {
     const piece = await host.stdin(1 << 16);

@@ -32,7 +32,7 @@ const SIGEV_SIZE = 64;
 export const TIMER_CALLS: SystemCalls = {
   getitimer: call(["int", "out"], (process, [which, at]) => {
     const timer = intervalTimer(process, int(which));
-    return timer ? answerInterval(process, timer, at) : -EINVAL;
+    return timer ? answerSetting(process, at, timer.setting, 1000n) : -EINVAL;
   }),
   setitimer: call(["int", "in", "out"], (process, [which, at, oldAt]) => {
     const words = at === 0n ? [0n, 0n, 0n, 0n] : readWords(process.space, at, 4);
@@ -194,10 +194,6 @@ function readSetting(
   if (typeof interval === "number") return interval;
   const value = time.readTime(process, at + 16n);
   return typeof value === "number" ? value : { value, interval };
-}
-
-function answerInterval(process: Process, timer: Timer, at: bigint): number {
-  return answerSetting(process, at, timer.setting, 1000n);
 }
 
 /** Writes interval and time left, in seconds and units of so many nanoseconds. */
