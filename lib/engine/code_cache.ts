@@ -165,6 +165,11 @@ export class CodeCache {
     this.#release(going);
   }
 
+  /** Lets one unit go. */
+  drop(unit: CodeUnit): void {
+    if (this.#units.has(unit as AgedUnit)) this.#release(new Set([unit as AgedUnit]));
+  }
+
   /** Drops what was made from a physical page: all of it, or one hart's. */
   invalidatePage(page: number, hart?: Hart): void {
     this.invalidate(page * PAGE_SIZE, (page + 1) * PAGE_SIZE, hart);

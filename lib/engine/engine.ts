@@ -47,6 +47,18 @@ export interface Hook {
   emit?(thunk: ThunkWriter): void;
 }
 
+/** What engines are told of the program and of how to run it; each heeds what concerns it. */
+export interface EngineOptions {
+  /** The bounds of the function that symbols name at an address; undefined if none does. */
+  readonly functionAt?:
+    | ((pc: number) => { readonly low: number; readonly high: number } | undefined)
+    | undefined;
+  /** Interpreted instructions after which a function is compiled, about; 20,000 if absent. */
+  readonly jitThreshold?: number | undefined;
+  /** Whether compiled code asks nothing of pages: a stray access then reads zeros, or writes. */
+  readonly unchecked?: boolean | undefined;
+}
+
 /** What executes the instructions of one memory's harts. */
 export interface Engine {
   /** Its name in the table of engines (`engines.ts`), which `--engine` takes. */

@@ -7,12 +7,13 @@
  * @module
  */
 import type { Memory } from "../memory/memory.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, EngineOptions } from "./engine.ts";
 import { createInterpreter } from "./interpreter/interpreter.ts";
+import { createJit } from "./jit/jit.ts";
 import { createReference } from "./reference/reference.ts";
 
 /** Makes an engine for the harts of one memory. */
-export type EngineMaker = (memory: Memory) => Engine;
+export type EngineMaker = (memory: Memory, options?: EngineOptions) => Engine;
 
 /** What an engine is, as the table says it. */
 export interface EngineRow {
@@ -24,8 +25,12 @@ export interface EngineRow {
 
 /** Every engine by its name, the oracle of the others first. */
 export const ENGINES = {
-  ref: { make: createReference, title: "reference" },
-  interp: { make: createInterpreter, title: "WASM interpreter" },
+  ref: { make: (memory: Memory) => createReference(memory), title: "reference" },
+  interp: { make: (memory: Memory) => createInterpreter(memory), title: "WASM interpreter" },
+  jit: {
+    make: (memory: Memory, options?: EngineOptions) => createJit(memory, options),
+    title: "JIT",
+  },
 } as const satisfies Readonly<Record<string, EngineRow>>;
 
 /** The name of an engine, as `--engine` takes it. */

@@ -37,5 +37,11 @@ export const FLOAT_GUARD: number = HART + 588;
 export const TRANSLATED: number = HART + 592;
 /** u32: number of the hart. */
 export const HART_ID: number = HART + 596;
+/** u32: instructions that compiled regions may execute beyond what the interpreter may. */
+export const REGION_BUDGET: number = HART + 600;
+/** u32: table entry of a function that is often called and not compiled, 0 if none. */
+export const WANTED_REGION: number = HART + 604;
+/** i64: instructions that compiled regions have executed. */
+export const REGION_INSTRET: number = HART + 608;
 /** Bytes of a hart's state. */
 export const STATE_SIZE = 640;

@@ -33,6 +33,10 @@ import { createTracingRange, type MachineTracingRange } from "./tracing_range.ts
 export interface MachineOptions extends PlatformOptions, HartOptions {
   /** Name of the engine that executes instructions; the WASM interpreter if absent. */
   readonly engine?: EngineName | undefined;
+  /** About how many interpreted instructions make a function worth compiling; 20,000 if absent. */
+  readonly jitThreshold?: number | undefined;
+  /** Let compiled code access memory without asking pages: faster, and strays go unnoticed. */
+  readonly unchecked?: boolean | undefined;
   /** The platform. `auto`, the default, looks at the file and its first instructions. */
   readonly machine?: "auto" | PlatformName | undefined;
   /** Leave harts where they are while two-word sites change, to study the bug. */
@@ -193,13 +197,26 @@ function placeProgram(elf: Elf, options: MachineOptions) {
     bias,
     tracing,
     harts,
-    engine: ENGINES[engine].make(memory),
+    engine: ENGINES[engine].make(memory, {
+      functionAt: (pc) => boundsOf(symbols, pc),
+      jitThreshold: options.jitThreshold,
+      unchecked: options.unchecked,
+    }),
     unwinder,
     options,
     schedule,
     events: new EventQueue(harts.length),
     requestService: () => void (schedule.running.serviceRequested = true),
   };
+}
+
+/** Where the function begins and ends that symbols name at an address. */
+function boundsOf(symbols: SymbolTable, pc: number): { low: number; high: number } | undefined {
+  const found = symbols.at(BigInt(pc));
+  if (!found) return undefined;
+  const { address, size } = found.symbol;
+  const end = size > 0n ? address + size : symbols.next(BigInt(pc))?.address;
+  return end === undefined ? undefined : { low: Number(address), high: Number(end) };
 }
 
 /** The machine of these parts, until it is disposed of. */

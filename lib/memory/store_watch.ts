@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { NearPages } from "./near_pages.ts";
 import { GUEST_PAGES, PAGE_SIZE } from "./page.ts";
 
 /** Host memory: permissions of each guest page for stores that nobody watches, one byte a page. */
@@ -28,16 +29,23 @@ export class StoreWatch {
   /** Listeners to stores, by page. */
   readonly #storeListeners = new Map<number, Set<(address: number) => void>>();
 
+  #near: NearPages | undefined;
+
   /** Watches nothing yet; `permissions` has a byte a page, and host memory is `host`. */
   constructor(permissions: Uint8Array, host: ArrayBufferLike) {
     this.#permissions = permissions;
     this.#quiet = new Uint8Array(host, QUIET, GUEST_PAGES);
   }
 
+  /** Keeps the tables of `near_pages.ts` from now on, for code that reads them. */
+  keepNearPages(): void {
+    this.#near ??= new NearPages(this.#quiet.buffer, this.#permissions, this.#quiet);
+  }
+
   /** From now on the next store to the page, or change of it, is told to text listeners. */
   watchText(page: number): void {
     this.#reasons[page]! |= TEXT;
-    this.#quiet[page] = 0;
+    this.#setQuiet(page, 0);
   }
 
   /** Calls `listener` with the number of a watched page of text that may have changed. */
@@ -51,7 +59,7 @@ export class StoreWatch {
     const here = this.#storeListeners.get(page) ?? new Set();
     this.#storeListeners.set(page, here.add(listener));
     this.#reasons[page]! |= STORES;
-    this.#quiet[page] = 0;
+    this.#setQuiet(page, 0);
     return {
       [Symbol.dispose]: () => {
         here.delete(listener);
@@ -84,6 +92,7 @@ export class StoreWatch {
       if (reasons & TEXT) this.#textChanged(page);
       this.#quiet[page] = this.#reasons[page] === 0 ? this.#permissions[page]! : 0;
     }
+    this.#near?.update(first, last);
   }
 
   #textChanged(page: number): void {
@@ -94,6 +103,12 @@ export class StoreWatch {
   #forget(page: number, reason: number): void {
     const left = this.#reasons[page]! & ~reason;
     this.#reasons[page] = left;
-    if (left === 0) this.#quiet[page] = this.#permissions[page]!;
+    if (left === 0) this.#setQuiet(page, this.#permissions[page]!);
+  }
+
+  #setQuiet(page: number, permissions: number): void {
+    if (this.#quiet[page] === permissions) return;
+    this.#quiet[page] = permissions;
+    this.#near?.update(page, page + 1);
   }
 }

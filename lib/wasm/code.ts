@@ -198,6 +198,7 @@ export const OPCODE = {
   brTable: 0x0e,
   call: 0x10,
   callIndirect: 0x11,
+  returnCallIndirect: 0x13,
   localGet: 0x20,
   localSet: 0x21,
   localTee: 0x22,
@@ -211,6 +212,7 @@ export const OPCODE = {
 export class Code {
   #data: Uint8Array<ArrayBuffer>;
   #length = 0;
+  readonly #seldom: number[] = [];
 
   /** An empty buffer, with room for `capacity` bytes at first. */
   constructor(capacity = 256) {
@@ -225,6 +227,17 @@ export class Code {
   /** The bytes written so far, a view that is valid until more are written. */
   get bytes(): Uint8Array<ArrayBuffer> {
     return this.#data.subarray(0, this.#length);
+  }
+
+  /** Where conditions stand that seldom hold: each the offset of its `if` or `br_if`, in order. */
+  get seldom(): readonly number[] {
+    return this.#seldom;
+  }
+
+  /** Says of the conditional that is written next that its condition seldom holds. */
+  unlikely(): this {
+    this.#seldom.push(this.#length);
+    return this;
   }
 
   #reserve(count: number): void {
@@ -376,5 +389,10 @@ export class Code {
   /** Calls what the table's entry on the stack names. */
   callIndirect(type: number): this {
     return this.byte(OPCODE.callIndirect).unsigned(type).byte(0);
+  }
+
+  /** Calls what the table's entry on the stack names, in place of this function. */
+  returnCallIndirect(type: number): this {
+    return this.byte(OPCODE.returnCallIndirect).unsigned(type).byte(0);
   }
 }

@@ -21,7 +21,17 @@ export interface WasmFunction {
 
 const MAGIC = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 /** Numbers of the sections that are written. */
-const Section = { type: 1, import: 2, function: 3, export: 7, code: 10 } as const;
+const Section = {
+  custom: 0,
+  type: 1,
+  import: 2,
+  function: 3,
+  export: 7,
+  element: 9,
+  code: 10,
+} as const;
+/** Name of the section that says which conditions seldom hold. */
+const HINTS = "metadata.code.branch_hint";
 /** Kinds of what is imported or exported. */
 const Kind = { function: 0, table: 1, memory: 2 } as const;
 const FUNCTION_TYPE = 0x60;
@@ -33,6 +43,7 @@ export class Module {
   readonly #imports: Code[] = [];
   readonly #functions: WasmFunction[] = [];
   readonly #exports: Code[] = [];
+  readonly #elements: Code[] = [];
   #importedFunctions = 0;
 
   /** Declares a function type and gives its number. */
@@ -79,6 +90,13 @@ export class Module {
     return written;
   }
 
+  /** Puts functions of the module into the imported table, from entry `at` on, when it is instantiated. */
+  fillTable(at: number, functions: readonly number[]): void {
+    const entry = new Code(32).byte(0).i32(at).op("end").unsigned(functions.length);
+    for (const index of functions) entry.unsigned(index);
+    this.#elements.push(entry);
+  }
+
   /** The module in the binary format, ready to be compiled. */
   encode(): Uint8Array<ArrayBuffer> {
     const out = new Code(4096).append(MAGIC);
@@ -92,21 +110,42 @@ export class Module {
     section(Section.import, this.#imports);
     section(Section.function, this.#functions.map(({ type }) => new Code(4).unsigned(type)));
     section(Section.export, this.#exports);
+    section(Section.element, this.#elements);
+    const hinted = this.#functions.filter(({ code }) => code.seldom.length > 0);
+    if (hinted.length > 0) {
+      const content = new Code(256).text(HINTS).unsigned(hinted.length);
+      for (const each of hinted) content.append(encodeHints(each).bytes);
+      out.byte(Section.custom).unsigned(content.length).append(content.bytes);
+    }
     section(Section.code, this.#functions.map(encodeFunction));
     return out.bytes.slice();
   }
 }
 
-/** The code section's entry of a function: its size, its locals in runs of one type, its code. */
-function encodeFunction({ locals, code }: WasmFunction): Code {
+/** The hints of a function: where each condition stands behind the start of its locals, and that it seldom holds. */
+function encodeHints({ index, locals, code }: WasmFunction): Code {
+  const base = encodeLocals(locals).length;
+  const hints = new Code(64).unsigned(index).unsigned(code.seldom.length);
+  for (const at of code.seldom) hints.unsigned(base + at).unsigned(1).byte(0);
+  return hints;
+}
+
+/** A function's locals, in runs of one type. */
+function encodeLocals(locals: readonly ValueType[]): Code {
   const runs: { type: ValueType; count: number }[] = [];
   for (const type of locals) {
     const last = runs.at(-1);
     if (last?.type === type) last.count++;
     else runs.push({ type, count: 1 });
   }
-  const body = new Code(code.length + 32).unsigned(runs.length);
-  for (const { type, count } of runs) body.unsigned(count).byte(type);
-  body.append(code.bytes).op("end");
-  return new Code(body.length + 8).unsigned(body.length).append(body.bytes);
+  const written = new Code(32).unsigned(runs.length);
+  for (const { type, count } of runs) written.unsigned(count).byte(type);
+  return written;
+}
+
+/** The code section's entry of a function: its size, its locals, its code. */
+function encodeFunction({ locals, code }: WasmFunction): Code {
+  const declared = encodeLocals(locals);
+  const length = declared.length + code.length + 1;
+  return new Code(length + 8).unsigned(length).append(declared.bytes).append(code.bytes).op("end");
 }

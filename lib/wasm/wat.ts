@@ -66,10 +66,12 @@ function instructionText(opcode: number, reader: Reader, memories: MemoryNames):
     }
     case OPCODE.call:
       return `call ${reader.unsigned()}`;
-    case OPCODE.callIndirect: {
+    case OPCODE.callIndirect:
+    case OPCODE.returnCallIndirect: {
       const type = reader.unsigned();
       reader.byte();
-      return `call_indirect (type ${type})`;
+      const name = opcode === OPCODE.callIndirect ? "call_indirect" : "return_call_indirect";
+      return `${name} (type ${type})`;
     }
     case OPCODE.localGet:
       return `local.get ${reader.unsigned()}`;

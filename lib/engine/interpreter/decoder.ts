@@ -42,8 +42,8 @@ interface Place {
   readonly at: number;
   /** Address of the instruction: physical where addresses are translated. */
   readonly pc: number;
-  /** Whether the instruction ends in a page that lies apart. */
-  readonly split: boolean;
+  /** Whether the micro-op lies apart from those of its page, so that none is near. */
+  readonly apart: boolean;
 }
 
 /** Decodes for the harts of one memory. */
@@ -76,7 +76,7 @@ export class Decoder {
     if (bits < 0) return false;
     const unit = space.unitOf(Math.floor(pc / PAGE_SIZE));
     const at = unit.address + (pc % PAGE_SIZE) * 8;
-    this.#write(bits, { space, unit, at, pc, split: false });
+    this.#write(bits, { space, unit, at, pc, apart: false });
     return true;
   }
 
@@ -86,11 +86,23 @@ export class Decoder {
     const unit = space.unitOf(Math.floor(pc / PAGE_SIZE));
     const bits = space.hart.fetched.fetchSplit(pc, second);
     const shadow = unit.address + BLOCK.split * MICRO_OP.size;
-    this.#write(bits, { space, unit, at: shadow, pc, split: true });
+    this.#write(bits, { space, unit, at: shadow, pc, apart: true });
     const at = unit.address + (pc % PAGE_SIZE) * 8;
     this.#view.setUint32(at + MICRO_OP.imm, second / PAGE_SIZE, true);
     space.setHandler(unit, at, this.#handlers.split);
     return true;
+  }
+
+  /**
+   * Writes the micro-op of a fetched instruction, which begins at `pc`, to a place apart from its
+   * page, of `APART_SIZE` bytes: what comes behind it there goes back to the page.
+   */
+  decodeApart(space: MicroOpSpace, pc: number, at: number): void {
+    const unit = space.unitOf(Math.floor(pc / PAGE_SIZE));
+    for (const behind of [1, 2]) {
+      this.#view.setUint16(at + behind * MICRO_OP.size + MICRO_OP.handler, Handler.cross, true);
+    }
+    this.#write(space.hart.fetched.fetch(pc), { space, unit, at, pc, apart: true });
   }
 
   #write(bits: number, place: Place): void {
@@ -113,15 +125,15 @@ export class Decoder {
       ((flow === "jump" || flow === "branch") && instruction.imm % 4 !== 0);
     const leaves = near === undefined || (jumps && !hart.hasCompressed);
     const number = leaves ? Handler.leave : this.#handlers.numberOf(plan, length, near);
-    if (place.split) view.setUint16(at + MICRO_OP.handler, number, true);
+    if (place.apart) view.setUint16(at + MICRO_OP.handler, number, true);
     else space.setHandler(unit, at, number);
   }
 
   /** Writes what the micro-op says besides registers where pc is not known: targets are distances. */
-  #writeRelative(plan: Plan, { word, imm }: Instruction, { pc, at, split }: Place): boolean {
+  #writeRelative(plan: Plan, { word, imm }: Instruction, { pc, at, apart }: Place): boolean {
     const view = this.#view;
     const target = (pc % PAGE_SIZE) + imm;
-    const near = !split && target >= 0 && target < PAGE_SIZE;
+    const near = !apart && target >= 0 && target < PAGE_SIZE;
     const jumps = plan.flow === "branch" || plan.flow === "jump";
     if (jumps && near) view.setInt32(at + MICRO_OP.imm, imm * 8, true);
     else if (plan.asks.rs3) this.#writeThird(word, at);
@@ -138,7 +150,7 @@ export class Decoder {
   #writeImmediate(
     plan: Plan,
     { word, imm, length }: Instruction,
-    { pc, at }: Place,
+    { pc, at, apart }: Place,
   ): boolean | undefined {
     const view = this.#view;
     const { next, target: asksTarget, rs3 } = plan.asks;
@@ -146,7 +158,7 @@ export class Decoder {
     if (plan.flow === "branch" || plan.flow === "jump") {
       const target = pc + imm;
       if (target < 0 || target >= 2 ** 32 || pc + length >= 2 ** 32) return undefined;
-      const near = Math.floor(target / PAGE_SIZE) === Math.floor(pc / PAGE_SIZE);
+      const near = !apart && Math.floor(target / PAGE_SIZE) === Math.floor(pc / PAGE_SIZE);
       view.setUint32(at + MICRO_OP.imm, near ? imm * 8 : target, true);
       return near;
     }

@@ -18,7 +18,7 @@
  */
 import { EXIT_REASON, PC } from "../../hart/state.ts";
 import { FETCH_ENTRY } from "../../memory/tlb.ts";
-import { type Code, I32 } from "../../wasm/code.ts";
+import { type Code, I32, I64 } from "../../wasm/code.ts";
 import { Module } from "../../wasm/module.ts";
 import { HOST, SCRATCH } from "../plan/plan.ts";
 import type { Handlers } from "./handler_table.ts";
@@ -42,6 +42,7 @@ export function interpreterModule(
   module.importMemory("host", host);
   module.importTable("thunks");
   const thunk = module.type([], [I32]);
+  const region = frame.entering ? module.type([I32, I32], [I64, I32]) : 0;
   const type = module.type(frame.parameters, [I32]);
   const { code } = module.function(type, [...frame.locals, ...SCRATCH], "run");
   const count = table.size + Number(frame.translating);
@@ -50,7 +51,7 @@ export function interpreterModule(
   writeDispatch(code, count);
   for (let handler = 0; handler < count; handler++) {
     // Labels still open around this handler: those of the handlers behind it.
-    new HandlerWriter({ code, frame, thunk, open: count - handler }).write(handler, table);
+    new HandlerWriter({ code, frame, thunk, region, open: count - handler }).write(handler, table);
     code.op("end");
   }
   // A number beyond the table cannot be in a micro-op.

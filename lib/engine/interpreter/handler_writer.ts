@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { F, FLOAT_GUARD, PC, X } from "../../hart/state.ts";
+import { F, FLOAT_GUARD, PC, REGION_BUDGET, REGION_INSTRET, X } from "../../hart/state.ts";
 import type { Field } from "../../isa/sem.ts";
 import { PERMISSIONS } from "../../memory/memory.ts";
 import { READ, WRITE } from "../../memory/page.ts";
@@ -19,12 +19,17 @@ import type { Handlers, PlannedHandler } from "./handler_table.ts";
 import { type Frame, Label, Local, writeCount, writePc } from "./loop_frame.ts";
 import { BLOCK, Exit, FIRST_PLAN, Handler, MICRO_OP } from "./micro_op.ts";
 
+/** Calls of compiled code that may nest: the host's stack is not much deeper. */
+const REGION_DEPTH = 400;
+
 /** Where a handler is written. */
 export interface HandlerPlace {
   readonly code: Code;
   readonly frame: Frame;
   /** Number of the type of thunks. */
   readonly thunk: number;
+  /** Number of the type of compiled regions. */
+  readonly region: number;
   /** Blocks of other handlers around it. */
   readonly open: number;
 }
@@ -55,6 +60,9 @@ export class HandlerWriter {
         return this.#br(Label.goTo);
       case Handler.thunk:
         return this.#callThunk();
+      case Handler.region:
+        if (frame.entering) return this.#enterRegion();
+        return void code.op("unreachable");
       case table.split:
         return this.#goToSplit();
     }
@@ -78,6 +86,44 @@ export class HandlerWriter {
     code.op("end");
     code.get(Local.fuel).i32(1).op("i32.sub").set(Local.fuel);
     this.#refund(Exit.hook);
+  }
+
+  /**
+   * Calls the compiled region here. One that has executed nothing leaves its first instruction to the
+   * micro-op in its place. What regions execute beyond this function's fuel is taken off their own
+   * budget, and counted by moving the start of the count.
+   */
+  #enterRegion(): void {
+    const { code, region } = this.#place;
+    const { fuel, pointer, target, bias } = Local;
+    const left = Local.reason, given = Local.block;
+    this.#unspend();
+    code.get(fuel).i32(0).access("i32.load", HOST, REGION_BUDGET).op("i32.add").tee(given);
+    code.i32(REGION_DEPTH).get(pointer).access("i32.load", HOST, MICRO_OP.imm).callIndirect(region);
+    code.tee(left).get(given).op("i32.eq").if();
+    const shadow = given;
+    code.get(pointer).access("i32.load", HOST, MICRO_OP.next).set(shadow);
+    code.get(bias).get(shadow).get(pointer).op("i32.sub").i32(3).op("i32.shr_s", "i32.sub");
+    code.set(bias).get(shadow).set(pointer);
+    this.#br(Label.dispatch, 1);
+    code.op("end").set(target);
+    this.#count();
+    this.#br(Label.goTo);
+  }
+
+  /** Counts what a region has executed of the `block` that it was given, where `reason` is left. */
+  #count(): void {
+    const { code, frame: { start } } = this.#place;
+    const { fuel } = Local;
+    const left = Local.reason, given = Local.block;
+    code.i32(0).i32(0).access("i64.load", HOST, REGION_INSTRET);
+    code.get(given).get(left).op("i32.sub", "i64.extend_i32_s", "i64.add");
+    code.access("i64.store", HOST, REGION_INSTRET);
+    // start - fuel grows by what was executed; fuel becomes what is left of it, if that is less.
+    code.get(start).get(given).get(left).op("i32.sub", "i32.add").get(fuel).op("i32.sub");
+    code.get(fuel).get(left).get(fuel).get(left).op("i32.lt_s", "select").tee(fuel);
+    code.op("i32.add").set(start);
+    code.i32(0).get(left).get(fuel).op("i32.sub").access("i32.store", HOST, REGION_BUDGET);
   }
 
   /** Goes on at the micro-op of the whole instruction if its second half is where it was. */

@@ -14,7 +14,7 @@
  * @module
  */
 import type { Hart } from "../../hart/hart.ts";
-import { EXIT_REASON, INSTRET, PC } from "../../hart/state.ts";
+import { EXIT_REASON, INSTRET, PC, REGION_BUDGET } from "../../hart/state.ts";
 import type { Memory } from "../../memory/memory.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
 import { FETCH_ENTRY } from "../../memory/tlb.ts";
@@ -25,11 +25,19 @@ import { Plans } from "../plan/plans.ts";
 import { createReference } from "../reference/reference.ts";
 import { Decoder, executableAddress } from "./decoder.ts";
 import { interpreterModule } from "./emitted_loop.ts";
-import { type Frame, GUARDING_FRAME, PLAIN_FRAME, TRANSLATING_FRAME } from "./loop_frame.ts";
+import {
+  ENTERING_FRAME,
+  type Frame,
+  GUARDING_ENTERING_FRAME,
+  GUARDING_FRAME,
+  PLAIN_FRAME,
+  TRANSLATING_FRAME,
+} from "./loop_frame.ts";
 import { HandlerTable } from "./handler_table.ts";
 import { Exit } from "./micro_op.ts";
 import { MicroOpSpace, type SpaceKind, type SpaceParts } from "./micro_op_space.ts";
 import { ThunkTable } from "./thunk_table.ts";
+import type { Tier, TierParts } from "./tier.ts";
 
 /** V8 replaces a function by its optimised code only when it is called anew: so it comes back often. */
 const FUEL = 200_000;
@@ -85,7 +93,7 @@ interface Spaces {
 }
 
 /** Runs harts of one memory. */
-class Interpreter {
+export class Interpreter {
   readonly #memory: Memory;
   readonly #reference: Engine;
   readonly #run: Run;
@@ -96,18 +104,32 @@ class Interpreter {
   readonly #hooks: Hooks;
   readonly #decoder: Decoder;
   readonly #parts: SpaceParts;
+  readonly #tier: Tier | undefined;
+  /** Interpreted instructions until the tier is to look. */
+  #untilLook: number;
 
-  constructor(memory: Memory, budget: number) {
+  /** Keeps `budget` bytes of translated code at most; `makeTier` makes what compiles, if anything. */
+  constructor(memory: Memory, budget: number, makeTier?: (parts: TierParts) => Tier) {
     const thunks = new ThunkTable(memory);
     this.#memory = memory;
     this.#reference = createReference(memory);
     this.#view = memory.hostView;
-    this.#run = instantiate(memory, thunks, PLAIN_FRAME) as Run;
+    this.#run = instantiate(memory, thunks, makeTier ? ENTERING_FRAME : PLAIN_FRAME) as Run;
     this.#hooks = new Hooks((pc) => this.#hookChanged(pc));
     this.#decoder = new Decoder(memory, plans, handlerTable());
     const cache = new CodeCache(memory.heap, budget);
-    this.#parts = { memory, cache, hooks: this.#hooks, thunks, split: handlerTable().split };
+    this.#parts = {
+      memory,
+      cache,
+      hooks: this.#hooks,
+      thunks,
+      split: handlerTable().split,
+      pageMade: (space, page) => this.#tier?.pageMade(space, page),
+    };
     cache.onRelease((units) => this.#release(units));
+    const decoder = this.#decoder;
+    this.#tier = makeTier?.({ memory, cache, hooks: this.#hooks, thunks, plans, decoder });
+    this.#untilLook = this.#tier?.period ?? FUEL;
   }
 
   /** Puts a hook at an address: see {@linkcode Engine.hook}. */
@@ -138,7 +160,7 @@ class Interpreter {
       const left = limit - this.#counted();
       if (left <= 0) return { kind: "limit" };
       if (hart.attention) return { kind: "attention" };
-      const stop = this.#advance(hart, spaces, Math.min(left, FUEL));
+      const stop = this.#advance(hart, spaces, left);
       if (stop) return stop;
     }
   }
@@ -153,15 +175,29 @@ class Interpreter {
     return undefined;
   }
 
-  /** Runs some instructions, all of them the guest's or all of the tracing range. */
-  #advance(hart: Hart, spaces: Spaces, fuel: number): Stop | undefined {
-    if (!hart.flat) return this.#advanceTranslated(hart, spaces, fuel);
+  /** Runs at most `left` instructions, all of them the guest's or all of the tracing range. */
+  #advance(hart: Hart, spaces: Spaces, left: number): Stop | undefined {
+    if (!hart.flat) return this.#advanceTranslated(hart, spaces, Math.min(left, FUEL));
     const view = this.#view;
     if (view.getUint32(PC + 4, true) !== 0) return this.#reference.step(hart);
     const pc = view.getUint32(PC, true);
     const space = this.#isTracing(pc) ? spaces.overhead : spaces.guest;
-    this.#enter(hart.floatGuard ? this.#guarding() : this.#run, pc, space, fuel);
+    const run = hart.floatGuard ? this.#guarding() : this.#run;
+    if (this.#tier && !space.tracing) this.#enterTiered(this.#tier, run, pc, space, left);
+    else this.#enter(run, pc, space, Math.min(left, FUEL));
     return this.#serve(hart, space);
+  }
+
+  /** Lets the function run until the tier is to look; compiled code has what is left beyond that. */
+  #enterTiered(tier: Tier, run: Run, pc: number, space: MicroOpSpace, left: number): void {
+    const fuel = Math.min(left, this.#untilLook);
+    this.#view.setUint32(REGION_BUDGET, Math.min(left - fuel, tier.budget), true);
+    this.#untilLook = this.#enter(run, pc, space, fuel);
+    tier.cameBack(space);
+    if (this.#untilLook > 0) return;
+    this.#untilLook = tier.period;
+    const now = this.#view.getUint32(PC, true);
+    if (!this.#isTracing(now)) tier.look(space, now);
   }
 
   #counted(): number {
@@ -172,13 +208,13 @@ class Interpreter {
     return this.#memory.isTracing(pc);
   }
 
-  /** Runs from `pc` on until the function comes back. */
-  #enter(run: Run, pc: number, space: MicroOpSpace, fuel: number): void {
+  /** Runs from `pc` on until the function comes back, and gives the fuel that is left. */
+  #enter(run: Run, pc: number, space: MicroOpSpace, fuel: number): number {
     const page = Math.floor(pc / PAGE_SIZE);
     const block = space.enter(page);
     const pointer = block + (pc % PAGE_SIZE) * 8;
     const bias = (page * PAGE_SIZE - block / 8) | 0;
-    run(pointer, fuel, space.table, space.counter, bias);
+    return run(pointer, fuel, space.table, space.counter, bias);
   }
 
   /** The plain function that asks before it touches a float register. */
@@ -186,7 +222,7 @@ class Interpreter {
     return this.#guardingRun ??= instantiate(
       this.#memory,
       this.#parts.thunks,
-      GUARDING_FRAME,
+      this.#tier ? GUARDING_ENTERING_FRAME : GUARDING_FRAME,
     ) as Run;
   }
 
@@ -296,16 +332,19 @@ class Interpreter {
   /** Takes units that are about to go out of page tables and TLBs. */
   #release(units: ReadonlySet<CodeUnit>): void {
     const addresses = new Set<number>();
+    this.#tier?.release(units);
     for (const unit of units) {
-      const space = unit.owner as MicroOpSpace;
-      space.release(unit);
-      if (space.translated) addresses.add(unit.address);
+      const { owner } = unit;
+      if (!(owner instanceof MicroOpSpace)) continue;
+      owner.release(unit);
+      if (owner.translated) addresses.add(unit.address);
     }
     if (addresses.size === 0) return;
     for (const { system } of this.#harts.keys()) system?.translation.tlb.forgetOwns(addresses);
   }
 
   #hookChanged(pc: number): void {
+    this.#tier?.hookChanged(pc);
     for (const [hart, { all }] of this.#harts) {
       for (const space of all) space.placeHook(pc);
       // Pages that lie elsewhere are linked anew, and get the hook then.
@@ -318,9 +357,13 @@ class Interpreter {
  * Makes a WASM interpreter for harts on `memory`, which keeps `budget` bytes of micro-ops at most.
  */
 export function createInterpreter(memory: Memory, budget: number = DEFAULT_BUDGET): Engine {
-  const interpreter = new Interpreter(memory, budget);
+  return engineOf("interp", new Interpreter(memory, budget));
+}
+
+/** An interpreter as an engine of some name. */
+export function engineOf(name: string, interpreter: Interpreter): Engine {
   return {
-    name: "interp",
+    name,
     leaveTracingRange: (hart) => interpreter.leaveTracingRange(hart),
     run: (hart, until) => interpreter.run(hart, until),
     step: (hart) => interpreter.step(hart),

@@ -37,6 +37,8 @@ export const Local = {
 export interface Frame {
   /** Whether addresses go through the TLB. */
   readonly translating: boolean;
+  /** Whether compiled regions may be entered. */
+  readonly entering: boolean;
   /** Whether float instructions ask if the float registers are on, and are not to be marked. */
   readonly guarding: boolean;
   /** Types of its parameters. */
@@ -50,6 +52,7 @@ export interface Frame {
 /** The frame of the plain function. */
 export const PLAIN_FRAME: Frame = {
   translating: false,
+  entering: false,
   guarding: false,
   parameters: [I32, I32, I32, I32, I32],
   locals: [I32, I32, I64, I64, I32],
@@ -59,9 +62,16 @@ export const PLAIN_FRAME: Frame = {
 /** The frame of the plain function for harts whose float registers are off, or have to be marked. */
 export const GUARDING_FRAME: Frame = { ...PLAIN_FRAME, guarding: true };
 
+/** The frame of the plain function that enters compiled regions. */
+export const ENTERING_FRAME: Frame = { ...PLAIN_FRAME, entering: true };
+
+/** The frame of the guarding function that enters compiled regions. */
+export const GUARDING_ENTERING_FRAME: Frame = { ...GUARDING_FRAME, entering: true };
+
 /** The frame of the translating function. */
 export const TRANSLATING_FRAME: Frame = {
   translating: true,
+  entering: false,
   guarding: true,
   parameters: [I32, I32, I32, I32, I64, I32],
   locals: [I32, I64, I64, I32],

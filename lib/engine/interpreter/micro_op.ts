@@ -26,7 +26,10 @@ export const MICRO_OP = {
    * Where addresses are translated: i64 immediate, or distance to a near target.
    */
   imm: 8,
-  /** u32: address of the following instruction, where the plan asks for it. */
+  /**
+   * u32: address of the following instruction, where the plan asks for it; for a region that of the
+   * micro-op which stands for its first instruction.
+   */
   next: 12,
 } as const;
 
@@ -44,6 +47,9 @@ export const BLOCK = {
   count: PAGE_SIZE / 2 + 5,
 } as const;
 
+/** Bytes of a micro-op that lies apart, and of the ends of straight-line code behind it. */
+export const APART_SIZE: number = 3 * MICRO_OP.size;
+
 /** Bytes of a block. */
 export const BLOCK_SIZE: number = BLOCK.count * MICRO_OP.size;
 
@@ -56,10 +62,12 @@ export const Handler = {
   cross: 1,
   hook: 2,
   thunk: 3,
-  leave: 4,
+  /** A compiled region is entered here: `imm` is its table entry, `next` the micro-op in its place. */
+  region: 4,
+  leave: 5,
 } as const;
 /** Number of the first handler that stands for a plan. */
-export const FIRST_PLAN = 5;
+export const FIRST_PLAN = 6;
 
 /** Why the function came back, in EXIT_REASON. */
 export const Exit = { fuel: 0, undecoded: 1, reference: 2, hook: 3, noPage: 4 } as const;

@@ -34,6 +34,8 @@ export interface SpaceParts {
   readonly thunks: ThunkTable;
   /** The handler of an instruction that ends in another page. */
   readonly split: number;
+  /** Told when the micro-ops of a page were made anew. */
+  pageMade(space: MicroOpSpace, page: number): void;
 }
 
 /** Which of a hart's spaces one is. */
@@ -105,6 +107,7 @@ export class MicroOpSpace implements CodeOwner {
       this.#view.setUint16(unit.address + guard * MICRO_OP.size, Handler.cross, true);
     }
     for (const pc of this.#parts.hooks.pages.get(page) ?? []) this.writeHook(pc, unit);
+    this.#parts.pageMade(this, page);
     return unit;
   }
 
@@ -154,6 +157,25 @@ export class MicroOpSpace implements CodeOwner {
       const bits = isSplit ? fetched.fetchSplit(address, second) : fetched.peek(address);
       if (bits !== undefined) yield { address, bits };
     }
+  }
+
+  /** Makes the micro-op at `pc` enter the region of a table entry; `shadow` is the one in its place. */
+  writeEntrance(pc: number, slot: number, shadow: number): void {
+    const unit = this.unitOf(Math.floor(pc / PAGE_SIZE));
+    const at = unit.address + (pc % PAGE_SIZE) * 8;
+    this.setHandler(unit, at, Handler.region);
+    this.#view.setUint32(at + MICRO_OP.imm, slot, true);
+    this.#view.setUint32(at + MICRO_OP.next, shadow, true);
+  }
+
+  /** Makes the micro-op at `pc` decoded anew if it enters the region of this table entry. */
+  removeEntrance(pc: number, slot: number): void {
+    const unit = this.#units.get(Math.floor(pc / PAGE_SIZE));
+    if (!unit) return;
+    const at = unit.address + (pc % PAGE_SIZE) * 8;
+    if (this.#view.getUint16(at + MICRO_OP.handler, true) !== Handler.region) return;
+    if (this.#view.getUint32(at + MICRO_OP.imm, true) !== slot) return;
+    this.setHandler(unit, at, Handler.undecoded);
   }
 
   /** Makes the micro-op at `pc` the hook's, or decoded anew if there is none any more. */

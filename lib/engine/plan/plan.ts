@@ -24,6 +24,8 @@ export interface AddressHole {
   readonly writes: boolean;
   /** Whether the access reads. */
   readonly reads: boolean;
+  /** Whether it is an atomic's, which has to be aligned. */
+  readonly atomic: boolean;
 }
 
 /**

@@ -197,7 +197,13 @@ class Recorder implements Sem<Value> {
 
   // ---- memory
 
-  #address(access: Access, base: Value, offset: Value | undefined, how: "r" | "w" | "rw"): Value {
+  /** A checked address; `how` it is accessed, with an `a` where it has to be aligned. */
+  #address(
+    access: Access,
+    base: Value,
+    offset: Value | undefined,
+    how: "r" | "w" | "ra" | "rwa",
+  ): Value {
     const [register] = base.pieces;
     if (register?.kind !== "x" || (offset && offset.pieces[0]?.kind !== "imm")) {
       throw new TypeError(
@@ -212,7 +218,8 @@ class Recorder implements Sem<Value> {
         offset: offset !== undefined,
         access,
         reads: how !== "w",
-        writes: how !== "r",
+        writes: how.includes("w"),
+        atomic: how.endsWith("a"),
       }],
     };
   }
@@ -249,7 +256,7 @@ class Recorder implements Sem<Value> {
   }
 
   amo(operation: AmoOperation, access: Access, base: Value, value: Value): Value {
-    const address = this.#scribe.keep(this.#address(access, base, undefined, "rw"));
+    const address = this.#scribe.keep(this.#address(access, base, undefined, "rwa"));
     const narrow = access.bytes === 4 ? this.#scribe.op(I64, [value], "i64.extend32_s") : value;
     const operand = this.#scribe.keep(narrow);
     const old = this.#scribe.keep(this.#load(access, address));
@@ -276,7 +283,7 @@ class Recorder implements Sem<Value> {
   }
 
   loadReserved(access: Access, base: Value): Value {
-    const address = this.#scribe.keep(this.#address(access, base, undefined, "r"));
+    const address = this.#scribe.keep(this.#address(access, base, undefined, "ra"));
     const value = this.#scribe.keep(this.#load(access, address));
     this.#scribe.setState("i64.store", RESERVED_ADDRESS, this.unsigned(address));
     this.#scribe.setState("i64.store", RESERVED_VALUE, value);
@@ -284,7 +291,7 @@ class Recorder implements Sem<Value> {
   }
 
   storeConditional(access: Access, base: Value, value: Value): Value {
-    const address = this.#scribe.keep(this.#address(access, base, undefined, "rw"));
+    const address = this.#scribe.keep(this.#address(access, base, undefined, "rwa"));
     const source = this.#scribe.keep(value);
     const current = this.#scribe.keep(this.#load(access, address));
     const same = this.i64.eq(

@@ -1,0 +1,324 @@
+/**
+ * What is known of base registers where an access is written, so that most accesses need no check.
+ *
+ * A check of a register proves a range of bytes around its value: all that is accessed through it
+ * behind the check, on the way to the next back edge, before it changes. The proof follows additions
+ * of constants and moves, and goes through the region by dataflow. A register that holds a constant
+ * names its pages, so those are asked once. Pages change only while no region runs: a proof holds
+ * until the region is left, across calls, too, where only registers are forgotten.
+ *
+ * How a check is written is `region_sink.ts`.
+ *
+ * @module
+ */
+import { PAGE_SIZE } from "../../memory/page.ts";
+import type { AddressHole } from "../plan/plan.ts";
+import type { ControlFlow } from "./control_flow.ts";
+import { registerAt } from "./plan_use.ts";
+import type { Block, Step } from "./region.ts";
+
+/** A proof reaches no further than this from a register's value: into the page before or behind. */
+const REACH = PAGE_SIZE - 64;
+/** A fact that changed so often round a loop is dropped. */
+const MOST_CHANGES = 2;
+
+/** What is known of a register: the bytes from `low` up to `high` around its value, or the value. */
+export type Fact =
+  | { readonly low: number; readonly high: number; readonly writes: boolean }
+  | { readonly value: number };
+
+/** Bytes around a register's value. */
+interface Range {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** What has to be asked before an access. */
+export interface Check {
+  /** Number of the base register; 0 where the address is known. */
+  readonly base: number;
+  /** The first byte, counted from the register's value; the address itself where that is known. */
+  readonly low: number;
+  /** Behind the last byte. */
+  readonly high: number;
+  readonly writes: boolean;
+}
+
+/** What is known at one place. */
+class Facts {
+  readonly registers: (Fact | undefined)[];
+  /** Pages that were asked, doubled, and one more where they may be written. */
+  readonly pages: Set<number>;
+
+  constructor(
+    registers: (Fact | undefined)[] = new Array(32).fill(undefined),
+    pages = new Set<number>(),
+  ) {
+    this.registers = registers;
+    this.pages = pages;
+  }
+
+  copy(): Facts {
+    return new Facts(this.registers.slice(), new Set(this.pages));
+  }
+
+  /** What is left where the other way may have been taken. */
+  meet(other: Facts): void {
+    for (let r = 1; r < 32; r++) {
+      this.registers[r] = meetFacts(this.registers[r], other.registers[r]);
+    }
+    for (const page of this.pages) if (!other.pages.has(page)) this.pages.delete(page);
+  }
+
+  forgetRegisters(): void {
+    this.registers.fill(undefined);
+  }
+
+  of(register: number): Fact | undefined {
+    return register === 0 ? { value: 0 } : this.registers[register];
+  }
+
+  /** What an instruction's write leaves known. */
+  step({ instruction, use, pc }: Step): void {
+    if (use.writes !== "x") return;
+    const rd = registerAt(instruction, "rd");
+    if (rd === 0) return;
+    const { imm } = instruction;
+    let fact: Fact | undefined;
+    if (use.form === "immediate") fact = { value: imm };
+    else if (use.form === "target") fact = { value: pc + imm };
+    else if (use.form === "offset") fact = shifted(this.of(registerAt(instruction, "rs1")), imm);
+    else if (use.form === "sum") {
+      const a = registerAt(instruction, "rs1"), b = registerAt(instruction, "rs2");
+      if (a === 0 || b === 0) fact = this.of(a || b);
+    }
+    this.registers[rd] = fact;
+  }
+}
+
+function shifted(fact: Fact | undefined, by: number): Fact | undefined {
+  if (!fact) return undefined;
+  if ("value" in fact) return { value: fact.value + by };
+  return { low: fact.low - by, high: fact.high - by, writes: fact.writes };
+}
+
+function isSame(a: Fact | undefined, b: Fact | undefined): boolean {
+  if (a === b) return true;
+  if (!a || !b) return false;
+  if ("value" in a || "value" in b) return "value" in a && "value" in b && a.value === b.value;
+  return a.low === b.low && a.high === b.high && a.writes === b.writes;
+}
+
+function meetFacts(a: Fact | undefined, b: Fact | undefined): Fact | undefined {
+  if (!a || !b) return undefined;
+  if ("value" in a || "value" in b) return isSame(a, b) ? a : undefined;
+  const low = Math.max(a.low, b.low), high = Math.min(a.high, b.high);
+  return low < high ? { low, high, writes: a.writes && b.writes } : undefined;
+}
+
+/** The pages of a known address that an access may touch, as {@linkcode Facts.pages} has them. */
+function pagesOf(address: number, bytes: number, writes: boolean): number[] {
+  const first = Math.floor(address / PAGE_SIZE),
+    last = Math.floor((address + bytes - 1) / PAGE_SIZE);
+  return (first === last ? [first] : [first, last]).map((page) => page * 2 + Number(writes));
+}
+
+/** Bytes that an access touches, counted from its base register's value. */
+function rangeOf(hole: AddressHole, imm: number): Range {
+  const low = hole.offset ? imm : 0;
+  return { low, high: low + hole.access.bytes };
+}
+
+function hull(a: Range | undefined, b: Range): Range {
+  return a ? { low: Math.min(a.low, b.low), high: Math.max(a.high, b.high) } : b;
+}
+
+/** Bytes around registers' values that are accessed behind a place. */
+type Demand = (Range | undefined)[];
+
+/** The checks of one region. */
+export class AccessFacts {
+  readonly #flow: ControlFlow;
+  readonly #demands = new Map<Block, Demand>();
+  readonly #in = new Map<Block, Facts>();
+
+  /** Goes through the region until nothing more is learned. */
+  constructor(flow: ControlFlow) {
+    this.#flow = flow;
+    for (const block of [...flow.order].reverse()) this.#demands.set(block, this.#demandOf(block));
+    this.#spread();
+  }
+
+  /**
+   * What has to be asked before each step of a block that is executed `copies` times in a row: for
+   * each copy by position, the deciding step last.
+   */
+  checks(block: Block, copies: number): (Check | undefined)[][] {
+    const facts = this.#in.get(block)!.copy();
+    return Array.from({ length: copies }, () => {
+      const checks: (Check | undefined)[] = [];
+      this.#through(block, facts, checks);
+      return checks;
+    });
+  }
+
+  // ---- backward: what will be accessed
+
+  #demandBehind(block: Block): Demand {
+    const demand: Demand = new Array(32).fill(undefined);
+    if (block.isCall) return demand;
+    const { order } = this.#flow.of(block);
+    for (const successor of block.successors) {
+      if (this.#flow.of(successor).order <= order) continue;
+      this.#demands.get(successor)!.forEach((range, r) => {
+        if (range) demand[r] = hull(demand[r], range);
+      });
+    }
+    return demand;
+  }
+
+  #demandOf(block: Block): Demand {
+    const demand = this.#demandBehind(block);
+    for (const step of stepsOf(block).reverse()) demandBefore(demand, step);
+    return demand;
+  }
+
+  // ---- forward: what was asked
+
+  #spread(): void {
+    const out = new Map<Block, Facts>();
+    const changes = new Map<Block, Uint8Array>();
+    for (let changed = true; changed;) {
+      changed = false;
+      for (const block of this.#flow.order) {
+        const facts = this.#meetBefore(block, out);
+        const before = this.#in.get(block);
+        if (before) this.#settle(facts, before, changes, block);
+        if (before && facts.pages.size === before.pages.size && sameRegisters(facts, before)) {
+          continue;
+        }
+        changed = true;
+        this.#in.set(block, facts);
+        const after = facts.copy();
+        this.#through(block, after, []);
+        out.set(block, after);
+      }
+    }
+  }
+
+  #meetBefore(block: Block, out: ReadonlyMap<Block, Facts>): Facts {
+    let facts = this.#flow.order[0] === block ? new Facts() : undefined;
+    for (const predecessor of block.predecessors) {
+      const after = out.get(predecessor);
+      if (!after) continue;
+      if (facts) facts.meet(after);
+      else facts = after.copy();
+    }
+    return facts ?? new Facts();
+  }
+
+  /** Drops what goes on changing, as a range does that shrinks round a loop. */
+  #settle(facts: Facts, before: Facts, all: Map<Block, Uint8Array>, block: Block): void {
+    let changes = all.get(block);
+    if (!changes) all.set(block, changes = new Uint8Array(32));
+    for (let r = 1; r < 32; r++) {
+      if (isSame(facts.registers[r], before.registers[r])) continue;
+      if (++changes[r]! > MOST_CHANGES) facts.registers[r] = undefined;
+    }
+  }
+
+  /** Goes through a block as the writer will. */
+  #through(block: Block, facts: Facts, checks: (Check | undefined)[]): void {
+    const steps = stepsOf(block);
+    const demands = this.#demandsAt(block, steps);
+    steps.forEach((step, at) => {
+      checks.push(check(facts, step, demands[at]));
+      facts.step(step);
+    });
+    if (block.isCall) facts.forgetRegisters();
+  }
+
+  /** What each access of a block should prove at once. */
+  #demandsAt(block: Block, steps: readonly Step[]): (Range | undefined)[] {
+    const at: (Range | undefined)[] = new Array(steps.length).fill(undefined);
+    if (!steps.some(({ use }) => use.access)) return at;
+    const demand = this.#demandBehind(block);
+    for (let k = steps.length - 1; k >= 0; k--) {
+      const { use, instruction } = steps[k]!;
+      demandBefore(demand, steps[k]!);
+      if (use.access) at[k] = demand[registerAt(instruction, use.access.field)];
+    }
+    return at;
+  }
+}
+
+function stepsOf({ steps, end }: Block): Step[] {
+  return end.step ? [...steps, end.step] : [...steps];
+}
+
+function sameRegisters(a: Facts, b: Facts): boolean {
+  return a.registers.every((fact, r) => isSame(fact, b.registers[r]));
+}
+
+/** Makes what is demanded behind a step what is demanded before it. */
+function demandBefore(demand: Demand, { instruction, use }: Step): void {
+  const rd = use.writes === "x" ? registerAt(instruction, "rd") : 0;
+  const wanted = demand[rd];
+  demand[rd] = undefined;
+  if (wanted && use.form === "offset") {
+    const { imm } = instruction;
+    const moved = { low: wanted.low + imm, high: wanted.high + imm };
+    addDemand(demand, registerAt(instruction, "rs1"), moved);
+  } else if (wanted && use.form === "sum") {
+    const a = registerAt(instruction, "rs1"), b = registerAt(instruction, "rs2");
+    if (a === 0 || b === 0) addDemand(demand, a || b, wanted);
+  }
+  const { access } = use;
+  if (access) {
+    addDemand(demand, registerAt(instruction, access.field), rangeOf(access, instruction.imm));
+  }
+}
+
+function addDemand(demand: Demand, register: number, range: Range): void {
+  if (register === 0) return;
+  const whole = hull(demand[register], range);
+  if (whole.low >= -REACH && whole.high <= REACH && whole.high - whole.low <= REACH) {
+    demand[register] = whole;
+  } else if (range.low >= -REACH && range.high <= REACH) demand[register] = range;
+}
+
+/** What has to be asked before a step, which is known from then on. */
+function check(
+  facts: Facts,
+  { instruction, use }: Step,
+  demand: Range | undefined,
+): Check | undefined {
+  const { access } = use;
+  if (!access) return undefined;
+  const base = registerAt(instruction, access.field);
+  const own = rangeOf(access, instruction.imm);
+  const fact = facts.of(base);
+  const { writes } = access;
+  if (fact && "value" in fact) return checkKnown(facts, fact.value + own.low, access);
+  if (fact && own.low >= fact.low && own.high <= fact.high && (fact.writes || !writes)) {
+    return undefined;
+  }
+  let range = demand ? hull(demand, own) : own;
+  if (fact && fact.writes === writes) {
+    const whole = hull(fact, range);
+    if (whole.high - whole.low <= REACH) range = whole;
+  }
+  facts.registers[base] = { ...range, writes };
+  return { base, ...range, writes };
+}
+
+function checkKnown(
+  facts: Facts,
+  address: number,
+  { access, writes }: AddressHole,
+): Check | undefined {
+  const pages = pagesOf(address, access.bytes, writes);
+  if (pages.every((page) => facts.pages.has(page) || facts.pages.has(page | 1))) return undefined;
+  for (const page of pages) facts.pages.add(page);
+  return { base: 0, low: address, high: address + access.bytes, writes };
+}

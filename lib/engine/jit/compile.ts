@@ -1,0 +1,66 @@
+/**
+ * From an address to the bytes of a module: one region, analysed and written.
+ *
+ * @module
+ */
+import type { Memory } from "../../memory/memory.ts";
+import { Module } from "../../wasm/module.ts";
+import { AccessFacts } from "./access_facts.ts";
+import { BlockWriter } from "./block_writer.ts";
+import { ControlFlow } from "./control_flow.ts";
+import { Liveness } from "./liveness.ts";
+import { lookCloserType } from "./look_closer.ts";
+import { type CodeSource, discoverRegion, type Region } from "./region.ts";
+import { RegionFrame, regionType } from "./region_frame.ts";
+import { type AccessModel, mayLeave, RegionSink } from "./region_sink.ts";
+import { RegionWriter } from "./region_writer.ts";
+
+/** What regions of one hart are compiled with. */
+export interface RegionOptions {
+  readonly memory: Memory;
+  readonly source: CodeSource;
+  /** Whether misaligned accesses trap. */
+  readonly aligned: boolean;
+  /** Whether nothing is asked of pages. */
+  readonly unchecked: boolean;
+  /** Host address of the page table that leads to micro-ops. */
+  readonly pageTable: number;
+  /** The table slot of the code at an address. */
+  slotOf(pc: number): number;
+}
+
+/** A region and the module that was made of it, which exports `run`. */
+export interface WrittenRegion {
+  readonly region: Region;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The code of its function, for whoever wants to read it. */
+  readonly code: Uint8Array;
+}
+
+/** Writes the region that is entered at `pc`; undefined if there is none. */
+export function writeRegion(options: RegionOptions, pc: number): WrittenRegion | undefined {
+  const region = discoverRegion(options.source, pc);
+  if (!region) return undefined;
+  const { memory, aligned, unchecked } = options;
+  const module = new Module();
+  module.importMemory("guest", memory.guest.buffer.byteLength / 65536);
+  module.importMemory("host", memory.host.buffer.byteLength / 65536);
+  module.importTable("thunks");
+  const lookCloser = module.importFunction("lookCloser", lookCloserType(module));
+  const type = regionType(module);
+  const { code, locals } = module.function(type, [], "run");
+  const model: AccessModel = { aligned, unchecked, lookCloser };
+  const frame = new RegionFrame(locals);
+  const flow = new ControlFlow(region);
+  const facts = new AccessFacts(flow);
+  const liveness = new Liveness(flow, (block) => {
+    const [checks] = facts.checks(block, 1);
+    return block.steps.some((step, at) => mayLeave(step, checks![at], model));
+  });
+  const sink = new RegionSink(code, frame, model);
+  const blocks = new BlockWriter({ code, frame, sink, model, facts, liveness });
+  const { pageTable } = options;
+  const links = { type, pageTable, slotOf: (at: number) => options.slotOf(at) };
+  new RegionWriter({ region, flow, liveness, frame, code, blocks, links }).write();
+  return { region, bytes: module.encode(), code: code.bytes };
+}

@@ -1,0 +1,103 @@
+/**
+ * When code is worth compiling, and where a region for it begins.
+ *
+ * The interpreter is looked at once in so many of its own instructions, so what it is seen in is
+ * what it spends its time on, and counting costs the guest nothing. A function that was seen often
+ * enough is compiled from its start. If the interpreter is still seen in it, either it has come to
+ * instructions that the region does not hold, which then grows, or it never comes by the start: then
+ * a second region begins at the loop, or behind the call, that it is in.
+ *
+ * @module
+ */
+import { ControlFlow } from "./control_flow.ts";
+import type { Block } from "./region.ts";
+import type { CompiledRegion, FunctionBounds, Regions } from "./regions.ts";
+
+/** Regions of one function, beyond which it stays interpreted. */
+const MOST_REGIONS = 24;
+
+/** How often one function was seen, and what was done about it. */
+interface Heat {
+  seen: number;
+  /** How often it has to be seen before something is compiled again. */
+  needed: number;
+  regions: number;
+  /** How many instructions its first region had when it was last compiled. */
+  steps: number;
+}
+
+/** Decides for one hart. */
+export class Hotness {
+  readonly #regions: Regions;
+  readonly #bounds: FunctionBounds;
+  readonly #threshold: number;
+  readonly #heat = new Map<number, Heat>();
+
+  /** Compiles what was seen `threshold` times. */
+  constructor(regions: Regions, bounds: FunctionBounds, threshold: number) {
+    this.#regions = regions;
+    this.#bounds = bounds;
+    this.#threshold = threshold;
+  }
+
+  /** The interpreter was seen at `pc`. @returns Whether something was compiled. */
+  seen(pc: number): boolean {
+    const { low } = this.#bounds(pc);
+    let heat = this.#heat.get(low);
+    if (!heat) {
+      heat = { seen: 0, needed: this.#threshold, regions: 0, steps: 0 };
+      this.#heat.set(low, heat);
+    }
+    if (++heat.seen < heat.needed || heat.regions > MOST_REGIONS) return false;
+    heat.seen = 0;
+    const compiled = this.#compile(pc, low, heat);
+    // What cannot be helped is looked at ever more seldom.
+    if (compiled) heat.regions++;
+    else heat.needed *= 2;
+    return compiled;
+  }
+
+  #compile(pc: number, low: number, heat: Heat): boolean {
+    const covering = this.#regions.covering(pc);
+    if (covering.length === 0 && this.#grow(low, pc, heat)) return true;
+    const entry = covering.length > 0
+      ? this.#leaderIn(covering[0]!, pc)
+      : this.#regions.leaderBefore(pc, low);
+    if (entry === undefined || this.#regions.at(entry)) return false;
+    return this.#regions.compile(entry) !== undefined;
+  }
+
+  /** Compiles a function from its start, if that holds `pc` now or knows more than before. */
+  #grow(low: number, pc: number, heat: Heat): boolean {
+    const before = this.#regions.at(low);
+    const written = this.#regions.write(low);
+    if (!written || (before && !written.region.steps.has(pc))) return false;
+    if (!before && !written.region.steps.has(pc) && heat.steps >= written.region.steps.size) {
+      return false;
+    }
+    heat.steps = written.region.steps.size;
+    return this.#regions.compile(low) !== undefined;
+  }
+
+  /** Where in a region the interpreter will come by again: the loop around `pc`, or behind a call. */
+  #leaderIn({ region }: CompiledRegion, pc: number): number | undefined {
+    const flow = new ControlFlow(region);
+    let block = flow.order.find((each) => holds(each, pc));
+    while (block) {
+      if (isArrival(flow, block) && !this.#regions.at(block.pc)) return block.pc;
+      const { dominator } = flow.of(block);
+      if (dominator === block) return undefined;
+      block = dominator;
+    }
+    return undefined;
+  }
+}
+
+function holds({ pc: first, steps, end }: Block, pc: number): boolean {
+  return first === pc || end.step?.pc === pc || steps.some((step) => step.pc === pc);
+}
+
+/** Whether control comes to a block from outside of a region's straight way. */
+function isArrival(flow: ControlFlow, block: Block): boolean {
+  return flow.of(block).isLoop || block.predecessors.some(({ isCall }) => isCall);
+}

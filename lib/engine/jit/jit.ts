@@ -1,0 +1,101 @@
+/**
+ * The JIT: the interpreter, and compiled regions for what it spends its time on.
+ *
+ * Only harts in M-mode or of a process, whose addresses are physical, have regions so far; others
+ * are interpreted.
+ *
+ * What a region is, is `region.ts`; which code gets one, `hotness.ts`; where they are kept,
+ * `regions.ts`.
+ *
+ * @module
+ */
+import type { Memory } from "../../memory/memory.ts";
+import { type CodeUnit, DEFAULT_BUDGET } from "../code_cache.ts";
+import type { Engine, EngineOptions } from "../engine.ts";
+import { engineOf, Interpreter } from "../interpreter/interpreter.ts";
+import type { MicroOpSpace } from "../interpreter/micro_op_space.ts";
+import type { Tier, TierParts } from "../interpreter/tier.ts";
+import { Hotness } from "./hotness.ts";
+import { type FunctionBounds, Regions } from "./regions.ts";
+
+/** Interpreted instructions between two looks, unless the threshold is lower. */
+const PERIOD = 10_000;
+/** How often a function has to be seen, unless another threshold is given. */
+const THRESHOLD = 2;
+/** Instructions that regions may execute at once: few while V8 may have better code soon. */
+const BUDGET = { least: 200_000, most: 4_000_000 } as const;
+/** How far a function reaches that no symbol bounds. */
+const UNKNOWN_SIZE = 16384;
+
+/** The regions of one hart and what decides about them. */
+interface HartTier {
+  readonly regions: Regions;
+  readonly hotness: Hotness;
+}
+
+/** Compiles what the interpreter of one memory is seen in. */
+class Jit implements Tier {
+  readonly period: number;
+  budget: number = BUDGET.least;
+  readonly #parts: TierParts;
+  readonly #options: EngineOptions;
+  readonly #harts = new Map<MicroOpSpace, HartTier>();
+
+  constructor(parts: TierParts, options: EngineOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    const { jitThreshold = PERIOD * THRESHOLD } = options;
+    this.period = Math.max(1, Math.min(PERIOD, Math.floor(jitThreshold / THRESHOLD)));
+  }
+
+  look(space: MicroOpSpace, pc: number): void {
+    let tier = this.#harts.get(space);
+    if (!tier) this.#harts.set(space, tier = this.#adopt(space));
+    this.#compiled(tier.hotness.seen(pc));
+  }
+
+  #adopt(space: MicroOpSpace): HartTier {
+    const { jitThreshold = PERIOD * THRESHOLD, unchecked = false, functionAt } = this.#options;
+    const bounds: FunctionBounds = (pc) => functionAt?.(pc) ?? { low: pc, high: pc + UNKNOWN_SIZE };
+    const regions = new Regions(space, this.#parts, bounds, unchecked);
+    const threshold = Math.max(1, Math.round(jitThreshold / this.period));
+    return { regions, hotness: new Hotness(regions, bounds, threshold) };
+  }
+
+  /** After new code V8 is to be given the chance of replacing it soon, later ever more seldom. */
+  #compiled(any: boolean): void {
+    if (any) this.budget = BUDGET.least;
+  }
+
+  cameBack(space: MicroOpSpace): void {
+    if (this.budget < BUDGET.most) this.budget += BUDGET.least / 8;
+    const tier = this.#harts.get(space);
+    const wanted = tier?.regions.slots.takeWanted();
+    if (wanted === undefined || tier!.regions.at(wanted)) return;
+    this.#compiled(tier!.regions.compile(wanted) !== undefined);
+  }
+
+  pageMade(space: MicroOpSpace, page: number): void {
+    this.#harts.get(space)?.regions.link(page);
+  }
+
+  hookChanged(pc: number): void {
+    for (const { regions } of this.#harts.values()) regions.dropAt(pc);
+  }
+
+  release(units: ReadonlySet<CodeUnit>): void {
+    for (const unit of units) {
+      const { owner } = unit;
+      if (owner instanceof Regions) owner.released(unit);
+    }
+  }
+}
+
+/** Makes a JIT for harts on `memory`, which keeps `budget` bytes of translated code at most. */
+export function createJit(
+  memory: Memory,
+  options: EngineOptions = {},
+  budget: number = DEFAULT_BUDGET,
+): Engine {
+  return engineOf("jit", new Interpreter(memory, budget, (parts) => new Jit(parts, options)));
+}

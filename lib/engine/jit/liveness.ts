@@ -1,0 +1,127 @@
+/**
+ * Which registers each block of a region must find in locals, and which of them the hart's state
+ * may not know yet.
+ *
+ * A region keeps registers in locals and stores them where it is left; what is dirty there must have
+ * been loaded on every way, even on those that did not write it.
+ *
+ * @module
+ */
+import type { ControlFlow } from "./control_flow.ts";
+import { registerAt } from "./plan_use.ts";
+import type { Block, Step } from "./region.ts";
+
+/** A set of registers: bit r of `x` for integer register r, of `f` for float register r. */
+export interface RegisterSet {
+  x: number;
+  f: number;
+}
+
+/** The registers of one block. */
+export interface BlockRegisters {
+  /** Those it reads before it writes them. */
+  readonly reads: RegisterSet;
+  /** Those it writes. */
+  readonly writes: RegisterSet;
+  /** Those that may be dirty where it begins. */
+  readonly dirtyIn: RegisterSet;
+  /** Those that may be dirty where it ends. */
+  readonly dirty: RegisterSet;
+  /** Those that have to be in locals where it begins. */
+  readonly live: RegisterSet;
+}
+
+/** No register. */
+export function noRegisters(): RegisterSet {
+  return { x: 0, f: 0 };
+}
+
+/** Adds the registers that a step writes to a set. */
+export function addWrites(set: RegisterSet, { instruction, use }: Step): void {
+  if (use.writes === undefined) return;
+  const bit = 1 << registerAt(instruction, "rd");
+  if (use.writes === "x") set.x |= bit & ~1;
+  else set.f |= bit;
+}
+
+function addReads(set: RegisterSet, written: RegisterSet, { instruction, use }: Step): void {
+  for (const field of use.readsX) set.x |= (1 << registerAt(instruction, field)) & ~written.x & ~1;
+  for (const field of use.readsF) set.f |= (1 << registerAt(instruction, field)) & ~written.f;
+}
+
+/** The registers of all blocks of a region. */
+export class Liveness {
+  readonly #flow: ControlFlow;
+  readonly #blocks = new Map<Block, BlockRegisters>();
+
+  /**
+   * Looks at every block.
+   *
+   * @param mayLeave Whether a block may be left before its end.
+   */
+  constructor(flow: ControlFlow, mayLeave: (block: Block) => boolean) {
+    this.#flow = flow;
+    for (const block of flow.order) this.#blocks.set(block, ownRegisters(block));
+    for (let changed = true; changed;) changed = this.#spreadDirty();
+    for (let changed = true; changed;) changed = this.#spreadLive(mayLeave);
+  }
+
+  /** The registers of a block. */
+  of(block: Block): BlockRegisters {
+    return this.#blocks.get(block)!;
+  }
+
+  #spreadDirty(): boolean {
+    let changed = false;
+    for (const block of this.#flow.order) {
+      const { dirtyIn, dirty, writes } = this.of(block);
+      dirty.x = dirtyIn.x | writes.x;
+      dirty.f = dirtyIn.f | writes.f;
+      // A call finds everything stored, and nothing in locals is true behind it.
+      if (block.isCall) continue;
+      for (const successor of block.successors) {
+        changed = add(this.of(successor).dirtyIn, dirty) || changed;
+      }
+    }
+    return changed;
+  }
+
+  #spreadLive(mayLeave: (block: Block) => boolean): boolean {
+    let changed = false;
+    for (const block of [...this.#flow.order].reverse()) {
+      const { reads, writes, dirtyIn, dirty, live } = this.of(block);
+      const after = this.#leavesAtEnd(block) ? { ...dirty } : noRegisters();
+      if (!block.isCall) {
+        for (const successor of block.successors) add(after, this.of(successor).live);
+      }
+      const found = { x: reads.x | (after.x & ~writes.x), f: reads.f | (after.f & ~writes.f) };
+      if (this.#flow.of(block).isLoop || mayLeave(block)) add(found, dirtyIn);
+      changed = add(live, found) || changed;
+    }
+    return changed;
+  }
+
+  /** Whether the region may be left, or everything be stored, at the end of a block. */
+  #leavesAtEnd(block: Block): boolean {
+    const { kind } = block.end;
+    const stays = kind === "branch" ? 2 : 1;
+    return block.isCall || kind === "return" || kind === "jumpIndirect" || kind === "exit" ||
+      this.#flow.of(block).dropped.size > 0 || block.successors.length < stays;
+  }
+}
+
+function add(to: RegisterSet, from: RegisterSet): boolean {
+  const { x, f } = to;
+  to.x |= from.x;
+  to.f |= from.f;
+  return to.x !== x || to.f !== f;
+}
+
+function ownRegisters({ steps, end }: Block): BlockRegisters {
+  const reads = noRegisters(), writes = noRegisters();
+  for (const step of end.step ? [...steps, end.step] : steps) {
+    addReads(reads, writes, step);
+    addWrites(writes, step);
+  }
+  return { reads, writes, dirtyIn: noRegisters(), dirty: noRegisters(), live: noRegisters() };
+}

@@ -1,0 +1,247 @@
+/**
+ * What a region is: the blocks of one guest function, as far as a hart has fetched them.
+ *
+ * An instruction that was not fetched yet is where the region is left, so a region never knows more
+ * than the hart does; whatever makes the hart fetch anew drops the region.
+ *
+ * How blocks are ordered and nested is `control_flow.ts`; which registers they need, `liveness.ts`.
+ *
+ * @module
+ */
+import { type Instruction, SHIFT } from "../../isa/encoding.ts";
+import type { Plan } from "../plan/plan.ts";
+import { type PlanUse, useOf } from "./plan_use.ts";
+
+/** A region has no more instructions than these. */
+const MOST_INSTRUCTIONS = 3000;
+/** Registers that calls leave their return address in, by the calling convention: ra and t0. */
+const LINKS = (1 << 1) | (1 << 5);
+
+/** One instruction of a region. */
+export interface Step {
+  /** Its address. */
+  readonly pc: number;
+  readonly instruction: Instruction;
+  readonly plan: Plan;
+  readonly use: PlanUse;
+}
+
+/** How a block ends. */
+export type EndKind =
+  /** Goes on at `target`. */
+  | "goto"
+  /** Goes to `target` or to `next`. */
+  | "branch"
+  /** Calls `target` and is expected back at `next`. */
+  | "call"
+  /** Calls what a register says. */
+  | "callIndirect"
+  /** Goes where ra or t0 says. */
+  | "return"
+  /** Goes where another register says. */
+  | "jumpIndirect"
+  /** Leaves the region at `target`: nothing more is known, or the reference is to execute it. */
+  | "exit";
+
+/** The end of a block. */
+export interface End {
+  readonly kind: EndKind;
+  /** Where control goes on, if that is known. */
+  readonly target: number;
+  /** The address behind the last instruction. */
+  readonly next: number;
+  /** The instruction that decides; none where control just goes on or leaves. */
+  readonly step: Step | undefined;
+}
+
+/** Instructions that are entered at the first and left at the last. */
+export class Block {
+  readonly pc: number;
+  /** The instructions before the one that ends the block. */
+  readonly steps: Step[] = [];
+  end: End;
+  readonly successors: Block[] = [];
+  readonly predecessors: Block[] = [];
+  /** Whether an indirect jump may come here. */
+  isSwitchTarget = false;
+
+  /** An empty block at `pc`, which leaves the region. */
+  constructor(pc: number) {
+    this.pc = pc;
+    this.end = { kind: "exit", target: pc, next: pc, step: undefined };
+  }
+
+  /** Whether it ends in a call. */
+  get isCall(): boolean {
+    return this.end.kind === "call" || this.end.kind === "callIndirect";
+  }
+
+  /** How many instructions it has. */
+  get count(): number {
+    return this.steps.length + (this.end.step ? 1 : 0);
+  }
+}
+
+/** The blocks of a function that can be reached from where it is entered. */
+export interface Region {
+  readonly entry: Block;
+  readonly blocks: ReadonlyMap<number, Block>;
+  /** Its instructions. */
+  readonly steps: ReadonlyMap<number, Step>;
+}
+
+/** Where a region is made from. */
+export interface CodeSource {
+  /** The instruction at `pc` if it was fetched and nobody has to be asked before it. */
+  peek(pc: number): Instruction | undefined;
+  /** Its plan, which leaves it to the reference where the hart wants that. */
+  plan(instruction: Instruction): Plan;
+  /** Where the function around `pc` begins and ends. */
+  bounds(pc: number): { readonly low: number; readonly high: number };
+}
+
+function endOf({ pc, instruction, plan }: Step): EndKind {
+  const rd = (instruction.word >>> SHIFT.rd) & 31, rs1 = (instruction.word >>> SHIFT.rs1) & 31;
+  switch (plan.flow) {
+    case "branch":
+      return "branch";
+    case "jump":
+      return rd === 0 ? "goto" : "call";
+    case "indirect":
+      return rd !== 0 ? "callIndirect" : (LINKS >>> rs1) & 1 ? "return" : "jumpIndirect";
+    default:
+      throw new TypeError(`Cannot end a block at 0x${pc.toString(16)}: it goes on`);
+  }
+}
+
+/** Follows the fetched instructions of one function from its entry on. */
+class Discovery {
+  readonly #source: CodeSource;
+  readonly #low: number;
+  readonly #high: number;
+  readonly steps = new Map<number, Step>();
+  readonly #leaders = new Set<number>();
+  readonly #work: number[] = [];
+  /** Whether an indirect jump was found. */
+  #jumpsAnywhere = false;
+
+  constructor(source: CodeSource, entry: number) {
+    this.#source = source;
+    const { low, high } = source.bounds(entry);
+    this.#low = Math.min(low, entry);
+    this.#high = high;
+    this.#lead(entry);
+    this.#follow();
+  }
+
+  /** Where indirect jumps are known to go: what was executed here and is reached in no other way. */
+  readonly switchTargets: number[] = [];
+
+  #follow(): void {
+    this.#drain();
+    if (!this.#jumpsAnywhere) return;
+    for (let pc = this.#low; pc < this.#high; pc += 2) {
+      if (this.steps.has(pc) || this.#overlaps(pc) || !this.#source.peek(pc)) continue;
+      this.switchTargets.push(pc);
+      this.#lead(pc);
+      this.#drain();
+    }
+  }
+
+  /** Whether `pc` is the second half of an instruction. */
+  #overlaps(pc: number): boolean {
+    return this.steps.get(pc - 2)?.instruction.length === 4;
+  }
+
+  #lead(pc: number): void {
+    if (pc < this.#low || pc >= this.#high || this.#leaders.has(pc)) return;
+    this.#leaders.add(pc);
+    this.#work.push(pc);
+  }
+
+  #drain(): void {
+    for (let pc = this.#work.pop(); pc !== undefined; pc = this.#work.pop()) this.#run(pc);
+  }
+
+  /** Follows straight-line code from `pc` on. */
+  #run(pc: number): void {
+    while (pc < this.#high && this.steps.size < MOST_INSTRUCTIONS) {
+      if (this.steps.has(pc)) return void this.#leaders.add(pc);
+      const instruction = this.#source.peek(pc);
+      if (!instruction) return;
+      const plan = this.#source.plan(instruction);
+      if (plan.flow === "leave") return;
+      const step = { pc, instruction, plan, use: useOf(plan) };
+      this.steps.set(pc, step);
+      pc += instruction.length;
+      if (plan.flow === "next") continue;
+      const kind = endOf(step);
+      if (kind === "branch" || kind === "goto") this.#lead(step.pc + instruction.imm);
+      if (kind === "branch" || kind === "call" || kind === "callIndirect") this.#lead(pc);
+      if (kind === "jumpIndirect") this.#jumpsAnywhere = true;
+      return;
+    }
+  }
+
+  blocks(): Map<number, Block> {
+    const blocks = new Map<number, Block>();
+    for (const pc of [...this.#leaders].sort((a, b) => a - b)) {
+      if (this.steps.has(pc)) blocks.set(pc, new Block(pc));
+    }
+    for (const block of blocks.values()) this.#fill(block, blocks);
+    return blocks;
+  }
+
+  #fill(block: Block, blocks: ReadonlyMap<number, Block>): void {
+    for (let pc = block.pc;;) {
+      const step = this.steps.get(pc);
+      if (!step) {
+        block.end = { kind: "exit", target: pc, next: pc, step: undefined };
+        return;
+      }
+      const next = pc + step.instruction.length;
+      if (step.plan.flow !== "next") {
+        const target = pc + step.instruction.imm;
+        block.end = { kind: endOf(step), target, next, step };
+        break;
+      }
+      block.steps.push(step);
+      pc = next;
+      if (blocks.has(pc)) {
+        block.end = { kind: "goto", target: pc, next: pc, step: undefined };
+        break;
+      }
+    }
+    this.#connect(block, blocks);
+  }
+
+  #connect(block: Block, blocks: ReadonlyMap<number, Block>): void {
+    const { kind, target, next } = block.end;
+    const reached = new Set<Block>();
+    const reach = (pc: number) => {
+      const successor = blocks.get(pc);
+      if (successor) reached.add(successor);
+    };
+    if (kind === "goto" || kind === "branch") reach(target);
+    if (kind === "branch" || block.isCall) reach(next);
+    if (kind === "jumpIndirect") {
+      for (const pc of this.switchTargets) {
+        reach(pc);
+        const found = blocks.get(pc);
+        if (found) found.isSwitchTarget = true;
+      }
+    }
+    for (const successor of reached) {
+      block.successors.push(successor);
+      successor.predecessors.push(block);
+    }
+  }
+}
+
+/** The region that is entered at `entry`; undefined if not even that instruction can be in one. */
+export function discoverRegion(source: CodeSource, entry: number): Region | undefined {
+  const discovery = new Discovery(source, entry);
+  const blocks = discovery.blocks();
+  const first = blocks.get(entry);
+  return first && { entry: first, blocks, steps: discovery.steps };
+}

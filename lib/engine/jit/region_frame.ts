@@ -1,0 +1,116 @@
+/**
+ * What the parts of a region's function share: parameters, locals, and how a region is left.
+ *
+ * A region is a function of (what is left to execute, how deep calls may still nest) and gives (the
+ * pc where it was left, what is left then). Registers are in the hart's state whenever it is called
+ * or left, and in locals in between.
+ *
+ * @module
+ */
+import { F, X } from "../../hart/state.ts";
+import { type Code, F64, I32, I64, type ValueType } from "../../wasm/code.ts";
+import type { Module } from "../../wasm/module.ts";
+import { HOST, SCRATCH } from "../plan/plan.ts";
+import type { RegisterSet } from "./liveness.ts";
+
+/** Numbers of a region's parameters and own locals; recorded code's scratch locals come behind. */
+export const RegionLocal = {
+  /** Parameter: instructions that may still be executed, without those pending in the block. */
+  left: 0,
+  /** Parameter: calls that may still nest. */
+  depth: 1,
+  /** Where the region is left in the middle of a block. */
+  exitPc: 2,
+  /** Instructions that were executed up to there and not taken from what is left. */
+  spent: 3,
+  /** Where a jump goes whose target is not known. */
+  target: 4,
+  /** Host address of the micro-op there. */
+  microOp: 5,
+  /** Any other 32 bits. */
+  word: 6,
+  /** Any other 64 bits. */
+  long: 7,
+  /** Unused, so that scratch locals begin where recorded code has them. */
+  spare: 8,
+} as const;
+
+const OWN_LOCALS: readonly ValueType[] = [I64, I32, I64, I32, I32, I64, I32, I32];
+
+/** Declares the type of regions in a module. */
+export function regionType(module: Module): number {
+  return module.type([I32, I32], [I64, I32]);
+}
+
+/** The locals of one region: fixed ones, and those of registers as they are first used. */
+export class RegionFrame {
+  readonly locals: ValueType[];
+  readonly #x: number[] = [];
+  readonly #f: number[] = [];
+
+  /** Adds to `locals`, which are those of the function. */
+  constructor(locals: ValueType[]) {
+    this.locals = locals;
+    locals.push(...OWN_LOCALS, ...SCRATCH);
+  }
+
+  /** The local of an integer register. */
+  x(register: number): number {
+    return this.#x[register] ??= this.#add(I64);
+  }
+
+  /** The local of a float register. */
+  f(register: number): number {
+    return this.#f[register] ??= this.#add(F64);
+  }
+
+  /** Parameters come before locals. */
+  #add(type: ValueType): number {
+    return this.locals.push(type) - 1 + 2;
+  }
+
+  /** Loads registers from the hart's state. */
+  load(code: Code, { x, f }: RegisterSet): void {
+    for (let r = 1; r < 32; r++) {
+      if ((x >>> r) & 1) code.i32(0).access("i64.load", HOST, X + r * 8).set(this.x(r));
+    }
+    for (let r = 0; r < 32; r++) {
+      if ((f >>> r) & 1) code.i32(0).access("f64.load", HOST, F + r * 8).set(this.f(r));
+    }
+  }
+
+  /** Stores registers to the hart's state. */
+  store(code: Code, { x, f }: RegisterSet): void {
+    for (let r = 1; r < 32; r++) {
+      if ((x >>> r) & 1) code.i32(0).get(this.x(r)).access("i64.store", HOST, X + r * 8);
+    }
+    for (let r = 0; r < 32; r++) {
+      if ((f >>> r) & 1) code.i32(0).get(this.f(r)).access("f64.store", HOST, F + r * 8);
+    }
+  }
+}
+
+/** Leaves the region at `pc`, where `pending` instructions are not yet taken from what is left. */
+export function leaveAt(code: Code, pc: number, pending: number): void {
+  code.i64(BigInt(pc));
+  leaveWithTarget(code, pending);
+}
+
+/** Leaves the region at the pc on the stack. */
+export function leaveWithTarget(code: Code, pending: number): void {
+  pushLeft(code, pending);
+  code.op("return");
+}
+
+/** Pushes what is left once `pending` instructions are taken from it. */
+export function pushLeft(code: Code, pending: number): void {
+  code.get(RegionLocal.left);
+  if (pending !== 0) code.i32(pending).op("i32.sub");
+}
+
+/** Takes `pending` instructions from what is left. */
+export function spend(code: Code, pending: number): void {
+  if (pending === 0) return;
+  pushLeft(code, pending);
+  code.set(RegionLocal.left);
+}

@@ -1,0 +1,217 @@
+/**
+ * The JIT's reading of plans: holes are filled with a region's locals and with constants.
+ *
+ * An instruction that has to be left to the reference branches to one of the exits around its block,
+ * before anything of it has happened; which exit that is, is the block's business
+ * (`block_exits.ts`). Accesses are checked as `access_facts.ts` says.
+ *
+ * @module
+ */
+import type { Field } from "../../isa/sem.ts";
+import { PERMISSIONS } from "../../memory/memory.ts";
+import { NEAR_READ, NEAR_WRITE } from "../../memory/near_pages.ts";
+import { PAGE_SIZE, READ, WRITE } from "../../memory/page.ts";
+import { QUIET } from "../../memory/store_watch.ts";
+import type { Code, ValueType } from "../../wasm/code.ts";
+import { copyPlan, type PieceSink } from "../plan/piece_sink.ts";
+import { type AddressHole, HOST } from "../plan/plan.ts";
+import type { Check } from "./access_facts.ts";
+import { registerAt } from "./plan_use.ts";
+import type { Step } from "./region.ts";
+import type { RegionFrame } from "./region_frame.ts";
+
+/** What a step's code is written with. */
+export interface StepPlace {
+  readonly step: Step;
+  /** What has to be asked before its access. */
+  readonly check: Check | undefined;
+  /** How many blocks out its exit is, if {@linkcode mayLeave}. */
+  readonly exit: number;
+}
+
+/** How accesses are made. */
+export interface AccessModel {
+  /** Whether misaligned accesses are the reference's, which traps. */
+  readonly aligned: boolean;
+  /** Whether nothing is asked of pages. */
+  readonly unchecked: boolean;
+  /** Number of the imported function that looks closer. */
+  readonly lookCloser: number;
+}
+
+/** Whether a step may be left to the reference where it stands. */
+export function mayLeave({ use }: Step, check: Check | undefined, model: AccessModel): boolean {
+  const { access } = use;
+  const isTested = access !== undefined && access.access.bytes > 1 &&
+    (access.atomic || model.aligned);
+  return use.declines || isTested || (check !== undefined && !model.unchecked);
+}
+
+/** Copies plans into a region. */
+export class RegionSink implements PieceSink {
+  readonly #code: Code;
+  readonly #frame: RegionFrame;
+  readonly #model: AccessModel;
+  #place!: StepPlace;
+  /** Blocks that are open inside the step. */
+  #nested = 0;
+
+  /** Writes into `code`. */
+  constructor(code: Code, frame: RegionFrame, model: AccessModel) {
+    this.#code = code;
+    this.#frame = frame;
+    this.#model = model;
+  }
+
+  /**
+   * Writes a step. A branch's condition is left on the stack, and so is an indirect jump's target.
+   */
+  write(place: StepPlace): void {
+    this.#place = place;
+    copyPlan(place.step.plan, this);
+  }
+
+  code(bytes: Uint8Array): void {
+    this.#code.append(bytes);
+  }
+
+  integer(field: Field, low: boolean): void {
+    const register = this.#register(field);
+    if (register === 0) {
+      if (low) this.#code.i32(0);
+      else this.#code.i64(0n);
+      return;
+    }
+    this.#code.get(this.#frame.x(register));
+    if (low) this.#code.op("i32.wrap_i64");
+  }
+
+  float(field: Field, as: "bits" | "double"): void {
+    this.#code.get(this.#frame.f(this.#register(field)));
+    if (as === "bits") this.#code.op("i64.reinterpret_f64");
+  }
+
+  immediate(low: boolean): void {
+    const { imm } = this.#place.step.instruction;
+    if (low) this.#code.i32(imm);
+    else this.#code.i64(BigInt(imm));
+  }
+
+  target(): void {
+    const { pc, instruction } = this.#place.step;
+    this.#code.i64(BigInt(pc + instruction.imm));
+  }
+
+  next(): void {
+    const { pc, instruction } = this.#place.step;
+    this.#code.i64(BigInt(pc + instruction.length));
+  }
+
+  address(hole: AddressHole): void {
+    const { check } = this.#place;
+    if (check && !this.#model.unchecked) this.#check(check);
+    if ((hole.atomic || this.#model.aligned) && hole.access.bytes > 1) {
+      this.#pushAddress(hole);
+      this.#code.i32(hole.access.bytes - 1).op("i32.and");
+      this.#leaveIf();
+    }
+    this.#pushAddress(hole);
+  }
+
+  #pushAddress({ field, offset }: AddressHole): void {
+    const code = this.#code;
+    const register = this.#register(field);
+    const imm = offset ? this.#place.step.instruction.imm : 0;
+    if (register === 0) {
+      code.i32(imm);
+      return;
+    }
+    code.get(this.#frame.x(register)).op("i32.wrap_i64");
+    if (imm !== 0) code.i32(imm).op("i32.add");
+  }
+
+  #check(check: Check): void {
+    if (check.base === 0) this.#checkKnown(check);
+    else this.#checkNear(check);
+  }
+
+  /** One comparison finds a base of more than 32 bits and a page that says no. */
+  #checkNear({ base, low, high, writes }: Check): void {
+    const code = this.#code;
+    const local = this.#frame.x(base);
+    code.get(local).i64(32n).op("i64.shr_u", "i32.wrap_i64");
+    code.get(local).op("i32.wrap_i64").i32(Math.log2(PAGE_SIZE)).op("i32.shr_u");
+    code.access("i32.load8_u", HOST, writes ? NEAR_WRITE : NEAR_READ);
+    code.op("i32.ge_u").unlikely().if();
+    this.#nested++;
+    code.get(local).i32(low).i32(high - 1).i32(Number(writes)).call(this.#model.lookCloser);
+    this.#leaveIf();
+    code.op("end");
+    this.#nested--;
+  }
+
+  #checkKnown({ low, high, writes }: Check): void {
+    const code = this.#code;
+    if (low < 0 || high > 2 ** 32) {
+      code.i32(1);
+      return this.#leaveIf();
+    }
+    const bits = writes ? READ | WRITE : READ;
+    const first = Math.floor(low / PAGE_SIZE), last = Math.floor((high - 1) / PAGE_SIZE);
+    for (let page = first; page <= last; page++) {
+      code.i32(0).access("i32.load8_u", HOST, (writes ? QUIET : PERMISSIONS) + page);
+      code.i32(bits).op("i32.and").i32(bits).op("i32.ne");
+      this.#leaveIf();
+    }
+  }
+
+  /** Pops i32: not 0 takes the exit. */
+  #leaveIf(): void {
+    this.#code.unlikely().brIf(this.#place.exit + this.#nested);
+  }
+
+  beginWrite(): void {}
+
+  endWrite(file: "x" | "f", as: "i64" | "f64"): void {
+    const register = this.#register("rd");
+    if (file === "f") {
+      if (as === "i64") this.#code.op("f64.reinterpret_i64");
+      this.#code.set(this.#frame.f(register));
+    } else if (register === 0) this.#code.op("drop");
+    else this.#code.set(this.#frame.x(register));
+  }
+
+  openIf(type: ValueType): void {
+    this.#code.if(type);
+    this.#nested++;
+  }
+
+  otherwise(): void {
+    this.#code.op("else");
+  }
+
+  closeIf(): void {
+    this.#code.op("end");
+    this.#nested--;
+  }
+
+  declineIf(): void {
+    this.#leaveIf();
+  }
+
+  goOn(): void {}
+
+  branch(): void {}
+
+  jump(): void {}
+
+  jumpIndirect(): void {}
+
+  leave(): void {
+    throw new TypeError("Cannot write a step that is the reference's: it ends a region");
+  }
+
+  #register(field: Field): number {
+    return registerAt(this.#place.step.instruction, field);
+  }
+}

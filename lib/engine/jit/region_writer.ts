@@ -1,0 +1,354 @@
+/**
+ * Writes a region's function: blocks nested as control flow has them, registers in locals, calls
+ * through table slots.
+ *
+ * What is left to execute is taken off block by block; loops and the entry ask whether it covers the
+ * longest way to the next such question, so that a region is never left too late. A call is given
+ * what is left less what its caller still needs behind it.
+ *
+ * A block's instructions are `block_writer.ts`; what is asked before accesses, `access_facts.ts`.
+ *
+ * @module
+ */
+import { FLOAT_GUARD } from "../../hart/state.ts";
+import { PAGE_SIZE } from "../../memory/page.ts";
+import type { Code } from "../../wasm/code.ts";
+import { Handler, MICRO_OP } from "../interpreter/micro_op.ts";
+import { HOST } from "../plan/plan.ts";
+import { BlockWriter } from "./block_writer.ts";
+import { type ControlFlow, UNROLL } from "./control_flow.ts";
+import type { Liveness } from "./liveness.ts";
+import type { Block, Region } from "./region.ts";
+import {
+  leaveAt,
+  leaveWithTarget,
+  pushLeft,
+  type RegionFrame,
+  RegionLocal,
+  spend,
+} from "./region_frame.ts";
+
+/** A jump table of more entries is a look-up. */
+const MOST_SWITCHED = 4096;
+
+/** What a region's function refers to outside of it. */
+export interface RegionLinks {
+  /** Number of the type of regions. */
+  readonly type: number;
+  /** The table slot of the code at an address. */
+  slotOf(pc: number): number;
+  /** Host address of the page table that leads to micro-ops. */
+  readonly pageTable: number;
+}
+
+/** What a region's function is written from. */
+export interface RegionParts {
+  readonly region: Region;
+  readonly flow: ControlFlow;
+  readonly liveness: Liveness;
+  readonly frame: RegionFrame;
+  readonly code: Code;
+  readonly blocks: BlockWriter;
+  readonly links: RegionLinks;
+}
+
+/** A label that is open around the code being written. */
+interface Label {
+  readonly block: Block;
+  /** Whether going there begins the loop again. */
+  readonly isLoop: boolean;
+  readonly depth: number;
+}
+
+/** Writes one region. */
+export class RegionWriter {
+  readonly #parts: RegionParts;
+  readonly #code: Code;
+  #depth = 0;
+  readonly #labels: Label[] = [];
+
+  /** To be written from `parts`. */
+  constructor(parts: RegionParts) {
+    this.#parts = parts;
+    this.#code = parts.code;
+  }
+
+  /** Writes the function's code, without its end. */
+  write(): void {
+    const { region, flow, liveness, frame } = this.#parts;
+    const { entry } = region;
+    const code = this.#code;
+    if ([...region.steps.values()].some(({ plan }) => plan.floats)) {
+      code.i32(0).access("i32.load", HOST, FLOAT_GUARD).unlikely().if();
+      leaveAt(code, entry.pc, 0);
+      code.op("end");
+    }
+    if (!flow.of(entry).isLoop) this.#ask(entry, () => {});
+    frame.load(code, liveness.of(entry).live);
+    this.#tree(entry);
+    code.op("unreachable");
+  }
+
+  /** Leaves at a block unless what is left covers the longest way from there. */
+  #ask(block: Block, store: () => void): void {
+    const code = this.#code;
+    code.get(RegionLocal.left).i32(this.#parts.flow.of(block).longest).op("i32.lt_s");
+    code.unlikely().if();
+    store();
+    leaveAt(code, block.pc, 0);
+    code.op("end");
+  }
+
+  // ---- structure
+
+  /** A block and all that it dominates. */
+  #tree(block: Block): void {
+    const { flow, frame, liveness } = this.#parts;
+    const { isLoop, dominated } = flow.of(block);
+    const merges = dominated.filter((each) => flow.of(each).isMerge);
+    if (!isLoop) return this.#within(block, merges, 0);
+    const code = this.#code.loop();
+    this.#labels.push({ block, isLoop: true, depth: ++this.#depth });
+    this.#ask(block, () => frame.store(code, liveness.of(block).dirtyIn));
+    this.#within(block, merges, 0);
+    code.op("end", "unreachable");
+    this.#depth--;
+    this.#labels.pop();
+  }
+
+  #within(block: Block, merges: readonly Block[], at: number): void {
+    const merge = merges[at];
+    if (!merge) return this.#block(block);
+    this.#code.block();
+    this.#labels.push({ block: merge, isLoop: false, depth: ++this.#depth });
+    this.#within(block, merges, at + 1);
+    this.#code.op("end");
+    this.#depth--;
+    this.#labels.pop();
+    this.#tree(merge);
+  }
+
+  /** How far out the label is that leads from a block to another; undefined if there is none. */
+  #labelOf(to: Block, from: Block): number | undefined {
+    const { flow } = this.#parts;
+    const isLoop = flow.of(to).order <= flow.of(from).order;
+    const label = this.#labels.findLast((each) => each.block === to && each.isLoop === isLoop);
+    return label && this.#depth - label.depth;
+  }
+
+  /** The block at an address if a structured edge leads there. */
+  #reached(pc: number, from: Block): Block | undefined {
+    const to = this.#parts.region.blocks.get(pc);
+    return to && !this.#parts.flow.of(from).dropped.has(to) ? to : undefined;
+  }
+
+  /** Goes on at `pc`, with `pending` instructions not yet taken off. */
+  #goTo(pc: number, from: Block, pending: number): void {
+    const to = this.#reached(pc, from);
+    if (!to) return this.#leave(from, pc, pending);
+    const label = this.#labelOf(to, from);
+    if (label === undefined) return this.#tree(to);
+    this.#code.br(label);
+  }
+
+  #leave(from: Block, pc: number, pending: number): void {
+    this.#store(from);
+    leaveAt(this.#code, pc, pending);
+  }
+
+  #store(block: Block): void {
+    this.#parts.frame.store(this.#code, this.#parts.liveness.of(block).dirty);
+  }
+
+  // ---- blocks
+
+  #block(block: Block): void {
+    const { flow, blocks } = this.#parts;
+    if (flow.isUnrolled(block)) return this.#unrolled(block);
+    const { pending, carries } = flow.of(block);
+    blocks.write(block, pending);
+    const all = pending + block.count;
+    if (carries || !goesOn(block)) return this.#end(block, all);
+    spend(this.#code, all);
+    this.#end(block, 0);
+  }
+
+  /** A loop of one block, several times in a row. */
+  #unrolled(block: Block): void {
+    const code = this.#code;
+    const { end, count } = block;
+    this.#parts.blocks.writeCopies(block, UNROLL, (copy, depth) => {
+      if (copy === UNROLL) {
+        spend(code, count * UNROLL);
+        this.#parts.blocks.writeEnd(block);
+        this.#depth += depth;
+        code.brIf(this.#labelOf(block, block)!);
+        this.#depth -= depth;
+        return;
+      }
+      this.#parts.blocks.writeEnd(block);
+      code.op("i32.eqz").if();
+      spend(code, count * copy);
+      code.br(1).op("end");
+    });
+    this.#goTo(end.next, block, 0);
+  }
+
+  #end(block: Block, pending: number): void {
+    const { kind, target, next, step } = block.end;
+    if (step) this.#parts.blocks.writeEnd(block);
+    switch (kind) {
+      case "goto":
+        return this.#jump(block, pending);
+      case "branch":
+        return this.#branch(block, pending);
+      case "call":
+        return this.#call(block, pending);
+      case "callIndirect":
+        this.#code.set(RegionLocal.target);
+        return this.#callIndirect(block, pending);
+      case "return":
+        this.#code.set(RegionLocal.target);
+        this.#store(block);
+        this.#code.get(RegionLocal.target);
+        return leaveWithTarget(this.#code, pending);
+      case "jumpIndirect":
+        this.#code.set(RegionLocal.target);
+        return this.#jumpIndirect(block, pending);
+      case "exit":
+        return this.#leave(block, target, pending);
+    }
+    throw new TypeError(`Cannot end a block at 0x${next.toString(16)}: ${kind}`);
+  }
+
+  /** A jump out of the region is a call in place of this function. */
+  #jump(block: Block, pending: number): void {
+    const { target, step } = block.end;
+    if (!step || this.#parts.region.blocks.has(target)) return this.#goTo(target, block, pending);
+    const { links } = this.#parts;
+    this.#store(block);
+    pushLeft(this.#code, pending);
+    this.#code.get(RegionLocal.depth).i32(links.slotOf(target)).returnCallIndirect(links.type);
+  }
+
+  #branch(block: Block, pending: number): void {
+    const { target, next } = block.end;
+    const to = this.#reached(target, block);
+    const label = to && this.#labelOf(to, block);
+    if (label !== undefined) this.#code.brIf(label);
+    else {
+      this.#code.if();
+      this.#depth++;
+      this.#goTo(target, block, pending);
+      this.#depth--;
+      this.#code.op("end");
+    }
+    this.#goTo(next, block, pending);
+  }
+
+  #call(block: Block, pending: number): void {
+    const { target } = block.end;
+    const { links } = this.#parts;
+    const code = this.#code;
+    this.#store(block);
+    code.get(RegionLocal.depth).op("i32.eqz").unlikely().if();
+    leaveAt(code, target, pending);
+    code.op("end");
+    this.#pushCall(block, pending);
+    code.i32(links.slotOf(target)).callIndirect(links.type);
+    this.#afterCall(block);
+  }
+
+  #callIndirect(block: Block, pending: number): void {
+    const code = this.#code;
+    this.#store(block);
+    code.block();
+    this.#findSlot(0);
+    this.#pushCall(block, pending);
+    code.get(RegionLocal.word).callIndirect(this.#parts.links.type);
+    this.#depth++;
+    this.#afterCall(block);
+    this.#depth--;
+    code.op("end").get(RegionLocal.target);
+    leaveWithTarget(code, pending);
+  }
+
+  /** Pushes what a callee may execute, and how deep calls may nest in it. */
+  #pushCall(block: Block, pending: number): void {
+    pushLeft(this.#code, pending + this.#parts.flow.reserveBehind(block));
+    this.#code.get(RegionLocal.depth).i32(1).op("i32.sub");
+  }
+
+  /** Goes on behind a call if the callee came back to there; leaves otherwise. */
+  #afterCall(block: Block): void {
+    const { flow, frame, liveness } = this.#parts;
+    const { next } = block.end;
+    const code = this.#code;
+    const reserve = flow.reserveBehind(block);
+    if (reserve !== 0) code.i32(reserve).op("i32.add");
+    code.set(RegionLocal.left);
+    const after = this.#reached(next, block);
+    if (!after) {
+      code.get(RegionLocal.left).op("return");
+      return;
+    }
+    code.tee(RegionLocal.target).i64(BigInt(next)).op("i64.ne").unlikely().if();
+    code.get(RegionLocal.target).get(RegionLocal.left).op("return", "end");
+    frame.load(code, liveness.of(after).live);
+    this.#goTo(next, block, 0);
+  }
+
+  /** Puts the slot of the code at the target into `word`; goes to a label if there is none. */
+  #findSlot(label: number): void {
+    const code = this.#code;
+    const { target, microOp, word, depth } = RegionLocal;
+    code.get(depth).op("i32.eqz").unlikely().brIf(label);
+    code.get(target).i64(32n).op("i64.shr_u", "i32.wrap_i64").unlikely().brIf(label);
+    code.get(target).op("i32.wrap_i64").i32(Math.log2(PAGE_SIZE)).op("i32.shr_u");
+    code.i32(2).op("i32.shl").access("i32.load", HOST, this.#parts.links.pageTable);
+    code.tee(microOp).op("i32.eqz").unlikely().brIf(label);
+    code.get(target).op("i32.wrap_i64").i32(PAGE_SIZE - 1).op("i32.and").i32(3).op("i32.shl");
+    code.get(microOp).op("i32.add").tee(microOp).access("i32.load16_u", HOST, MICRO_OP.handler);
+    code.i32(Handler.region).op("i32.ne").unlikely().brIf(label);
+    code.get(microOp).access("i32.load", HOST, MICRO_OP.imm).set(word);
+  }
+
+  /** Goes where a jump table or a pointer leads: in the region, or in place of this function. */
+  #jumpIndirect(block: Block, pending: number): void {
+    const code = this.#code;
+    const { target, depth, word } = RegionLocal;
+    spend(code, pending);
+    this.#switch(block);
+    this.#store(block);
+    code.block();
+    this.#findSlot(0);
+    pushLeft(code, 0);
+    code.get(depth).get(word).returnCallIndirect(this.#parts.links.type);
+    code.op("end").get(target);
+    leaveWithTarget(code, 0);
+  }
+
+  #switch(block: Block): void {
+    const code = this.#code;
+    const targets = new Map<number, number>();
+    this.#depth++;
+    for (const to of block.successors) {
+      const label = this.#reached(to.pc, block) && this.#labelOf(to, block);
+      if (label !== undefined) targets.set(to.pc, label);
+    }
+    this.#depth--;
+    const low = Math.min(...targets.keys());
+    const count = (Math.max(...targets.keys()) - low) / 2 + 1;
+    if (targets.size === 0 || count > MOST_SWITCHED) return;
+    code.block();
+    const table = Array.from({ length: count }, (_, k) => targets.get(low + k * 2) ?? 0);
+    code.get(RegionLocal.target).i64(BigInt(low)).op("i64.sub").i64(1n).op("i64.rotr");
+    code.tee(RegionLocal.long).i64(BigInt(count)).op("i64.ge_u").brIf(0);
+    code.get(RegionLocal.long).op("i32.wrap_i64").brTable(table, 0).op("end");
+  }
+}
+
+/** Whether control goes on inside the region, so that what was executed is taken off first. */
+function goesOn({ end: { kind } }: Block): boolean {
+  return kind === "goto" || kind === "branch";
+}
