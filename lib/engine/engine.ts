@@ -53,7 +53,10 @@ export interface EngineOptions {
   readonly functionAt?:
     | ((pc: number) => { readonly low: number; readonly high: number } | undefined)
     | undefined;
-  /** Interpreted instructions after which a function is compiled, about; 20,000 if absent. */
+  /**
+   * Interpreted instructions after which a function is compiled, about; 20,000 if absent. 1 compiles
+   * whatever was fetched at once, and 0 fetches ahead to do so: for tests.
+   */
   readonly jitThreshold?: number | undefined;
   /** Whether compiled code asks nothing of pages: a stray access then reads zeros, or writes. */
   readonly unchecked?: boolean | undefined;

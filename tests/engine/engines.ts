@@ -3,21 +3,16 @@
  *
  * @module
  */
-import {
-  ENGINE_NAMES,
-  type EngineMaker,
-  type EngineName,
-  ENGINES as ROWS,
-} from "../../lib/engine/engines.ts";
+import { ENGINE_NAMES, type EngineMaker, ENGINES as ROWS } from "../../lib/engine/engines.ts";
 
 /** An engine under test. */
 export interface Candidate {
-  readonly name: EngineName;
+  readonly name: string;
   readonly make: EngineMaker;
 }
 
-/** Every engine. */
-export const ENGINES: readonly Candidate[] = ENGINE_NAMES.map((name) => ({
-  name,
-  make: ROWS[name].make,
-}));
+/** Every engine, and the JIT when it compiles whatever it comes to. */
+export const ENGINES: readonly Candidate[] = [
+  ...ENGINE_NAMES.map((name) => ({ name, make: ROWS[name].make })),
+  { name: "jit at once", make: (memory) => ROWS.jit.make(memory, { jitThreshold: 0 }) },
+];

@@ -190,6 +190,7 @@ export class Interpreter {
 
   /** Lets the function run until the tier is to look; compiled code has what is left beyond that. */
   #enterTiered(tier: Tier, run: Run, pc: number, space: MicroOpSpace, left: number): void {
+    tier.arrive(space, pc);
     const fuel = Math.min(left, this.#untilLook);
     this.#view.setUint32(REGION_BUDGET, Math.min(left - fuel, tier.budget), true);
     this.#untilLook = this.#enter(run, pc, space, fuel);

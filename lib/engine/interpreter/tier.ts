@@ -29,6 +29,8 @@ export interface Tier {
   readonly period: number;
   /** Instructions that compiled code may execute before the host is to be asked again. */
   readonly budget: number;
+  /** The interpreter is about to go on at `pc`. */
+  arrive(space: MicroOpSpace, pc: number): void;
   /** Looks at where the interpreter is, once in each period. */
   look(space: MicroOpSpace, pc: number): void;
   /** The interpreter came back to the host. */

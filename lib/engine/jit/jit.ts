@@ -36,6 +36,7 @@ interface HartTier {
 /** Compiles what the interpreter of one memory is seen in. */
 class Jit implements Tier {
   readonly period: number;
+  readonly #threshold: number;
   budget: number = BUDGET.least;
   readonly #parts: TierParts;
   readonly #options: EngineOptions;
@@ -44,21 +45,32 @@ class Jit implements Tier {
   constructor(parts: TierParts, options: EngineOptions) {
     this.#parts = parts;
     this.#options = options;
-    const { jitThreshold = PERIOD * THRESHOLD } = options;
-    this.period = Math.max(1, Math.min(PERIOD, Math.floor(jitThreshold / THRESHOLD)));
+    this.#threshold = options.jitThreshold ?? PERIOD * THRESHOLD;
+    this.period = Math.max(1, Math.min(PERIOD, Math.floor(this.#threshold / THRESHOLD)));
+  }
+
+  arrive(space: MicroOpSpace, pc: number): void {
+    if (this.#threshold > 1) return;
+    const { regions } = this.#tierOf(space);
+    if (!regions.at(pc)) regions.compile(pc);
   }
 
   look(space: MicroOpSpace, pc: number): void {
+    if (this.#threshold > 1) this.#compiled(this.#tierOf(space).hotness.seen(pc));
+  }
+
+  #tierOf(space: MicroOpSpace): HartTier {
     let tier = this.#harts.get(space);
     if (!tier) this.#harts.set(space, tier = this.#adopt(space));
-    this.#compiled(tier.hotness.seen(pc));
+    return tier;
   }
 
   #adopt(space: MicroOpSpace): HartTier {
-    const { jitThreshold = PERIOD * THRESHOLD, unchecked = false, functionAt } = this.#options;
+    const { unchecked = false, functionAt } = this.#options;
     const bounds: FunctionBounds = (pc) => functionAt?.(pc) ?? { low: pc, high: pc + UNKNOWN_SIZE };
-    const regions = new Regions(space, this.#parts, bounds, unchecked);
-    const threshold = Math.max(1, Math.round(jitThreshold / this.period));
+    const ahead = this.#threshold === 0;
+    const regions = new Regions(space, this.#parts, bounds, { unchecked, ahead });
+    const threshold = Math.max(1, Math.round(this.#threshold / this.period));
     return { regions, hotness: new Hotness(regions, bounds, threshold) };
   }
 

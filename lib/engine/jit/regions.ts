@@ -30,6 +30,14 @@ const EXPANSION = 6;
 /** Where functions begin and end. */
 export type FunctionBounds = (pc: number) => { readonly low: number; readonly high: number };
 
+/** How regions are made. */
+export interface RegionStyle {
+  /** Whether nothing is asked of pages. */
+  readonly unchecked: boolean;
+  /** Whether a hart fetches what a region may come to, as it may, instead of waiting for it. */
+  readonly ahead: boolean;
+}
+
 /** A region that can be entered. */
 export interface CompiledRegion {
   readonly entry: number;
@@ -74,7 +82,7 @@ export class Regions implements CodeOwner {
   readonly #byUnit = new Map<CodeUnit, CompiledRegion>();
 
   /** No region yet, of the hart whose micro-ops are in `space`. */
-  constructor(space: MicroOpSpace, parts: TierParts, bounds: FunctionBounds, unchecked: boolean) {
+  constructor(space: MicroOpSpace, parts: TierParts, bounds: FunctionBounds, style: RegionStyle) {
     const { memory, thunks } = parts;
     this.hart = space.hart;
     this.#space = space;
@@ -83,9 +91,9 @@ export class Regions implements CodeOwner {
     memory.watch.keepNearPages();
     this.#options = {
       memory,
-      source: new FetchedCode(space.hart, parts, bounds),
+      source: new FetchedCode(space.hart, parts, bounds, style.ahead),
       aligned: space.hart.trapsMisaligned,
-      unchecked,
+      unchecked: style.unchecked,
       pageTable: space.table,
       slotOf: (pc) => this.slots.of(pc),
     };
@@ -236,17 +244,20 @@ class FetchedCode implements CodeSource {
   readonly #hart: Hart;
   readonly #parts: TierParts;
   readonly #bounds: FunctionBounds;
+  readonly #ahead: boolean;
 
-  constructor(hart: Hart, parts: TierParts, bounds: FunctionBounds) {
+  constructor(hart: Hart, parts: TierParts, bounds: FunctionBounds, ahead: boolean) {
     this.#hart = hart;
     this.#parts = parts;
     this.#bounds = bounds;
+    this.#ahead = ahead;
   }
 
   peek(pc: number): Instruction | undefined {
-    if (this.#parts.hooks.at(pc)) return undefined;
-    const bits = this.#hart.fetched.peek(pc);
-    return bits === undefined ? undefined : this.#hart.isa.decode(bits);
+    if (this.#parts.hooks.at(pc) || pc < 0 || pc >= 2 ** 32) return undefined;
+    const { fetched, isa } = this.#hart;
+    const bits = this.#ahead ? fetched.fetch(pc) : fetched.peek(pc);
+    return bits === undefined || bits < 0 ? undefined : isa.decode(bits);
   }
 
   /** Without compressed instructions the reference sees to it that targets are aligned. */
