@@ -147,7 +147,9 @@ export class ControlFlow {
         });
       if (!place.carries) continue;
       for (const successor of block.successors) {
-        this.of(successor).pending = place.pending + block.count;
+        if (!place.dropped.has(successor)) {
+          this.of(successor).pending = place.pending + block.count;
+        }
       }
     }
   }
