@@ -141,11 +141,26 @@ class RecordedFpu implements Fpu<Value> {
     };
     if (hostFusesMultiplyAdd()) {
       const result = scribe.keep(this.#relaxedMadd(a, b, c));
-      return this.#checked(result, tests.isNormal(result), isExact);
+      const normal = scribe.keep(tests.isNormal(result));
+      const exactZero = scribe.when(tests.not(normal), () => this.#isExactZero(result, a, b, c));
+      const isSafe = scribe.keep(tests.either(normal, exactZero));
+      return this.#checked(result, isSafe, () => tests.either(exactZero, isExact()));
     }
     const result = scribe.keep(this.#isDouble ? added : this.#demoted(added));
     scribe.declineIf(tests.not(tests.both(tests.isNormal(result), isExact())));
     return result;
+  }
+
+  /**
+   * Whether a fused result is zero and nothing was lost: all of it was zero, or the product has
+   * cancelled a summand so large that what is left of both could not have been rounded to zero.
+   */
+  #isExactZero(result: Value, a: Value, b: Value, c: Value): Value {
+    const tests = this.#tests;
+    const zeros = tests.both(tests.either(tests.isZero(a), tests.isZero(b)), tests.isZero(c));
+    const least = this.#constant(this.#isDouble ? 2 ** -900 : 2 ** -90);
+    const cancelled = tests.compare("ge", this.#native("abs", c), least);
+    return tests.both(tests.isZero(result), tests.either(zeros, cancelled));
   }
 
   min(a: Value, b: Value): Value {
