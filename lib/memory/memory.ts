@@ -22,9 +22,8 @@ export const HART = 0x1000;
 /** Host memory: one byte of permissions for each guest page, 1 MiB. */
 export const PERMISSIONS = 0x100000;
 
-/** Host memory: the heap begins here, behind {@linkcode PERMISSIONS} and the other tables of
- * pages, of `store_watch.ts` and `near_pages.ts`. */
-const HEAP = 0x500000;
+/** Host memory: the heap begins here, behind {@linkcode PERMISSIONS} and what `store_watch.ts` has. */
+const HEAP = 0x300000;
 const GUEST_SIZE = 2 ** 32;
 
 /** The two memories of a machine. */

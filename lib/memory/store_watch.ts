@@ -8,7 +8,6 @@
  *
  * @module
  */
-import { NearPages } from "./near_pages.ts";
 import { GUEST_PAGES, PAGE_SIZE } from "./page.ts";
 
 /** Host memory: permissions of each guest page for stores that nobody watches, one byte a page. */
@@ -29,7 +28,7 @@ export class StoreWatch {
   /** Listeners to stores, by page. */
   readonly #storeListeners = new Map<number, Set<(address: number) => void>>();
 
-  #near: NearPages | undefined;
+  readonly #changeListeners = new Set<(first: number, last: number) => void>();
 
   /** Watches nothing yet; `permissions` has a byte a page, and host memory is `host`. */
   constructor(permissions: Uint8Array, host: ArrayBufferLike) {
@@ -37,9 +36,10 @@ export class StoreWatch {
     this.#quiet = new Uint8Array(host, QUIET, GUEST_PAGES);
   }
 
-  /** Keeps the tables of `near_pages.ts` from now on, for code that reads them. */
-  keepNearPages(): void {
-    this.#near ??= new NearPages(this.#quiet.buffer, this.#permissions, this.#quiet);
+  /** Calls `listener` whenever what pages from `first` up to `last` allow, quietly, may have changed. */
+  onChange(listener: (first: number, last: number) => void): Disposable {
+    this.#changeListeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#changeListeners.delete(listener) };
   }
 
   /** From now on the next store to the page, or change of it, is told to text listeners. */
@@ -92,7 +92,7 @@ export class StoreWatch {
       if (reasons & TEXT) this.#textChanged(page);
       this.#quiet[page] = this.#reasons[page] === 0 ? this.#permissions[page]! : 0;
     }
-    this.#near?.update(first, last);
+    for (const listener of this.#changeListeners) listener(first, last);
   }
 
   #textChanged(page: number): void {
@@ -109,6 +109,6 @@ export class StoreWatch {
   #setQuiet(page: number, permissions: number): void {
     if (this.#quiet[page] === permissions) return;
     this.#quiet[page] = permissions;
-    this.#near?.update(page, page + 1);
+    for (const listener of this.#changeListeners) listener(page, page + 1);
   }
 }

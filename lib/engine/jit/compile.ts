@@ -10,7 +10,7 @@ import { BlockWriter } from "./block_writer.ts";
 import { ControlFlow } from "./control_flow.ts";
 import { Liveness } from "./liveness.ts";
 import { lookCloserType } from "./look_closer.ts";
-import { type CodeSource, discoverRegion, type Region } from "./region.ts";
+import type { CodeSource, Region } from "./region.ts";
 import { RegionFrame, regionType } from "./region_frame.ts";
 import { type AccessModel, mayLeave, RegionSink } from "./region_sink.ts";
 import { RegionWriter } from "./region_writer.ts";
@@ -18,7 +18,6 @@ import { RegionWriter } from "./region_writer.ts";
 /** What regions of one hart are compiled with. */
 export interface RegionOptions {
   readonly memory: Memory;
-  readonly source: CodeSource;
   /** Whether misaligned accesses trap. */
   readonly aligned: boolean;
   /** Whether nothing is asked of pages. */
@@ -29,19 +28,23 @@ export interface RegionOptions {
   slotOf(pc: number): number;
 }
 
-/** A region and the module that was made of it, which exports `run`. */
+/** What is expected of a region's accesses. */
+export type Expectations = Pick<AccessModel, "expected" | "cellOf">;
+
+/** The module that was made of a region, which exports `run`. */
 export interface WrittenRegion {
-  readonly region: Region;
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The code of its function, for whoever wants to read it. */
   readonly code: Uint8Array;
 }
 
-/** Writes the region that is entered at `pc`; undefined if there is none. */
-export function writeRegion(options: RegionOptions, pc: number): WrittenRegion | undefined {
-  const region = discoverRegion(options.source, pc);
-  if (!region) return undefined;
-  const { memory, aligned, unchecked } = options;
+/** Writes a region. */
+export function writeRegion(
+  options: RegionOptions,
+  region: Region,
+  expectations: Expectations,
+): WrittenRegion {
+  const { memory, aligned, unchecked, pageTable } = options;
   const module = new Module();
   module.importMemory("guest", memory.guest.buffer.byteLength / 65536);
   module.importMemory("host", memory.host.buffer.byteLength / 65536);
@@ -49,7 +52,7 @@ export function writeRegion(options: RegionOptions, pc: number): WrittenRegion |
   const lookCloser = module.importFunction("lookCloser", lookCloserType(module));
   const type = regionType(module);
   const { code, locals } = module.function(type, [], "run");
-  const model: AccessModel = { aligned, unchecked, lookCloser };
+  const model: AccessModel = { aligned, unchecked, lookCloser, ...expectations };
   const frame = new RegionFrame(locals);
   const flow = new ControlFlow(region);
   const facts = new AccessFacts(flow);
@@ -59,8 +62,7 @@ export function writeRegion(options: RegionOptions, pc: number): WrittenRegion |
   });
   const sink = new RegionSink(code, frame, model);
   const blocks = new BlockWriter({ code, frame, sink, model, facts, liveness });
-  const { pageTable } = options;
   const links = { type, pageTable, slotOf: (at: number) => options.slotOf(at) };
   new RegionWriter({ region, flow, liveness, frame, code, blocks, links }).write();
-  return { region, bytes: module.encode(), code: code.bytes };
+  return { bytes: module.encode(), code: code.bytes };
 }

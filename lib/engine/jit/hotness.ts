@@ -11,7 +11,8 @@
  */
 import { ControlFlow } from "./control_flow.ts";
 import type { Block } from "./region.ts";
-import type { CompiledRegion, FunctionBounds, Regions } from "./regions.ts";
+import type { FunctionBounds } from "./fetched_code.ts";
+import type { CompiledRegion, Regions } from "./regions.ts";
 
 /** Regions of one function, beyond which it stays interpreted. */
 const MOST_REGIONS = 24;
@@ -70,13 +71,12 @@ export class Hotness {
   /** Compiles a function from its start, if that holds `pc` now or knows more than before. */
   #grow(low: number, pc: number, heat: Heat): boolean {
     const before = this.#regions.at(low);
-    const written = this.#regions.write(low);
-    if (!written || (before && !written.region.steps.has(pc))) return false;
-    if (!before && !written.region.steps.has(pc) && heat.steps >= written.region.steps.size) {
-      return false;
-    }
-    heat.steps = written.region.steps.size;
-    return this.#regions.compile(low) !== undefined;
+    const region = this.#regions.discover(low);
+    if (!region) return false;
+    const { size } = region.steps;
+    if (!region.steps.has(pc) && (before || heat.steps >= size)) return false;
+    heat.steps = size;
+    return this.#regions.compile(low, region) !== undefined;
   }
 
   /** Where in a region the interpreter will come by again: the loop around `pc`, or behind a call. */

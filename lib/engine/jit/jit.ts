@@ -16,7 +16,8 @@ import { engineOf, Interpreter } from "../interpreter/interpreter.ts";
 import type { MicroOpSpace } from "../interpreter/micro_op_space.ts";
 import type { Tier, TierParts } from "../interpreter/tier.ts";
 import { Hotness } from "./hotness.ts";
-import { type FunctionBounds, Regions } from "./regions.ts";
+import type { FunctionBounds } from "./fetched_code.ts";
+import { Regions } from "./regions.ts";
 
 /** Interpreted instructions between two looks, unless the threshold is lower. */
 const PERIOD = 10_000;
@@ -83,8 +84,10 @@ class Jit implements Tier {
     if (this.budget < BUDGET.most) this.budget += BUDGET.least / 8;
     const tier = this.#harts.get(space);
     const wanted = tier?.regions.slots.takeWanted();
-    if (wanted === undefined || tier!.regions.at(wanted)) return;
-    this.#compiled(tier!.regions.compile(wanted) !== undefined);
+    if (wanted === undefined) return;
+    const { regions } = tier!;
+    const there = regions.at(wanted);
+    this.#compiled(there ? regions.relearn(there) : regions.compile(wanted) !== undefined);
   }
 
   pageMade(space: MicroOpSpace, page: number): void {

@@ -8,14 +8,11 @@
  * @module
  */
 import type { Field } from "../../isa/sem.ts";
-import { PERMISSIONS } from "../../memory/memory.ts";
-import { NEAR_READ, NEAR_WRITE } from "../../memory/near_pages.ts";
-import { PAGE_SIZE, READ, WRITE } from "../../memory/page.ts";
-import { QUIET } from "../../memory/store_watch.ts";
 import type { Code, ValueType } from "../../wasm/code.ts";
 import { copyPlan, type PieceSink } from "../plan/piece_sink.ts";
-import { type AddressHole, HOST } from "../plan/plan.ts";
+import type { AddressHole } from "../plan/plan.ts";
 import type { Check } from "./access_facts.ts";
+import type { Area } from "./areas.ts";
 import { registerAt } from "./plan_use.ts";
 import type { Step } from "./region.ts";
 import type { RegionFrame } from "./region_frame.ts";
@@ -37,14 +34,27 @@ export interface AccessModel {
   readonly unchecked: boolean;
   /** Number of the imported function that looks closer. */
   readonly lookCloser: number;
+  /** The area that a check of the access at `pc` expects its bytes in, if any. */
+  expected(check: Check, pc: number): Area | undefined;
+  /** Host address where the check of the access at `pc` is noted. */
+  cellOf(pc: number): number;
 }
 
 /** Whether a step may be left to the reference where it stands. */
-export function mayLeave({ use }: Step, check: Check | undefined, model: AccessModel): boolean {
+export function mayLeave(step: Step, check: Check | undefined, model: AccessModel): boolean {
+  const { use, pc } = step;
   const { access } = use;
   const isTested = access !== undefined && access.access.bytes > 1 &&
     (access.atomic || model.aligned);
-  return use.declines || isTested || (check !== undefined && !model.unchecked);
+  return use.declines || isTested || (check !== undefined && !isGranted(check, pc, model));
+}
+
+/** Whether nothing has to be asked: a known address is where it is expected. */
+function isGranted(check: Check, pc: number, model: AccessModel): boolean {
+  if (model.unchecked) return true;
+  if (check.base !== 0) return false;
+  const area = model.expected(check, pc);
+  return area !== undefined && check.low >= area.start && check.high <= area.end;
 }
 
 /** Copies plans into a region. */
@@ -109,7 +119,8 @@ export class RegionSink implements PieceSink {
 
   address(hole: AddressHole): void {
     const { check } = this.#place;
-    if (check && !this.#model.unchecked) this.#check(check);
+    const { pc } = this.#place.step;
+    if (check && !isGranted(check, pc, this.#model)) this.#check(check, pc);
     if ((hole.atomic || this.#model.aligned) && hole.access.bytes > 1) {
       this.#pushAddress(hole);
       this.#code.i32(hole.access.bytes - 1).op("i32.and");
@@ -130,39 +141,27 @@ export class RegionSink implements PieceSink {
     if (imm !== 0) code.i32(imm).op("i32.add");
   }
 
-  #check(check: Check): void {
-    if (check.base === 0) this.#checkKnown(check);
-    else this.#checkNear(check);
-  }
-
-  /** One comparison finds a base of more than 32 bits and a page that says no. */
-  #checkNear({ base, low, high, writes }: Check): void {
+  /** One comparison asks whether all bytes are in the area where they are expected. */
+  #check(check: Check, pc: number): void {
     const code = this.#code;
-    const local = this.#frame.x(base);
-    code.get(local).i64(32n).op("i64.shr_u", "i32.wrap_i64");
-    code.get(local).op("i32.wrap_i64").i32(Math.log2(PAGE_SIZE)).op("i32.shr_u");
-    code.access("i32.load8_u", HOST, writes ? NEAR_WRITE : NEAR_READ);
-    code.op("i32.ge_u").unlikely().if();
+    const { base, low, high } = check;
+    const area = this.#model.expected(check, pc);
+    const room = area ? area.end - area.start - (high - low) : -1;
+    if (base === 0 || !area || room < 0) return this.#look(check, pc);
+    code.get(this.#frame.x(base)).i64(BigInt(area.start - low)).op("i64.sub").i64(BigInt(room));
+    code.op("i64.gt_u").unlikely().if();
     this.#nested++;
-    code.get(local).i32(low).i32(high - 1).i32(Number(writes)).call(this.#model.lookCloser);
-    this.#leaveIf();
+    this.#look(check, pc);
     code.op("end");
     this.#nested--;
   }
 
-  #checkKnown({ low, high, writes }: Check): void {
+  #look({ base, low, high, writes }: Check, pc: number): void {
     const code = this.#code;
-    if (low < 0 || high > 2 ** 32) {
-      code.i32(1);
-      return this.#leaveIf();
-    }
-    const bits = writes ? READ | WRITE : READ;
-    const first = Math.floor(low / PAGE_SIZE), last = Math.floor((high - 1) / PAGE_SIZE);
-    for (let page = first; page <= last; page++) {
-      code.i32(0).access("i32.load8_u", HOST, (writes ? QUIET : PERMISSIONS) + page);
-      code.i32(bits).op("i32.and").i32(bits).op("i32.ne");
-      this.#leaveIf();
-    }
+    if (base === 0) code.i64(BigInt(low)).i32(0).i32(high - low - 1);
+    else code.get(this.#frame.x(base)).i32(low).i32(high - 1);
+    code.i32(this.#model.cellOf(pc) + Number(writes)).call(this.#model.lookCloser);
+    this.#leaveIf();
   }
 
   /** Pops i32: not 0 takes the exit. */

@@ -10,25 +10,25 @@
  * @module
  */
 import type { Hart } from "../../hart/hart.ts";
-import type { Instruction } from "../../isa/encoding.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
 import type { CodeOwner, CodeUnit, SourceWord } from "../code_cache.ts";
 import { APART_SIZE } from "../interpreter/micro_op.ts";
 import type { MicroOpSpace } from "../interpreter/micro_op_space.ts";
 import type { TierParts } from "../interpreter/tier.ts";
-import { LEAVE, type Plan } from "../plan/plan.ts";
+import { type Area, Areas } from "./areas.ts";
 import { CallSlots } from "./call_slots.ts";
 import { type RegionOptions, writeRegion, type WrittenRegion } from "./compile.ts";
 import { createLookCloser } from "./look_closer.ts";
-import type { CodeSource, Region } from "./region.ts";
+import { Expected } from "./expected.ts";
+import { FetchedCode, type FunctionBounds } from "./fetched_code.ts";
+import { discoverRegion, type Region } from "./region.ts";
 
 /** Bytes that a region costs beyond its code: what V8 keeps of a module and its instance. */
 const MODULE_COST = 15_000;
-/** Bytes of machine code, at most, that V8 makes of one byte of WASM. */
-const EXPANSION = 6;
-
-/** Where functions begin and end. */
-export type FunctionBounds = (pc: number) => { readonly low: number; readonly high: number };
+/** How often a region is made anew because its accesses were elsewhere than expected. */
+const MOST_LESSONS = 3;
+/** Bytes of WASM and of machine code that an instruction becomes, about. */
+const INSTRUCTION_COST = 150;
 
 /** How regions are made. */
 export interface RegionStyle {
@@ -46,8 +46,8 @@ export interface CompiledRegion {
   readonly unit: CodeUnit;
   /** Host address of the micro-op that stands for its first instruction. */
   readonly shadow: number;
-  /** Bytes of its module. */
-  readonly size: number;
+  /** What its accesses were expected to do. */
+  readonly expected: Expected;
 }
 
 /** What was done, for statistics. */
@@ -77,6 +77,12 @@ export class Regions implements CodeOwner {
   readonly #parts: TierParts;
   readonly #space: MicroOpSpace;
   readonly #options: RegionOptions;
+  readonly #source: FetchedCode;
+  readonly #areas: Areas;
+  /** Where accesses were when they were not where they had been expected, by pc. */
+  readonly #learned = new Map<number, number>();
+  /** How often a region was made anew for what was learned, by its entry. */
+  readonly #lessons = new Map<number, number>();
   readonly #imports: WebAssembly.ModuleImports;
   readonly #byEntry = new Map<number, CompiledRegion>();
   readonly #byUnit = new Map<CodeUnit, CompiledRegion>();
@@ -88,10 +94,10 @@ export class Regions implements CodeOwner {
     this.#space = space;
     this.#parts = parts;
     this.slots = new CallSlots(memory, thunks.table);
-    memory.watch.keepNearPages();
+    this.#source = new FetchedCode(space.hart, parts, bounds, style.ahead);
+    this.#areas = new Areas(memory, (area) => this.#areaLost(area));
     this.#options = {
       memory,
-      source: new FetchedCode(space.hart, parts, bounds, style.ahead),
       aligned: space.hart.trapsMisaligned,
       unchecked: style.unchecked,
       pageTable: space.table,
@@ -121,49 +127,71 @@ export class Regions implements CodeOwner {
     return this.#byEntry.values();
   }
 
-  /** Writes a region without compiling it. */
-  write(pc: number): WrittenRegion | undefined {
-    return writeRegion(this.#options, pc);
+  /** The region that would be entered at `pc` now. */
+  discover(pc: number): Region | undefined {
+    return this.#parts.hooks.at(pc) ? undefined : discoverRegion(this.#source, pc);
   }
 
   /** Compiles the region at an address, in place of one that is there already. */
-  compile(pc: number): CompiledRegion | undefined {
-    if (this.#parts.hooks.at(pc)) return undefined;
+  compile(pc: number, region: Region | undefined = this.discover(pc)): CompiledRegion | undefined {
+    if (!region) return undefined;
+    const before = this.at(pc);
+    if (before) this.drop(before);
     const started = performance.now();
-    const written = this.write(pc);
-    if (!written) return undefined;
-    const { region, bytes } = written;
+    const made = this.#make(pc, region);
+    const { bytes } = writeRegion(this.#options, region, made.expected.model());
     const wrote = performance.now();
     const module = new WebAssembly.Module(bytes);
     const instance = new WebAssembly.Instance(module, { host: this.#imports });
-    this.counts.writing += wrote - started;
-    this.counts.compiling += performance.now() - wrote;
-    const before = this.at(pc);
-    if (before) this.drop(before);
-    const compiled = this.#install(pc, region, bytes.length);
-    this.slots.set(compiled.slot, instance.exports["run"] as CallableFunction);
-    this.#enter(compiled);
-    this.counts.compiled++;
-    this.counts.instructions += region.steps.size;
-    this.counts.bytes += bytes.length;
-    return compiled;
+    this.slots.set(made.slot, instance.exports["run"] as CallableFunction);
+    this.#enter(made);
+    const { counts } = this;
+    counts.writing += wrote - started;
+    counts.compiling += performance.now() - wrote;
+    counts.compiled++;
+    counts.instructions += region.steps.size;
+    counts.bytes += bytes.length;
+    return made;
   }
 
-  #install(entry: number, region: Region, size: number): CompiledRegion {
+  #make(entry: number, region: Region): CompiledRegion {
     const pages = new Set<number>();
     for (const pc of region.steps.keys()) pages.add(Math.floor(pc / PAGE_SIZE));
+    const cells = Expected.cells(region);
     const unit = this.#parts.cache.allocate({
       owner: this,
       pages: [...pages],
-      bytes: APART_SIZE,
-      cost: size * EXPANSION + MODULE_COST,
+      bytes: APART_SIZE + cells,
+      cost: region.steps.size * INSTRUCTION_COST + MODULE_COST,
     });
     unit.instructions = region.steps.size;
     const slot = this.slots.of(entry);
-    const compiled = { entry, region, slot, unit, shadow: unit.address, size };
-    this.#byEntry.set(entry, compiled);
-    this.#byUnit.set(unit, compiled);
-    return compiled;
+    const expected = new Expected({
+      region,
+      slot,
+      cells: unit.address + APART_SIZE,
+      hart: this.hart,
+      areas: this.#areas,
+      learned: this.#learned,
+    });
+    const made = { entry, region, slot, unit, shadow: unit.address, expected };
+    this.#byEntry.set(entry, made);
+    this.#byUnit.set(unit, made);
+    return made;
+  }
+
+  /** An access of a region was often not where it had been expected: makes it anew, if that helps. */
+  relearn(region: CompiledRegion): boolean {
+    const lessons = (this.#lessons.get(region.entry) ?? 0) + 1;
+    if (lessons > MOST_LESSONS || !region.expected.learn()) return false;
+    this.#lessons.set(region.entry, lessons);
+    return this.compile(region.entry, region.region) !== undefined;
+  }
+
+  #areaLost(area: Area): void {
+    for (const region of [...this.#byEntry.values()]) {
+      if (region.expected.reliesOn(area)) this.drop(region);
+    }
   }
 
   /** Makes the micro-op at a region's first instruction its entrance. */
@@ -182,7 +210,7 @@ export class Regions implements CodeOwner {
 
   /** The first instruction of the straight-line code that leads to `pc`, no further down than `low`. */
   leaderBefore(pc: number, low: number): number | undefined {
-    const { source } = this.#options;
+    const source = this.#source;
     if (!source.peek(pc)) return undefined;
     let leader = pc;
     for (;;) {
@@ -236,40 +264,5 @@ export class Regions implements CodeOwner {
       const bits = this.hart.fetched.peek(address);
       if (bits !== undefined) yield { address, bits };
     }
-  }
-}
-
-/** What a hart has fetched, as regions are made from it. */
-class FetchedCode implements CodeSource {
-  readonly #hart: Hart;
-  readonly #parts: TierParts;
-  readonly #bounds: FunctionBounds;
-  readonly #ahead: boolean;
-
-  constructor(hart: Hart, parts: TierParts, bounds: FunctionBounds, ahead: boolean) {
-    this.#hart = hart;
-    this.#parts = parts;
-    this.#bounds = bounds;
-    this.#ahead = ahead;
-  }
-
-  peek(pc: number): Instruction | undefined {
-    if (this.#parts.hooks.at(pc) || pc < 0 || pc >= 2 ** 32) return undefined;
-    const { fetched, isa } = this.#hart;
-    const bits = this.#ahead ? fetched.fetch(pc) : fetched.peek(pc);
-    return bits === undefined || bits < 0 ? undefined : isa.decode(bits);
-  }
-
-  /** Without compressed instructions the reference sees to it that targets are aligned. */
-  plan(instruction: Instruction): Plan {
-    const plan = this.#parts.plans.of(instruction);
-    const { flow } = plan;
-    const jumps = flow === "indirect" ||
-      ((flow === "jump" || flow === "branch") && instruction.imm % 4 !== 0);
-    return jumps && !this.#hart.hasCompressed ? LEAVE : plan;
-  }
-
-  bounds(pc: number): { readonly low: number; readonly high: number } {
-    return this.#bounds(pc);
   }
 }

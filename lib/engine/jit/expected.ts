@@ -1,0 +1,104 @@
+/**
+ * Where the accesses of one region are expected to be: what was learned of each, or else where its
+ * base register points while the region is made.
+ *
+ * @module
+ */
+import type { Hart } from "../../hart/hart.ts";
+import type { Check } from "./access_facts.ts";
+import type { Area, Areas } from "./areas.ts";
+import type { Expectations } from "./compile.ts";
+import { CELL } from "./look_closer.ts";
+import type { Region } from "./region.ts";
+
+/** Number of the stack pointer. */
+const SP = 2;
+
+/** What the expectations of a region come from. */
+export interface ExpectedParts {
+  readonly region: Region;
+  /** The region's table slot. */
+  readonly slot: number;
+  /** Host address of its cells, {@linkcode Expected.cells} bytes of zeros. */
+  readonly cells: number;
+  readonly hart: Hart;
+  readonly areas: Areas;
+  /** Addresses that accesses were seen at, by pc: what is learned goes there. */
+  readonly learned: Map<number, number>;
+}
+
+/** The expectations of one region. */
+export class Expected {
+  readonly #parts: ExpectedParts;
+  readonly #cells = new Map<number, number>();
+  /** The area that each access was expected in, by pc. */
+  readonly #taken = new Map<number, Area>();
+  readonly #view: DataView;
+
+  /** Bytes that the cells of a region take. */
+  static cells({ steps }: Region): number {
+    let count = 0;
+    for (const { use } of steps.values()) count += Number(use.access !== undefined);
+    return count * CELL.size;
+  }
+
+  /** Clears the cells. */
+  constructor(parts: ExpectedParts) {
+    this.#parts = parts;
+    const { region, hart, cells, slot } = parts;
+    this.#view = hart.memory.hostView;
+    let at = cells;
+    for (const [pc, { use }] of region.steps) {
+      if (!use.access) continue;
+      this.#cells.set(pc, at);
+      this.#view.setUint32(at + CELL.slot, slot, true);
+      at += CELL.size;
+    }
+  }
+
+  /** As the writer of the region wants to know them. */
+  model(): Expectations {
+    return {
+      expected: (check, pc) => this.#expected(check, pc),
+      cellOf: (pc) => this.#cells.get(pc)!,
+    };
+  }
+
+  /** Whether the region's code takes an area for granted. */
+  reliesOn(area: Area): boolean {
+    return [...this.#taken.values()].includes(area);
+  }
+
+  #expected(check: Check, pc: number): Area | undefined {
+    const area = this.#find(check, pc);
+    if (area) this.#taken.set(pc, area);
+    return area;
+  }
+
+  #find({ base, low, writes }: Check, pc: number): Area | undefined {
+    const { areas, learned, hart } = this.#parts;
+    if (base === 0) return areas.around(low, writes);
+    const seen = learned.get(pc);
+    return (seen === undefined ? undefined : areas.around(seen, writes)) ??
+      areas.around(addressIn(hart, base), writes) ?? areas.around(addressIn(hart, SP), writes);
+  }
+
+  /** Takes in where accesses were; false if nothing new was learned. */
+  learn(): boolean {
+    const { learned, region, areas } = this.#parts;
+    let anyNew = false;
+    for (const [pc, at] of this.#cells) {
+      if (this.#view.getUint32(at + CELL.asked, true) === 0) continue;
+      const address = Number(this.#view.getBigUint64(at + CELL.base, true));
+      const { writes } = region.steps.get(pc)!.use.access!;
+      const now = areas.around(address, writes);
+      learned.set(pc, address);
+      anyNew ||= now !== undefined && now !== this.#taken.get(pc);
+    }
+    return anyNew;
+  }
+}
+
+function addressIn(hart: Hart, register: number): number {
+  return Number(BigInt.asUintN(64, hart.x[register]!));
+}
