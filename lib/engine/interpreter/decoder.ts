@@ -16,9 +16,7 @@ import { type Instruction, SHIFT } from "../../isa/encoding.ts";
 import type { Memory } from "../../memory/memory.ts";
 import { EXECUTE, PAGE_SIZE } from "../../memory/page.ts";
 import type { CodeUnit } from "../code_cache.ts";
-import type { Plan } from "../plan/plan.ts";
-import type { Plans } from "../plan/plans.ts";
-import type { HandlerTable } from "./handler_table.ts";
+import type { HandlerRow, HandlerRows } from "./handler_rows.ts";
 import { BLOCK, Handler, MICRO_OP } from "./micro_op.ts";
 import type { MicroOpSpace } from "./micro_op_space.ts";
 
@@ -49,14 +47,14 @@ interface Place {
 /** Decodes for the harts of one memory. */
 export class Decoder {
   readonly #view: DataView;
-  readonly #plans: Plans;
-  readonly #handlers: HandlerTable;
+  readonly #rows: HandlerRows;
+  readonly #split: number;
 
-  /** Writes micro-ops into the host's part of `memory`. */
-  constructor(memory: Memory, plans: Plans, handlers: HandlerTable) {
+  /** Writes micro-ops into the host's part of `memory`; `split` is the handler across two pages. */
+  constructor(memory: Memory, rows: HandlerRows, split: number) {
     this.#view = memory.hostView;
-    this.#plans = plans;
-    this.#handlers = handlers;
+    this.#rows = rows;
+    this.#split = split;
   }
 
   /** Writes the micro-op of the instruction at the hart's pc; false if nothing can be fetched there. */
@@ -89,7 +87,7 @@ export class Decoder {
     this.#write(bits, { space, unit, at: shadow, pc, apart: true });
     const at = unit.address + (pc % PAGE_SIZE) * 8;
     this.#view.setUint32(at + MICRO_OP.imm, second / PAGE_SIZE, true);
-    space.setHandler(unit, at, this.#handlers.split);
+    space.setHandler(unit, at, this.#split);
     return true;
   }
 
@@ -109,34 +107,34 @@ export class Decoder {
     const { space, unit, at } = place;
     const { hart } = space;
     const instruction = hart.isa.decode(bits);
-    const plan = this.#plans.of(instruction);
+    const row = this.#rows.of(instruction);
     const view = this.#view;
     const { word, length } = instruction;
     const rd = (word >>> SHIFT.rd) & 31;
-    view.setUint16(at + MICRO_OP.rd, rd === 0 && plan.asks.writesX ? SINK - X : rd * 8, true);
+    view.setUint16(at + MICRO_OP.rd, rd === 0 && row.asks.writesX ? SINK - X : rd * 8, true);
     view.setUint16(at + MICRO_OP.rs1, ((word >>> SHIFT.rs1) & 31) * 8, true);
     view.setUint16(at + MICRO_OP.rs2, ((word >>> SHIFT.rs2) & 31) * 8, true);
     const near = space.translated
-      ? this.#writeRelative(plan, instruction, place)
-      : this.#writeImmediate(plan, instruction, place);
+      ? this.#writeRelative(row, instruction, place)
+      : this.#writeImmediate(row, instruction, place);
     // Without compressed instructions the reference sees to it that targets are aligned.
-    const { flow } = plan;
+    const { flow, numbers } = row;
     const jumps = flow === "indirect" ||
       ((flow === "jump" || flow === "branch") && instruction.imm % 4 !== 0);
     const leaves = near === undefined || (jumps && !hart.hasCompressed);
-    const number = leaves ? Handler.leave : this.#handlers.numberOf(plan, length, near);
+    const number = leaves ? Handler.leave : numbers[(length === 4 ? 2 : 0) + (near ? 0 : 1)]!;
     if (place.apart) view.setUint16(at + MICRO_OP.handler, number, true);
     else space.setHandler(unit, at, number);
   }
 
   /** Writes what the micro-op says besides registers where pc is not known: targets are distances. */
-  #writeRelative(plan: Plan, { word, imm }: Instruction, { pc, at, apart }: Place): boolean {
+  #writeRelative(row: HandlerRow, { word, imm }: Instruction, { pc, at, apart }: Place): boolean {
     const view = this.#view;
     const target = (pc % PAGE_SIZE) + imm;
     const near = !apart && target >= 0 && target < PAGE_SIZE;
-    const jumps = plan.flow === "branch" || plan.flow === "jump";
+    const jumps = row.flow === "branch" || row.flow === "jump";
     if (jumps && near) view.setInt32(at + MICRO_OP.imm, imm * 8, true);
-    else if (plan.asks.rs3) this.#writeThird(word, at);
+    else if (row.asks.rs3) this.#writeThird(word, at);
     else view.setBigInt64(at + MICRO_OP.imm, BigInt(imm), true);
     return near;
   }
@@ -148,14 +146,14 @@ export class Decoder {
    * says.
    */
   #writeImmediate(
-    plan: Plan,
+    row: HandlerRow,
     { word, imm, length }: Instruction,
     { pc, at, apart }: Place,
   ): boolean | undefined {
     const view = this.#view;
-    const { next, target: asksTarget, rs3 } = plan.asks;
+    const { next, target: asksTarget, rs3 } = row.asks;
     if (next) view.setUint32(at + MICRO_OP.next, pc + length, true);
-    if (plan.flow === "branch" || plan.flow === "jump") {
+    if (row.flow === "branch" || row.flow === "jump") {
       const target = pc + imm;
       if (target < 0 || target >= 2 ** 32 || pc + length >= 2 ** 32) return undefined;
       const near = !apart && Math.floor(target / PAGE_SIZE) === Math.floor(pc / PAGE_SIZE);

@@ -9,14 +9,9 @@
 import { RV64 } from "../../isa/decode.ts";
 import type { Definition } from "../../isa/encoding.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { Plans } from "../plan/plans.ts";
-import { FIRST_PLAN, Handler } from "./micro_op.ts";
-
-/** Which handler serves a plan: by the instruction's length, and whether its target is near. */
-export interface PlanHandlers {
-  /** `[length 2 near, length 2 far, length 4 near, length 4 far]`; equal where nothing differs. */
-  readonly numbers: readonly [number, number, number, number];
-}
+import { planKey, type Plans } from "../plan/plans.ts";
+import { isTargeted, packRow } from "./handler_rows.ts";
+import { FIRST_PLAN } from "./micro_op.ts";
 
 /** A handler that stands for a plan. */
 export interface PlannedHandler {
@@ -44,7 +39,8 @@ export interface Handlers {
 /** All handlers of the instruction set, numbered. */
 export class HandlerTable implements Handlers {
   readonly #handlers: PlannedHandler[] = [];
-  readonly #numbers = new Map<Plan, PlanHandlers>();
+  readonly #rows = new Map<number, number>();
+  readonly #packed = new Map<Plan, number>();
   readonly #plans: Plans;
 
   /** Numbers the handlers of every plan that an instruction can have. */
@@ -52,8 +48,8 @@ export class HandlerTable implements Handlers {
     this.#plans = plans;
     const compressed = new Set(RV64.compressed.map(({ expansion }) => expansion.split(" ")[0]));
     for (const definition of RV64.definitions) {
-      for (const plan of this.#plansOf(definition)) {
-        this.#add(plan, compressed.has(definition.name));
+      for (const word of instancesOf(definition)) {
+        this.#add(definition, word, compressed.has(definition.name));
       }
     }
   }
@@ -66,48 +62,40 @@ export class HandlerTable implements Handlers {
     return this.size;
   }
 
-  /** The handler for an instruction with this plan. */
-  numberOf(plan: Plan, length: 2 | 4, near: boolean): number {
-    const entry = this.#numbers.get(plan);
-    if (!entry) return Handler.leave;
-    return entry.numbers[(length === 4 ? 2 : 0) + (near ? 0 : 1)]!;
-  }
-
   /** The handlers behind the fixed ones, in order. */
   get planned(): readonly PlannedHandler[] {
     return this.#handlers;
   }
 
-  #plansOf(definition: Definition): Set<Plan> {
-    const { match, runs } = definition.pattern;
-    const shift = runs.some(({ field }) => field === "rm")
-      ? 12
-      : runs.some(({ field }) => field === "csr")
-      ? 20
-      : undefined;
-    if (shift === undefined) return new Set([this.#plans.of({ definition, word: match })]);
-    const variants = [0, 1, 2, 3, 4, 7];
-    return new Set(
-      variants.map((variant) =>
-        this.#plans.of({ definition, word: (match | (variant << shift)) >>> 0 })
-      ),
-    );
+  /** What the decoder has to know, packed, by key. */
+  get rows(): ReadonlyMap<number, number> {
+    return this.#rows;
   }
 
-  #add(plan: Plan, compressed: boolean): void {
-    if (plan.flow === "leave" || this.#numbers.has(plan)) return;
-    const targeted = plan.flow === "branch" || plan.flow === "jump";
-    const lengths = compressed ? [2, 4] as const : [4] as const;
-    const numbers: [number, number, number, number] = [0, 0, 0, 0];
-    for (const length of lengths) {
-      for (const near of targeted ? [true, false] : [true]) {
-        const number = FIRST_PLAN + this.#handlers.push({ plan, length, near }) - 1;
-        const at = (length === 4 ? 2 : 0) + (near ? 0 : 1);
-        numbers[at] = number;
-        if (!targeted) numbers[at + 1] = number;
+  #add(definition: Definition, word: number, compressed: boolean): void {
+    const plan = this.#plans.of({ definition, word });
+    if (plan.flow === "leave") return;
+    let packed = this.#packed.get(plan);
+    if (packed === undefined) {
+      packed = packRow(plan, this.size, compressed);
+      this.#packed.set(plan, packed);
+      for (const length of compressed ? [2, 4] as const : [4] as const) {
+        for (const near of isTargeted(plan.flow) ? [true, false] : [true]) {
+          this.#handlers.push({ plan, length, near });
+        }
       }
     }
-    if (lengths.length === 1) [numbers[0], numbers[1]] = [numbers[2], numbers[3]];
-    this.#numbers.set(plan, { numbers });
+    this.#rows.set(planKey(definition, word), packed);
   }
+}
+
+/** A word for each plan that the definition's instructions can have. */
+function instancesOf({ pattern: { match, runs } }: Definition): readonly number[] {
+  const shift = runs.some(({ field }) => field === "rm")
+    ? 12
+    : runs.some(({ field }) => field === "csr")
+    ? 20
+    : undefined;
+  if (shift === undefined) return [match];
+  return [0, 1, 2, 3, 4, 7].map((variant) => (match | (variant << shift)) >>> 0);
 }

@@ -8,8 +8,8 @@
  * Pages of the tracing range have micro-ops in a page table of their own, because instructions there
  * count as overhead: the function runs with one table and one counter at a time.
  *
- * The function is `emitted_loop.ts`; micro-ops are written by `decoder.ts` and lie in
- * `micro_op_space.ts`.
+ * The function is `emitted_loop.ts`, whose modules `loops.ts` has; micro-ops are written by
+ * `decoder.ts` and lie in `micro_op_space.ts`.
  *
  * @module
  */
@@ -21,19 +21,9 @@ import { FETCH_ENTRY } from "../../memory/tlb.ts";
 import { CodeCache, type CodeUnit, DEFAULT_BUDGET } from "../code_cache.ts";
 import type { BreakTest, Engine, Hook, Stop } from "../engine.ts";
 import { Hooks } from "../hooks.ts";
-import { Plans } from "../plan/plans.ts";
 import { createReference } from "../reference/reference.ts";
 import { Decoder, executableAddress } from "./decoder.ts";
-import { interpreterModule } from "./emitted_loop.ts";
-import {
-  ENTERING_FRAME,
-  type Frame,
-  GUARDING_ENTERING_FRAME,
-  GUARDING_FRAME,
-  PLAIN_FRAME,
-  TRANSLATING_FRAME,
-} from "./loop_frame.ts";
-import { HandlerTable } from "./handler_table.ts";
+import { type Loop, loopModule, loopRows, loopSplit } from "./loops.ts";
 import { Exit } from "./micro_op.ts";
 import { MicroOpSpace, type SpaceKind, type SpaceParts } from "./micro_op_space.ts";
 import { ThunkTable } from "./thunk_table.ts";
@@ -54,29 +44,14 @@ type TranslatingRun = (
   data: number,
 ) => number;
 
-const plans = new Plans();
-let allHandlers: HandlerTable | undefined;
-/** The modules are the same for all machines: one for each frame. */
-const compiled = new Map<Frame, WebAssembly.Module>();
-
-/** The handlers, which are the same for all machines. */
-function handlerTable(): HandlerTable {
-  return allHandlers ??= new HandlerTable(plans);
-}
-
 /** Makes the function for one machine. */
 function instantiate(
   { guest, host }: Memory,
   { table: thunks }: ThunkTable,
-  frame: Frame,
+  loop: Loop,
 ): WebAssembly.ExportValue {
-  const pages = (of: WebAssembly.Memory) => of.buffer.byteLength / 65536;
-  let module = compiled.get(frame);
-  if (!module) {
-    const emitted = interpreterModule(handlerTable(), pages(guest), pages(host), frame);
-    compiled.set(frame, module = new WebAssembly.Module(emitted.encode()));
-  }
-  return new WebAssembly.Instance(module, { host: { guest, host, thunks } }).exports["run"]!;
+  const { exports } = new WebAssembly.Instance(loopModule(loop), { host: { guest, host, thunks } });
+  return exports["run"]!;
 }
 
 /** The spaces of one hart. */
@@ -114,21 +89,21 @@ export class Interpreter {
     this.#memory = memory;
     this.#reference = createReference(memory);
     this.#view = memory.hostView;
-    this.#run = instantiate(memory, thunks, makeTier ? ENTERING_FRAME : PLAIN_FRAME) as Run;
+    this.#run = instantiate(memory, thunks, "plain") as Run;
     this.#hooks = new Hooks((pc) => this.#hookChanged(pc));
-    this.#decoder = new Decoder(memory, plans, handlerTable());
+    this.#decoder = new Decoder(memory, loopRows(), loopSplit());
     const cache = new CodeCache(memory.heap, budget);
     this.#parts = {
       memory,
       cache,
       hooks: this.#hooks,
       thunks,
-      split: handlerTable().split,
+      split: loopSplit(),
       pageMade: (space, page) => this.#tier?.pageMade(space, page),
     };
     cache.onRelease((units) => this.#release(units));
     const decoder = this.#decoder;
-    this.#tier = makeTier?.({ memory, cache, hooks: this.#hooks, thunks, plans, decoder });
+    this.#tier = makeTier?.({ memory, cache, hooks: this.#hooks, thunks, decoder });
     this.#untilLook = this.#tier?.period ?? FUEL;
   }
 
@@ -223,7 +198,7 @@ export class Interpreter {
     return this.#guardingRun ??= instantiate(
       this.#memory,
       this.#parts.thunks,
-      this.#tier ? GUARDING_ENTERING_FRAME : GUARDING_FRAME,
+      "guarding",
     ) as Run;
   }
 
@@ -244,7 +219,7 @@ export class Interpreter {
     this.#translatingRun ??= instantiate(
       this.#memory,
       this.#parts.thunks,
-      TRANSLATING_FRAME,
+      "translating",
     ) as TranslatingRun;
     this.#translatingRun(
       block + (physical % PAGE_SIZE) * 8,

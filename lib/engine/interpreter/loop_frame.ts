@@ -52,7 +52,7 @@ export interface Frame {
 /** The frame of the plain function. */
 export const PLAIN_FRAME: Frame = {
   translating: false,
-  entering: false,
+  entering: true,
   guarding: false,
   parameters: [I32, I32, I32, I32, I32],
   locals: [I32, I32, I64, I64, I32],
@@ -61,12 +61,6 @@ export const PLAIN_FRAME: Frame = {
 
 /** The frame of the plain function for harts whose float registers are off, or have to be marked. */
 export const GUARDING_FRAME: Frame = { ...PLAIN_FRAME, guarding: true };
-
-/** The frame of the plain function that enters compiled regions. */
-export const ENTERING_FRAME: Frame = { ...PLAIN_FRAME, entering: true };
-
-/** The frame of the guarding function that enters compiled regions. */
-export const GUARDING_ENTERING_FRAME: Frame = { ...GUARDING_FRAME, entering: true };
 
 /** The frame of the translating function. */
 export const TRANSLATING_FRAME: Frame = {

@@ -8,7 +8,6 @@
 import type { Memory } from "../../memory/memory.ts";
 import type { CodeCache, CodeUnit } from "../code_cache.ts";
 import type { Hooks } from "../hooks.ts";
-import type { Plans } from "../plan/plans.ts";
 import type { Decoder } from "./decoder.ts";
 import type { MicroOpSpace } from "./micro_op_space.ts";
 import type { ThunkTable } from "./thunk_table.ts";
@@ -19,7 +18,6 @@ export interface TierParts {
   readonly cache: CodeCache;
   readonly hooks: Hooks;
   readonly thunks: ThunkTable;
-  readonly plans: Plans;
   readonly decoder: Decoder;
 }
 

@@ -7,7 +7,11 @@ import type { Hart } from "../../hart/hart.ts";
 import type { Instruction } from "../../isa/encoding.ts";
 import type { TierParts } from "../interpreter/tier.ts";
 import { LEAVE, type Plan } from "../plan/plan.ts";
+import { Plans } from "../plan/plans.ts";
 import type { CodeSource } from "./region.ts";
+
+/** Plans are the same for all machines. */
+const plans = new Plans();
 
 /** Where functions begin and end. */
 export type FunctionBounds = (pc: number) => { readonly low: number; readonly high: number };
@@ -36,7 +40,7 @@ export class FetchedCode implements CodeSource {
 
   /** Without compressed instructions the reference sees to it that targets are aligned. */
   plan(instruction: Instruction): Plan {
-    const plan = this.#parts.plans.of(instruction);
+    const plan = plans.of(instruction);
     const { flow } = plan;
     const jumps = flow === "indirect" ||
       ((flow === "jump" || flow === "branch") && instruction.imm % 4 !== 0);

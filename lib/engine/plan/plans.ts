@@ -18,13 +18,17 @@ function variantOf({ pattern }: Definition, word: number): number {
   return pattern.runs.some(({ field }) => field === "rm") ? (word >>> 12) & 7 : 0;
 }
 
+/** The number of an instruction's plan: of its definition and variant. */
+export function planKey(definition: Definition, word: number): number {
+  return definition.index * VARIANTS + variantOf(definition, word);
+}
+
 /** The plans of definitions, recorded when first asked for. */
 export class Plans {
   readonly #plans: (Plan | undefined)[] = [];
 
   /** The plan of an instruction. */
   of({ definition, word }: Pick<Instruction, "definition" | "word">): Plan {
-    const key = definition.index * VARIANTS + variantOf(definition, word);
-    return this.#plans[key] ??= record(definition, word);
+    return this.#plans[planKey(definition, word)] ??= record(definition, word);
   }
 }
