@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { parseArgs } from "node:util";
 import { CLI_OPTIONS, type CliOption } from "./options.ts";
 
 /** The parsed command line. */
@@ -52,24 +51,39 @@ export function readArguments(
   return { switches, values, lists, rest, dashes };
 }
 
-/** Options among `args` as they were given, with the argument that each stood in. */
+/** An option as it was given, and the argument that it stood in. */
+interface GivenOption {
+  readonly option: CliOption;
+  readonly text?: string;
+  readonly arg: string;
+}
+
+/** Options among `args`, which are `--name`, `--name=value`, or `-` and letters. */
 function readOptions(
   args: readonly string[],
   known: readonly CliOption[],
-): readonly { readonly option: CliOption; readonly text?: string; readonly arg: string }[] {
-  const entries = known.map(({ name, letter, value }) => {
-    const type: "boolean" | "string" = value === undefined ? "boolean" : "string";
-    return [name, letter === undefined ? { type } : { type, short: letter }] as const;
-  });
-  const options = Object.fromEntries(entries);
-  const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
-  return tokens.flatMap((token) => {
-    if (token.kind !== "option") return [];
-    const arg = args[token.index]!;
-    const option = known.find(({ name }) => name === token.name);
+): readonly GivenOption[] {
+  return args.flatMap((arg) => {
+    if (!arg.startsWith("--")) return readLetters(arg, known);
+    const [, name, text] = /^--([^=]*)(?:=([^]*))?$/.exec(arg)!;
+    const option = known.find((each) => each.name === name);
     if (!option) throw unknownOption(arg, known);
-    return token.value === undefined ? [{ option, arg }] : [{ option, text: token.value, arg }];
+    return text === undefined ? [{ option, arg }] : [{ option, text, arg }];
   });
+}
+
+/** Reads `-abc`: switches, and perhaps one that takes the rest as its value. */
+function readLetters(arg: string, known: readonly CliOption[]): readonly GivenOption[] {
+  const given: GivenOption[] = [];
+  for (let at = 1; at < arg.length; at++) {
+    const option = known.find(({ letter }) => letter === arg[at]);
+    if (!option) throw unknownOption(arg, known);
+    const text = arg.slice(at + 1);
+    const takesRest = option.value !== undefined && text !== "";
+    given.push(takesRest ? { option, text, arg } : { option, arg });
+    if (takesRest) break;
+  }
+  return given;
 }
 
 /** Cuts arguments where the guest's begin; ours come out as `--name` and `--name=value`. */

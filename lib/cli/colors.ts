@@ -7,20 +7,18 @@
  *
  * @module
  */
-import { styleText } from "node:util";
-
 /** `--color`. */
 export type ColorMode = "auto" | "always" | "never";
 
 /** Puts colours into a text of whole lines. */
 export type Painter = (text: string) => string;
 
-/** Whether there are colours is decided here, for each stream: a style looks at none. */
-const style = (name: Parameters<typeof styleText>[0]): Painter => (text) =>
-  styleText(name, text, { validateStream: false });
-const bold = style("bold"), dim = style("dim");
-const cyan = style("cyan"), green = style("green"), magenta = style("magenta");
-const red = style("red"), yellow = style("yellow");
+/** A style by the codes that begin and end it (ECMA-48, SGR). */
+const style = (begin: number, end: number): Painter => (text) =>
+  `\x1b[${begin}m${text}\x1b[${end}m`;
+const bold = style(1, 22), dim = style(2, 22);
+const red = style(31, 39), green = style(32, 39), yellow = style(33, 39);
+const magenta = style(35, 39), cyan = style(36, 39);
 
 /**
  * Whether a stream gets colours: as `--color` says, else as NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE,

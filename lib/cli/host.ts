@@ -7,8 +7,7 @@
  */
 import { printable, printableBytes } from "./printable.ts";
 import { type ColorMode, type Painter, paintNotes, wantsColors } from "./colors.ts";
-import { historyPath, LineHistory } from "./line_history.ts";
-import { createTerminal, type Terminal } from "./terminal.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** The surroundings of one call of the command line. */
 export interface CliHost {
@@ -20,8 +19,10 @@ export interface CliHost {
   stderr(data: Uint8Array): void;
   /** Up to `length` bytes of input; none at its end. */
   stdin(length: number): Promise<Uint8Array>;
-  /** Asks a person for lines, if stdin and stdout are a terminal. */
-  readonly terminal?: Terminal | undefined;
+  /** Asks a person for lines, once {@linkcode CliHost.openTerminal} has made it. */
+  terminal?: Terminal | undefined;
+  /** Makes what asks a person for lines, if stdin and stdout are a terminal. */
+  openTerminal?(): Promise<Terminal | undefined>;
   /** Whether commands of the host's print where this process does; else what they print is read. */
   readonly childrenPrint?: boolean;
   /** Whether a person sees stdout as it comes. */
@@ -82,9 +83,7 @@ export function denoHost(): CliHost {
       const count = await Deno.stdin.read(buffer);
       return buffer.subarray(0, count ?? 0);
     },
-    terminal: Deno.stdin.isTerminal() && Deno.stdout.isTerminal()
-      ? createTerminal(new LineHistory(historyPath()))
-      : undefined,
+    openTerminal,
     childrenPrint: true,
     color: "auto",
     env(name) {
@@ -110,6 +109,16 @@ export function denoHost(): CliHost {
     exit: (code) => Deno.exit(code),
     now: () => performance.now(),
   };
+}
+
+/** What only a shell needs is loaded for one alone. */
+async function openTerminal(): Promise<Terminal | undefined> {
+  if (!Deno.stdin.isTerminal() || !Deno.stdout.isTerminal()) return undefined;
+  const [{ createTerminal }, { historyPath, LineHistory }] = await Promise.all([
+    import("./terminal.ts"),
+    import("./line_history.ts"),
+  ]);
+  return createTerminal(new LineHistory(historyPath()));
 }
 
 /** Writes until all is written; false if the reader has closed its end. */

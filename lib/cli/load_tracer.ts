@@ -6,8 +6,6 @@
  *
  * @module
  */
-import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import { checkTracer, resolveOptions } from "../ftrace/mod.ts";
 import type { Tracer, TracerOption } from "../../mod.ts";
 
@@ -137,7 +135,7 @@ function readSettings(
 /** Loads the module that a path or URL names. @throws {TypeError} If it does not load or fit. */
 export async function importTracer(source: string): Promise<Tracer> {
   // One letter before a colon is a drive, not a scheme.
-  const url = /^[a-z][a-z0-9+.-]+:/i.test(source) ? source : pathToFileURL(resolve(source)).href;
+  const url = /^[a-z][a-z0-9+.-]+:/i.test(source) ? source : await urlOfPath(source);
   let module: { readonly default?: unknown };
   try {
     module = await import(url);
@@ -148,6 +146,14 @@ export async function importTracer(source: string): Promise<Tracer> {
     );
   }
   return checkTracer(module.default, source);
+}
+
+async function urlOfPath(path: string): Promise<string> {
+  const [{ resolve }, { pathToFileURL }] = await Promise.all([
+    import("node:path"),
+    import("node:url"),
+  ]);
+  return pathToFileURL(resolve(path)).href;
 }
 
 /** Every tracer there is: built in, and loaded by `--plugin`. */

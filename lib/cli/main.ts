@@ -1,19 +1,17 @@
 /**
  * Entry of the command line: which command it is, and what becomes of an error.
  *
+ * Commands besides `run` are loaded when they are called, so that a run starts without them.
+ *
  * @module
  */
 import type { Tracer } from "../../mod.ts";
 import { type ColorMode, paintHelp } from "./colors.ts";
-import { fail } from "./fail.ts";
-import { helpText, listHelpText, shellHelpText, tracerHelpText } from "./help.ts";
 import { type CliHost, denoHost, print, say } from "./host.ts";
-import { list } from "./list.ts";
 import { allTracers, BUILT_IN } from "./load_tracer.ts";
 import { type CliArguments, readArguments } from "./arguments.ts";
 import { ProgramError } from "./program.ts";
 import { type CommandContext, isRefusal, run } from "./run.ts";
-import { shell } from "./shell.ts";
 import { VERSION } from "./version.ts";
 
 /** Exit code of our own errors. */
@@ -46,36 +44,40 @@ export async function main(
   }
 }
 
-function dispatch(
+async function dispatch(
   args: readonly string[],
   builtIn: readonly Tracer[],
   host: CliHost,
-): Promise<number> | number {
+): Promise<number> {
   const first = readArguments(args);
   const command = first.dashes ? undefined : first.rest[0];
   const options = args.slice(0, args.length - first.rest.length);
   if (command === "list") {
     const args = readListArguments(first, options);
     host.color = colorOf(args);
-    return args.switches.has("help")
-      ? printed(host, listHelpText())
-      : list({ host, builtIn, args });
+    if (args.switches.has("help")) return printed(host, (await import("./help.ts")).listHelpText());
+    return await (await import("./list.ts")).list({ host, builtIn, args });
   }
-  if (command === "fail") return fail(host, [...options, ...first.rest.slice(1)]);
+  if (command === "fail") {
+    const { fail } = await import("./fail.ts");
+    return await fail(host, [...options, ...first.rest.slice(1)]);
+  }
   const named = command === "run" || command === "shell";
   const whole = named ? readArguments([...options, ...first.rest.slice(1)]) : first;
   host.color = colorOf(whole);
   if (whole.switches.has("help")) {
-    if (command === "shell") return printed(host, shellHelpText());
-    return help({ host, builtIn, args: whole });
+    if (command === "shell") return printed(host, (await import("./help.ts")).shellHelpText());
+    return await help({ host, builtIn, args: whole });
   }
   if (whole.switches.has("version")) {
     const { deno, v8 } = Deno.version;
     print(host, `hartrace ${VERSION} (deno ${deno}, v8 ${v8}, ${Deno.build.target})\n`);
     return 0;
   }
-  if (command === "shell") return shell({ host, builtIn, args: whole });
-  return run({ host, builtIn, args: whole });
+  if (command === "shell") {
+    return await (await import("./shell.ts")).shell({ host, builtIn, args: whole });
+  }
+  return await run({ host, builtIn, args: whole });
 }
 
 function colorOf({ values }: CliArguments): ColorMode {
@@ -90,6 +92,7 @@ function printed(host: CliHost, text: string): number {
 
 /** `--help`, or with `-p NAME` or `--plugin` what there is to know of that tracer. */
 async function help({ host, builtIn, args }: CommandContext): Promise<number> {
+  const { helpText, tracerHelpText } = await import("./help.ts");
   const plugins = args.lists["plugin"] ?? [];
   const name = args.values["tracer"];
   if (name === undefined && plugins.length === 0) {

@@ -17,12 +17,10 @@ import {
   type Tracer,
   type TracerHandle,
 } from "../../mod.ts";
-import { createTracefs, type Tracefs } from "../tracefs/mod.ts";
 import { dumpText, symbolizerOf } from "../output/mod.ts";
 import type { EngineName } from "../engine/mod.ts";
 import { type EraName, splitNames, type TraceClockName, updateSet } from "../ftrace/mod.ts";
 import { type CliHost, say } from "./host.ts";
-import { enableLivepatches } from "./livepatch.ts";
 import { type LoadedTracer, type LoadedTracers, loadTracers, NOP } from "./load_tracer.ts";
 import { environmentOf, namedFiles } from "./guest_view.ts";
 import { memoryMapOf } from "./firmware.ts";
@@ -30,12 +28,10 @@ import { type CliArguments, misplacedOption, numberOf, showsReadable } from "./a
 import { CLI_OPTIONS } from "./options.ts";
 import { type Ending, endingOf, placeText } from "./outcome.ts";
 import { StopRequests } from "./stop_requests.ts";
-import { readTracefsOption, writeTracefs } from "./tracefs_option.ts";
 import { noSitesMessage, type Program, readProgram } from "./program.ts";
 import { argsNotes, declarePrototypes } from "./prototypes.ts";
 import { createProgress } from "./progress.ts";
 import { createSharedStdout, type SharedStdout } from "./shared_stdout.ts";
-import { collectStatistics, statisticsText } from "./stats.ts";
 import {
   openTraceDestination,
   setTraceOptions,
@@ -90,7 +86,8 @@ async function runTraced(
   const limit = numberOf(args.values, "limit-insns", 1);
   const quiet = args.switches.has("quiet");
   const writes = args.lists["tracefs"] ?? [];
-  const selects = writes.some((text) => readTracefsOption(text).file === "current_tracer");
+  const control = writes.length > 0 ? await import("./tracefs_option.ts") : undefined;
+  const selects = control?.selectsTracer(writes);
   let tracers = await requestTracers(context, selects ? "selectable" : "running");
   const { machine, ftrace } = createTraced(context, program, stdout, () => tracers);
   if (!canTrace(ftrace, tracers, args)) {
@@ -99,9 +96,9 @@ async function runTraced(
     if (!quiet) say(host, noSitesMessage(program, length, "untraced"));
     tracers = await untraced(context);
   }
-  configure(context, ftrace, tracers);
-  const started = await startTracers(ftrace, writes.length > 0 ? tracers.plugins : tracers.all);
-  await using tracefs = writes.length > 0 ? await openTracefs(context, ftrace, tracers) : undefined;
+  await configure(context, ftrace, tracers);
+  const started = await startTracers(ftrace, control ? tracers.plugins : tracers.all);
+  await using tracefs = control && await control.openTracefs(context, ftrace, tracers);
   const own = tracers.current.prints ??
     tracers.all.find(({ tracer }) => tracer.prints !== undefined)?.tracer.prints;
   // With tracer nop there may be events that a control file has enabled.
@@ -118,12 +115,13 @@ async function runTraced(
     })
   );
   stdout.guestEnded();
-  const statistics = args.switches.has("stats") ? collectStatistics(ftrace) : undefined;
+  const stats = args.switches.has("stats") ? await import("./stats.ts") : undefined;
+  const statistics = stats?.collectStatistics(ftrace);
   await writer.finish();
   await stopTracers(host, started);
   stdout.flush();
   writeSignature(machine, args.values["signature"]);
-  if (statistics) say(host, await statisticsText(statistics));
+  if (stats && statistics) say(host, await stats.statisticsText(statistics));
   const { symbol } = symbolizerOf(ftrace);
   const place = (address: bigint, isReturn?: boolean) => placeText(symbol, address, isReturn);
   stops.rethrow();
@@ -158,7 +156,11 @@ function createTraced(
 }
 
 /** Puts options, clock, prototypes, filters and patches of the command line in force. */
-function configure(context: CommandContext, ftrace: Ftrace, tracers: LoadedTracers): void {
+async function configure(
+  context: CommandContext,
+  ftrace: Ftrace,
+  tracers: LoadedTracers,
+): Promise<void> {
   const { host, args } = context;
   const { values, lists } = args;
   const quiet = args.switches.has("quiet");
@@ -168,7 +170,10 @@ function configure(context: CommandContext, ftrace: Ftrace, tracers: LoadedTrace
   if (!quiet && skipped.length > 0) say(host, skipped.join("\n"));
   ftrace.tracingThresh = numberOf(values, "tracing-thresh") ?? 0;
   applyFilters(ftrace, args);
-  const patched = enableLivepatches(ftrace, lists["livepatch"] ?? []);
+  const patches = lists["livepatch"] ?? [];
+  const patched = patches.length > 0
+    ? (await import("./livepatch.ts")).enableLivepatches(ftrace, patches)
+    : [];
   if (!quiet && patched.length > 0) say(host, patched.join("\n"));
   if (!quiet) sayNotes(context, ftrace, tracers, [...idle.map(idleText), ...argsNotes(ftrace)]);
 }
@@ -195,19 +200,6 @@ function hasEvents({ buffer, machine }: Ftrace): boolean {
     const { entries, read } = buffer.statistics(id);
     return entries > 0 || read > 0;
   });
-}
-
-/** The control files with all of `--tracefs` written, and `-p` before it. */
-async function openTracefs(
-  { args, builtIn }: CommandContext,
-  ftrace: Ftrace,
-  { current, plugins, optionsOf }: LoadedTracers,
-): Promise<Tracefs> {
-  const tracefs = createTracefs(ftrace, { tracers: builtIn, tracerOptions: optionsOf });
-  const { state } = tracefs;
-  if (!plugins.some(({ tracer }) => tracer === current)) await state.setTracer(current.name);
-  await writeTracefs(tracefs, args.lists["tracefs"] ?? []);
-  return tracefs;
 }
 
 /** Loads the tracers that the command line names; with `"selectable"` any may be started later. */

@@ -37,6 +37,7 @@ export async function shell(context: CommandContext): Promise<number> {
   const { host, args, builtIn } = context;
   const program = await readProgram(args.rest[0], args);
   const tracers = await requestTracers(context, "selectable");
+  host.terminal ??= await host.openTerminal?.();
   const lines = createShellLines(host);
   let inLine = false;
   const stdout = {

@@ -3,7 +3,10 @@
  *
  * @module
  */
-import { type Tracefs, TracefsError } from "../tracefs/mod.ts";
+import type { Ftrace, Tracer } from "../../mod.ts";
+import { createTracefs, type Tracefs, TracefsError } from "../tracefs/mod.ts";
+import type { CliArguments } from "./arguments.ts";
+import type { LoadedTracers } from "./load_tracer.ts";
 
 /** A write to a control file that the command line asks for. */
 export interface TracefsWrite {
@@ -24,6 +27,24 @@ export function readTracefsOption(value: string): TracefsWrite {
     );
   }
   return { file, text, append: plus === "+" };
+}
+
+/** Whether one of `values` chooses the tracer. */
+export function selectsTracer(values: readonly string[]): boolean {
+  return values.some((value) => readTracefsOption(value).file === "current_tracer");
+}
+
+/** The control files with all of `--tracefs` written, and `-p` before it. */
+export async function openTracefs(
+  { args, builtIn }: { readonly args: CliArguments; readonly builtIn: readonly Tracer[] },
+  ftrace: Ftrace,
+  { current, plugins, optionsOf }: LoadedTracers,
+): Promise<Tracefs> {
+  const tracefs = createTracefs(ftrace, { tracers: builtIn, tracerOptions: optionsOf });
+  const { state } = tracefs;
+  if (!plugins.some(({ tracer }) => tracer === current)) await state.setTracer(current.name);
+  await writeTracefs(tracefs, args.lists["tracefs"] ?? []);
+  return tracefs;
 }
 
 /** Carries out `values`, in order. @throws {TypeError} If one is refused. */

@@ -177,9 +177,7 @@ const KINDS: Readonly<Record<number, FileKind>> = {
 
 /** The files of this process's host; each of a browser's is missing. */
 export function hostFiles(): HostFiles {
-  const fs = builtinModule<NodeFs>("node:fs");
-  const process = builtinModule<{ cwd(): string }>("node:process");
-  return fs && process ? new NodeFiles(fs, process) : NO_FILES;
+  return "Deno" in globalThis || builtinModule("node:fs") ? new NodeFiles() : NO_FILES;
 }
 
 const missing = () => new HostFailure("ENOENT");
@@ -203,16 +201,15 @@ const NO_FILES: HostFiles = {
 };
 
 class NodeFiles implements HostFiles {
-  readonly #fs: NodeFs;
-  readonly #process: { cwd(): string };
+  #loaded: NodeFs | undefined;
 
-  constructor(fs: NodeFs, process: { cwd(): string }) {
-    this.#fs = fs;
-    this.#process = process;
+  /** Asked for by the first call: Deno takes 20 ms to make it, and most guests open nothing. */
+  get #fs(): NodeFs {
+    return this.#loaded ??= builtinModule<NodeFs>("node:fs")!;
   }
 
   cwd(): string {
-    return this.#process.cwd();
+    return builtinModule<{ cwd(): string }>("node:process")!.cwd();
   }
 
   open(path: string, { read, write, create, truncate, append, mode }: OpenHow) {

@@ -8,17 +8,22 @@
  */
 import { builtinModule } from "./builtin.ts";
 
-/** The functions of `node:timers` that are used here. */
+/** What has `setImmediate`: the global object, or `node:timers`. */
 interface Timers {
-  setImmediate(callback: () => void): unknown;
+  setImmediate?(callback: () => void): unknown;
 }
 
+let yields: (() => Promise<void>) | undefined;
+
 /** Comes back when the host has served the events that are waiting now. */
-export const yieldToHost: () => Promise<void> = createYield();
+export function yieldToHost(): Promise<void> {
+  return (yields ??= createYield())();
+}
 
 function createYield(): () => Promise<void> {
-  const timers = builtinModule<Timers>("node:timers");
-  if (timers) return () => new Promise((resolve) => void timers.setImmediate(resolve));
+  const { setImmediate } = globalThis as Timers;
+  const immediate = setImmediate ?? builtinModule<Timers>("node:timers")?.setImmediate;
+  if (immediate) return () => new Promise((resolve) => void immediate(resolve));
   const waiting: (() => void)[] = [];
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = () => waiting.shift()?.();

@@ -37,8 +37,8 @@ export class Isa {
   /** Every compressed instruction. */
   readonly compressed: readonly Compressed[];
   readonly #byName: ReadonlyMap<string, Definition>;
-  /** Definitions that words can match, by opcode (bits 6 to 2) and funct3. */
-  readonly #buckets: readonly (readonly Definition[])[];
+  /** Definitions that words can match, by opcode (bits 6 to 2) and funct3; made when first asked for. */
+  readonly #buckets: (readonly Definition[] | undefined)[] = new Array(256).fill(undefined);
   /** Where each definition's immediate is. */
   readonly #immediates: readonly (readonly Run[])[];
   readonly #illegal: Definition;
@@ -53,12 +53,6 @@ export class Isa {
     this.compressed = extensions.flatMap(({ compressed }) => compressed);
     this.#byName = new Map(this.definitions.map((definition) => [definition.name, definition]));
     this.#illegal = this.named("illegal");
-    this.#buckets = Array.from({ length: 256 }, (_, key) => {
-      const word = ((key >>> 3) << 2) | ((key & 7) << 12) | 3;
-      return this.definitions.filter(({ pattern: { mask, match } }) =>
-        ((word ^ match) & mask & 0x707f) === 0
-      );
-    });
     this.#immediates = this.definitions.map(({ pattern }) =>
       pattern.runs.filter(({ field }) => IMMEDIATES.includes(field))
     );
@@ -101,7 +95,8 @@ export class Isa {
   }
 
   #decodeWord(word: number, length: 2 | 4): Instruction {
-    const bucket = this.#buckets[((word << 1) & 0xf8) | ((word >>> 12) & 7)]!;
+    const key = ((word << 1) & 0xf8) | ((word >>> 12) & 7);
+    const bucket = this.#buckets[key] ??= this.#bucket(word);
     for (let k = 0; k < bucket.length; k++) {
       const definition = bucket[k]!;
       const { mask, match, signBit } = definition.pattern;
@@ -116,6 +111,13 @@ export class Isa {
       return { definition, word, length, imm };
     }
     return { definition: this.#illegal, word, length, imm: 0 };
+  }
+
+  /** Definitions with a word's opcode and funct3, as far as they have one. */
+  #bucket(word: number): readonly Definition[] {
+    return this.definitions.filter(({ pattern: { mask, match } }) =>
+      ((word ^ match) & mask & 0x707f) === 0
+    );
   }
 
   #expand({ pattern, expansion }: Compressed, half: number): number {
