@@ -17,6 +17,7 @@ import {
   insert,
   type Instruction,
   matches,
+  type Pattern,
   type Run,
   signExtend,
 } from "./encoding.ts";
@@ -27,6 +28,14 @@ import { PRIVILEGED } from "./privileged.ts";
 import { EXTENSIONS } from "./rv64.ts";
 
 const IMMEDIATES = ["imm", "uimm", "shamt", "shamtw"];
+
+/** How a compressed instruction becomes a 32-bit one. */
+interface Expansion {
+  /** The 32-bit instruction's encoding. */
+  readonly pattern: Pattern;
+  /** Its fields, each with its value or the field of the compressed one that has it. */
+  readonly fields: readonly (readonly [field: string, from: string | number])[];
+}
 
 /** An instruction set: a decoder over the instructions of some extensions. */
 export class Isa {
@@ -39,6 +48,9 @@ export class Isa {
   readonly #byName: ReadonlyMap<string, Definition>;
   /** Definitions that words can match, by opcode (bits 6 to 2) and funct3; made when first asked for. */
   readonly #buckets: (readonly Definition[] | undefined)[] = new Array(256).fill(undefined);
+  /** Compressed instructions that halfwords can match, by funct3 and quadrant; made as the others. */
+  readonly #quadrants: (readonly Compressed[] | undefined)[] = new Array(32).fill(undefined);
+  readonly #expansions = new Map<Compressed, Expansion>();
   /** Where each definition's immediate is. */
   readonly #immediates: readonly (readonly Run[])[];
   readonly #illegal: Definition;
@@ -83,7 +95,9 @@ export class Isa {
 
   /** The compressed instruction that 16 bits are, if they are one. */
   compressedOf(half: number): Compressed | undefined {
-    return this.compressed.find(({ pattern, when }) =>
+    const candidates = this.#quadrants[((half >>> 11) & 0x1c) | (half & 3)] ??= this.compressed
+      .filter(({ pattern: { mask, match } }) => ((half ^ match) & mask & 0xe003) === 0);
+    return candidates.find(({ pattern, when }) =>
       matches(pattern, half) && when((field) => extract(pattern, half, field))
     );
   }
@@ -113,18 +127,25 @@ export class Isa {
     return { definition: this.#illegal, word, length, imm: 0 };
   }
 
-  /** Definitions with a word's opcode and funct3, as far as they have one. */
+  /** Definitions with opcode and funct3 of a word, which need not be an instruction's. */
   #bucket(word: number): readonly Definition[] {
     return this.definitions.filter(({ pattern: { mask, match } }) =>
-      ((word ^ match) & mask & 0x707f) === 0
+      (((word | 3) ^ match) & mask & 0x707f) === 0
     );
   }
 
-  #expand({ pattern, expansion }: Compressed, half: number): number {
-    return this.#encode(
-      expansion,
-      (word) => has(pattern, word) ? extract(pattern, half, word) : constant(word),
-    );
+  #expand(compressed: Compressed, half: number): number {
+    let expansion = this.#expansions.get(compressed);
+    if (!expansion) this.#expansions.set(compressed, expansion = this.#expansionOf(compressed));
+    const values: Record<string, number> = {};
+    for (const [field, from] of expansion.fields) {
+      values[field] = typeof from === "number" ? from : extract(compressed.pattern, half, from);
+    }
+    return insert(expansion.pattern, values);
+  }
+
+  #expansionOf({ pattern, expansion }: Compressed): Expansion {
+    return this.#read(expansion, (word) => has(pattern, word) ? word : constant(word));
   }
 
   /**
@@ -135,26 +156,30 @@ export class Isa {
    * @throws {SyntaxError} If it is none.
    */
   assemble(line: string): number {
-    return this.#encode(line, constant);
+    const { pattern, fields } = this.#read(line, constant);
+    return insert(pattern, Object.fromEntries(fields));
   }
 
-  #encode(line: string, valueOf: (word: string) => number | undefined): number {
+  /** Reads an instruction as it is written; `meaningOf` says what its words stand for. */
+  #read<T extends string | number>(line: string, meaningOf: (word: string) => T | undefined): {
+    readonly pattern: Pattern;
+    readonly fields: readonly (readonly [field: string, from: T | number])[];
+  } {
     const [name = "", ...operands] = line.match(/[\w'.-]+/g) ?? [];
     if (!this.has(name)) {
       throw new SyntaxError(`Cannot assemble "${line}": no instruction is called ${name}`);
     }
     const { pattern, text } = this.named(name);
-    const fields: Record<string, number> = {};
-    wordsOf(text).forEach((word, k) => {
+    const fields = wordsOf(text).map((word, k): readonly [string, T | number] => {
       const { field, default: left } = OPERANDS[word]!;
       const operand = operands[k];
-      const value = operand === undefined ? left : valueOf(operand);
+      const value = operand === undefined ? left : meaningOf(operand);
       if (value === undefined) {
         throw new SyntaxError(`Cannot assemble "${line}": ${operand ?? "nothing"} as ${word}`);
       }
-      fields[field] = value;
+      return [field, value];
     });
-    return insert(pattern, fields);
+    return { pattern, fields };
   }
 }
 

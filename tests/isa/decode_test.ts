@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { RV64 } from "../../lib/isa/decode.ts";
+import { Isa, RV64 } from "../../lib/isa/decode.ts";
+import { EXTENSIONS } from "../../lib/isa/rv64.ts";
 import { createRandom } from "../engine/random.ts";
 
 Deno.test("decode() gives each definition's own words back", () => {
@@ -15,6 +16,12 @@ Deno.test("decode() gives each definition's own words back", () => {
     }
   }
   assertEquals(wrong, []);
+});
+
+Deno.test("decode() finds a load behind halfwords of zeros, which are no instruction", () => {
+  const isa = new Isa(EXTENSIONS);
+  assertEquals(isa.decode(0).definition.name, "illegal");
+  assertEquals(isa.decode(0x00070683).definition.name, "lb");
 });
 
 Deno.test("no word belongs to two definitions", () => {

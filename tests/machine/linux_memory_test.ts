@@ -28,7 +28,7 @@ function spaceOf() {
   const lines: string[] = [];
   const space = new Mappings(memory, tracing, [hart], (line) => void lines.push(line));
   memory.map(0x10000, 0x10000, READ | EXECUTE);
-  space.adoptProgram(0x1fff0);
+  space.adoptProgram([[0x10000, 0x1fff0]]);
   return { memory, tracing, hart, lines, space };
 }
 

@@ -82,11 +82,10 @@ class Linux implements Platform {
   start(hart: Hart): void {
     const { elf, bias, space, options } = this.#context;
     const { mappings } = this.#process;
-    const end = elf.segments.reduce((most, { address, size }) => {
-      const last = Number(address + bias + size);
-      return Math.max(most, last);
-    }, 0);
-    mappings.adoptProgram(end);
+    mappings.adoptProgram(elf.segments.map(({ address, size }) => {
+      const start = address + bias;
+      return [Number(start), Number(start + size)];
+    }));
     mappings.place(STACK_START, STACK_SIZE, READ | WRITE | (elf.stackExecutable ? EXECUTE : 0));
     const random = new Uint8Array(16);
     this.#process.random(random);

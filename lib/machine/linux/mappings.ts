@@ -61,18 +61,22 @@ export class Mappings {
     this.#warnOnce = warnOnce;
   }
 
-  /** Takes over what the loader has mapped, and begins the heap behind the program's last byte. */
-  adoptProgram(end: number): void {
-    const { permissions } = this.#memory;
+  /**
+   * Takes over what the loader has mapped: segments from an address up to another one. The heap begins
+   * behind the last of them.
+   */
+  adoptProgram(segments: readonly (readonly [start: number, end: number])[]): void {
     const program = ++this.#mappings;
     this.#withFile.add(program);
-    for (let page = 0; page < permissions.length; page++) {
-      if (!permissions[page] || this.#mapped[page]) continue;
-      this.#mapped[page] = 1;
-      this.#mapping[page] = program;
+    for (const [start, end] of segments) {
+      for (let page = Math.floor(start / PAGE_SIZE); page * PAGE_SIZE < end; page++) {
+        if (!this.#memory.permissions[page]) continue;
+        this.#mapped[page] = 1;
+        this.#mapping[page] = program;
+      }
     }
     this.#heap = ++this.#mappings;
-    this.#brkStart = this.#brk = pageUp(end);
+    this.#brkStart = this.#brk = pageUp(Math.max(...segments.map(([, end]) => end)));
   }
 
   /** Maps pages of zeros at a fixed place, as a mapping of their own unless `mapping` is given. */
