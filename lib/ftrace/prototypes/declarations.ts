@@ -2,9 +2,8 @@
  * Specifiers and declarators: what stands before a declared name, around it and behind it.
  *
  * Headers are full of words that macros of other files stand for (`LUA_API`, `__THROW`,
- * `OF((int))`). A word that is no type is told from a type that nobody declared by what follows it.
- *
- * Whole declarations are `header.ts`.
+ * `OF((int))`), which are passed over here. Those that may be types are `unknown_words.ts`, whole
+ * declarations `header.ts`.
  *
  * @module
  */
@@ -15,7 +14,7 @@ import {
   noAttributes,
   readAttributes,
 } from "./attributes.ts";
-import { BASIC_WORDS, basicType, knownTypes } from "./basic_types.ts";
+import { BASIC_WORDS, basicType } from "./basic_types.ts";
 import type { Cursor } from "./cursor.ts";
 import {
   alignOf,
@@ -27,16 +26,10 @@ import {
   sizeOf,
 } from "./ctype.ts";
 import { readConstant, type TypeMeasures } from "./expression.ts";
-import { type MemberReader, readOffsetOf, Records } from "./records.ts";
-import {
-  behindIgnored,
-  declaredWord,
-  endsName,
-  IGNORED,
-  isMacroWord,
-  TAGGED,
-  TYPEOF,
-} from "./words.ts";
+import { type MemberReader, readOffsetOf, type Records } from "./records.ts";
+import type { HeaderScope } from "./scope.ts";
+import { type TypeReader, unknownWord } from "./unknown_words.ts";
+import { declaredWord, endsName, IGNORED, isMacroWord, TAGGED, TYPEOF } from "./words.ts";
 
 /** What stands before declared names. */
 export interface Specifiers {
@@ -66,22 +59,23 @@ interface Declarator {
 }
 
 /** Reads types and names at a cursor. */
-export class DeclarationReader implements MemberReader {
+export class DeclarationReader implements MemberReader, TypeReader {
   /** Types by name. */
-  readonly types: Map<string, CType> = knownTypes();
-  /** Types of what is no type, for typeof. */
-  readonly variables: Map<string, CType> = new Map();
-  readonly #records = new Records();
+  readonly types: Map<string, CType>;
+  readonly #variables: ReadonlyMap<string, CType>;
+  readonly #records: Records;
   readonly #cursor: Cursor;
   readonly #packs: readonly { readonly token: number; readonly most: number }[];
   readonly #skipped: (from: number, why: string) => void;
 
   /** Reads at `cursor`; `skipped` is told of members that are passed over. */
   constructor(
+    { types, variables, records }: HeaderScope,
     cursor: Cursor,
     packs: readonly { readonly token: number; readonly most: number }[],
     skipped: (from: number, why: string) => void,
   ) {
+    [this.types, this.#variables, this.#records] = [types, variables, records];
     this.#cursor = cursor;
     this.#packs = packs;
     this.#skipped = skipped;
@@ -106,7 +100,7 @@ export class DeclarationReader implements MemberReader {
   /** Whether a type begins at the cursor. */
   beginsType(): boolean {
     const { text } = this.#cursor;
-    return this.#cursor.isName() && this.#isTypeWord(text) ||
+    return this.#cursor.isName() && this.isTypeWord(text) ||
       text === "[" && this.#cursor.peek(1) === "[";
   }
 
@@ -199,7 +193,7 @@ export class DeclarationReader implements MemberReader {
       cursor.next();
       return known;
     }
-    return this.#unknownWord(text);
+    return unknownWord(cursor, this);
   }
 
   #typeOf(): CType {
@@ -222,7 +216,7 @@ export class DeclarationReader implements MemberReader {
     cursor.at = close;
     if (/^(sizeof|_Alignof|__alignof__)$/.test(text)) return integerType(8, false);
     if (isOne && /^\d+$/.test(text)) return integerType(4, true);
-    return (isOne ? this.variables.get(text) : undefined) ?? { kind: "unknown", name: "typeof" };
+    return (isOne ? this.#variables.get(text) : undefined) ?? { kind: "unknown", name: "typeof" };
   }
 
   /** `_BitInt(37)`; its sign may stand before it or behind. */
@@ -238,72 +232,8 @@ export class DeclarationReader implements MemberReader {
     return integerType(bytes, !isUnsigned);
   }
 
-  /** A name that no declaration explains: a type, a macro's word (`passed`), or what is declared. */
-  #unknownWord(text: string): CType | "none" | "passed" {
-    const cursor = this.#cursor;
-    if (cursor.peek(1) === "(") return this.#unknownCall();
-    const n = behindIgnored(cursor, 1);
-    const next = cursor.peek(n);
-    const type: CType = { kind: "unknown", name: text };
-    cursor.next();
-    if (!cursor.isName(n - 1)) return type;
-    if (this.#isTypeWord(next)) {
-      // A name may be declared anew: typedef foo_t size_t.
-      const isDeclared = this.types.has(next) && n === 1 && /^[;,)[=]$/.test(cursor.peek(n));
-      return isDeclared ? type : "passed";
-    }
-    if (cursor.peek(n) === "*") return "passed";
-    if (cursor.isName(n)) {
-      if (ATTRIBUTE_WORDS.has(cursor.peek(n))) return type;
-      // NAME foo_t name(…), or foo_t NAME name(…).
-      return isMacroWord(next) && !isMacroWord(text) ? type : "passed";
-    }
-    // NAME foo_t (name)(…).
-    const isInParentheses = cursor.peek(n) === "(" && cursor.isName(n + 1) &&
-      cursor.peek(n + 2) === ")" && cursor.peek(n + 3) === "(";
-    return isInParentheses ? "passed" : type;
-  }
-
-  /** `PyAPI_FUNC(int) name`, `DEPRECATED(3) int name`, or a name with its parameters. */
-  #unknownCall(): CType | "none" | "passed" {
-    const cursor = this.#cursor;
-    const close = cursor.partner(1);
-    if (close < 0) return "none";
-    const n = close + 1 - cursor.at;
-    const behind = cursor.peek(n);
-    const isOneName = n === 4 && cursor.isName(2) && !this.#isTypeWord(cursor.peek(2));
-    if (cursor.peek(2) === "*" || (isOneName && behind === "(")) {
-      // foo_t (*name)(…), foo_t (name)(…)
-      return { kind: "unknown", name: cursor.next() };
-    }
-    if (!cursor.isName(n) && behind !== "*") return "none";
-    const from = cursor.at;
-    if (!this.#isTypeWord(behind)) {
-      cursor.at += 2;
-      const type = this.#tryTypeName(close);
-      if (type) return type;
-      cursor.at = from;
-      if (behind === "*") return "none";
-    }
-    cursor.at = close + 1;
-    return "passed";
-  }
-
-  /** The type that is all there is up to `close`, and the cursor behind it. */
-  #tryTypeName(close: number): CType | undefined {
-    const cursor = this.#cursor;
-    try {
-      const type = this.typeName();
-      if (cursor.at !== close) return undefined;
-      cursor.next();
-      return type;
-    } catch (error) {
-      if (error instanceof Error && error.name === "DeclarationFault") return undefined;
-      throw error;
-    }
-  }
-
-  #isTypeWord(text: string): boolean {
+  /** See {@linkcode TypeReader.isTypeWord}. */
+  isTypeWord(text: string): boolean {
     return BASIC_WORDS.has(text) || TAGGED.has(text) || IGNORED.has(text) || TYPEOF.has(text) ||
       ATTRIBUTE_WORDS.has(text) || text === "typedef" || text === "_Atomic" ||
       text === "_BitInt" || this.types.has(text);
@@ -410,7 +340,7 @@ export class DeclarationReader implements MemberReader {
     const isName = cursor.isName(1);
     if (
       isName && close === cursor.at + 2 && cursor.peek(3) === "(" &&
-      !this.#isTypeWord(cursor.peek(1))
+      !this.isTypeWord(cursor.peek(1))
     ) {
       cursor.next();
       const inner = cursor.next();

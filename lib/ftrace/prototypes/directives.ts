@@ -1,20 +1,25 @@
 /**
- * Lines of the preprocessor, as far as a header that nobody preprocessed needs them: line markers,
- * conditions, macros without parameters, `#pragma pack`.
+ * C text with its preprocessor's lines: line markers, conditions, macros, included headers,
+ * `#pragma pack`. What comes out is words, as a compiler would get them, each with its place.
  *
- * A condition is taken as a compiler for RISC-V Linux would that has seen no other file. Where a name
- * is asked for that no file could say (`#ifdef __USE_MISC`), both branches are read, because more
- * declarations do no harm; but inside a declaration only one is, or it would be two halves.
+ * Nothing is an error: an unknown line is passed over, a header that is not found is told, a macro's
+ * call without an end stays as it is written.
  *
- * Constant expressions are `expression.ts`, words `tokens.ts`.
+ * Which branches are read is `conditions.ts`, how names are replaced `expansion.ts`, words
+ * `tokens.ts`.
  *
  * @module
  */
-import { evaluateConstant } from "./expression.ts";
+import { CONDITIONAL, type ConditionHost, Conditions } from "./conditions.ts";
+import { Expansion, type WordSource } from "./expansion.ts";
+import { type HeaderFiles, Includes } from "./includes.ts";
+import { type Macro, type MacroWord, macroWordsOf, readDefine, wordsOf } from "./macros.ts";
+import { countWhile, type Place, Places } from "./places.ts";
 import {
   endOfComment,
   endOfLine,
   noTokens,
+  openComment,
   pairBrackets,
   pushToken,
   scanToken,
@@ -25,137 +30,141 @@ import {
 
 /** Words of a text, with what the preprocessor's lines say of them. */
 export interface SourceText {
-  /** The text itself. */
-  readonly text: string;
-  /** Its words, macros replaced. */
+  /** Its words, macros replaced and headers included. */
   readonly tokens: Tokens;
   /** The partner of each bracket, or −1. */
   readonly pairs: Int32Array;
   /** `#pragma pack` by the word that it stands before: most bytes of alignment, 0 for all. */
   readonly packs: readonly { readonly token: number; readonly most: number }[];
-  /** Where a place in the text is, by its line markers. */
-  locate(offset: number): { readonly file: string; readonly line: number };
-  /** Offset of a comment that has no end. */
-  readonly openComment: number | undefined;
+  /** Whether the compiler is sure to read a word: no name that nobody knows was asked for. */
+  isSure(token: number): boolean;
+  /** Where an offset of a word is. */
+  locate(offset: number): Place;
+  /** Comments that have no end: their offsets, and the words that they stand before. */
+  readonly openComments: readonly { readonly offset: number; readonly token: number }[];
+  /** Headers that were not found, as they are written, and the offsets of the lines that ask. */
+  readonly missing: readonly { readonly written: string; readonly offset: number }[];
 }
 
-/** What gcc for RISC-V Linux defines, as far as headers ask. */
-const PREDEFINED: ReadonlyMap<string, string> = new Map([
-  ["__riscv", "1"],
-  ["__riscv_xlen", "64"],
-  ["__linux__", "1"],
-  ["__unix__", "1"],
-  ["__ELF__", "1"],
-  ["__LP64__", "1"],
-  ["_LP64", "1"],
-  ["__GNUC__", "12"],
-  ["__GNUC_MINOR__", "2"],
-  ["__STDC__", "1"],
-  ["__STDC_VERSION__", "201710"],
-  ["__SIZEOF_INT128__", "16"],
-  ["__SIZEOF_POINTER__", "8"],
-  ["__SIZEOF_LONG__", "8"],
-  ["__WORDSIZE", "64"],
-  ["__CHAR_UNSIGNED__", "1"],
-]);
-/** What it never defines. */
-const NEVER = new Set(
-  ("__cplusplus _WIN32 _WIN64 WIN32 __WIN32__ _MSC_VER __MINGW32__ __CYGWIN__ __APPLE__ __OBJC__ " +
-    "__ASSEMBLER__ __ASSEMBLY__ __clang__ __i386__ __x86_64__ __arm__ __aarch64__ __BORLANDC__ " +
-    "__TURBOC__ MSDOS OS2 __DOXYGEN__ DOXYGEN").split(" "),
-);
-/** Words that macros may put into one text: macros that double each other would never end. */
-const MOST_EXPANDED = 200_000;
-/** How deep macros stand for macros. */
-const MOST_NESTED = 100;
+/** How deep headers include headers, as in gcc. */
+const MOST_INCLUDED = 200;
+/** Characters of all headers that are read: one that includes itself twice would never end. */
+const MOST_CHARACTERS = 1 << 26;
 
-/** One `#if` that is open. */
-interface Condition {
-  /** Whether the lines of this branch are read. */
-  live: boolean;
-  /** Whether a branch is sure to be the compiler's, so that no further one is. */
-  taken: boolean;
-  /** Whether what is around it is read. */
-  readonly outer: boolean;
-  /** Whether the compiler is sure to come here. */
-  certain: boolean;
-  readonly outerCertain: boolean;
+/**
+ * Takes a text apart into words.
+ *
+ * @param file Its name until a line marker gives another.
+ * @param macros Macros that are defined; those of the text are added.
+ */
+export function readSource(
+  text: string,
+  file: string,
+  macros: Map<string, Macro>,
+  files?: HeaderFiles,
+): SourceText {
+  return new Reader(macros, files).read(text, file);
 }
 
-/** Takes a text apart into words. `file` is its name until a line marker gives another. */
-export function readSource(text: string, file: string): SourceText {
-  return new Reader(text, file).read();
-}
-
-class Reader {
-  readonly #text: string;
+class Reader implements ConditionHost {
+  readonly macros: Map<string, Macro>;
+  readonly expansion: Expansion;
+  readonly #includes: Includes;
+  readonly #conditions = new Conditions(this);
   readonly #tokens = noTokens();
-  readonly #markers: { offset: number; line: number; file: string }[];
+  readonly #places = new Places();
   readonly #packs: { token: number; most: number }[] = [];
   readonly #packStack: number[] = [];
-  readonly #macros = new Map<string, Tokens>();
-  readonly #conditions: Condition[] = [];
+  readonly #openComments: { offset: number; token: number }[] = [];
+  readonly #missing: { written: string; offset: number }[] = [];
+  /** Headers that are read once only. */
+  readonly #once = new Set<string>();
+  /** Words at which it changes whether the compiler is sure to read; it is, to begin with. */
+  readonly #changes: number[] = [];
+  /** The text that is being read, and where it begins. */
+  #text = "";
+  #base = 0;
+  #included = 0;
+  #characters = 0;
+  /** Whether the arguments of a macro are being read. */
+  #inCall = false;
   /** Open brackets and braces at the end of the words so far, those of `extern "C" {` left out. */
   #depth = 0;
-  #expanded = 0;
-  #openComment: number | undefined;
-  /** Where lines end, once somebody asks for a line. */
-  #newlines: readonly number[] | undefined;
 
-  constructor(text: string, file: string) {
-    this.#text = text;
-    this.#markers = [{ offset: 0, line: 1, file }];
-    for (const [name, value] of PREDEFINED) {
-      this.#macros.set(name, { texts: [value], kinds: [TOKEN.number], offsets: [0] });
-    }
+  constructor(macros: Map<string, Macro>, files: HeaderFiles | undefined) {
+    this.macros = macros;
+    this.expansion = new Expansion(macros);
+    this.#includes = new Includes(files);
   }
 
-  read(): SourceText {
-    const text = this.#text;
-    for (let at = this.#skipBlanks(0); at < text.length; at = this.#skipBlanks(at)) {
-      if (text[at] === "#" && this.#beginsLine(at)) at = this.#directive(at);
-      else at = this.#word(at);
-    }
+  read(text: string, file: string): SourceText {
+    this.#file(text, file);
+    const changes = this.#changes;
     return {
-      text,
       tokens: this.#tokens,
       pairs: pairBrackets(this.#tokens),
       packs: this.#packs,
-      locate: (offset) => this.#locate(offset),
-      openComment: this.#openComment,
+      isSure: (token) => countWhile(changes.length, (n) => changes[n]! <= token) % 2 === 0,
+      locate: (offset) => this.#places.locate(offset),
+      openComments: this.#openComments,
+      missing: this.#missing,
     };
   }
 
-  #skipBlanks(from: number): number {
-    const at = skipBlanks(this.#text, from);
-    if (at === this.#text.length && at > from && this.#openComment === undefined) {
-      const begins = this.#text.lastIndexOf("/*");
-      const isOpen = begins >= from && this.#text.indexOf("*/", begins + 2) < 0;
-      if (isOpen) this.#openComment = this.#text.indexOf("/*", lastEnd(this.#text, from));
-    }
-    return at;
+  /** Reads a text from its beginning to its end. */
+  #file(text: string, file: string): void {
+    const [outerText, outerBase] = [this.#text, this.#base];
+    this.#text = text;
+    this.#base = this.#places.add(text, file);
+    this.#conditions.inFile(() => {
+      for (let at = this.#skipBlanks(0); at < text.length; at = this.#skipBlanks(at)) {
+        at = beginsDirective(text, at) ? this.#directive(at) : this.#word(at);
+      }
+    });
+    this.#noteCertainty();
+    [this.#text, this.#base] = [outerText, outerBase];
   }
 
-  #beginsLine(at: number): boolean {
-    let before = at - 1;
-    while (before >= 0 && /[^\S\n]/.test(this.#text[before]!)) before--;
-    return before < 0 || this.#text[before] === "\n" || this.#text.endsWith("*/", before + 1);
+  #skipBlanks(from: number): number {
+    const text = this.#text;
+    const at = skipBlanks(text, from);
+    const open = at === text.length ? openComment(text, from) : undefined;
+    if (open !== undefined) {
+      this.#openComments.push({ offset: this.#base + open, token: this.#tokens.texts.length });
+    }
+    return at;
   }
 
   #word(at: number): number {
     const tokens = this.#tokens;
     const before = tokens.texts.length;
     const end = scanToken(this.#text, at, tokens);
+    const offset = tokens.offsets[before]! += this.#base;
     const kind = tokens.kinds[before];
     const text = tokens.texts[before]!;
-    if (kind === TOKEN.name) {
-      const macro = this.#macros.get(text);
-      if (macro) {
-        tokens.texts.length = tokens.kinds.length = tokens.offsets.length = before;
-        this.#expand(text, at, new Set());
-      }
-    } else if (kind === TOKEN.punctuation) this.#count(text, before);
-    return end;
+    if (kind === TOKEN.punctuation) this.#count(text, before);
+    if (kind !== TOKEN.name || !this.macros.has(text)) return end;
+    tokens.texts.length = tokens.kinds.length = tokens.offsets.length = before;
+    return this.#expand(text, offset, end);
+  }
+
+  /** Replaces a name; gives where its arguments end. */
+  #expand(name: string, offset: number, end: number): number {
+    const source = new TextWords(
+      this.#text,
+      end,
+      (at) => this.#directive(at, true),
+      () => this.#conditions.mark(),
+    );
+    this.#inCall = true;
+    const words = this.expansion.name(name, source);
+    this.#inCall = false;
+    this.#noteCertainty();
+    for (const { text, kind } of words) {
+      pushToken(this.#tokens, text, kind, offset);
+      if (kind === TOKEN.punctuation) this.#count(text, this.#tokens.texts.length - 1);
+    }
+    return source.at;
   }
 
   #count(text: string, at: number): void {
@@ -167,84 +176,78 @@ class Reader {
     } else if ((text === ")" || text === "]" || text === "}") && this.#depth > 0) this.#depth--;
   }
 
-  /** Whether the words so far end in the middle of a declaration. */
-  get #isInside(): boolean {
+  /** See {@linkcode ConditionHost.isInside}. */
+  get isInside(): boolean {
     const { texts } = this.#tokens;
     const ends = (text: string | undefined) => text === undefined || /^[;}{]$/.test(text);
     // A word such as __BEGIN_DECLS stands by itself.
     const marks = /^(__\w+|[A-Z]\w*_DECLS)$/.test(texts.at(-1) ?? "") && ends(texts.at(-2));
-    return this.#depth > 0 || !(ends(texts.at(-1)) || marks);
+    return this.#inCall || this.#depth > 0 || !(ends(texts.at(-1)) || marks);
   }
 
-  #expand(name: string, offset: number, inside: Set<string>): void {
-    const macro = this.#macros.get(name);
-    const bounded = inside.size < MOST_NESTED && this.#expanded < MOST_EXPANDED;
-    if (!macro || inside.has(name) || !bounded) {
-      pushToken(this.#tokens, name, TOKEN.name, offset);
-      return;
-    }
-    inside.add(name);
-    this.#expanded += macro.texts.length;
-    for (const [k, text] of macro.texts.entries()) {
-      const kind = macro.kinds[k]!;
-      if (kind === TOKEN.name) this.#expand(text, offset, inside);
-      else {
-        pushToken(this.#tokens, text, kind, offset);
-        if (kind === TOKEN.punctuation) this.#count(text, this.#tokens.texts.length - 1);
-      }
-    }
-    inside.delete(name);
+  /** See {@linkcode ConditionHost.hasHeader}. */
+  hasHeader(written: string, isNext: boolean): boolean {
+    return this.#includes.find(written, this.#places.fileAt(this.#base), isNext) !== undefined;
+  }
+
+  /** Notes at the word that comes next if its certainty is another than the last one's. */
+  #noteCertainty(): void {
+    const was = this.#changes.length % 2 === 0;
+    if (was !== this.#conditions.isCertain) this.#changes.push(this.#tokens.texts.length);
   }
 
   /** Reads the line of the preprocessor at `at`; gives where the next live one begins. */
-  #directive(at: number): number {
-    let end = this.#line(at);
-    while (!this.#isLive) {
+  #directive(at: number, onlyConditions = false): number {
+    let end = this.#line(at, onlyConditions);
+    while (!this.#conditions.isLive) {
       const next = nextDirective(this.#text, end);
-      if (next === undefined) return this.#text.length;
-      end = this.#line(next);
+      if (next === undefined) {
+        end = this.#text.length;
+        break;
+      }
+      end = this.#line(next, onlyConditions);
     }
+    if (!onlyConditions) this.#noteCertainty();
     return end;
-  }
-
-  get #isLive(): boolean {
-    return this.#conditions.at(-1)?.live ?? true;
   }
 
   /** Reads one line; gives where it ends. */
-  #line(at: number): number {
+  #line(at: number, onlyConditions: boolean): number {
     const end = endOfDirective(this.#text, at);
     const line = this.#text.slice(at + 1, end).replaceAll(/\\\r?\n/g, "  ");
     const [, word = "", rest = ""] = /^\s*(\w*)([^]*)$/.exec(line)!;
-    if (CONDITIONAL.has(word)) this.#condition(word, rest);
-    else if (this.#isLive) this.#ordinary(word, rest, end);
+    if (CONDITIONAL.has(word)) this.#conditions.read(word, rest);
+    else if (this.#conditions.isLive && !onlyConditions) this.#ordinary(word, rest, at, end);
     return end;
   }
 
-  #ordinary(word: string, rest: string, end: number): void {
-    const certain = this.#conditions.at(-1)?.certain ?? true;
+  #ordinary(word: string, rest: string, at: number, end: number): void {
+    const { isCertain } = this.#conditions;
     if (word === "line" || /^\d+$/.test(word)) {
-      const [, line, , file] = /^\s*(\d+)(\s+"((?:[^"\\]|\\.)*)")?/.exec(
-        word === "line" ? rest : word + rest,
-      ) ?? [];
-      if (line === undefined) return;
-      const name = file?.replaceAll(/\\(.)/g, "$1") ?? this.#markers.at(-1)!.file;
-      this.#markers.push({ offset: end + 1, line: Number(line), file: name });
-    } else if (word === "define" && certain) this.#define(rest);
-    else if (word === "undef") this.#macros.delete(rest.trim());
+      this.#mark(word === "line" ? rest : word + rest, end);
+    } else if (word === "define" && isCertain) this.#define(rest);
+    else if (word === "undef") this.macros.delete(rest.trim().split(/\W/)[0]!);
     else if (word === "pragma") this.#pragma(rest);
+    else if (/^include(_next)?$/.test(word) && isCertain) {
+      this.#include(word, rest, this.#base + at);
+    }
+  }
+
+  #mark(rest: string, end: number): void {
+    const [, line, , file] = /^\s*(\d+)(\s+"((?:[^"\\]|\\.)*)")?/.exec(rest) ?? [];
+    if (line === undefined) return;
+    const name = file?.replaceAll(/\\(.)/g, "$1");
+    this.#places.mark(this.#base, this.#base + end + 1, name, Number(line));
   }
 
   #define(rest: string): void {
-    const [, name, parameters, body = ""] = /^\s+([\w$]+)(\(?)([^]*)$/.exec(rest) ?? [];
-    if (name === undefined) return;
-    // One with parameters hides another, but is left where it is used.
-    if (parameters) this.#macros.delete(name);
-    else this.#macros.set(name, wordsOf(body));
+    const defined = readDefine(rest);
+    if (defined) this.macros.set(defined.name, defined.macro);
   }
 
   #pragma(rest: string): void {
     const words = wordsOf(rest).texts;
+    if (words[0] === "once") this.#once.add(this.#places.fileAt(this.#base));
     if (words[0] !== "pack") return;
     let most = this.#packs.at(-1)?.most ?? 0;
     if (words.includes("push")) this.#packStack.push(most);
@@ -255,130 +258,89 @@ class Reader {
     this.#packs.push({ token: this.#tokens.texts.length, most });
   }
 
-  #condition(word: string, rest: string): void {
-    if (word === "endif") return void this.#conditions.pop();
-    if (word.startsWith("if")) {
-      const outer = this.#isLive;
-      const outerCertain = this.#conditions.at(-1)?.certain ?? true;
-      this.#conditions.push({ live: false, taken: false, outer, outerCertain, certain: false });
-    }
-    const condition = this.#conditions.at(-1);
-    if (!condition) return;
-    const value = !condition.outer || condition.taken
-      ? false
-      : word === "else" || this.#isTrue(word.replace(/^el/, ""), rest);
-    const asUndefined = value === undefined && this.#isInside ? false : value;
-    condition.live = asUndefined !== false;
-    condition.certain = asUndefined === true && condition.outerCertain;
-    if (asUndefined === true) condition.taken = true;
-    else if (asUndefined === undefined) condition.certain = false;
-  }
-
-  /** Whether a condition holds; undefined if it does not, but could with what nobody can know. */
-  #isTrue(word: string, rest: string): boolean | undefined {
-    const words = wordsOf(
-      word === "ifdef" ? `defined ${rest}` : word === "ifndef" ? `!defined ${rest}` : rest,
+  #include(word: string, rest: string, offset: number): void {
+    const written = headerName(rest) ?? headerName(
+      this.expansion.line(macroWordsOf(rest), false).map(({ text, spaced }) =>
+        (spaced ? " " : "") + text
+      ).join(""),
     );
-    const known = { all: true };
-    const value = evaluateConstant(this.#resolved(words, known, 0));
-    if (value !== undefined && value !== 0n) return true;
-    return known.all && value !== undefined ? false : undefined;
-  }
-
-  /** The words of a condition with numbers for names. */
-  #resolved({ texts, kinds, offsets }: Tokens, known: { all: boolean }, depth: number): Tokens {
-    const to = noTokens();
-    for (let k = 0; k < texts.length; k++) {
-      const name = texts[k]!;
-      if (kinds[k] !== TOKEN.name) pushToken(to, name, kinds[k]!, offsets[k]!);
-      else if (name === "defined") {
-        if (texts[k + 1] === "(") k++;
-        const asked = texts[++k] ?? "";
-        if (texts[k + 1] === ")" && texts[k - 1] === "(") k++;
-        pushToken(to, this.#isDefined(asked, known) ? "1" : "0", TOKEN.number, 0);
-      } else if (this.#macros.has(name) && depth < MOST_NESTED && this.#expanded < MOST_EXPANDED) {
-        const macro = this.#macros.get(name)!;
-        this.#expanded += macro.texts.length + 1;
-        const inner = this.#resolved(macro, known, depth + 1);
-        for (const [n, text] of inner.texts.entries()) pushToken(to, text, inner.kinds[n]!, 0);
-      } else {
-        if (!NEVER.has(name)) known.all = false;
-        k = endOfCall(texts, k);
-        pushToken(to, "0", TOKEN.number, 0);
-      }
+    if (written === undefined) return;
+    const from = this.#places.fileAt(this.#base);
+    const isBounded = this.#included < MOST_INCLUDED && this.#characters < MOST_CHARACTERS;
+    const found = isBounded
+      ? this.#includes.find(written, from, word === "include_next")
+      : undefined;
+    if (!found) this.#missing.push({ written, offset });
+    else if (!this.#once.has(found.path)) {
+      this.#characters += found.text.length + 1;
+      this.#included++;
+      this.#file(found.text, found.path);
+      this.#included--;
     }
-    return to;
+  }
+}
+
+/** The text behind a macro's name. */
+class TextWords implements WordSource {
+  /** Where the next word is looked for. */
+  at: number;
+  readonly #text: string;
+  readonly #directive: (at: number) => number;
+  readonly #mark: () => () => void;
+  readonly #scanned = noTokens();
+  #from = 0;
+  /** Undoes what lines among the words did. */
+  #undo: (() => void) | undefined;
+
+  constructor(
+    text: string,
+    at: number,
+    directive: (at: number) => number,
+    mark: () => () => void,
+  ) {
+    this.#text = text;
+    this.at = at;
+    this.#directive = directive;
+    this.#mark = mark;
   }
 
-  #isDefined(name: string, known: { all: boolean }): boolean {
-    if (this.#macros.has(name)) return true;
-    if (!NEVER.has(name)) known.all = false;
-    return false;
+  opens(): boolean {
+    this.#from = this.at;
+    this.#undo = undefined;
+    return this.#text[skipBlanks(this.#text, this.at)] === "(";
   }
 
-  #locate(offset: number): { readonly file: string; readonly line: number } {
-    const markers = this.#markers;
-    let low = 0;
-    for (let high = markers.length - 1; low < high;) {
-      const middle = (low + high + 1) >> 1;
-      if (markers[middle]!.offset <= offset) low = middle;
-      else high = middle - 1;
+  next(): MacroWord | undefined {
+    let at = skipBlanks(this.#text, this.at);
+    while (beginsDirective(this.#text, at)) {
+      this.#undo ??= this.#mark();
+      at = skipBlanks(this.#text, this.#directive(at));
     }
-    const { file, line, offset: begins } = markers[low]!;
-    this.#newlines ??= offsetsOf(this.#text, "\n");
-    return {
-      file,
-      line: line + countBelow(this.#newlines, offset) - countBelow(this.#newlines, begins),
-    };
+    if (at >= this.#text.length) return undefined;
+    const spaced = at > this.at;
+    const { texts, kinds, offsets } = this.#scanned;
+    texts.length = kinds.length = offsets.length = 0;
+    this.at = scanToken(this.#text, at, this.#scanned);
+    return { text: texts[0]!, kind: kinds[0]!, spaced };
+  }
+
+  restore(): void {
+    this.at = this.#from;
+    this.#undo?.();
   }
 }
 
-const CONDITIONAL = new Set(
-  ["if", "ifdef", "ifndef", "elif", "elifdef", "elifndef", "else"].concat(["endif"]),
-);
-
-function offsetsOf(text: string, character: string): readonly number[] {
-  const offsets: number[] = [];
-  for (let at = text.indexOf(character); at >= 0; at = text.indexOf(character, at + 1)) {
-    offsets.push(at);
-  }
-  return offsets;
+/** The name of a header with its quotes or angles. */
+function headerName(rest: string): string | undefined {
+  return /^\s*("[^"]+"|<[^>]+>)/.exec(rest)?.[1];
 }
 
-/** How many of the numbers, which ascend, are below `limit`. */
-function countBelow(numbers: readonly number[], limit: number): number {
-  let low = 0;
-  for (let high = numbers.length; low < high;) {
-    const middle = (low + high) >> 1;
-    if (numbers[middle]! < limit) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** Behind the last comment that has an end, from `from` on. */
-function lastEnd(text: string, from: number): number {
-  return Math.max(from, text.lastIndexOf("*/") + 2);
-}
-
-/** The words of a piece of a line. */
-function wordsOf(text: string): Tokens {
-  const tokens = noTokens();
-  for (let at = skipBlanks(text, 0); at < text.length; at = skipBlanks(text, at)) {
-    at = scanToken(text, at, tokens);
-  }
-  return tokens;
-}
-
-/** Index of the word that ends `name(…)`, if it is one. */
-function endOfCall(texts: readonly string[], at: number): number {
-  if (texts[at + 1] !== "(") return at;
-  let open = 0;
-  for (let k = at + 1; k < texts.length; k++) {
-    if (texts[k] === "(") open++;
-    else if (texts[k] === ")" && --open === 0) return k;
-  }
-  return texts.length - 1;
+/** Whether a `#` at `at` is the first of its line. */
+function beginsDirective(text: string, at: number): boolean {
+  if (text[at] !== "#") return false;
+  let before = at - 1;
+  while (before >= 0 && /[^\S\n]/.test(text[before]!)) before--;
+  return before < 0 || text[before] === "\n" || text.endsWith("*/", before + 1);
 }
 
 /** Where the line of a directive ends; a comment may go on over lines. */

@@ -115,8 +115,8 @@ function readBinary(cursor: Cursor, scope: ConstantScope, lowest: number): Value
     if (level === undefined || level < lowest) return left;
     cursor.next();
     const right = readBinary(cursor, scope, level + 1);
-    if (operator === "&&" && left === 0n) left = 0n;
-    else if (operator === "||" && left !== undefined && left !== 0n) left = 1n;
+    if (operator === "&&" && (left === 0n || right === 0n)) left = 0n;
+    else if (operator === "||" && (left || right)) left = 1n;
     else {
       left = left === undefined || right === undefined ? undefined : binary(operator, left, right);
     }

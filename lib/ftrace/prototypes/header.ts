@@ -20,6 +20,8 @@ import {
 } from "./ctype.ts";
 import { DeclarationReader } from "./declarations.ts";
 import { readSource, type SourceText } from "./directives.ts";
+import type { HeaderFiles } from "./includes.ts";
+import { HeaderScope } from "./scope.ts";
 import { TOKEN } from "./tokens.ts";
 
 /** The C prototype of a function, parsed. */
@@ -52,6 +54,26 @@ export interface Header {
   readonly prototypes: readonly Prototype[];
   /** What could not be read, in order. */
   readonly skipped: readonly SkippedDeclaration[];
+  /** Headers that it includes and that were not found, each once, by the line that asks first. */
+  readonly missing: readonly MissingHeader[];
+}
+
+/** A header that was not found. */
+export interface MissingHeader {
+  /** Its name as it is written, with quotes or angles. */
+  readonly name: string;
+  /** Name of the file that includes it. */
+  readonly file: string;
+  /** Its line there, from 1. */
+  readonly line: number;
+}
+
+/** What a header is read with. */
+export interface HeaderContext {
+  /** Where headers that it includes are; without, none are found. */
+  readonly files?: HeaderFiles | undefined;
+  /** What texts before it declared, which it adds to; nothing without. */
+  readonly scope?: HeaderScope | undefined;
 }
 
 /** Most characters of a declaration that are shown of one that was passed over. */
@@ -60,7 +82,9 @@ const MOST_SHOWN = 72;
 /**
  * Reads the prototypes in C text, with the types that they need. Never throws.
  *
- * @param file Name of the text, for what is passed over; line markers in it give others.
+ * @param file Path of the text, for what is passed over and for what it includes; line markers in it
+ * give others.
+ * @param context Headers that it may include, and what others declared before.
  *
  * @example
  * ```ts
@@ -72,8 +96,12 @@ const MOST_SHOWN = 72;
  * assertEquals(skipped[0]!.line, 1);
  * ```
  */
-export function parseHeader(text: string, file = "prototypes"): Header {
-  return new HeaderReader(readSource(text, file)).read();
+export function parseHeader(
+  text: string,
+  file = "prototypes",
+  { files, scope = new HeaderScope() }: HeaderContext = {},
+): Header {
+  return new HeaderReader(readSource(text, file, scope.macros, files), scope).read();
 }
 
 /**
@@ -114,17 +142,22 @@ class HeaderReader {
   readonly #source: SourceText;
   readonly #cursor: Cursor;
   readonly #reader: DeclarationReader;
+  readonly #scope: HeaderScope;
   readonly #functions = new Map<string, Declared>();
+  /** Names of types and functions that the compiler is sure to see declared. */
+  readonly #sure = new Set<string>();
   readonly #skipped: (SkippedDeclaration & { readonly at: number })[] = [];
   /** Index of the first word of what is being read. */
   #from = 0;
   /** `extern "C" {` that are open. */
   #linkages = 0;
 
-  constructor(source: SourceText) {
+  constructor(source: SourceText, scope: HeaderScope) {
     this.#source = source;
+    this.#scope = scope;
     this.#cursor = new Cursor(source.tokens, source.pairs);
     this.#reader = new DeclarationReader(
+      scope,
       this.#cursor,
       source.packs,
       (from, why) => this.#skip(from, why),
@@ -143,12 +176,21 @@ class HeaderReader {
         this.#recover();
       }
     }
-    const { openComment } = this.#source;
-    if (openComment !== undefined) this.#skipAt(openComment, "/*", "a comment has no end");
+    for (const { offset, token } of this.#source.openComments) {
+      this.#skipAt(token, offset, "/*", "a comment has no end");
+    }
     const prototypes = [...this.#functions.values()].flatMap((each) => this.#whole(each));
     const skipped = this.#skipped.sort((a, b) => a.at - b.at)
       .map(({ file, line, text, reason }) => ({ file, line, text, reason }));
-    return { prototypes, skipped };
+    return { prototypes, skipped, missing: this.#missing() };
+  }
+
+  #missing(): MissingHeader[] {
+    const first = new Map<string, number>();
+    for (const { written, offset } of this.#source.missing) {
+      if (!first.has(written)) first.set(written, offset);
+    }
+    return [...first].map(([name, offset]) => ({ name, ...this.#source.locate(offset) }));
   }
 
   #skip(index: number, reason: string): void {
@@ -161,11 +203,11 @@ class HeaderReader {
       text += `${isApart || (at > from && offsets[at] === offsets[at - 1]) ? " " : ""}${texts[at]}`;
     }
     if (text.length > MOST_SHOWN) text = `${text.slice(0, MOST_SHOWN)}…`;
-    this.#skipAt(offsets[from] ?? 0, text.replace(/\s*;$/, ""), reason);
+    this.#skipAt(from, offsets[from] ?? 0, text.replace(/\s*;$/, ""), reason);
   }
 
-  #skipAt(at: number, text: string, reason: string): void {
-    this.#skipped.push({ at, ...this.#source.locate(at), text, reason });
+  #skipAt(at: number, offset: number, text: string, reason: string): void {
+    this.#skipped.push({ at, ...this.#source.locate(offset), text, reason });
   }
 
   /** A declaration that is read, whatever comes of it. */
@@ -228,6 +270,7 @@ class HeaderReader {
     const cursor = this.#cursor;
     if (name === "") cursor.refuse(isTypedef ? "the typedef has no name" : "a name is missing");
     if (isTypedef) {
+      if (!this.#counts(`typedef ${name}`)) return false;
       const plain = type.kind === "integer" && type.text === "spelled"
         ? integerType(type.bytes, type.signed)
         : type;
@@ -235,7 +278,7 @@ class HeaderReader {
       return false;
     }
     if (type.kind !== "code") {
-      this.#reader.variables.set(name, type);
+      this.#scope.variables.set(name, type);
       return false;
     }
     const parameters = this.#oldStyle(type);
@@ -250,10 +293,19 @@ class HeaderReader {
       parameters: parameters ?? type.parameters,
       variadic: type.variadic,
     };
-    this.#functions.set(prototype.name, { prototype, from: this.#from });
-    this.#reader.variables.set(name, type);
+    if (this.#counts(prototype.name)) {
+      this.#functions.set(prototype.name, { prototype, from: this.#from });
+      this.#scope.variables.set(name, type);
+    }
     if (hasBody) cursor.skipGroup();
     return hasBody;
+  }
+
+  /** Whether what is being read declares a name, or only a branch that may not be the compiler's. */
+  #counts(name: string): boolean {
+    const isSure = this.#source.isSure(this.#from);
+    if (isSure) this.#sure.add(name);
+    return isSure || !this.#sure.has(name);
   }
 
   /** Parameters that are declared behind their list, as in `int f(a, b) char *b; {`. */

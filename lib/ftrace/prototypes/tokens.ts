@@ -82,6 +82,17 @@ export function endOfComment(text: string, at: number): number {
   return end < 0 ? text.length : end + 2;
 }
 
+/** Where the comment begins that takes the rest of a text of blanks and comments from `at` on. */
+export function openComment(text: string, at: number): number | undefined {
+  for (const length = text.length; at < length;) {
+    if (text.startsWith("//", at)) at = endOfLine(text, at);
+    else if (!text.startsWith("/*", at)) at++;
+    else if (text.indexOf("*/", at + 2) < 0) return at;
+    else at = endOfComment(text, at);
+  }
+  return undefined;
+}
+
 /** Adds the word at `at`, which is no blank; gives where it ends. */
 export function scanToken(text: string, at: number, tokens: Tokens): number {
   const code = text.charCodeAt(at);
