@@ -10,7 +10,7 @@
 import { evaluateConstant } from "./expression.ts";
 import type { Expansion } from "./expansion.ts";
 import { type Macro, type MacroWord, macroWordsOf } from "./macros.ts";
-import { COMPILER_QUESTIONS, GCC_ATTRIBUTES, NEVER_DEFINED } from "./predefined.ts";
+import { COMPILER_QUESTIONS, GCC_ATTRIBUTES, GCC_BUILTINS, NEVER_DEFINED } from "./predefined.ts";
 import { noTokens, pushToken, TOKEN, type Tokens } from "./tokens.ts";
 
 /** One `#if` that is open. */
@@ -148,8 +148,10 @@ export class Conditions {
       const has = this.#host.hasHeader(written, question === "__has_include_next");
       return has ? number(1) : UNKNOWN;
     }
-    const isAttribute = question === "__has_attribute";
-    return number(isAttribute && GCC_ATTRIBUTES.has(written.replaceAll(/^__|__$/g, "")) ? 1 : 0);
+    const has = question === "__has_builtin"
+      ? GCC_BUILTINS.test(written)
+      : question === "__has_attribute" && GCC_ATTRIBUTES.has(written.replaceAll(/^__|__$/g, ""));
+    return number(has ? 1 : 0);
   }
 }
 

@@ -38,6 +38,8 @@ export interface SourceText {
   readonly packs: readonly { readonly token: number; readonly most: number }[];
   /** Whether the compiler is sure to read a word: no name that nobody knows was asked for. */
   isSure(token: number): boolean;
+  /** The first word behind a word of which that is not as it is of that one. */
+  sureUpTo(token: number): number;
   /** Where an offset of a word is. */
   locate(offset: number): Place;
   /** Comments that have no end: their offsets, and the words that they stand before. */
@@ -100,11 +102,13 @@ class Reader implements ConditionHost {
   read(text: string, file: string): SourceText {
     this.#file(text, file);
     const changes = this.#changes;
+    const changed = (token: number) => countWhile(changes.length, (n) => changes[n]! <= token);
     return {
       tokens: this.#tokens,
       pairs: pairBrackets(this.#tokens),
       packs: this.#packs,
-      isSure: (token) => countWhile(changes.length, (n) => changes[n]! <= token) % 2 === 0,
+      isSure: (token) => changed(token) % 2 === 0,
+      sureUpTo: (token) => changes[changed(token)] ?? this.#tokens.texts.length,
       locate: (offset) => this.#places.locate(offset),
       openComments: this.#openComments,
       missing: this.#missing,
@@ -143,7 +147,7 @@ class Reader implements ConditionHost {
     const kind = tokens.kinds[before];
     const text = tokens.texts[before]!;
     if (kind === TOKEN.punctuation) this.#count(text, before);
-    if (kind !== TOKEN.name || !this.macros.has(text)) return end;
+    if (kind !== TOKEN.name || !(text === "_Pragma" || this.macros.has(text))) return end;
     tokens.texts.length = tokens.kinds.length = tokens.offsets.length = before;
     return this.#expand(text, offset, end);
   }
@@ -160,7 +164,14 @@ class Reader implements ConditionHost {
     const words = this.expansion.name(name, source);
     this.#inCall = false;
     this.#noteCertainty();
-    for (const { text, kind } of words) {
+    for (let k = 0; k < words.length; k++) {
+      const { text, kind } = words[k]!;
+      const pragma = text === "_Pragma" ? words[k + 2] : undefined;
+      if (pragma?.kind === TOKEN.string && words[k + 3]?.text === ")") {
+        this.#pragma(pragma.text.slice(1, -1).replaceAll(/\\(.)/g, "$1"));
+        k += 3;
+        continue;
+      }
       pushToken(this.#tokens, text, kind, offset);
       if (kind === TOKEN.punctuation) this.#count(text, this.#tokens.texts.length - 1);
     }
@@ -222,15 +233,13 @@ class Reader implements ConditionHost {
   }
 
   #ordinary(word: string, rest: string, at: number, end: number): void {
-    const { isCertain } = this.#conditions;
     if (word === "line" || /^\d+$/.test(word)) {
       this.#mark(word === "line" ? rest : word + rest, end);
-    } else if (word === "define" && isCertain) this.#define(rest);
-    else if (word === "undef") this.macros.delete(rest.trim().split(/\W/)[0]!);
+    } else if (!this.#conditions.isCertain) return;
+    else if (word === "define") this.#define(rest);
+    else if (word === "undef") this.macros.delete(/[\w$\u0080-\uffff]+/.exec(rest)?.[0] ?? "");
     else if (word === "pragma") this.#pragma(rest);
-    else if (/^include(_next)?$/.test(word) && isCertain) {
-      this.#include(word, rest, this.#base + at);
-    }
+    else if (/^include(_next)?$/.test(word)) this.#include(word, rest, this.#base + at);
   }
 
   #mark(rest: string, end: number): void {

@@ -46,6 +46,8 @@ export interface SkippedDeclaration {
   readonly text: string;
   /** What is wrong with it. */
   readonly reason: string;
+  /** Whether the compiler is sure to come to it, or only if a name is defined that nobody knows. */
+  readonly sure: boolean;
 }
 
 /** What a header declares. */
@@ -166,8 +168,11 @@ class HeaderReader {
 
   read(): Header {
     const cursor = this.#cursor;
-    while (!cursor.atEnd) {
+    const { length } = this.#source.tokens.texts;
+    while (cursor.at < length) {
       this.#from = cursor.at;
+      // Nothing leads from a branch that may not be the compiler's into what surely is.
+      cursor.end = this.#source.isSure(cursor.at) ? length : this.#source.sureUpTo(cursor.at);
       try {
         this.#external();
       } catch (error) {
@@ -181,7 +186,7 @@ class HeaderReader {
     }
     const prototypes = [...this.#functions.values()].flatMap((each) => this.#whole(each));
     const skipped = this.#skipped.sort((a, b) => a.at - b.at)
-      .map(({ file, line, text, reason }) => ({ file, line, text, reason }));
+      .map(({ file, line, text, reason, sure }) => ({ file, line, text, reason, sure }));
     return { prototypes, skipped, missing: this.#missing() };
   }
 
@@ -207,7 +212,8 @@ class HeaderReader {
   }
 
   #skipAt(at: number, offset: number, text: string, reason: string): void {
-    this.#skipped.push({ at, ...this.#source.locate(offset), text, reason });
+    const sure = this.#source.isSure(at);
+    this.#skipped.push({ at, ...this.#source.locate(offset), text, reason, sure });
   }
 
   /** A declaration that is read, whatever comes of it. */
@@ -343,7 +349,8 @@ class HeaderReader {
 
   /** Goes behind the declaration that could not be read. */
   #recover(): void {
-    this.#cursor.at = Math.max(this.#endOf(this.#from), this.#from + 1);
+    const cursor = this.#cursor;
+    cursor.at = Math.max(Math.min(this.#endOf(this.#from), cursor.end), this.#from + 1);
   }
 
   /** Index behind the declaration that begins at a word, as far as brackets tell. */

@@ -1,9 +1,9 @@
 /**
  * Where `#include` finds a header.
  *
- * Whoever reads headers gives the files; nothing here knows of a host. Which folders a compiler was
- * given nobody knows, so `<x/y.h>` is looked for above the header that asks, too: what headers give
- * to be included by lies in one of those.
+ * Whoever reads headers gives the files; nothing here knows of a host. Which folders a compiler would
+ * be given nobody knows, so `<x/y.h>` is looked for in those that it was found in before, and above
+ * the first header and the one that asks: a header lies below a folder that it is included from.
  *
  * @module
  */
@@ -34,6 +34,9 @@ const MOST_ABOVE = 32;
 export class Includes {
   readonly #files: HeaderFiles | undefined;
   readonly #texts = new Map<string, string | undefined>();
+  /** Folders that names in angles have been found in. */
+  readonly #learnt = new Set<string>();
+  #first: string | undefined;
 
   /** Finds among `files`; without any only the compiler's own. */
   constructor(files: HeaderFiles | undefined) {
@@ -47,16 +50,38 @@ export class Includes {
    * @param isNext Whether it is `#include_next`: only what is found behind `from` counts.
    */
   find(written: string, from: string, isNext = false): FoundHeader | undefined {
+    this.#first ??= from;
     const name = written.slice(1, -1);
     const isQuoted = written.startsWith('"');
     let counts = !isNext;
-    for (const path of this.#files ? candidates(name, isQuoted, from, this.#files.folders) : []) {
-      const text = this.#read(path);
-      if (text !== undefined && counts) return { path, text };
-      if (path === from) counts = true;
+    for (const path of this.#files ? this.#candidates(name, isQuoted, from) : []) {
+      const isOwn = path === from && !isQuoted;
+      const text = isOwn ? undefined : this.#read(path);
+      if (text !== undefined && counts) {
+        if (!isQuoted) this.#learnt.add(path.slice(0, path.length - name.length));
+        return { path, text };
+      }
+      if (isOwn) counts = true;
     }
     const own = COMPILER_HEADERS.get(name);
     return own === undefined ? undefined : { path: name, text: own };
+  }
+
+  /** The paths that a header may be at, the likeliest first. */
+  #candidates(name: string, isQuoted: boolean, from: string): Iterable<string> {
+    if (name.startsWith("/")) return [name];
+    const above = foldersAbove(from);
+    const folders = new Set([
+      ...this.#files!.folders,
+      ...this.#learnt,
+      ...foldersAbove(this.#first!),
+      ...above,
+    ]);
+    const paths = [...folders].flatMap((folder) => [
+      joined(folder, name),
+      joined(folder, `${TRIPLET}/${name}`),
+    ]);
+    return new Set([...isQuoted ? [joined(above[0]!, name)] : [], ...paths]);
   }
 
   #read(path: string): string | undefined {
@@ -65,22 +90,6 @@ export class Includes {
     this.#texts.set(path, text);
     return text;
   }
-}
-
-/** The paths that a header may be at, the likeliest first. */
-function candidates(
-  name: string,
-  isQuoted: boolean,
-  from: string,
-  folders: readonly string[],
-): Iterable<string> {
-  if (name.startsWith("/")) return [name];
-  const above = foldersAbove(from);
-  const inside = [...folders, ...above].flatMap((folder) => [
-    joined(folder, name),
-    joined(folder, `${TRIPLET}/${name}`),
-  ]);
-  return new Set([...isQuoted ? [joined(above[0]!, name)] : [], ...inside]);
 }
 
 /** The folder of a file and those above it; an empty one is where relative paths begin. */

@@ -163,6 +163,10 @@ export const GCC_ATTRIBUTES: ReadonlySet<string> = new Set(
     .split(" "),
 );
 
+/** Built-in functions of gcc's that headers ask for. */
+export const GCC_BUILTINS =
+  /^__builtin_((add|sub|mul)_overflow(_p)?|s?u?(add|sub|mul)l{0,2}_overflow|expect(_with_probability)?|unreachable|trap|bswap(16|32|64|128)|(clz|ctz|ffs|popcount|parity|clrsb)l{0,2}|constant_p|types_compatible_p|choose_expr|(dynamic_)?object_size|prefetch|(return|frame)_address|assume_aligned|alloca|offsetof|mem(cpy|set|move|cmp)|str(len|cmp|cpy|chr)|isnan|isinf|nanf?|inff?|huge_val[fl]?|fabs[fl]?|va_(start|end|copy)|has_attribute|shuffle|convertvector)$/;
+
 const LIMITS = `
 #ifndef CHAR_BIT
 #define CHAR_BIT __CHAR_BIT__
