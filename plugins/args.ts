@@ -10,7 +10,7 @@ import {
   argumentsText,
   defineTracer,
   type Ftrace,
-  parseHeader,
+  hostHeaders,
   type Prototype,
   resultAddress,
   returnText,
@@ -95,8 +95,8 @@ const args: Tracer = defineTracer({
 export default args;
 
 /**
- * The prototypes of functions that can be traced: of a header, of `of`, which knows the header's
- * types, and without either those of `--prototypes`.
+ * The prototypes of functions that can be traced: of a header, of `of`, and without either those of
+ * `--prototypes`, whose types both know.
  *
  * @throws {RangeError} If there are none.
  */
@@ -124,26 +124,23 @@ function tracedPrototypes(ftrace: Ftrace, file: string, of: string): Map<string,
   return traced;
 }
 
-/** Reads both texts; what a header has that cannot be read is told. @throws {SyntaxError} In `of`. */
+/**
+ * Declares what both texts do, with the types that are known by now; what of a header cannot be read
+ * is told.
+ *
+ * @throws {SyntaxError} For what cannot be read of `of`.
+ */
 function givenPrototypes(ftrace: Ftrace, file: string, of: string): readonly Prototype[] {
-  const text = `${readHeader(file)}\n# 1 "args.of"\n${of}`;
-  const { prototypes, skipped } = parseHeader(text, file);
-  for (const each of skipped) {
-    if (each.file === "args.of") {
-      throw new SyntaxError(`Cannot read the prototype "${each.text}": ${each.reason}`);
-    }
-    ftrace.report(skippedText(each));
+  const headers = hostHeaders();
+  const text = file === "" ? "" : headers.read(file);
+  if (text === undefined) {
+    throw new TypeError(`Cannot read the prototypes in ${file}: there is no such file to be read`);
   }
-  return prototypes;
-}
-
-/** The text of a header, or nothing without one. @throws {TypeError} If it cannot be read. */
-function readHeader(path: string): string {
-  if (path === "") return "";
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new TypeError(`Cannot read the prototypes in ${path}: ${reason}`);
+  const ofFile = ftrace.declarePrototypes(text, file, headers);
+  for (const each of ofFile.skipped) if (each.sure) ftrace.report(skippedText(each));
+  const { prototypes, skipped: [wrong] } = ftrace.declarePrototypes(of, "args.of");
+  if (wrong) {
+    throw new SyntaxError(`Cannot read the prototype "${wrong.text}": ${wrong.reason}`);
   }
+  return [...ofFile.prototypes, ...prototypes];
 }

@@ -203,7 +203,8 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     value: "FILE",
     repeats: true,
     group: "The trace",
-    help: "a header with C prototypes: func-args, funcgraph-args, -p args and probes use them",
+    help: "a header with C prototypes: func-args, funcgraph-args, -p args and probes use them; " +
+      "a folder to look in for headers that it includes",
   },
   {
     name: "clock",

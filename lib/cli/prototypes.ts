@@ -1,28 +1,50 @@
 /**
- * `--prototypes FILE`, and what is said where it is missing.
+ * `--prototypes FILE|DIR`, and what is said where it is missing.
  *
  * How headers are read is `ftrace/prototypes/`.
  *
  * @module
  */
-import { type Ftrace, skippedText } from "../../mod.ts";
+import { type Ftrace, hostHeaders, type MissingHeader, skippedText } from "../../mod.ts";
+import { readNamedFile } from "./named_file.ts";
 
 /**
- * Declares the prototypes in files, each of which knows the types of those before it; gives a line
- * for each declaration that was passed over.
+ * Declares the prototypes in files, each of which knows the types and macros of those before it, and
+ * in headers that they include, for which folders are looked in, too. Gives a line for each
+ * declaration that was passed over; `verbose` also for those that only a name leads to that is not
+ * defined.
  *
  * @throws {TypeError} If one cannot be read.
  */
-export function declarePrototypes(ftrace: Ftrace, files: readonly string[]): readonly string[] {
-  const texts = files.map((file) => {
-    try {
-      return `# 1 ${JSON.stringify(file)}\n${Deno.readTextFileSync(file)}\n`;
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new TypeError(`Cannot read the prototypes in ${file}: ${reason}`, { cause: error });
-    }
+export function declarePrototypes(
+  ftrace: Ftrace,
+  paths: readonly string[],
+  verbose: boolean,
+): readonly string[] {
+  if (paths.length === 0) return [];
+  const folders = paths.filter(isFolder);
+  const texts = paths.filter((path) => !folders.includes(path)).map((file) => {
+    const text = new TextDecoder().decode(readNamedFile("the prototypes in", file));
+    return `# 1 ${JSON.stringify(file)}\n${text}\n`;
   });
-  return ftrace.declarePrototypes(texts.join("")).map(skippedText);
+  const header = ftrace.declarePrototypes(texts.join(""), undefined, hostHeaders(folders));
+  const skipped = header.skipped.filter(({ sure }) => sure || verbose).map(skippedText);
+  const tellsMissing = header.missing.length > 0 && (verbose || skipped.length > 0);
+  return [...skipped, ...tellsMissing ? [missingText(header.missing)] : []];
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    // Reading it says what is wrong.
+    return false;
+  }
+}
+
+function missingText(missing: readonly MissingHeader[]): string {
+  const names = missing.map(({ name, file, line }) => `${name} (${file}:${line})`);
+  return `headers that were not found: ${names.join(", ")}; --prototypes DIR says where they are`;
 }
 
 /** What options that print arguments need and do not have. */

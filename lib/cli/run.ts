@@ -166,7 +166,11 @@ async function configure(
   const quiet = args.switches.has("quiet");
   const idle = setTraceOptions(ftrace, lists["option"] ?? []);
   if (values["clock"] !== undefined) ftrace.traceClock = values["clock"] as TraceClockName;
-  const skipped = declarePrototypes(ftrace, lists["prototypes"] ?? []);
+  const skipped = declarePrototypes(
+    ftrace,
+    lists["prototypes"] ?? [],
+    args.switches.has("verbose"),
+  );
   if (!quiet && skipped.length > 0) say(host, skipped.join("\n"));
   ftrace.tracingThresh = numberOf(values, "tracing-thresh") ?? 0;
   applyFilters(ftrace, args);

@@ -453,8 +453,8 @@ class MachineFtrace implements Ftrace {
   readonly registerKretprobe: Ftrace["registerKretprobe"] = (rp) => this.kretprobes.register(rp);
 
   readonly defineEvent: Ftrace["defineEvent"] = (definition) => this.traceEvents.define(definition);
-  readonly declarePrototypes: Ftrace["declarePrototypes"] = (text, file) =>
-    this.recording.declarePrototypes(text, file);
+  readonly declarePrototypes: Ftrace["declarePrototypes"] = (...header) =>
+    this.recording.declarePrototypes(...header);
   get prototypes(): Ftrace["prototypes"] {
     return this.recording.prototypes;
   }

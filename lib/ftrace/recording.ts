@@ -12,7 +12,9 @@ import type { ServedCall, TracedCall } from "./ops/served_call.ts";
 import type { TracingArea } from "./ops/tracing_area.ts";
 import { type FunctionArgument, functionArguments } from "./trace/function_args.ts";
 import { callPlaces } from "./prototypes/call_values.ts";
-import { parseHeader, type Prototype, type SkippedDeclaration } from "./prototypes/header.ts";
+import { type Header, parseHeader, type Prototype } from "./prototypes/header.ts";
+import type { HeaderFiles } from "./prototypes/includes.ts";
+import { HeaderScope } from "./prototypes/scope.ts";
 import { createFunctionTrace } from "./trace/function_trace.ts";
 import type { RingMode } from "./trace/hart_ring.ts";
 import { RingBuffer } from "./trace/ring_buffer.ts";
@@ -48,10 +50,12 @@ export interface RecordingParts {
 export interface PrototypeRegister {
   /**
    * Declares functions by their C prototypes, for `func-args`, `funcgraph-args`, `-p args` and
-   * probes, from a header or a source that is named `file`; gives what cannot be read and was passed
-   * over.
+   * probes, from a header or a source that is named `file`, which knows the types and macros of those
+   * before it; gives what was read, and what cannot be and was passed over.
+   *
+   * @param files Where headers are that it includes, such as `hostHeaders()`.
    */
-  declarePrototypes(text: string, file?: string): readonly SkippedDeclaration[];
+  declarePrototypes(text: string, file?: string, files?: HeaderFiles): Header;
   /** The prototypes that have been declared, by function. */
   readonly prototypes: ReadonlyMap<string, Prototype>;
 }
@@ -78,6 +82,8 @@ export class Recording implements PrototypeRegister {
   readonly recordFunction: (call: TracedCall) => void;
 
   readonly #program: Uint8Array;
+  /** What has been declared, once anything is. */
+  #scope: HeaderScope | undefined;
 
   /** Makes an empty trace. @throws {RangeError} For a buffer of no size. */
   constructor(parts: RecordingParts) {
@@ -112,14 +118,14 @@ export class Recording implements PrototypeRegister {
   }
 
   /** See {@linkcode PrototypeRegister.declarePrototypes}. */
-  declarePrototypes(text: string, file?: string): readonly SkippedDeclaration[] {
-    const { prototypes, skipped } = parseHeader(text, file);
-    for (const prototype of prototypes) {
+  declarePrototypes(text: string, file?: string, files?: HeaderFiles): Header {
+    const header = parseHeader(text, file, { files, scope: this.#scope ??= new HeaderScope() });
+    for (const prototype of header.prototypes) {
       this.prototypes.set(prototype.name, prototype);
       const places = callPlaces(prototype, this.#program);
       this.parameters.set(prototype.name, functionArguments(prototype, places));
     }
-    return skipped;
+    return header;
   }
 }
 

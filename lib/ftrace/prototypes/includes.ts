@@ -71,11 +71,13 @@ export class Includes {
   #candidates(name: string, isQuoted: boolean, from: string): Iterable<string> {
     if (name.startsWith("/")) return [name];
     const above = foldersAbove(from);
+    const likely = [...foldersAbove(this.#first!), ...above];
     const folders = new Set([
       ...this.#files!.folders,
       ...this.#learnt,
-      ...foldersAbove(this.#first!),
-      ...above,
+      // So that <time.h> in include/sys/x.h is not sys/time.h.
+      ...likely.filter((folder) => /(^|\/)include$/.test(folder)),
+      ...likely,
     ]);
     const paths = [...folders].flatMap((folder) => [
       joined(folder, name),
