@@ -131,16 +131,20 @@ function tracedPrototypes(ftrace: Ftrace, file: string, of: string): Map<string,
  * @throws {SyntaxError} For what cannot be read of `of`.
  */
 function givenPrototypes(ftrace: Ftrace, file: string, of: string): readonly Prototype[] {
-  const headers = hostHeaders();
-  const text = file === "" ? "" : headers.read(file);
-  if (text === undefined) {
-    throw new TypeError(`Cannot read the prototypes in ${file}: there is no such file to be read`);
-  }
-  const ofFile = ftrace.declarePrototypes(text, file, headers);
-  for (const each of ofFile.skipped) if (each.sure) ftrace.report(skippedText(each));
+  const header = ftrace.declarePrototypes(textOf(file), file, hostHeaders());
+  for (const each of header.skipped) if (each.sure) ftrace.report(skippedText(each));
   const { prototypes, skipped: [wrong] } = ftrace.declarePrototypes(of, "args.of");
   if (wrong) {
     throw new SyntaxError(`Cannot read the prototype "${wrong.text}": ${wrong.reason}`);
   }
-  return [...ofFile.prototypes, ...prototypes];
+  return [...header.prototypes, ...prototypes];
+}
+
+/** The text of a header, or nothing without one. @throws {TypeError} If it cannot be read. */
+function textOf(path: string): string {
+  try {
+    return path && Deno.readTextFileSync(path);
+  } catch (error) {
+    throw new TypeError(`Cannot read the prototypes in ${path}: ${(error as Error).message}`);
+  }
 }

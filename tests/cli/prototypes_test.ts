@@ -48,3 +48,48 @@ Deno.test("funcgraph-args says what it needs where no prototype is known", async
     assertEquals(stderr.includes("trace option"), false);
   });
 });
+
+Deno.test("--prototypes follows #include beside a header and in folders, and -v names what is missing", async () => {
+  const header = '#include "own.h"\n#include <given.h>\n#include <nowhere.h>\nAPI(number);\n' +
+    "#ifdef UNKNOWN\nint f(what);\n#endif\n";
+  await withFile("settings.h", header, async (path) => {
+    await Deno.writeTextFile(
+      path.replace("settings.h", "own.h"),
+      "#define API(name) word name(str)\n",
+    );
+    await withFile("given.h", "typedef long word;\ntypedef const char *str;\n", async (given) => {
+      const folder = given.slice(0, -"/given.h".length);
+      const options = ["-p", "args", "--prototypes", folder, "--prototypes", path];
+      const { stdout, stderr } = await hartrace([...options, SETTINGS]);
+      assertMatch(stdout, /^number\("30"\) = 30$/m, stderr);
+      assertEquals(/skipped|not found/.test(stderr), false, stderr);
+      const verbose = await hartrace(["-v", ...options, SETTINGS]);
+      assertMatch(verbose.stderr, /settings\.h:6: skipped "int f\(what\)"/);
+      assertMatch(
+        verbose.stderr,
+        /headers that were not found: <nowhere\.h> \(.*settings\.h:3\); --prototypes DIR says where/,
+      );
+      // Where something is passed over, what is missing may be why.
+      const without = await hartrace(["-p", "args", "--prototypes", path, SETTINGS]);
+      assertMatch(without.stderr, /not found: <given\.h> .*, <nowhere\.h> /);
+    });
+  });
+});
+
+Deno.test("args.of and args.file know the types of --prototypes", async () => {
+  await withFile("types.h", "typedef long word;\n#define TEXT const char *\n", async (types) => {
+    const of = "args.of=word number(TEXT text)";
+    const options = ["-q", "-p", "args", "--prototypes", types];
+    const { stdout, stderr } = await hartrace([...options, "--set", of, SETTINGS]);
+    assertMatch(stdout, /^number\(text="30"\) = 30$/m, stderr);
+    await withFile("settings.h", "word number(TEXT);\n", async (path) => {
+      const { stdout, stderr } = await hartrace([
+        ...options,
+        "--set",
+        `args.file=${path}`,
+        SETTINGS,
+      ]);
+      assertMatch(stdout, /^number\("30"\) = 30$/m, stderr);
+    });
+  });
+});

@@ -156,7 +156,7 @@ class Replacement {
     const { parameters, variadic } = this.#macro;
     if (left.text === "," && variadic && parameters?.at(-1) === parameter) {
       // gcc drops the comma of `, ## __VA_ARGS__` where no further argument is.
-      if (made[0] !== NOTHING) to.push(left, ...this.#args.at(-1)!.expanded());
+      if (made[0] !== NOTHING) to.push(left, ...made);
       return;
     }
     const [right, ...rest] = made;
