@@ -203,8 +203,7 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     value: "FILE",
     repeats: true,
     group: "The trace",
-    help: "a header with C prototypes: func-args, funcgraph-args, -p args and probes use them; " +
-      "a folder to look in for headers that it includes",
+    help: "a header with C prototypes, for func-args, -p args and probes; or a folder of headers",
   },
   {
     name: "clock",

@@ -82,6 +82,8 @@ export function readDefine(
   };
 }
 
+/** Words that one macro may make at a time: a long argument may stand in its body many times. */
+const MOST_MADE = 200_000;
 /** Stands for an argument of no words beside `##`. */
 const NOTHING: MacroWord = { text: "", kind: TOKEN.punctuation, spaced: false };
 
@@ -103,7 +105,7 @@ class Replacement {
   words(body: readonly MacroWord[]): MacroWord[] {
     const to: MacroWord[] = [];
     let pastes = false;
-    for (let k = 0; k < body.length; k++) {
+    for (let k = 0; k < body.length && to.length < MOST_MADE; k++) {
       const word = body[k]!;
       if (isPaste(word) && k > 0 && k + 1 < body.length) {
         pastes = true;

@@ -236,7 +236,11 @@ Deno.test("parseHeader() never throws or hangs on text that is damaged", () => {
         ";",
         "struct",
         "=",
-      ][below(13)]!;
+        "\n#define f(a) a f #a\n",
+        "\n#define int(a, ...) long a ## b __VA_ARGS__\n",
+        "f(",
+        "\n#include <x.h>\n",
+      ][below(17)]!;
       text = text.slice(0, at) + piece + text.slice(at + below(6));
     }
     const { prototypes, skipped } = parseHeader(text);

@@ -120,6 +120,7 @@ Deno.test("readSource() ends whatever macros do", () => {
   const texts = [
     `${many(60, (n) => `#define a${n}(x) a${n + 1}(x) a${n + 1}(x)`)}\na0(1)`,
     `${many(60, (n) => `#define a${n}(x) a${n + 1}(x x)`)}\na0(1)`,
+    `#define f(x) ${"x ".repeat(30_000)}\nf(f(f(1 2 3)))`,
     `#define f(x) x\n${"f(".repeat(50_000)}`,
     `#define f(x) x\n${"f(".repeat(5000)}1${")".repeat(5000)}`,
     `#define f(x) f x\n${"f(1)".repeat(20_000)}`,
