@@ -47,7 +47,6 @@ export { createFtrace, type Ftrace, type FtraceOptions } from "./lib/ftrace/ftra
 export { ERRNO, type GuestView } from "./lib/ftrace/guest_view.ts";
 export {
   type Header,
-  type HeaderContext,
   type MissingHeader,
   parseHeader,
   parsePrototypes,
@@ -56,7 +55,6 @@ export {
   skippedText,
 } from "./lib/ftrace/prototypes/header.ts";
 export type { HeaderFiles } from "./lib/ftrace/prototypes/includes.ts";
-export { HeaderScope } from "./lib/ftrace/prototypes/scope.ts";
 export { type HostHeaders, hostHeaders } from "./lib/host/header_files.ts";
 export { argumentsText, resultAddress, returnText } from "./lib/ftrace/prototypes/call_text.ts";
 export {

@@ -12,7 +12,7 @@ import type { ServedCall, TracedCall } from "./ops/served_call.ts";
 import type { TracingArea } from "./ops/tracing_area.ts";
 import { type FunctionArgument, functionArguments } from "./trace/function_args.ts";
 import { callPlaces } from "./prototypes/call_values.ts";
-import { type Header, parseHeader, type Prototype } from "./prototypes/header.ts";
+import { type Header, type Prototype, readHeader } from "./prototypes/header.ts";
 import type { HeaderFiles } from "./prototypes/includes.ts";
 import { HeaderScope } from "./prototypes/scope.ts";
 import { createFunctionTrace } from "./trace/function_trace.ts";
@@ -119,7 +119,7 @@ export class Recording implements PrototypeRegister {
 
   /** See {@linkcode PrototypeRegister.declarePrototypes}. */
   declarePrototypes(text: string, file?: string, files?: HeaderFiles): Header {
-    const header = parseHeader(text, file, { files, scope: this.#scope ??= new HeaderScope() });
+    const header = readHeader(text, file, files, this.#scope ??= new HeaderScope());
     for (const prototype of header.prototypes) {
       this.prototypes.set(prototype.name, prototype);
       const places = callPlaces(prototype, this.#program);

@@ -70,14 +70,6 @@ export interface MissingHeader {
   readonly line: number;
 }
 
-/** What a header is read with. */
-export interface HeaderContext {
-  /** Where headers that it includes are; without, none are found. */
-  readonly files?: HeaderFiles | undefined;
-  /** What texts before it declared, which it adds to; nothing without. */
-  readonly scope?: HeaderScope | undefined;
-}
-
 /** Most characters of a declaration that are shown of one that was passed over. */
 const MOST_SHOWN = 72;
 
@@ -86,7 +78,7 @@ const MOST_SHOWN = 72;
  *
  * @param file Path of the text, for what is passed over and for what it includes; line markers in it
  * give others.
- * @param context Headers that it may include, and what others declared before.
+ * @param files Where headers are that it includes; without, none are found.
  *
  * @example
  * ```ts
@@ -98,12 +90,19 @@ const MOST_SHOWN = 72;
  * assertEquals(skipped[0]!.line, 1);
  * ```
  */
-export function parseHeader(
+export function parseHeader(text: string, file = "prototypes", files?: HeaderFiles): Header {
+  return readHeader(text, file, files, new HeaderScope());
+}
+
+/** Does what {@linkcode parseHeader} does, with what others declared before, to which this adds. */
+export function readHeader(
   text: string,
-  file = "prototypes",
-  { files, scope = new HeaderScope() }: HeaderContext = {},
+  file: string | undefined,
+  files: HeaderFiles | undefined,
+  scope: HeaderScope,
 ): Header {
-  return new HeaderReader(readSource(text, file, scope.macros, files), scope).read();
+  return new HeaderReader(readSource(text, file ?? "prototypes", scope.macros, files), scope)
+    .read();
 }
 
 /**

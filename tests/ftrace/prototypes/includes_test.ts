@@ -1,7 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { sizeOf } from "../../../lib/ftrace/prototypes/ctype.ts";
 import { hostHeaders } from "../../../lib/host/header_files.ts";
-import { type Header, parseHeader, skippedText } from "../../../lib/ftrace/prototypes/header.ts";
+import {
+  type Header,
+  parseHeader,
+  readHeader,
+  skippedText,
+} from "../../../lib/ftrace/prototypes/header.ts";
 import { HeaderScope } from "../../../lib/ftrace/prototypes/scope.ts";
 
 /** Reads the first of some headers, which may include the others; what was asked for is in `asked`. */
@@ -18,7 +23,7 @@ function read(
       return headers[path];
     },
   };
-  return parseHeader(text, path, { files });
+  return parseHeader(text, path, files);
 }
 
 function names({ prototypes }: Header): string {
@@ -242,10 +247,10 @@ int f(short);
   assertEquals([sizeOf(s!), sizeOf(t!)], [16, 4]);
 });
 
-Deno.test("parseHeader() knows types and macros of texts before it in one scope", () => {
+Deno.test("readHeader() knows types and macros of texts before it in one scope", () => {
   const scope = new HeaderScope();
-  parseHeader("#define API(type) extern type\ntypedef enum { RED } color;", "a.h", { scope });
-  const { prototypes } = parseHeader("API(color) mix(color a);", "b.h", { scope });
+  readHeader("#define API(type) extern type\ntypedef enum { RED } color;", "a.h", undefined, scope);
+  const { prototypes } = readHeader("API(color) mix(color a);", "b.h", undefined, scope);
   assertEquals(prototypes.map(({ returns }) => returns.kind), ["enum"]);
 });
 
