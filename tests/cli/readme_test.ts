@@ -24,6 +24,7 @@ const STAND_INS: Readonly<Record<string, string>> = {
   "shop": "tests/fixtures/elf/cart_p84",
   "prog.c": "tests/fixtures/src/settings.c",
   "calls.h": "tests/fixtures/src/calls.h",
+  "include": "tests/fixtures/src",
   "tests": "tests",
 };
 const FILES: Readonly<Record<string, string>> = {
