@@ -93,7 +93,7 @@ async function build(program: Program, output: string, objects: string): Promise
   const compiler = PREFIX + program.compiler;
   const linked: string[] = [];
   for (const { file, flags = [] } of program.sources) {
-    const object = join(objects, `${program.name}.${file}.o`);
+    const object = join(objects, `${program.name}.${file.replace("/", "_")}.o`);
     // A C source of a C++ program is still C.
     const language = file.endsWith(".c") ? PREFIX + "gcc" : compiler;
     const same = `-ffile-prefix-map=${SOURCES}=.`;
@@ -116,6 +116,14 @@ async function countSites(file: string): Promise<number> {
   return bytes / 8;
 }
 
+/** How QEMU runs firmware; its arguments, if any, are there for semihosting. */
+export function firmwareCommand(file: string, args: readonly string[]): string[] {
+  const board = "qemu-system-riscv64 -M spike -display none -monitor none -serial stdio";
+  const asked = ["enable=on", "target=native", ...["firmware", ...args].map((arg) => `arg=${arg}`)];
+  const semihosting = args.length > 0 ? ["-semihosting-config", asked.join(",")] : [];
+  return [...board.split(" "), "-bios", file, ...semihosting];
+}
+
 /** Runs a program on the machine that it was made for. Without core files: some runs crash. */
 async function execute(program: Program, file: string, run: PlannedRun): Promise<ExpectedRun> {
   const asked = { args: run.args ?? [], env: run.env ?? [], stdin: run.stdin ?? "" };
@@ -123,8 +131,7 @@ async function execute(program: Program, file: string, run: PlannedRun): Promise
   const oracle = program.machine === "linux" ? "qemu-riscv64" : "qemu-system-riscv64";
   const command = program.machine === "linux"
     ? ["qemu-riscv64", ...asked.env.flatMap((setting) => ["-E", setting]), file, ...asked.args]
-    : `qemu-system-riscv64 -M spike -display none -monitor none -serial stdio -bios ${file}`
-      .split(" ");
+    : firmwareCommand(file, asked.args);
   // qemu-user hands its own environment on, so it gets none but what finding it needs.
   const shell = 'ulimit -c 0; command=$(command -v "$1"); shift; unset PATH PWD OLDPWD SHLVL _; ' +
     'exec "$command" "$@"';

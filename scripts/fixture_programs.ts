@@ -58,6 +58,20 @@ export const WORKLOADS = [
   ...["copy", "checksum", "divide", "dispatch", "atomics"],
 ] as const;
 
+/** Kernels of `deno task bench` in `src/bench`; sieve, fib and workloads.c are the others. */
+export const KERNELS = [
+  ...["sha256", "crc", "fft", "nbody", "queens", "quicksort", "copy_sum"],
+  ...["strings", "lz", "hashmap", "json", "bytecode", "rbtree"],
+] as const;
+
+/** Kernels that are firmware, too, with the path of each. */
+export const FIRMWARE_KERNELS = {
+  sieve: "sieve.c",
+  queens: "bench/queens.c",
+  quicksort: "bench/quicksort.c",
+  copy_sum: "bench/copy_sum.c",
+} as const;
+
 const P4 = ["-fpatchable-function-entry=4", "-falign-functions=4"];
 const P84 = ["-fpatchable-function-entry=8,4", "-falign-functions=8"];
 const P4_UNALIGNED = ["-fpatchable-function-entry=4", "-fno-align-functions"];
@@ -133,6 +147,33 @@ function bare(
     compile: ["-O2", ...SAME_EVERYWHERE, ...FREESTANDING, "-mcmodel=medany", ...sites],
     link: ["-static", "-nostdlib", ...LINK_SAME_EVERYWHERE, "-T", script],
     runs,
+  };
+}
+
+/** A kernel of `src/bench` as a Linux program: the argument is the number of rounds. */
+function kernel(name: string): Program {
+  const program = small(`bench_${name}_p84`, "", P84, [{ args: ["2"] }]);
+  return {
+    ...program,
+    sources: sources(
+      ...["tiny_linux_start.S", "tiny_linux.c", "tiny_text.c", "bench/rounds.c"],
+      `bench/${name}.c`,
+    ),
+    // A square root is one instruction, not a call that could set errno.
+    compile: [...program.compile, "-fno-math-errno"],
+  };
+}
+
+/** The same as firmware, which semihosting gives its arguments: rounds, and `paged` for Sv39. */
+function kernelFirmware(name: string, file: string): Program {
+  const renamed = ["-Dprogram=kernel_program"];
+  const whole = file.startsWith("bench/") ? ["bench/rounds.c", file] : [file];
+  return {
+    ...bare(`bench_${name}_bare_p84`, file, P84, [{ args: ["2"] }, { args: ["2", "paged"] }]),
+    sources: [
+      ...sources("tiny_bare_start.S", "tiny_bare.c", "tiny_text.c", "bench/firmware.c"),
+      ...whole.map((each) => ({ file: each, flags: renamed })),
+    ],
   };
 }
 
@@ -259,6 +300,8 @@ export const PROGRAMS: readonly Program[] = [
   bare("fault_bare_p84", "fault_bare.c", P84, []),
   bare("sieve_bare_p84", "sieve.c", P84),
   bare("fib_bare_p84", "fib.c", P84),
+  ...KERNELS.map(kernel),
+  ...Object.entries(FIRMWARE_KERNELS).map(([name, file]) => kernelFirmware(name, file)),
 ];
 
 /** An object that is added to a small program; nothing in it is relaxed. */
