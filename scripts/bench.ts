@@ -1,233 +1,148 @@
 /**
- * `deno task bench`: how fast it is, beside qemu-riscv64 in the same run.
+ * `deno task bench`: how fast it is, beside QEMU in the same run.
  *
  * Runs are interleaved (ours, QEMU's, ours, …) and medians are printed, because a shared machine
  * changes its speed from minute to minute; the machine and the versions stand above the figures.
+ * The tables are on stdout, what is measured now on stderr.
  *
  * @module
  */
-import { createFtrace, createMachine, type EraName, type Ftrace } from "../mod.ts";
-import { ERA_NAMES } from "../lib/ftrace/mod.ts";
-import { runHarts } from "../tests/ftrace/harts_guest.ts";
-import { inMode, program } from "../tests/machine/privileged_programs.ts";
-import {
-  DISPATCH_ERAS,
-  DISPATCHES,
-  dispatchInstructions,
-  dispatchNanoseconds,
-  PUBLISHED,
-} from "./dispatch_cost.ts";
+import { parseArgs } from "@std/cli/parse-args";
+import { DEFAULT_ENGINE, ENGINE_NAMES, type EngineName } from "../lib/engine/mod.ts";
+import { growthTables } from "./bench/growth_tables.ts";
+import { lengthsTable } from "./bench/lengths_table.ts";
+import { out, textOf } from "./bench/measure.ts";
+import { type Measurement, speedTable } from "./bench/speed_table.ts";
+import { startupTable, tracingTable } from "./bench/tracing_tables.ts";
+import { BENCH_WORKLOADS, type Workload } from "./bench/workloads.ts";
 
-const ROUNDS = 7;
-const ROOT = new URL("..", import.meta.url).pathname;
-const ELF = `${ROOT}tests/fixtures/elf`;
+/** The tables, in the order in which they are printed. */
+const TABLES = ["speed", "tracing", "startup", "lengths", "growth"] as const;
+type Table = typeof TABLES[number];
+/** Those that are printed when none is named. */
+const USUAL: readonly Table[] = ["speed", "tracing", "startup"];
 
-const encoder = new TextEncoder();
-const out = (line = "") => void Deno.stdout.writeSync(encoder.encode(`${line}\n`));
+const NAMES = [...new Set(BENCH_WORKLOADS.map(({ name }) => name))];
+const HELP = `Measures speed, beside QEMU where it is installed.
 
-/** The middle one of some values. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)]!;
+  deno task bench [TABLE…] [options]
+
+  speed     each workload on an engine and on QEMU; about 8 minutes, --only and --rounds take less
+  tracing   what an event, a tracer, a hart and a switched site cost; 1 minute
+  startup   from the start of a process to the first instruction; seconds
+  lengths   whole processes by the length of the run, 10^6 to 10^10 instructions; an hour for all
+  growth    more functions, more memory, more hooks; 2 minutes
+  all       all of them; ${USUAL.join(", ")} unless a table is named
+
+  --engine NAME      whose speed: ${ENGINE_NAMES.join(", ")} (${DEFAULT_ENGINE})
+  --only NAME,NAME   these workloads: ${NAMES.join(", ")};
+                     or a kind of them: linux, firmware, sv39
+  --rounds N         interleaved runs of each (5)
+  --instructions N   length of a long run in speed, about (1e9)
+  --longest N        longest run in lengths (1e10)
+`;
+
+interface Settings {
+  readonly tables: readonly Table[];
+  readonly engine: EngineName;
+  readonly workloads: readonly Workload[];
+  readonly rounds: number;
+  readonly instructions: number;
+  readonly longest: number;
 }
 
-async function textOf(command: string, ...args: string[]): Promise<string> {
-  try {
-    const { stdout } = await new Deno.Command(command, { args, stdin: "null" }).output();
-    return new TextDecoder().decode(stdout).split("\n")[0]!.trim();
-  } catch {
-    return "";
-  }
-}
-
-/** Runs a program of the fixtures in this process. */
-async function execute(
-  name: string,
-  arg: string,
-  prepare: (ftrace: Ftrace) => void = () => {},
-): Promise<{ seconds: number; instret: number; calls: number }> {
-  const bytes = await Deno.readFile(`${ELF}/${name}`);
-  const machine = createMachine(bytes, { args: [arg], name, stdout: () => {} });
-  const ftrace = createFtrace(machine);
-  prepare(ftrace);
-  const started = performance.now();
-  await machine.run();
-  const seconds = (performance.now() - started) / 1000;
-  return { seconds, instret: Number(machine.harts[0]!.instret), calls: ftrace.core.calls };
-}
-
-/** Seconds that a whole process takes. */
-async function processTime(command: string, ...args: string[]): Promise<number> {
-  const started = performance.now();
-  await new Deno.Command(command, { args, stdin: "null", stdout: "null", stderr: "null" }).output();
-  return (performance.now() - started) / 1000;
-}
-
-async function speed(name: string, arg: string, small: string, qemu: boolean): Promise<void> {
-  const ours: number[] = [], theirs: number[] = [];
-  let instructions = 0;
-  await execute(name, small);
-  for (let round = 0; round < ROUNDS; round++) {
-    const { seconds, instret } = await execute(name, arg);
-    instructions = instret;
-    ours.push(seconds);
-    if (!qemu) continue;
-    // A short run's time is QEMU's start, which is no part of its speed.
-    const whole = await processTime("qemu-riscv64", `${ELF}/${name}`, arg);
-    theirs.push(whole - await processTime("qemu-riscv64", `${ELF}/${name}`, small));
-  }
-  const rate = (seconds: readonly number[]) => (instructions / median(seconds) / 1e6).toFixed(0);
-  const beside = qemu ? `   qemu-riscv64 ${rate(theirs).padStart(6)} M/s` : "";
-  out(`${name.padEnd(12)} interpreter ${rate(ours).padStart(6)} M instructions/s${beside}`);
-}
-
-async function eventCost(what: string, prepare: (ftrace: Ftrace) => void): Promise<void> {
-  const costs: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    const off = await execute("fib_p84", "24");
-    const on = await execute("fib_p84", "24", prepare);
-    costs.push((on.seconds - off.seconds) / on.calls * 1e9);
-  }
-  out(`${what.padEnd(44)} ${median(costs).toFixed(0).padStart(6)} ns a call`);
-}
-
-/** What a call costs by era and number of tracers, beside what was published for the kernel change. */
-async function dispatchTable(): Promise<void> {
-  const program = await Deno.readFile(`${ELF}/fib_p84`);
-  const title = ([own, unrelated]: readonly [number, number]) =>
-    unrelated > 0 ? `${own} + ${unrelated} elsewhere` : `${own}`;
-  const row = (first: string, cells: readonly string[]) =>
-    out(
-      first.padEnd(22) + cells.map((cell, k) => cell.padStart(k === cells.length - 1 ? 20 : 9))
-        .join(""),
-    );
-  row("tracers on a function", DISPATCHES.map(title));
-  for (const era of DISPATCH_ERAS) {
-    const instructions: string[] = [], nanoseconds: string[] = [];
-    for (const dispatch of DISPATCHES) {
-      instructions.push((await dispatchInstructions(program, era, dispatch)).toFixed(0));
-      nanoseconds.push((await dispatchNanoseconds(program, era, dispatch, 3)).toFixed(0));
-    }
-    row(`${era}, instructions`, instructions);
-    row(`${era}, host ns`, nanoseconds);
-  }
-  for (const [what, { before, after }] of Object.entries(PUBLISHED)) {
-    out(`published, ${what}: ${before} ns without CALL_OPS, ${after} ns with it (Spacemit K1)`);
-  }
-}
-
-/** What switching three sites under four harts costs in an era, for each switch. */
-async function switchingCost(era: EraName): Promise<void> {
-  const switches = 4000;
-  const { ftrace } = await runHarts(switches, { switching: true, seed: 1n, ftrace: { era } });
-  const { parks, steps, writes, localFences, remoteFences } = ftrace.core.patcher.statistics;
-  const each = (count: number) => (count / switches).toFixed(2);
-  out(
-    `${era.padEnd(9)} ${each(parks)} parks of all harts, ${
-      each(steps)
-    } instructions to get there, ` +
-      `${each(writes)} words, ${each(localFences)} local and ${each(remoteFences)} remote fence.i`,
+/** The workloads that `--only` names, by name, kind or both; all without it. */
+export function chooseWorkloads(only: string | undefined): readonly Workload[] {
+  if (only === undefined) return BENCH_WORKLOADS;
+  const names = only.split(",");
+  const kinds = new Set(BENCH_WORKLOADS.map(({ kind }) => kind as string));
+  const unknown = names.find((name) => !NAMES.includes(name) && !kinds.has(name));
+  if (unknown !== undefined) throw new TypeError(`Cannot measure ${unknown}: no such workload`);
+  const chosenKinds = names.filter((name) => kinds.has(name));
+  const chosenNames = names.filter((name) => !kinds.has(name));
+  return BENCH_WORKLOADS.filter(({ name, kind }) =>
+    (chosenKinds.length === 0 || chosenKinds.includes(kind)) &&
+    (chosenNames.length === 0 || chosenNames.includes(name))
   );
 }
 
-/** Instructions a second of firmware, with physical addresses and through page tables, and of harts. */
-async function firmwareSpeed(): Promise<void> {
-  const work = `
-    li s0, 0x80400000
-    li s1, 3000000
-  1:
-    andi t0, s1, 1023
-    slli t0, t0, 3
-    add t0, t0, s0
-    ld t1, 0(t0)
-    add t1, t1, s1
-    sd t1, 0(t0)
-    addi s1, s1, -1
-    bnez s1, 1b
-  `;
-  const translated = `
-    li t0, 0x80100000
-    li t1, 0x200000cf
-    sd t1, 16(t0)
-    li t1, ${8n << 60n | 0x80100n}
-    csrw satp, t1
-    la s11, finish
-  `;
-  const wait = "csrr t0, mhartid\nbeqz t0, 1f\n2: j 2b\n1:\n";
-  const rows = [
-    ["firmware in M-mode", program(work), 1],
-    ["the same in S-mode through Sv39", program(translated + inMode("S", work)), 1],
-    ["the same in M-mode beside three harts", program(wait + work), 4],
-  ] as const;
-  for (const [what, elf, harts] of rows) {
-    const rates: number[] = [];
-    for (let round = 0; round < ROUNDS; round++) {
-      const machine = createMachine(elf, { machine: "bare", harts, stdout() {} });
-      const started = performance.now();
-      await machine.run();
-      const instret = machine.harts.reduce((sum, hart) => sum + Number(hart.instret), 0);
-      rates.push(instret / (performance.now() - started) / 1000);
-    }
-    out(`${what.padEnd(44)} ${median(rates).toFixed(0).padStart(6)} M instructions/s`);
+/** @throws {TypeError} "Cannot measure …" where something does not exist. */
+function readSettings(options: Readonly<Record<string, unknown>>): Settings {
+  const names = (options._ as (string | number)[]).map(String);
+  const tables = names.includes("all") ? TABLES : names.length === 0 ? USUAL : names as Table[];
+  const table = tables.find((name) => !TABLES.includes(name));
+  if (table !== undefined) throw new TypeError(`Cannot measure ${table}: no such table`);
+  const engine = options.engine as EngineName;
+  if (!ENGINE_NAMES.includes(engine)) {
+    throw new TypeError(`Cannot measure ${engine}: the engines are ${ENGINE_NAMES.join(", ")}`);
   }
+  const number = (name: string, least: number) => {
+    const value = Number(options[name]);
+    if (!(value >= least)) throw new TypeError(`Cannot measure with --${name} ${options[name]}`);
+    return Math.floor(value);
+  };
+  return {
+    tables,
+    engine,
+    workloads: chooseWorkloads(options.only as string | undefined),
+    rounds: number("rounds", 1),
+    instructions: number("instructions", 1),
+    longest: number("longest", 1e6),
+  };
 }
 
-/** Milliseconds from the start of a process to the end of a guest of 12 instructions, and its memory. */
-async function startup(): Promise<void> {
-  const script = `
-    const { createMachine } = await import("${ROOT}mod.ts");
-    const bytes = await Deno.readFile("${ELF}/sample_p84");
-    const machine = createMachine(bytes, { stdout() {} });
-    await machine.run({ limit: 1n });
-    const first = Date.now();
-    await machine.run();
-    console.log(first, Deno.memoryUsage().rss);
-  `;
-  const times: number[] = [], memory: number[] = [];
-  const file = await Deno.makeTempFile({ suffix: ".ts" });
-  await Deno.writeTextFile(file, script);
-  for (let round = 0; round < ROUNDS; round++) {
-    const started = Date.now();
-    const [first, rss] = (await textOf(Deno.execPath(), "run", "-A", "--no-check", file)).split(
-      " ",
-    );
-    times.push(Number(first) - started);
-    memory.push(Number(rss) / 2 ** 20);
+/** Prints where and with what everything is measured; gives which QEMU there is. */
+async function printMachine(): Promise<Measurement["qemu"]> {
+  const model = await textOf("sh", "-c", "grep -m1 'model name' /proc/cpuinfo | cut -d: -f2");
+  const { deno, v8 } = Deno.version;
+  const user = await textOf("qemu-riscv64", "--version");
+  const system = await textOf("qemu-system-riscv64", "--version");
+  const root = new URL("..", import.meta.url).pathname;
+  const commit = await textOf("git", "-C", root, "describe", "--always", "--dirty");
+  out(
+    `${model || "?"}, ${navigator.hardwareConcurrency} cores; Deno ${deno}, V8 ${v8}; hartrace ${
+      commit || "?"
+    }`,
+  );
+  out(user || "qemu-riscv64 is not installed: nothing to compare Linux programs with");
+  out(system || "qemu-system-riscv64 is not installed: nothing to compare firmware with");
+  return { user: user !== "", system: system !== "" };
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const options = parseArgs([...args], {
+    string: ["engine", "only", "rounds", "instructions", "longest"],
+    boolean: ["help"],
+    default: { engine: DEFAULT_ENGINE, rounds: "5", instructions: "1e9", longest: "1e10" },
+    unknown(name) {
+      if (name.startsWith("-")) throw new TypeError(`Cannot measure with ${name}: no such option`);
+    },
+  });
+  if (options.help) {
+    Deno.stdout.writeSync(new TextEncoder().encode(HELP));
+    return 0;
   }
-  await Deno.remove(file);
-  out(`process start to first guest instruction ${median(times).toFixed(0).padStart(10)} ms`);
-  out(`resident memory after a small program ${median(memory).toFixed(0).padStart(13)} MiB`);
+  const settings = readSettings(options);
+  const { tables, longest, engine, rounds } = settings;
+  const qemu = await printMachine();
+  let same = true;
+  for (const table of TABLES.filter((name) => tables.includes(name))) {
+    out();
+    if (table === "speed") same = await speedTable({ ...settings, qemu });
+    if (table === "tracing") await tracingTable({ engine, rounds });
+    if (table === "startup") await startupTable({ engine, rounds });
+    if (table === "lengths") await lengthsTable({ ...settings, qemu }, longest);
+    if (table === "growth") await growthTables(engine, rounds, qemu.user);
+  }
+  return same ? 0 : 1;
 }
 
 if (import.meta.main) {
-  const cpu = (await textOf("sh", "-c", "grep -m1 'model name' /proc/cpuinfo | cut -d: -f2")) ||
-    "?";
-  const qemu = await textOf("qemu-riscv64", "--version");
-  out(
-    `${cpu}, ${navigator.hardwareConcurrency} cores; Deno ${Deno.version.deno}, V8 ${Deno.version.v8}`,
-  );
-  out(qemu || "qemu-riscv64 is not installed: nothing to compare with");
-  out(`medians of ${ROUNDS} interleaved runs`);
-  out();
-  await speed("sieve_p84", "4000", "1", qemu !== "");
-  await speed("fib_p84", "32", "2", qemu !== "");
-  out();
-  await eventCost("function event, recorded (fast path)", (ftrace) => {
-    ftrace.registerFtraceFunction({ func: ftrace.functionTraceCall, hash: ftrace.globalHash });
-  });
-  await eventCost("empty callback in TypeScript (fast path)", (ftrace) => {
-    ftrace.registerFtraceFunction({ hit() {} });
-  });
-  await eventCost("function_graph, entry and exit (fast path)", (ftrace) => {
-    const { entryFunc, retFunc } = ftrace.graph;
-    ftrace.registerFtraceGraph({ entryFunc, retFunc });
-  });
-  out();
-  await dispatchTable();
-  out();
-  await firmwareSpeed();
-  out();
-  for (const era of ERA_NAMES) await switchingCost(era);
-  out();
-  await startup();
+  try {
+    Deno.exit(await main(Deno.args));
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    Deno.stderr.writeSync(new TextEncoder().encode(`${error.message}\n`));
+    Deno.exit(125);
+  }
 }

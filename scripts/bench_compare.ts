@@ -8,7 +8,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { median } from "./bench.ts";
+import { geometricMean, median } from "./bench/measure.ts";
 import { WORKLOADS } from "./fixture_programs.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -97,8 +97,7 @@ async function main(args: readonly string[]): Promise<number> {
       const speed = (seconds: number) => (instructions / seconds / 1e6).toFixed(0).padStart(5);
       out(`${name.padEnd(10)} ${speed(old)} ${speed(now)} M instr/s   ${(now / old).toFixed(3)}`);
     }
-    const mean = Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length);
-    out(`geometric mean of the times' ratios ${mean.toFixed(3)}`);
+    out(`geometric mean of the times' ratios ${geometricMean(ratios).toFixed(3)}`);
     return 0;
   } finally {
     for (const tree of trees) if (tree !== ROOT) await git("worktree", "remove", "--force", tree);

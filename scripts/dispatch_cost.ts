@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { EngineName } from "../lib/engine/mod.ts";
 import { createFtrace, createMachine, type EraName, ERAS } from "../mod.ts";
 
 /** The rows: tracers on the function, and elsewhere. */
@@ -39,10 +40,14 @@ async function run(
   program: Uint8Array,
   era: EraName,
   [own, unrelated]: readonly [number, number],
-  options: { readonly arg: string; readonly trampoline: "guest" | "fast" },
+  options: {
+    readonly arg: string;
+    readonly trampoline: "guest" | "fast";
+    readonly engine?: EngineName | undefined;
+  },
 ): Promise<Run> {
-  const { arg, trampoline } = options;
-  const machine = createMachine(program, { args: [arg], name: "fib", stdout: () => {} });
+  const { arg, trampoline, engine } = options;
+  const machine = createMachine(program, { engine, args: [arg], name: "fib", stdout: () => {} });
   const ftrace = createFtrace(machine, { era, trampoline });
   let calls = 0;
   for (let k = 0; k < unrelated; k++) {
@@ -73,9 +78,10 @@ export async function dispatchNanoseconds(
   era: EraName,
   dispatch: readonly [number, number],
   rounds: number,
+  engine?: EngineName,
 ): Promise<number> {
   const [own] = dispatch;
-  const options = { arg: own > 10 ? "16" : "22", trampoline: "fast" } as const;
+  const options = { arg: own > 10 ? "16" : "22", trampoline: "fast", engine } as const;
   const costs: number[] = [];
   for (let round = 0; round < rounds; round++) {
     const off = await run(program, era, [0, 0], options);
