@@ -36,7 +36,7 @@ const HELP = `Measures speed, beside QEMU where it is installed.
 
   --engine NAME      whose speed: ${ENGINE_NAMES.join(", ")} (${DEFAULT_ENGINE})
   --only NAME,NAME   these workloads: ${NAMES.join(", ")};
-                     or a kind of them: linux, firmware, sv39
+                     or a kind of them, linux, firmware, sv39, or both: queens,sv39
   --rounds N         interleaved runs of each (5)
   --instructions N   length of a long run in speed, about (1e9)
   --longest N        longest run in lengths (1e10)
@@ -60,10 +60,12 @@ export function chooseWorkloads(only: string | undefined): readonly Workload[] {
   if (unknown !== undefined) throw new TypeError(`Cannot measure ${unknown}: no such workload`);
   const chosenKinds = names.filter((name) => kinds.has(name));
   const chosenNames = names.filter((name) => !kinds.has(name));
-  return BENCH_WORKLOADS.filter(({ name, kind }) =>
+  const chosen = BENCH_WORKLOADS.filter(({ name, kind }) =>
     (chosenKinds.length === 0 || chosenKinds.includes(kind)) &&
     (chosenNames.length === 0 || chosenNames.includes(name))
   );
+  if (chosen.length === 0) throw new TypeError(`Cannot measure ${only}: none is of that kind`);
+  return chosen;
 }
 
 /** @throws {TypeError} "Cannot measure …" where something does not exist. */

@@ -62,6 +62,7 @@ async function measure(
     progress(`speed: ${kind} ${name}, round ${round} of ${rounds}`);
     const here = await difference((n) => ourCommand(workload, engine, n), long);
     ours.push(here.seconds);
+    same &&= here.printed.endsWith(", exit 0");
     if (!beside) continue;
     const there = await difference((n) => qemuCommand(workload, n), long);
     theirs.push(there.seconds);
@@ -70,17 +71,17 @@ async function measure(
   progress("");
   const rate = (seconds: readonly number[]) => (count / median(seconds) / 1e6).toFixed(0);
   const cells = [name, `${(count / 1e6).toFixed(0)} M`, `${rate(ours)} M/s`];
+  const remark = same ? "" : "  FAILED, or prints something else than QEMU";
   if (!beside) {
-    out(row([...cells, "not there", ""], WIDTHS));
+    out(row([...cells, "not there", ""], WIDTHS) + remark);
     return { same };
   }
   const ratio = median(ours) / median(theirs);
-  const remark = same ? "" : "  PRINTS SOMETHING ELSE";
   out(row([...cells, `${rate(theirs)} M/s`, ratio.toFixed(2)], WIDTHS) + remark);
   return { ratio, same };
 }
 
-/** Prints the table; gives whether every workload printed what it printed on QEMU. */
+/** Prints the table; gives whether every workload ended well and printed what QEMU printed. */
 export async function speedTable(measurement: Measurement): Promise<boolean> {
   const { engine, workloads, rounds } = measurement;
   out(

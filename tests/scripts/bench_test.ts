@@ -76,6 +76,7 @@ Deno.test("chooseWorkloads() takes names, kinds, or names of a kind", () => {
   assertEquals(chosen("firmware").length, 4);
   assertEquals(chosen(), BENCH_WORKLOADS.map(({ name, kind }) => `${name} ${kind}`));
   assertThrows(() => chosen("crc,sha3"), TypeError, "Cannot measure sha3");
+  assertThrows(() => chosen("crc,sv39"), TypeError, "none is of that kind");
 });
 
 Deno.test("instructionsPerRound() of each Linux workload tells how long any run is, to a tenth", async () => {
