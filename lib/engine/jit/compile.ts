@@ -56,10 +56,11 @@ export function writeRegion(
   const frame = new RegionFrame(locals);
   const flow = new ControlFlow(region);
   const facts = new AccessFacts(flow);
-  const liveness = new Liveness(flow, (block) => {
+  const leaving = new Set(flow.order.filter((block) => {
     const [checks] = facts.checks(block, 1);
     return block.steps.some((step, at) => mayLeave(step, checks![at], model));
-  });
+  }));
+  const liveness = new Liveness(flow, leaving);
   const sink = new RegionSink(code, frame, model);
   const blocks = new BlockWriter({ code, frame, sink, model, facts, liveness });
   const links = { type, pageTable, slotOf: (at: number) => options.slotOf(at) };

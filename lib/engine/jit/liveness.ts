@@ -57,13 +57,13 @@ export class Liveness {
   /**
    * Looks at every block.
    *
-   * @param mayLeave Whether a block may be left before its end.
+   * @param leaving Blocks that may be left before their end.
    */
-  constructor(flow: ControlFlow, mayLeave: (block: Block) => boolean) {
+  constructor(flow: ControlFlow, leaving: ReadonlySet<Block>) {
     this.#flow = flow;
     for (const block of flow.order) this.#blocks.set(block, ownRegisters(block));
     for (let changed = true; changed;) changed = this.#spreadDirty();
-    for (let changed = true; changed;) changed = this.#spreadLive(mayLeave);
+    for (let changed = true; changed;) changed = this.#spreadLive(leaving);
   }
 
   /** The registers of a block. */
@@ -86,7 +86,7 @@ export class Liveness {
     return changed;
   }
 
-  #spreadLive(mayLeave: (block: Block) => boolean): boolean {
+  #spreadLive(leaving: ReadonlySet<Block>): boolean {
     let changed = false;
     for (const block of [...this.#flow.order].reverse()) {
       const { reads, writes, dirtyIn, dirty, live } = this.of(block);
@@ -95,7 +95,7 @@ export class Liveness {
         for (const successor of block.successors) add(after, this.of(successor).live);
       }
       const found = { x: reads.x | (after.x & ~writes.x), f: reads.f | (after.f & ~writes.f) };
-      if (this.#flow.of(block).isLoop || mayLeave(block)) add(found, dirtyIn);
+      if (this.#flow.of(block).isLoop || leaving.has(block)) add(found, dirtyIn);
       changed = add(live, found) || changed;
     }
     return changed;
