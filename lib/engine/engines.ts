@@ -25,10 +25,13 @@ export interface EngineRow {
 
 /** Every engine by its name, the oracle of the others first. */
 export const ENGINES = {
-  ref: { make: (memory: Memory) => createReference(memory), title: "reference" },
-  interp: { make: (memory: Memory) => createInterpreter(memory), title: "WASM interpreter" },
+  ref: { make: (memory: Memory): Engine => createReference(memory), title: "reference" },
+  interp: {
+    make: (memory: Memory): Engine => createInterpreter(memory),
+    title: "WASM interpreter",
+  },
   jit: {
-    make: (memory: Memory, options?: EngineOptions) => createJit(memory, options),
+    make: (memory: Memory, options?: EngineOptions): Engine => createJit(memory, options),
     title: "JIT",
   },
 } as const satisfies Readonly<Record<string, EngineRow>>;
@@ -40,4 +43,4 @@ export type EngineName = keyof typeof ENGINES;
 export const ENGINE_NAMES: readonly EngineName[] = Object.keys(ENGINES) as EngineName[];
 
 /** The engine that runs unless another is asked for. */
-export const DEFAULT_ENGINE: EngineName = "interp";
+export const DEFAULT_ENGINE: EngineName = "jit";

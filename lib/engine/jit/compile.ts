@@ -51,7 +51,7 @@ export function writeRegion(
   module.importTable("thunks");
   const lookCloser = module.importFunction("lookCloser", lookCloserType(module));
   const type = regionType(module);
-  const { code, locals } = module.function(type, [], "run");
+  const { code, locals, index: self } = module.function(type, [], "run");
   const model: AccessModel = { aligned, unchecked, lookCloser, ...expectations };
   const frame = new RegionFrame(locals);
   const flow = new ControlFlow(region);
@@ -63,7 +63,7 @@ export function writeRegion(
   const liveness = new Liveness(flow, leaving);
   const sink = new RegionSink(code, frame, model);
   const blocks = new BlockWriter({ code, frame, sink, model, facts, liveness });
-  const links = { type, pageTable, slotOf: (at: number) => options.slotOf(at) };
+  const links = { type, self, pageTable, slotOf: (at: number) => options.slotOf(at) };
   new RegionWriter({ region, flow, liveness, frame, code, blocks, links }).write();
   return { bytes: module.encode(), code: code.bytes };
 }

@@ -35,6 +35,8 @@ const MOST_SWITCHED = 4096;
 export interface RegionLinks {
   /** Number of the type of regions. */
   readonly type: number;
+  /** Number of the region's own function. */
+  readonly self: number;
   /** The table slot of the code at an address. */
   slotOf(pc: number): number;
   /** Host address of the page table that leads to micro-ops. */
@@ -255,7 +257,9 @@ export class RegionWriter {
     leaveAt(code, target, pending);
     code.op("end");
     this.#pushCall(block, pending);
-    code.i32(links.slotOf(target)).callIndirect(links.type);
+    // A region that is dropped is not running: it may call itself without looking it up.
+    if (target === this.#parts.region.entry.pc) code.call(links.self);
+    else code.i32(links.slotOf(target)).callIndirect(links.type);
     this.#afterCall(block);
   }
 
