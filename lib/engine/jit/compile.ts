@@ -10,7 +10,7 @@ import { BlockWriter } from "./block_writer.ts";
 import { ControlFlow } from "./control_flow.ts";
 import { Liveness } from "./liveness.ts";
 import { lookCloserType } from "./look_closer.ts";
-import type { CodeSource, Region } from "./region.ts";
+import type { Region } from "./region.ts";
 import { RegionFrame, regionType } from "./region_frame.ts";
 import { type AccessModel, mayLeave, RegionSink } from "./region_sink.ts";
 import { RegionWriter } from "./region_writer.ts";

@@ -15,7 +15,7 @@ import { PAGE_SIZE } from "../../memory/page.ts";
 import type { Code } from "../../wasm/code.ts";
 import { Handler, MICRO_OP } from "../interpreter/micro_op.ts";
 import { HOST } from "../plan/plan.ts";
-import { BlockWriter } from "./block_writer.ts";
+import type { BlockWriter } from "./block_writer.ts";
 import { type ControlFlow, UNROLL } from "./control_flow.ts";
 import type { Liveness } from "./liveness.ts";
 import type { Block, Region } from "./region.ts";

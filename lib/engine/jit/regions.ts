@@ -17,7 +17,7 @@ import type { MicroOpSpace } from "../interpreter/micro_op_space.ts";
 import type { TierParts } from "../interpreter/tier.ts";
 import { type Area, Areas } from "./areas.ts";
 import { CallSlots } from "./call_slots.ts";
-import { type RegionOptions, writeRegion, type WrittenRegion } from "./compile.ts";
+import { type RegionOptions, writeRegion } from "./compile.ts";
 import { createLookCloser } from "./look_closer.ts";
 import { Expected } from "./expected.ts";
 import { FetchedCode, type FunctionBounds } from "./fetched_code.ts";
