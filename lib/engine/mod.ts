@@ -22,7 +22,7 @@ export type { System } from "../hart/system.ts";
 export type { Translation } from "../hart/translation.ts";
 export type { Csrs } from "../hart/csr.ts";
 export { causeName, type Trap } from "../hart/trap.ts";
-export type { BreakTest, Engine, Hook, Stop } from "./engine.ts";
+export type { BreakTest, Engine, EngineOptions, Hook, Stop } from "./engine.ts";
 export {
   DEFAULT_ENGINE,
   ENGINE_NAMES,
