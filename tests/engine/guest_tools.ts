@@ -26,9 +26,10 @@ export async function outputOf(
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const feeding = new Blob([new Uint8Array(input)]).stream().pipeTo(child.stdin);
+  // A command need not read all of its input, and may close it long before it ends.
+  const feeding = new Blob([new Uint8Array(input)]).stream().pipeTo(child.stdin).catch(() => {});
   const { code, stdout, stderr } = await child.output();
-  await feeding.catch(() => {});
+  await feeding;
   if (code !== 0) {
     throw new Error(`${command} ended with ${code}: ${new TextDecoder().decode(stderr)}`);
   }
