@@ -124,14 +124,24 @@ export function firmwareCommand(file: string, args: readonly string[]): string[]
   return [...board.split(" "), "-bios", file, ...semihosting];
 }
 
+/** How QEMU runs firmware that asks its host by semihosting for all it needs of one. */
+function semihostedCommand(name: string, file: string, args: readonly string[]): string[] {
+  const board = "qemu-system-riscv64 -M virt -display none -monitor none -serial none -bios none";
+  const asked = ["enable=on,target=native", `elf/${name}`, ...args].join(",arg=");
+  return [...board.split(" "), "-kernel", file, "-semihosting-config", asked];
+}
+
 /** Runs a program on the machine that it was made for. Without core files: some runs crash. */
 async function execute(program: Program, file: string, run: PlannedRun): Promise<ExpectedRun> {
-  const asked = { args: run.args ?? [], env: run.env ?? [], stdin: run.stdin ?? "" };
+  const { args = [], env = [], stdin = "", semihosting } = run;
+  const asked = { args, env, stdin, ...(semihosting ? { semihosting } : {}) };
   if (run.byHand) return { ...asked, ...run.byHand, stderr: "", oracle: "specification" };
   const oracle = program.machine === "linux" ? "qemu-riscv64" : "qemu-system-riscv64";
   const command = program.machine === "linux"
-    ? ["qemu-riscv64", ...asked.env.flatMap((setting) => ["-E", setting]), file, ...asked.args]
-    : firmwareCommand(file, asked.args);
+    ? ["qemu-riscv64", ...env.flatMap((setting) => ["-E", setting]), file, ...args]
+    : semihosting
+    ? semihostedCommand(program.name, file, args)
+    : firmwareCommand(file, args);
   // qemu-user hands its own environment on, so it gets none but what finding it needs.
   const shell = 'ulimit -c 0; command=$(command -v "$1"); shift; unset PATH PWD OLDPWD SHLVL _; ' +
     'exec "$command" "$@"';

@@ -22,6 +22,8 @@ export interface PlannedRun {
   /** `NAME=VALUE`; the environment is empty otherwise. */
   readonly env?: readonly string[];
   readonly stdin?: string;
+  /** Firmware's calls of its host are answered; the arguments are on its command line. */
+  readonly semihosting?: true;
   /** What QEMU cannot tell, from the specification that the program follows. */
   readonly byHand?: { readonly stdout: string; readonly code: number };
 }
@@ -177,6 +179,18 @@ function kernelFirmware(name: string, file: string): Program {
   };
 }
 
+/** Firmware that asks its host by semihosting for all it needs of one. */
+function semihosted(name: string, ...flags: string[]): Program {
+  const run = { args: ["one", "two words"], stdin: "typed\n", semihosting: true } as const;
+  return {
+    ...bare(name, "semihosting.c", P84, [run]),
+    sources: [
+      ...sources("tiny_bare_start.S", "tiny_text.c"),
+      { file: "semihosting.c", flags },
+    ],
+  };
+}
+
 const CALLS = sources("calls.c", "calls_leaf.c");
 /** The nested function of calls.c needs a stack that can be executed. */
 const CALLS_MORE = {
@@ -298,6 +312,8 @@ export const PROGRAMS: readonly Program[] = [
     ],
   },
   bare("fault_bare_p84", "fault_bare.c", P84, []),
+  semihosted("semihosting_bare_p84"),
+  semihosted("semihosting_supervisor_p84", "-DSUPERVISOR"),
   bare("sieve_bare_p84", "sieve.c", P84),
   bare("fib_bare_p84", "fib.c", P84),
   ...KERNELS.map(kernel),

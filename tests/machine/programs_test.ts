@@ -25,9 +25,11 @@ async function execute(
     name: `elf/${name}`,
     args: run.args,
     env: run.env,
-    ...(machine === "linux" ? { allow: [`${FOLDER}/data`] } : {}),
+    ...(machine === "linux" || run.semihosting ? { allow: [`${FOLDER}/data`] } : {}),
     // Firmware has no other way to its arguments.
-    ...(machine === "bare" && run.args.length > 0 ? { semihosting: "privileged" } : {}),
+    semihosting: run.semihosting || (machine === "bare" && run.args.length > 0)
+      ? "privileged"
+      : undefined,
     stdout: (data) => void out.push(data.slice()),
     stderr: (data) => void err.push(data.slice()),
     stdin(length) {

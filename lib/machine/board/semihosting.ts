@@ -13,7 +13,7 @@ import { HostFailure, hostFiles } from "../../host/files.ts";
 import type { Hart } from "../../hart/hart.ts";
 import type { Trap } from "../../hart/trap.ts";
 import { A0, A1 } from "../../isa/abi.ts";
-import { PAGE_SIZE } from "../../memory/page.ts";
+import { PAGE_SIZE, WRITE } from "../../memory/page.ts";
 import { BILLION, EPOCH } from "../calendar.ts";
 import { E2BIG, EACCES, EBADF, EFAULT, EINVAL, ENOSYS, EPERM } from "../files/errno.ts";
 import { errnoOf, Files, type OpenFile } from "../files/files.ts";
@@ -58,8 +58,15 @@ const answerOf = (result: number): Answer => result < 0 ? fails(-result) : BigIn
 const done = (result: undefined | HostFailure): Answer =>
   result instanceof HostFailure ? fails(errnoOf(result)) : 0n;
 
-/** Thrown by a read of arguments that are not in memory. */
-class NotThere extends Error {}
+/** Thrown where the arguments of a call are not what they must be; the call fails with `errno`. */
+class BadArgument extends Error {
+  readonly errno: number;
+
+  constructor(errno: number) {
+    super();
+    this.errno = errno;
+  }
+}
 
 /** A call of a hart's: where its arguments are, and the memory they are in. */
 class Call {
@@ -72,7 +79,7 @@ class Call {
     this.block = BigInt.asUintN(64, hart.x[A1]!);
   }
 
-  /** Argument `k`, unsigned. @throws {NotThere} If it is not in memory. */
+  /** Argument `k`, unsigned. @throws {BadArgument} If it is not in memory. */
   word(k: number): bigint {
     const bytes = this.bytes(this.block + BigInt(k) * WORD, 8);
     return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
@@ -83,11 +90,21 @@ class Call {
     return Number(BigInt.asIntN(64, this.word(k)));
   }
 
-  /** Bytes of memory. @throws {NotThere} If they are not. */
+  /** Bytes that the caller may read. @throws {BadArgument} If it may not. */
   bytes(address: bigint, length: number): Uint8Array {
-    const bytes = length >= 0 && length < 2 ** 32 && this.hart.space.peek(address, length);
-    if (!bytes) throw new NotThere();
+    const bytes = this.tryBytes(address, length);
+    if (!bytes) throw new BadArgument(EFAULT);
     return bytes;
+  }
+
+  /** Bytes that the caller may read, or undefined. */
+  tryBytes(address: bigint, length: number): Uint8Array | undefined {
+    return length >= 0 && length < 2 ** 32 ? this.hart.space.read(address, length) : undefined;
+  }
+
+  /** Whether the caller may write there. */
+  hasRoom(address: bigint, length: number): boolean {
+    return length >= 0 && length < 2 ** 32 && this.hart.space.allows(address, length, WRITE);
   }
 
   /** The text at argument `k`. */
@@ -95,7 +112,16 @@ class Call {
     return this.textAt(this.word(k));
   }
 
-  /** The text at an address, up to its zero byte. @throws {NotThere} If it does not end. */
+  /** The name at argument `k`. @throws {BadArgument} If its length is not argument `lengthAt`. */
+  name(k: number, lengthAt = k + 1): string {
+    const [start, length] = [this.word(k), this.word(lengthAt)];
+    const name = this.textAt(start);
+    const [end] = this.bytes(start + length, 1);
+    if (end !== 0) throw new BadArgument(EINVAL);
+    return name;
+  }
+
+  /** The text at an address, up to its zero byte. @throws {BadArgument} If it does not end. */
   textAt(address: bigint): string {
     const found: number[] = [];
     for (let at = address; found.length < MOST_TEXT; at++) {
@@ -103,12 +129,12 @@ class Call {
       if (byte === 0) return new TextDecoder().decode(new Uint8Array(found));
       found.push(byte!);
     }
-    throw new NotThere();
+    throw new BadArgument(EFAULT);
   }
 
-  /** Writes to memory. @throws {NotThere} If it is not there. */
+  /** Writes where the caller may. @throws {BadArgument} If it may not. */
   put(address: bigint, bytes: Uint8Array): void {
-    if (!this.hart.space.poke(address, bytes)) throw new NotThere();
+    if (!this.hart.space.write(address, bytes)) throw new BadArgument(EFAULT);
   }
 
   /** Writes words to memory. */
@@ -162,7 +188,7 @@ export class Semihosting {
     try {
       return operation(new Call(hart));
     } catch (error) {
-      if (error instanceof NotThere) return fails(EFAULT);
+      if (error instanceof BadArgument) return fails(error.errno);
       throw error;
     }
   }
@@ -180,7 +206,7 @@ export class Semihosting {
 
   /** Operations by number, in the specification's order. */
   readonly #operations: Readonly<Record<number, Operation>> = {
-    0x01: (call) => this.#open(call.text(0), call.number(1)),
+    0x01: (call) => this.#open(call),
     0x02: (call) => {
       this.#features.delete(call.number(0));
       return answerOf(this.#files.close(call.number(0)));
@@ -196,8 +222,8 @@ export class Semihosting {
     0x0a: (call) => this.#seek(call.number(0), call.number(1)),
     0x0c: (call) => this.#length(call.number(0)),
     0x0d: (call) => this.#temporaryName(call),
-    0x0e: (call) => this.#remove(call.text(0)),
-    0x0f: (call) => this.#rename(call.text(0), call.text(2)),
+    0x0e: (call) => this.#remove(call.name(0)),
+    0x0f: (call) => this.#rename(call.name(0), call.name(2)),
     0x10: ({ hart }) => hart.now() / (BILLION / 100n),
     0x11: ({ hart }) => (EPOCH + hart.now()) / BILLION,
     0x12: (call) => {
@@ -221,11 +247,14 @@ export class Semihosting {
     0x31: () => BILLION,
   };
 
-  #open(name: string, mode: number): Answer {
+  #open(call: Call): Answer {
+    const name = call.text(0), mode = call.number(1);
     const flags = OPEN_FLAGS[mode >> 1];
     if (mode < 0 || flags === undefined) return fails(EINVAL);
     if (name === ":tt") return answerOf(this.#files.duplicate(mode < 4 ? 0 : mode < 8 ? 1 : 2, 3));
-    if (name !== ":semihosting-features") return answerOf(this.#files.open(name, flags, 0o644));
+    if (name !== ":semihosting-features") {
+      return answerOf(this.#files.open(call.name(0, 2), flags, 0o644));
+    }
     if (mode > 1) return fails(EACCES);
     // The handle is one of standard input's that is never asked.
     const handle = this.#files.duplicate(0, 3);
@@ -247,7 +276,8 @@ export class Semihosting {
     const [handle, length] = [call.number(0), call.number(2)];
     const open = this.#features.has(handle) ? undefined : this.#files.get(handle);
     if (!open) return this.#notMoved(EBADF, length);
-    const data = call.bytes(call.word(1), length);
+    const data = call.tryBytes(call.word(1), length);
+    if (!data) return this.#notMoved(EFAULT, length);
     if (open.kind === "stdout" || open.kind === "stderr") {
       this.#context.options[open.kind]?.(data);
       return 0n;
@@ -264,15 +294,14 @@ export class Semihosting {
       call.put(address, data);
       return BigInt(length - data.length);
     };
-    const at = this.#features.get(handle);
+    const at = this.#features.get(handle), open = this.#files.get(handle);
+    if (!open) return this.#notMoved(EBADF, length);
+    if (!call.hasRoom(address, length)) return this.#notMoved(EFAULT, length);
     if (at !== undefined) {
       const data = FEATURES.slice(at, at + length);
       this.#features.set(handle, at + data.length);
       return take(data);
     }
-    const open = this.#files.get(handle);
-    if (!open) return this.#notMoved(EBADF, length);
-    call.bytes(address, length);
     if (open.kind === "stdin") return this.#input(length).then(take);
     const data = new Uint8Array(length);
     const count = this.#files.read(open, data);
