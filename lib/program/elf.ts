@@ -95,6 +95,8 @@ export interface Elf {
   readonly tls: { readonly address: bigint; readonly size: bigint } | undefined;
   /** All bytes of the file. */
   readonly bytes: Uint8Array;
+  /** Where the first image beside the program was loaded, which firmware may boot. */
+  readonly nextStage?: bigint | undefined;
 }
 
 const PT_LOAD = 1;

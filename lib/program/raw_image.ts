@@ -39,12 +39,14 @@ export function imageProgram(
     notes: [],
     tls: undefined,
     bytes: symbols?.bytes ?? new Uint8Array(0),
+    nextStage: images[1]?.address,
   };
 }
 
 /** A program and images beside it, such as what it is to boot. */
 export function withImages(elf: Elf, images: readonly RawImage[], entry = elf.entry): Elf {
-  return { ...elf, entry, segments: [...elf.segments, ...images.map(segmentOf)] };
+  const segments = [...elf.segments, ...images.map(segmentOf)];
+  return { ...elf, entry, segments, nextStage: images[0]?.address };
 }
 
 function segmentOf({ address, data }: RawImage): Segment {

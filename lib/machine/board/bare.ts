@@ -5,7 +5,8 @@
  * one. A trap that no handler can take, because none of its instructions can be fetched, or the first
  * one traps itself, ends the run.
  *
- * A hart finds its number in a0 and the address of the device tree in a1.
+ * A hart finds its number in a0, the address of the device tree in a1, and in a2 what `boot_data.ts`
+ * says of the stage after the firmware.
  *
  * The devices are files of their own, `virt.ts` is their table, and `board.ts` wires them; what the
  * modes have is `lib/hart/csr.ts`.
@@ -14,13 +15,13 @@
  */
 import type { Hart } from "../../hart/hart.ts";
 import type { Trap } from "../../hart/trap.ts";
-import { A0, A1 } from "../../isa/abi.ts";
+import { A0, A1, A2 } from "../../isa/abi.ts";
 import { Cause } from "../../isa/sem.ts";
 import { EXECUTE, READ, WRITE } from "../../memory/page.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Platform, PlatformContext } from "../platform.ts";
 import { Board } from "./board.ts";
-import { placeDeviceTree } from "./device_tree.ts";
+import { placeBootData } from "./boot_data.ts";
 import { memoryMapOf } from "./memory_map.ts";
 import { isSemihostingCall, Semihosting } from "./semihosting.ts";
 import { signatureText } from "./signature.ts";
@@ -63,7 +64,7 @@ export function createBare(context: PlatformContext): Platform {
   for (const { start, size } of map.all) memory.map(start, size, READ | WRITE | EXECUTE);
   const devices = options.board ?? VIRT;
   const board = new Board(devices, map, context);
-  const treeAt = placeDeviceTree(devices, map, context);
+  const found = placeBootData(devices, map, context);
   const semihosting = options.semihosting && new Semihosting(context, map.ram);
   const loops = new TrapLoops(harts);
   let asked = false;
@@ -78,7 +79,8 @@ export function createBare(context: PlatformContext): Platform {
     commOf: (pid) => harts[pid - 1] && `hart${pid - 1}`,
     start(hart) {
       hart.x[A0] = BigInt(hart.id);
-      hart.x[A1] = BigInt(treeAt);
+      hart.x[A1] = BigInt(found.tree);
+      hart.x[A2] = BigInt(found.next);
     },
     trap(hart, trap) {
       if (trap.cause === Cause.Breakpoint && isSemihostingCall(hart, trap)) {

@@ -8,19 +8,17 @@
  * @module
  */
 import type { Hart } from "../../hart/hart.ts";
-import { PAGE_SIZE } from "../../memory/page.ts";
 import type { PlatformContext } from "../platform.ts";
 import type { BoardMap, DeviceRow, Region, TreeProperty } from "./device.ts";
 import { flattenTree, type TreeNode } from "./fdt.ts";
 import type { MemoryMap } from "./memory_map.ts";
 
-const MIB = 1024 * 1024;
 /** mtime counts nanoseconds. */
 const TIMEBASE = 1_000_000_000;
 /** The widest page tables that harts have. */
 const MMU = "riscv,sv57";
-/** What a system controller's word is set to for the end. Nothing starts this machine anew. */
-const POWEROFF = 0x5555;
+/** What a system controller's word is set to: for the end, and to start anew. */
+const POWEROFF = 0x5555, REBOOT = 0x7777;
 const SYSCON = "syscon";
 /** Letters of an ISA string in their order. */
 const LETTERS = "imafdqcbvh";
@@ -29,41 +27,6 @@ const LETTERS = "imafdqcbvh";
 export function deviceTree(map: BoardMap, memory: MemoryMap, context: PlatformContext): Uint8Array {
   const rows = map.devices.filter(({ isPresent }) => isPresent?.(context.symbols) ?? true);
   return flattenTree(new TreeBuilder(map, rows, memory.all, context.harts).root());
-}
-
-/** Puts the device tree of a board into its RAM; gives its address, 0 if there is no room. */
-export function placeDeviceTree(
-  map: BoardMap,
-  memory: MemoryMap,
-  context: PlatformContext,
-): number {
-  const tree = deviceTree(map, memory, context);
-  const at = placeOfTree(memory.ram, tree.length, context);
-  if (at !== 0) context.memory.poke(at, tree);
-  return at;
-}
-
-/**
- * Where the device tree goes: as on QEMU's board at the last multiple of 2 MiB that leaves a megabyte
- * of RAM behind it, or further down if the program is there; 0 if there is no room.
- */
-function placeOfTree(
-  { start, size }: Region,
-  length: number,
-  { elf, bias }: PlatformContext,
-): number {
-  // Data is loaded at one address and may be copied to another.
-  const taken = elf.segments.flatMap(({ address, physical, size }) =>
-    [address, physical].map((first) => {
-      return { first: Number(first + bias), end: Number(first + bias + size) };
-    })
-  );
-  const isFree = (at: number) => taken.every(({ first, end }) => at + length <= first || at >= end);
-  for (const [align, behind] of [[2 * MIB, MIB], [PAGE_SIZE, length]] as const) {
-    const highest = Math.floor((start + size - behind) / align) * align;
-    for (let at = highest; at >= start; at -= align) if (isFree(at)) return at;
-  }
-  return 0;
 }
 
 class TreeBuilder {
@@ -98,7 +61,8 @@ class TreeBuilder {
       },
       nodes: [
         ...this.#chosen(),
-        ...this.#poweroff(),
+        ...this.#control("poweroff", POWEROFF),
+        ...this.#control("reboot", REBOOT),
         ...this.#memory.map(({ start, size }) => ({
           name: `memory@${start.toString(16)}`,
           properties: { device_type: ["memory"], reg: cells(start, size) },
@@ -126,17 +90,17 @@ class TreeBuilder {
     return [{ name: "chosen", properties: { "stdout-path": [`/soc/${nameOf(serial)}`] } }];
   }
 
-  /** How the machine is ended, if a device is a system controller. */
-  #poweroff(): readonly TreeNode[] {
+  /** How the machine is told something, if a device is a system controller. */
+  #control(name: string, value: number): readonly TreeNode[] {
     const controller = this.#rows.find(({ compatible }) => compatible.includes(SYSCON));
     if (!controller) return [];
     return [{
-      name: "poweroff",
+      name,
       properties: {
-        value: [POWEROFF],
+        value: [value],
         offset: [0],
         regmap: [this.#handleOf(controller)],
-        compatible: [`${SYSCON}-poweroff`],
+        compatible: [`${SYSCON}-${name}`],
       },
     }];
   }
