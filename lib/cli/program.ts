@@ -64,7 +64,7 @@ export async function readProgram(
     return { name: "sample", elf: parseElf(bytes), isSample: true };
   }
   const program = await readElf(path);
-  return { ...program, elf: withImages(program.elf, images, entry ?? program.elf.entry) };
+  return { ...program, elf: withImages(program.elf, images, entry) };
 }
 
 async function readImage({ address, file }: LoadOption): Promise<RawImage> {

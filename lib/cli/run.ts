@@ -371,11 +371,12 @@ function sayNotes(
   { current }: LoadedTracers,
   notes: readonly string[],
 ): void {
-  if (machine.kind === "bare" && machine.elf.entry !== RESET_VECTOR) {
-    const [entry, reset] = [machine.elf.entry, RESET_VECTOR].map((at) => `0x${at.toString(16)}`);
+  const first = BigInt.asUintN(64, machine.harts[0]!.pc);
+  if (machine.kind === "bare" && first !== RESET_VECTOR) {
+    const [entry, reset] = [first, RESET_VECTOR].map((at) => `0x${at.toString(16)}`);
     say(
       host,
-      `begins at the ELF's entry ${entry}; with -bios none QEMU's board begins at ${reset}`,
+      `begins at ${entry}; with -bios none QEMU's board begins at ${reset}`,
     );
   }
   if (current.name !== "nop" && records.length > 0) {

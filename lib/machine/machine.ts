@@ -15,6 +15,7 @@ import { EXECUTE } from "../memory/page.ts";
 import { Memory } from "../memory/memory.ts";
 import { type AddressSpace, FlatSpace } from "../memory/space.ts";
 import { type Elf, parseElf } from "../program/elf.ts";
+import { placeImages } from "../program/raw_image.ts";
 import { readSites, type SiteSource } from "../program/sites.ts";
 import { SymbolTable } from "../program/symbols.ts";
 import { createUnwinder, type StackMemory, type Unwinder } from "../program/unwinder.ts";
@@ -24,7 +25,7 @@ import { type BreakpointHandler, type HostCallHandler, HostCalls } from "./host_
 import type { Outcome } from "./outcome.ts";
 import type { Platform, PlatformContext, PlatformOptions } from "./platform.ts";
 import { platformFor, type PlatformName, PLATFORMS } from "./platforms.ts";
-import { biasOf, lowestAddress } from "./program_loader.ts";
+import { biasOf, checkReach, lowestAddress } from "./program_loader.ts";
 import { RunLoop, type RunOptions } from "./run_loop.ts";
 import { Schedule } from "./schedule.ts";
 import { createTracingRange, type MachineTracingRange } from "./tracing_range.ts";
@@ -170,14 +171,16 @@ export function createMachine(program: Uint8Array | Elf, options: MachineOptions
 }
 
 /** Makes what a platform is made from; the program has a place, but is not in memory yet. */
-function placeProgram(elf: Elf, options: MachineOptions) {
+function placeProgram(program: Elf, options: MachineOptions) {
   const { machine = "auto", engine = DEFAULT_ENGINE, seed = 0n } = options;
-  const kind = machine === "auto" ? platformFor(elf) : machine;
+  const kind = machine === "auto" ? platformFor(program) : machine;
   const { check, base, mode, layout } = PLATFORMS[kind];
-  check(elf);
+  check(program);
   const memory = new Memory();
   const space = new FlatSpace(memory);
-  const bias = biasOf(elf, base(lowestAddress(elf)));
+  const bias = biasOf(program, base(lowestAddress(program)));
+  const elf = placeImages(program, bias);
+  checkReach(elf, bias);
   const tracing = createTracingRange(memory, layout(elf, bias, options));
   memory.placeTracing(tracing.start, tracing.end);
   const symbols = new SymbolTable(elf.symbols, bias, { demangle: options.demangle ?? false });

@@ -50,12 +50,14 @@ export function lowestAddress({ segments }: Elf): bigint {
 /**
  * Bytes to move a program up by, so that the lowest page of a position-independent one lies at
  * `base`; any other stays where it was linked.
- *
- * @throws {SyntaxError} If a segment would reach beyond the 4 GiB of guest addresses.
  */
 export function biasOf(elf: Elf, base: bigint): bigint {
   const page = BigInt(PAGE_SIZE);
-  const bias = elf.type === "DYN" ? base / page * page - lowestAddress(elf) / page * page : 0n;
+  return elf.type === "DYN" ? base / page * page - lowestAddress(elf) / page * page : 0n;
+}
+
+/** @throws {SyntaxError} If a segment would reach beyond the 4 GiB of guest addresses. */
+export function checkReach(elf: Elf, bias: bigint): void {
   for (const { address, size } of elf.segments) {
     const start = address + bias;
     if (start + size <= GUEST_SIZE) continue;
@@ -63,7 +65,6 @@ export function biasOf(elf: Elf, base: bigint): bigint {
       `Cannot load the segment at 0x${start.toString(16)}: it lies beyond 4 GiB`,
     );
   }
-  return bias;
 }
 
 /**

@@ -95,8 +95,20 @@ export interface Elf {
   readonly tls: { readonly address: bigint; readonly size: bigint } | undefined;
   /** All bytes of the file. */
   readonly bytes: Uint8Array;
-  /** Where the first image beside the program was loaded, which firmware may boot. */
+  /** Images that are loaded beside the program, at addresses that no bias moves. */
+  readonly images?: readonly RawImage[] | undefined;
+  /** Where it begins instead of at {@linkcode Elf.entry}, if anywhere; no bias moves it. */
+  readonly start?: bigint | undefined;
+  /** Where the first image beside the program is loaded, which firmware may boot. */
   readonly nextStage?: bigint | undefined;
+}
+
+/** Bytes and where they are loaded. */
+export interface RawImage {
+  /** First address of the bytes. */
+  readonly address: bigint;
+  /** The bytes. */
+  readonly data: Uint8Array;
 }
 
 const PT_LOAD = 1;
@@ -116,6 +128,15 @@ const RELA_SIZE = 24;
 const ADDRESS_LIMIT = 1n << 32n;
 /** Where kernels are linked to: the last 2 GiB of addresses. */
 const KERNEL_START = 0xffffffff_80000000n;
+
+/** What lies at an address that no guest has, and what to do. */
+function beyondText(address: bigint): string {
+  if (address >= KERNEL_START) {
+    return ", as in a Linux kernel (vmlinux): kernels come with a later version";
+  }
+  if (address < ADDRESS_LIMIT) return "";
+  return ", where a guest's addresses end: link it lower, as with -Wl,-Ttext-segment=0x10000";
+}
 
 /** Reads a program. @throws {SyntaxError} Naming the field at fault and its offset in the file. */
 export function parseElf(bytes: Uint8Array): Elf {
@@ -164,9 +185,7 @@ export function parseElf(bytes: Uint8Array): Elf {
           "p_vaddr",
           at + 16,
           `0x${address.toString(16)} + 0x${size.toString(16)} lies beyond 4 GiB${
-            address >= KERNEL_START
-              ? ", as in a Linux kernel (vmlinux): kernels come with a later version"
-              : ""
+            beyondText(address)
           }`,
         );
       }

@@ -5,8 +5,15 @@
  *
  * @module
  */
-export { type Elf, type ElfSymbol, parseElf, type Section, type Segment } from "./elf.ts";
-export { imageProgram, type RawImage, withImages } from "./raw_image.ts";
+export {
+  type Elf,
+  type ElfSymbol,
+  parseElf,
+  type RawImage,
+  type Section,
+  type Segment,
+} from "./elf.ts";
+export { imageProgram, withImages } from "./raw_image.ts";
 export { foreignFile, isRaw } from "./foreign_file.ts";
 export type { StackFrame, StackHart, StackStart, Unwinder } from "./unwinder.ts";
 export { SymbolTable } from "./symbols.ts";

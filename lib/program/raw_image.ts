@@ -3,15 +3,7 @@
  *
  * @module
  */
-import type { Elf, Segment } from "./elf.ts";
-
-/** Bytes and where they are loaded. */
-export interface RawImage {
-  /** First address of the bytes. */
-  readonly address: bigint;
-  /** The bytes. */
-  readonly data: Uint8Array;
-}
+import type { Elf, RawImage, Segment } from "./elf.ts";
 
 /**
  * The program that images are, the first of which begins it unless `entry` says otherwise. With
@@ -43,10 +35,22 @@ export function imageProgram(
   };
 }
 
-/** A program and images beside it, such as what it is to boot. */
-export function withImages(elf: Elf, images: readonly RawImage[], entry = elf.entry): Elf {
-  const segments = [...elf.segments, ...images.map(segmentOf)];
-  return { ...elf, entry, segments, nextStage: images[0]?.address };
+/** A program and images beside it, such as what it is to boot; with `start` it begins there. */
+export function withImages(elf: Elf, images: readonly RawImage[], start?: bigint): Elf {
+  return { ...elf, images, start, nextStage: images[0]?.address };
+}
+
+/** The program with its images among its segments, once it is known that `bias` moves these. */
+export function placeImages(elf: Elf, bias: bigint): Elf {
+  const { images = [], start } = elf;
+  const beside = images.map(({ address, data }) => segmentOf({ address: address - bias, data }));
+  return {
+    ...elf,
+    entry: start === undefined ? elf.entry : start - bias,
+    segments: [...elf.segments, ...beside],
+    images: [],
+    start: undefined,
+  };
 }
 
 function segmentOf({ address, data }: RawImage): Segment {

@@ -80,6 +80,33 @@ Deno.test("main() runs a raw image where it is loaded, and says what other files
   }
 });
 
+Deno.test("main() says where firmware begins when QEMU's board would begin elsewhere", async () => {
+  const begins = async (origin: bigint) => {
+    const file = await Deno.makeTempFile();
+    const { bytes: data } = assemble(`csrrs t0, 0xf14, zero\n${FINISH}`, { origin });
+    const type = origin === 0n ? "DYN" : "EXEC";
+    await Deno.writeFile(file, buildElf({ type, segments: [{ address: origin, data }] }).bytes);
+    const { code, stderr } = await hartrace(["-p", "nop", "--machine", "bare", file]);
+    await Deno.remove(file);
+    assertEquals(code, 0);
+    return /begins at (0x\w+); with -bios none/.exec(stderr)?.[1];
+  };
+  assertEquals(await begins(0x80000100n), "0x80000100");
+  assertEquals(await begins(0x80000000n), undefined);
+  // A position-independent one is moved to where that board begins.
+  assertEquals(await begins(0n), undefined);
+});
+
+Deno.test("main() says what to do with a program that is linked beyond 4 GiB", async () => {
+  const { code, stderr } = await runs("nop", [], 0x200000000n);
+  assertEquals(code, 126);
+  assertStringIncludes(
+    stderr,
+    "0x200000000 + 0x4 lies beyond 4 GiB, where a guest's addresses end: link it lower, as with " +
+      "-Wl,-Ttext-segment=0x10000",
+  );
+});
+
 for (const text of ["0x20000000", "here,4M", "0x20000000,4T", "1,2,3"]) {
   Deno.test(`main() refuses --memory ${text}`, async () => {
     const { code, stderr } = await runs("nop", ["--memory", text]);

@@ -7,6 +7,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { assemble } from "../../lib/isa/asm.ts";
 import { memoryMapOf } from "../../lib/machine/board/memory_map.ts";
 import { createMachine } from "../../lib/machine/machine.ts";
+import { parseElf, withImages } from "../../lib/program/mod.ts";
 import { buildElf, words32 } from "../program/elf_builder.ts";
 
 const FLASH = 0x20000000n, RAM = 0x80000000n;
@@ -72,4 +73,39 @@ Deno.test("memoryMapOf() takes a stretch around 0x80000000 in place of the usual
   const ram = { start: 0x80000000, size: 256 * MIB };
   assertEquals(memoryMapOf({ memoryMap: [flash, ram] }), { ram, all: [ram, flash] });
   assertEquals(memoryMapOf({}).all, [{ start: 0x80000000, size: 128 * MIB }]);
+});
+
+/** Firmware linked at 0 that may be anywhere: it exits with the word at 0x80200000. */
+function movable(): Uint8Array {
+  const source = `
+    csrrs zero, 0xf14, zero
+    li t0, 0x80200000
+    lw t1, 0(t0)
+    slli t1, t1, 16
+    li t3, 0x3333
+    or t1, t1, t3
+    li t0, 0x100000
+    sw t1, 0(t0)
+    j .`;
+  const { bytes: data } = assemble(source, { origin: 0n });
+  return buildElf({ type: "DYN", entry: 0n, segments: [{ address: 0n, data, flags: 5 }] }).bytes;
+}
+
+Deno.test("createMachine() leaves an image where it is to be when it moves the program", async () => {
+  const image = { address: 0x80200000n, data: words32(17) };
+  const machine = createMachine(withImages(parseElf(movable()), [image]), { machine: "bare" });
+  assertEquals([machine.bias, machine.harts[0]!.pc & 0xffffffffn], [RAM, RAM]);
+  assertEquals(await machine.run({ limit: 1000n }), { kind: "exit", code: 17 });
+  const beyond = { address: 0x100000000n, data: words32(17) };
+  assertThrows(
+    () => createMachine(withImages(parseElf(movable()), [beyond]), { machine: "bare" }),
+    SyntaxError,
+    "Cannot load the segment at 0x100000000: it lies beyond 4 GiB",
+  );
+});
+
+Deno.test("createMachine() begins where it is told to when it moves the program", () => {
+  const start = 0x80000004n;
+  const machine = createMachine(withImages(parseElf(movable()), [], start), { machine: "bare" });
+  assertEquals(machine.harts[0]!.pc & 0xffffffffn, start);
 });
