@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { MachineOptions } from "../../mod.ts";
+import type { Machine, MachineOptions } from "../../mod.ts";
 import type { CliArguments } from "./arguments.ts";
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
@@ -67,4 +67,13 @@ export function entryOption({ values }: CliArguments): bigint | undefined {
 function bytesOf(text: string): number | undefined {
   const [, digits, unit = ""] = /^(0x[0-9a-f]+|[0-9]+)([kmg]?)$/i.exec(text.trim()) ?? [];
   return digits === undefined ? undefined : Number(digits) * UNITS[unit.toLowerCase()]!;
+}
+
+/** Why firmware may wait for ever: without symbols nobody knows where it would ask its host. */
+export function hostHint({ kind, elf }: Pick<Machine, "kind" | "elf">): string | undefined {
+  if (kind !== "bare" || elf.symbols.length > 0) return undefined;
+  const instead = elf.bytes.length === 0
+    ? "--symbols FILE.elf says where tohost is"
+    : "link it without -s, and do not strip it";
+  return `if it waits for its host (HTIF), nobody answers, as it has no symbols: ${instead}`;
 }

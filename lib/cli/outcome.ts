@@ -48,6 +48,8 @@ export interface EndingContext {
   readonly limit: number | undefined;
   /** The signal that stopped the run, if one did; Ctrl-C's by default. */
   readonly signal?: StopSignal | undefined;
+  /** What may be why the guest did not end by itself, if anything is known. */
+  readonly hint?: string | undefined;
   /** `-q`: nothing about a guest that ended by itself. */
   readonly quiet: boolean;
 }
@@ -99,14 +101,20 @@ export function endingOf(outcome: Outcome, context: EndingContext): Ending {
     case "limit":
       return {
         code: 124,
-        lines: [`${program} was stopped after ${context.limit} instructions (--limit-insns)`],
+        lines: [
+          ...hintLines(context),
+          `${program} was stopped after ${context.limit} instructions (--limit-insns)`,
+        ],
       };
     case "interrupted": {
       const { code, name } = STOPS[context.signal ?? "SIGINT"];
-      return { code, lines: [`${program} was stopped by ${name}`] };
+      return { code, lines: [...hintLines(context), `${program} was stopped by ${name}`] };
     }
   }
 }
+
+const hintLines = ({ hint, quiet }: EndingContext): readonly string[] =>
+  hint === undefined || quiet ? [] : [hint];
 
 /**
  * `name+0x4/0x20`, as the kernel prints a place in a backtrace.

@@ -23,7 +23,7 @@ import { type EraName, splitNames, type TraceClockName, updateSet } from "../ftr
 import { type CliHost, say } from "./host.ts";
 import { type LoadedTracer, type LoadedTracers, loadTracers, NOP } from "./load_tracer.ts";
 import { environmentOf, namedFiles } from "./guest_view.ts";
-import { memoryMapOf } from "./firmware.ts";
+import { hostHint, memoryMapOf } from "./firmware.ts";
 import { type CliArguments, misplacedOption, numberOf, showsReadable } from "./arguments.ts";
 import { CLI_OPTIONS } from "./options.ts";
 import { type Ending, endingOf, placeText } from "./outcome.ts";
@@ -125,7 +125,8 @@ async function runTraced(
   const { symbol } = symbolizerOf(ftrace);
   const place = (address: bigint, isReturn?: boolean) => placeText(symbol, address, isReturn);
   stops.rethrow();
-  return endingOf(outcome, { program: program.name, limit, quiet, place, signal: stops.signal });
+  const { signal } = stops, hint = hostHint(machine);
+  return endingOf(outcome, { program: program.name, limit, quiet, place, signal, hint });
 }
 
 /** The machine with its program, and ftrace on it, as the command line wants them. */

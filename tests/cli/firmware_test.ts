@@ -6,7 +6,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { assemble } from "../../lib/isa/asm.ts";
 import { buildElf } from "../program/elf_builder.ts";
-import { hartrace } from "./command_line.ts";
+import { parseElf } from "../../lib/program/mod.ts";
+import { fixture, hartrace } from "./command_line.ts";
 
 /** Runs an assembled program at an address. */
 async function runs(source: string, options: readonly string[], origin = 0x80000000n) {
@@ -114,3 +115,73 @@ for (const text of ["0x20000000", "here,4M", "0x20000000,4T", "1,2,3"]) {
     assertStringIncludes(stderr, `Cannot read --memory "${text}": write an address and a size`);
   });
 }
+
+/** Calls `body` with the raw image of a fixture that is linked to 0x80000000. */
+async function withImage(name: string, body: (file: string) => Promise<void>): Promise<void> {
+  const { segments } = parseElf(await Deno.readFile(fixture(name)));
+  const end = segments.map(({ address, data }) => Number(address - 0x80000000n) + data.length);
+  const image = new Uint8Array(Math.max(...end));
+  for (const { address, data } of segments) image.set(data, Number(address - 0x80000000n));
+  const file = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(file, image);
+    await body(file);
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+Deno.test("main() says that nobody answers an image without symbols when it does not end", () =>
+  withImage("hello_bare_p84", async (file) => {
+    const args = ["-p", "nop", "--limit-insns", "10k", "--load", `0x80000000,${file}`];
+    const said = "if it waits for its host (HTIF), nobody answers, as it has no symbols: " +
+      "--symbols FILE.elf says where tohost is";
+    const without = await hartrace(args);
+    assertEquals([without.code, without.stderr.includes(said)], [124, true]);
+    assertEquals((await hartrace(["-q", ...args])).stderr.includes(said), false);
+    const symbols = ["--symbols", fixture("hello_bare_p84")];
+    assertEquals((await hartrace([...symbols, ...args])).code, 7);
+    // One that has symbols, and no tohost, does not wait for it.
+    const { code, stderr } = await hartrace([
+      ...["-p", "nop", "--limit-insns", "10", fixture("semihosting_bare_p84")],
+    ]);
+    assertEquals([code, stderr.includes("HTIF")], [124, false]);
+  }));
+
+Deno.test("shell runs an image with the functions and the host's words that --symbols names", () =>
+  withImage("hello_bare_p84", async (file) => {
+    const options = ["--load", `0x80000000,${file}`, "--symbols", fixture("hello_bare_p84")];
+    const { code, stdout, stderr } = await hartrace(["shell", "-q", ...options], {
+      stdin: ["break program", "continue", "echo function > current_tracer", "continue", ""]
+        .join("\n"),
+    });
+    assertStringIncludes(stdout, " program+0x0/");
+    assertStringIncludes(stderr, "exited with code 7");
+    assertEquals(code, 7);
+    const without = await hartrace(["shell", "-q", ...options.slice(0, 2)], {
+      stdin: "break program\n",
+    });
+    assertEquals(without.code, 1);
+  }));
+
+Deno.test("shell begins at --entry, in memory of --memory, as a run does", async () => {
+  const { bytes } = assemble(`li a0, 5\nj .\nli a0, 6\n${FINISH}`, { origin: 0x20000000n });
+  const file = await Deno.makeTempFile();
+  await Deno.writeFile(file, bytes);
+  const at = ["--load", `0x20000000,${file}`, "--memory", "0x20000000,4k"];
+  const typed = async (...options: string[]) =>
+    await hartrace(["shell", "-q", ...options], { stdin: "p/x $pc\nstep\np $a0\n" });
+  // The place, the instruction behind, and what a0 then holds.
+  const shown = async (...options: string[]) => {
+    const [pc, , a0] = (await typed(...options)).stdout.split("\n");
+    return [pc, a0];
+  };
+  assertEquals(await shown(...at), ["0x20000000", "5"]);
+  assertEquals(await shown(...at, "--entry", "0x20000008"), ["0x20000008", "6"]);
+  const run = await hartrace(["-q", "-p", "nop", ...at, "--entry", "0x20000008"]);
+  assertEquals(run.code, 0);
+  const refused = await typed(...at.slice(0, 2));
+  assertEquals(refused.code, 125);
+  assertStringIncludes(refused.stderr, "give it memory there with --memory 0x20000000,");
+  await Deno.remove(file);
+});
