@@ -95,3 +95,23 @@ Deno.test("createMachine() refuses firmware whose segments overlap", () => {
     "Cannot load firmware: its segments at 0x80000000 and 0x80000004 overlap",
   );
 });
+
+for (const start of [0xff7f0000n, 0xff7fc000n, 0xff800000n, 0xffffd000n]) {
+  const isRefused = start > 0xff7fb000n;
+  const what = isRefused ? "refuses a program that reaches the stack" : "loads a program below it";
+  Deno.test(`createMachine() ${what} when it is linked to 0x${start.toString(16)}`, () => {
+    const data = new Uint8Array(0x2000);
+    const segment = { address: start, data, flags: R | X, size: 0x2000n };
+    const program = buildElf({ entry: start, segments: [segment], mappable: true }).bytes;
+    const make = () => createMachine(program, { machine: "linux" });
+    if (!isRefused) make()[Symbol.dispose]();
+    else {
+      assertThrows(
+        make,
+        SyntaxError,
+        `Cannot load the segment at 0x${start.toString(16)}: the stack is there, from ` +
+          "0xff7fd000 on; link the program lower, as with -Wl,-Ttext-segment=0x10000",
+      );
+    }
+  });
+}

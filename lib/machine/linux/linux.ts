@@ -39,9 +39,26 @@ const RETURN_PAGE = STACK_TOP - PAGE_SIZE;
 /** The lowest address of the stack. */
 const STACK_START = RETURN_PAGE - PAGE_SIZE - STACK_SIZE;
 
-/** Makes the platform of a statically linked Linux program. */
+/**
+ * Makes the platform of a statically linked Linux program.
+ *
+ * @throws {SyntaxError} If the program is linked to where the stack is.
+ */
 export function createLinux(context: PlatformContext): Platform {
+  checkPlace(context);
   return new Linux(context);
+}
+
+function checkPlace({ elf, bias }: PlatformContext): void {
+  for (const { address, size } of elf.segments) {
+    const start = address + bias;
+    if (start + size <= BigInt(STACK_START)) continue;
+    throw new SyntaxError(
+      `Cannot load the segment at 0x${start.toString(16)}: the stack is there, from ` +
+        `0x${STACK_START.toString(16)} on; link the program lower, as with ` +
+        "-Wl,-Ttext-segment=0x10000",
+    );
+  }
 }
 
 /** How a run ended, if it did; or a promise of that where the guest waits for input. */
