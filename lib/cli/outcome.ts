@@ -79,7 +79,7 @@ export function endingOf(outcome: Outcome, context: EndingContext): Ending {
       const { trap, inHandler, backtrace } = outcome;
       const code = 128 + (TRAPS[trap.cause]?.[1] ?? 4);
       const why = inHandler
-        ? `; its handler traps at its first instruction: ${bareTrapText(inHandler, context)}`
+        ? `; its handler traps, too, and for ever: ${bareTrapText(inHandler, context)}`
         : "";
       return {
         code,

@@ -15,7 +15,7 @@ import type { Trap } from "../hart/trap.ts";
  * - `signal`: a signal ended the process; `trap` is the fault that raised it, if one did.
  * - `limit`: a hart has retired as many instructions as its limit allows.
  * - `interrupted`: somebody asked the machine to stop; another run goes on.
- * - `trap`: firmware trapped and no instruction of its handler could be executed.
+ * - `trap`: firmware trapped, and its handler cannot be executed, or traps itself for ever.
  * - `deadlock`: no hart can ever go on; `reason` says why.
  *
  * A backtrace has the pc first, then return addresses, innermost first.
@@ -35,7 +35,7 @@ export type Outcome =
     readonly kind: "trap";
     readonly trap: Trap;
     readonly backtrace: readonly bigint[];
-    /** The trap of its handler's first instruction, which then comes for ever, if that is why. */
+    /** The trap in its handler, which comes for ever, if that is why. */
     readonly inHandler?: Trap | undefined;
   }
   | { readonly kind: "deadlock"; readonly reason: string; readonly backtrace: readonly bigint[] };

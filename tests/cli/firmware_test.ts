@@ -33,7 +33,7 @@ Deno.test("main() names cause, value and place of a trap as firmware's handler w
   );
 });
 
-Deno.test("main() says that a handler traps at its first instruction", async () => {
+Deno.test("main() says that a handler traps itself for ever", async () => {
   const { code, stderr } = await runs(
     `auipc t0, 0\naddi t0, t0, 16\ncsrrw zero, 0x305, t0\nebreak\n.word 0`,
     ["--limit-insns", "1000"],
@@ -41,7 +41,7 @@ Deno.test("main() says that a handler traps at its first instruction", async () 
   assertEquals(code, 133);
   assertMatch(
     stderr,
-    /breakpoint \(mcause 3.*; its handler traps at its first instruction: illegal instruction \(mcause 2/,
+    /breakpoint \(mcause 3.*; its handler traps, too, and for ever: illegal instruction \(mcause 2/,
   );
 });
 

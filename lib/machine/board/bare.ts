@@ -2,8 +2,8 @@
  * The platform of firmware: a board with RAM and devices, and harts that start in M-mode.
  *
  * What a store to a device asks for is done right behind its instruction; a timer comes at an exact
- * one. A trap that no handler can take, because none of its instructions can be fetched, or the first
- * one traps itself, ends the run.
+ * one. A trap that no handler can take, because none of its instructions can be fetched, or it traps
+ * itself for ever, ends the run.
  *
  * A hart finds its number in a0, the address of the device tree in a1, and in a2 what `boot_data.ts`
  * says of the stage after the firmware.
@@ -25,32 +25,11 @@ import { placeBootData } from "./boot_data.ts";
 import { memoryMapOf } from "./memory_map.ts";
 import { isSemihostingCall, Semihosting } from "./semihosting.ts";
 import { signatureText } from "./signature.ts";
+import { TrapLoops } from "./trap_loops.ts";
 import { VIRT } from "./virt.ts";
 
 const ASKS_ITS_HOST = "the firmware asks its host by semihosting (an ebreak between two shifts), " +
   "which is a plain breakpoint here; --semihosting answers it, --semihosting=user in U-mode, too";
-
-/** So many traps in a row, without an instruction in between, come for ever. */
-const MOST_TRAPS = 8;
-
-/** Finds harts whose handlers trap at their first instruction: no time passes there. */
-class TrapLoops {
-  readonly #states: { first: Trap; traps: number; retired: bigint }[];
-
-  constructor(harts: readonly Hart[]) {
-    const first = { cause: 0, value: 0n, pc: 0n };
-    this.#states = harts.map(() => ({ first, traps: 0, retired: -1n }));
-  }
-
-  /** Counts a trap; gives the first one of its row, and whether the row has no end. */
-  count(hart: Hart, trap: Trap): { readonly first: Trap; readonly again: boolean } {
-    const state = this.#states[hart.id]!;
-    const retired = hart.instret + hart.overhead;
-    if (state.retired !== retired) Object.assign(state, { first: trap, traps: 0, retired });
-    state.traps++;
-    return { first: state.first, again: state.traps > MOST_TRAPS };
-  }
-}
 
 /**
  * Makes the platform of firmware.
@@ -66,7 +45,7 @@ export function createBare(context: PlatformContext): Platform {
   const board = new Board(devices, map, context);
   const found = placeBootData(devices, map, context);
   const semihosting = options.semihosting && new Semihosting(context, map.ram);
-  const loops = new TrapLoops(harts);
+  const loops = new TrapLoops(harts, devices.devices.flatMap(({ regions }) => regions));
   let asked = false;
   const unhandled = (hart: Hart, trap: Trap, inHandler?: Trap): Outcome => {
     if (asked) options.warn?.(ASKS_ITS_HOST);
