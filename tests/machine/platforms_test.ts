@@ -7,7 +7,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { assemble } from "../../lib/isa/asm.ts";
 import { platformFor } from "../../lib/machine/platforms.ts";
 import { parseElf } from "../../lib/program/elf.ts";
-import { programFile } from "../fixtures/expected.ts";
+import { programFile, readExpected } from "../fixtures/expected.ts";
 import { buildElf, type ElfParts } from "../program/elf_builder.ts";
 
 const LOW = 0x10000n, FLASH = 0x20000000n, RAM = 0x80000000n;
@@ -60,10 +60,8 @@ Deno.test("platformFor() asks when a program has marks of both", () => {
 });
 
 Deno.test("platformFor() tells every fixture by what it was built for", async () => {
-  for await (const { name } of Deno.readDir(programFile("."))) {
-    if (name.endsWith(".o")) continue;
+  for (const { name, machine } of (await readExpected()).programs) {
     const bytes = await Deno.readFile(programFile(name));
-    const isBare = /bare|^tasks|^irq/.test(name);
-    assertEquals(platformFor(parseElf(bytes)), isBare ? "bare" : "linux", name);
+    assertEquals(platformFor(parseElf(bytes)), machine, name);
   }
 });
