@@ -11,6 +11,7 @@ import type { Code } from "../../wasm/code.ts";
 import type { AccessFacts, Check } from "./access_facts.ts";
 import type { Liveness, RegisterSet } from "./liveness.ts";
 import { addWrites } from "./liveness.ts";
+import type { NarrowRegisters } from "./narrow.ts";
 import type { Block, Step } from "./region.ts";
 import { type RegionFrame, RegionLocal } from "./region_frame.ts";
 import { type AccessModel, mayLeave, type RegionSink } from "./region_sink.ts";
@@ -23,6 +24,7 @@ export interface BlockParts {
   readonly model: AccessModel;
   readonly facts: AccessFacts;
   readonly liveness: Liveness;
+  readonly narrow: NarrowRegisters;
 }
 
 /** The exits of a block: what each stores, from the first on. */
@@ -61,7 +63,9 @@ export class BlockWriter {
 
   /** Writes all but the end of a block that begins with `pending` instructions not yet taken off. */
   write(block: Block, pending: number): void {
-    const checks = this.#parts.facts.checks(block, 1)[0]!;
+    const { facts, sink, narrow } = this.#parts;
+    const checks = facts.checks(block, 1)[0]!;
+    sink.narrow = narrow.of(block);
     const exits = this.#exits(block, [checks]);
     this.#open(exits);
     this.#steps(block, { checks, exits, spent: pending, nested: 0 });
@@ -73,8 +77,9 @@ export class BlockWriter {
    * the block is written; it leaves the copies by a branch to the innermost block.
    */
   writeCopies(block: Block, copies: number, between: (copy: number, depth: number) => void): void {
-    const { code, facts } = this.#parts;
+    const { code, facts, sink, narrow } = this.#parts;
     const checks = facts.checks(block, copies);
+    sink.narrow = narrow.of(block);
     const exits = this.#exits(block, checks);
     this.#open(exits);
     code.block();

@@ -10,6 +10,7 @@ import { BlockWriter } from "./block_writer.ts";
 import { ControlFlow } from "./control_flow.ts";
 import { Liveness } from "./liveness.ts";
 import { lookCloserType } from "./look_closer.ts";
+import { NarrowRegisters } from "./narrow.ts";
 import type { Region } from "./region.ts";
 import { RegionFrame, regionType } from "./region_frame.ts";
 import { type AccessModel, mayLeave, RegionSink } from "./region_sink.ts";
@@ -61,8 +62,9 @@ export function writeRegion(
     return block.steps.some((step, at) => mayLeave(step, checks![at], model));
   }));
   const liveness = new Liveness(flow, leaving);
+  const narrow = new NarrowRegisters(flow);
   const sink = new RegionSink(code, frame, model);
-  const blocks = new BlockWriter({ code, frame, sink, model, facts, liveness });
+  const blocks = new BlockWriter({ code, frame, sink, model, facts, liveness, narrow });
   const links = { type, self, pageTable, slotOf: (at: number) => options.slotOf(at) };
   new RegionWriter({ region, flow, liveness, frame, code, blocks, links }).write();
   return { bytes: module.encode(), code: code.bytes };

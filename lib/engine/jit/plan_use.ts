@@ -8,7 +8,7 @@
  */
 import { type Instruction, SHIFT } from "../../isa/encoding.ts";
 import type { Field } from "../../isa/sem.ts";
-import { PLAIN } from "../../wasm/code.ts";
+import { PLAIN, type PlainName } from "../../wasm/code.ts";
 import type { AddressHole, Piece, Plan } from "../plan/plan.ts";
 
 /** What an integer register holds behind an instruction, where addresses can be followed through it. */
@@ -22,6 +22,14 @@ export type Form =
   /** rs1 + rs2: a move where one of them is x0. */
   | "sum"
   | undefined;
+
+/** A bitwise operation or a comparison, of registers or of one and the immediate. */
+export interface WordPair {
+  /** The operation on 64 bits. */
+  readonly operation: PlainName;
+  readonly left: Field;
+  readonly right: Field | "imm";
+}
 
 /** What a plan does with registers and memory. */
 export interface PlanUse {
@@ -37,7 +45,18 @@ export interface PlanUse {
   readonly declines: boolean;
   /** What it leaves in its register. */
   readonly form: Form;
+  /** Whether it always leaves the sign-extension of 32 bits in its register. */
+  readonly narrow: boolean;
+  /** What it writes or decides by, if that is as true of the low halves of sign-extended operands. */
+  readonly pair: WordPair | undefined;
 }
+
+/** Operations whose result on sign-extended operands is that on their low halves, sign-extended. */
+const PAIRED = [
+  ...["i64.and", "i64.or", "i64.xor"] as const,
+  ...["i64.eq", "i64.ne", "i64.lt_s", "i64.lt_u", "i64.ge_s", "i64.ge_u"] as const,
+] as const;
+const PAIRED_BY_CODE = new Map<number, PlainName>(PAIRED.map((name) => [PLAIN[name], name]));
 
 const uses = new WeakMap<Plan, PlanUse>();
 
@@ -68,7 +87,42 @@ function readUse({ body, outcome }: Plan): PlanUse {
       access = piece;
     }
   }
-  return { readsX: [...readsX], readsF: [...readsF], writes, access, declines, form: formOf(body) };
+  return {
+    readsX: [...readsX],
+    readsF: [...readsF],
+    writes,
+    access,
+    declines,
+    form: formOf(body),
+    narrow: isNarrow(body, access),
+    pair: pairOf(outcome.length > 0 ? outcome : body),
+  };
+}
+
+/** Whether the value that is written is the sign-extension of 32 bits, by how it was recorded. */
+function isNarrow(body: readonly Piece[], access: AddressHole | undefined): boolean {
+  const last = body.at(-2);
+  if (body.at(-1)?.kind !== "end" || last?.kind !== "code") return false;
+  const { bytes } = last;
+  // No immediate ends in a byte like that.
+  if (bytes.at(-1) === PLAIN["i64.extend_i32_s"]) return true;
+  if (bytes.length === 2 && bytes[1] === PLAIN["i64.extend_i32_u"]) {
+    return bytes[0]! >= PLAIN["i64.eqz"] && bytes[0]! <= PLAIN["i64.ge_u"];
+  }
+  const isLoad = access !== undefined && !access.writes && !access.atomic && body.length === 4;
+  return isLoad && (access.access.bytes < 4 ||
+    (access.access.bytes === 4 && access.access.as === "signed"));
+}
+
+function pairOf(pieces: readonly Piece[]): WordPair | undefined {
+  const [a, b, code] = pieces[0]?.kind === "begin" ? pieces.slice(1) : pieces;
+  if (a?.kind !== "x" || a.low || code?.kind !== "code" || code.bytes.length !== 1) {
+    return undefined;
+  }
+  const operation = PAIRED_BY_CODE.get(code.bytes[0]!);
+  if (operation === undefined || pieces.length > 5) return undefined;
+  if (b?.kind === "x" && !b.low) return { operation, left: a.field, right: b.field };
+  return b?.kind === "imm" && !b.low ? { operation, left: a.field, right: "imm" } : undefined;
 }
 
 function formOf(body: readonly Piece[]): Form {

@@ -8,11 +8,12 @@
  * @module
  */
 import type { Field } from "../../isa/sem.ts";
-import type { Code, ValueType } from "../../wasm/code.ts";
+import type { Code, PlainName, ValueType } from "../../wasm/code.ts";
 import { copyPlan, type PieceSink } from "../plan/piece_sink.ts";
 import type { AddressHole } from "../plan/plan.ts";
 import type { Check } from "./access_facts.ts";
 import type { Area } from "./areas.ts";
+import { isNarrowPair, narrowBehind } from "./narrow.ts";
 import { registerAt } from "./plan_use.ts";
 import type { Step } from "./region.ts";
 import type { RegionFrame } from "./region_frame.ts";
@@ -78,7 +79,25 @@ export class RegionSink implements PieceSink {
    */
   write(place: StepPlace): void {
     this.#place = place;
-    copyPlan(place.step.plan, this);
+    const { step } = place;
+    if (isNarrowPair(this.narrow, step)) this.#writeNarrow(step);
+    else copyPlan(step.plan, this);
+    this.narrow = narrowBehind(this.narrow, step);
+  }
+
+  /** Registers that hold the sign-extension of 32 bits where the next step is written. */
+  narrow = 0;
+
+  /** Writes an operation on the low halves of its operands. */
+  #writeNarrow({ use }: Step): void {
+    const { operation, left, right } = use.pair!;
+    this.integer(left, true);
+    if (right === "imm") this.immediate(true);
+    else this.integer(right, true);
+    this.#code.op(operation.replace("i64", "i32") as PlainName);
+    if (use.writes !== "x") return;
+    this.#code.op("i64.extend_i32_s");
+    this.endWrite("x", "i64");
   }
 
   code(bytes: Uint8Array): void {
