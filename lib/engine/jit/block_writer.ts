@@ -12,6 +12,7 @@ import type { AccessFacts, Check } from "./access_facts.ts";
 import type { Liveness, RegisterSet } from "./liveness.ts";
 import { addWrites } from "./liveness.ts";
 import type { NarrowRegisters } from "./narrow.ts";
+import { registerAt } from "./plan_use.ts";
 import type { Block, Step } from "./region.ts";
 import { type RegionFrame, RegionLocal } from "./region_frame.ts";
 import { type AccessModel, mayLeave, type RegionSink } from "./region_sink.ts";
@@ -146,8 +147,8 @@ export class BlockWriter {
   }
 }
 
-/** Whether a step does nothing, as a nop does. */
-function isIdle({ use, instruction }: Step): boolean {
-  return use.writes === "x" && ((instruction.word >>> 7) & 31) === 0 && !use.access &&
-    !use.declines;
+/** Whether a step does nothing but write to x0, as a nop does. */
+function isIdle({ use, plan: { body }, instruction }: Step): boolean {
+  return use.writes === "x" && registerAt(instruction, "rd") === 0 && !use.access &&
+    !use.declines && body[0]?.kind === "begin" && body.at(-1)?.kind === "end";
 }
