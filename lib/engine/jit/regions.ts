@@ -21,6 +21,7 @@ import { type RegionOptions, writeRegion } from "./compile.ts";
 import { createLookCloser } from "./look_closer.ts";
 import { Expected } from "./expected.ts";
 import { FetchedCode, type FunctionBounds } from "./fetched_code.ts";
+import { moduleOf } from "./module_cache.ts";
 import { discoverRegion, type Region } from "./region.ts";
 
 /** Bytes that a region costs beyond its code: what V8 keeps of a module and its instance. */
@@ -141,8 +142,7 @@ export class Regions implements CodeOwner {
     const made = this.#make(pc, region);
     const { bytes } = writeRegion(this.#options, region, made.expected.model());
     const wrote = performance.now();
-    const module = new WebAssembly.Module(bytes);
-    const instance = new WebAssembly.Instance(module, { host: this.#imports });
+    const instance = new WebAssembly.Instance(moduleOf(bytes), { host: this.#imports });
     this.slots.set(made.slot, instance.exports["run"] as CallableFunction);
     this.#enter(made);
     const { counts } = this;

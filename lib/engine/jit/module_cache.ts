@@ -1,0 +1,55 @@
+/**
+ * Compiled modules by their bytes, for all machines: the second run of a program writes the same
+ * bytes and finds V8's code for them.
+ *
+ * What a module depends on (words, pc, options, areas, places in host memory) is in its bytes, so
+ * equal bytes are all that has to be asked.
+ *
+ * @module
+ */
+
+/** Bytes of modules that are kept. */
+const BUDGET = 8 * 2 ** 20;
+
+interface KeptModule {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly module: WebAssembly.Module;
+}
+
+/** Modules by a hash of their bytes, the one that was asked for last at the end. */
+const kept = new Map<number, KeptModule>();
+let used = 0;
+
+/** The module of these bytes, which is compiled if it is not kept. */
+export function moduleOf(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
+  const key = hashOf(bytes);
+  const found = kept.get(key);
+  if (found) {
+    kept.delete(key);
+    if (isSame(found.bytes, bytes)) {
+      kept.set(key, found);
+      return found.module;
+    }
+    used -= found.bytes.length;
+  }
+  const module = new WebAssembly.Module(bytes);
+  kept.set(key, { bytes, module });
+  used += bytes.length;
+  for (const [oldest, { bytes: { length } }] of kept) {
+    if (used <= BUDGET) break;
+    kept.delete(oldest);
+    used -= length;
+  }
+  return module;
+}
+
+/** FNV-1a, of 32 bits. */
+function hashOf(bytes: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, k) => byte === b[k]);
+}
