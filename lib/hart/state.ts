@@ -43,5 +43,9 @@ export const REGION_BUDGET: number = HART + 600;
 export const WANTED_REGION: number = HART + 604;
 /** i64: instructions that compiled regions have executed. */
 export const REGION_INSTRET: number = HART + 608;
+/** u32: host address of the TLB's entries for data in the present mode. */
+export const DATA_ENTRIES: number = HART + 616;
+/** u32: host address of the TLB's entries for fetches in the present mode. */
+export const FETCH_ENTRIES: number = HART + 620;
 /** Bytes of a hart's state. */
 export const STATE_SIZE = 640;

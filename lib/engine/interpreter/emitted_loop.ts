@@ -42,9 +42,9 @@ export function interpreterModule(
   module.importMemory("host", host);
   module.importTable("thunks");
   const thunk = module.type([], [I32]);
-  const region = frame.entering ? module.type([I32, I32], [I64, I32]) : 0;
+  const region = module.type([I32, I32], [I64, I32]);
   const type = module.type(frame.parameters, [I32]);
-  const { code } = module.function(type, [...frame.locals, ...SCRATCH], "run");
+  const { code } = module.function(type, [...frame.locals, ...SCRATCH, I32], "run");
   const count = table.size + Number(frame.translating);
   code.get(Local.fuel).set(frame.start);
   code.block().block().block().block().loop().block();

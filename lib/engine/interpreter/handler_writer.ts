@@ -17,7 +17,7 @@ import { copyPlan, type PieceSink } from "../plan/piece_sink.ts";
 import { type AddressHole, HOST } from "../plan/plan.ts";
 import type { Handlers, PlannedHandler } from "./handler_table.ts";
 import { type Frame, Label, Local, writeCount, writePc } from "./loop_frame.ts";
-import { BLOCK, Exit, FIRST_PLAN, Handler, MICRO_OP } from "./micro_op.ts";
+import { BLOCK, ENTRANCE, Exit, FIRST_PLAN, Handler, MICRO_OP } from "./micro_op.ts";
 
 /** Calls of compiled code that may nest: the host's stack is not much deeper. */
 const REGION_DEPTH = 400;
@@ -61,8 +61,7 @@ export class HandlerWriter {
       case Handler.thunk:
         return this.#callThunk();
       case Handler.region:
-        if (frame.entering) return this.#enterRegion();
-        return void code.op("unreachable");
+        return this.#enterRegion();
       case table.split:
         return this.#goToSplit();
     }
@@ -89,33 +88,46 @@ export class HandlerWriter {
   }
 
   /**
-   * Calls the compiled region here. One that has executed nothing leaves its first instruction to the
-   * micro-op in its place. What regions execute beyond this function's fuel is taken off their own
-   * budget, and counted by moving the start of the count.
+   * Calls the compiled region here. One that has executed nothing, or is for another address of the
+   * same page, leaves its first instruction to the micro-op in its place. What regions execute beyond
+   * this function's fuel is taken off their own budget, and counted by moving the start of the count.
    */
   #enterRegion(): void {
-    const { code, region } = this.#place;
-    const { fuel, pointer, target, bias } = Local;
-    const left = Local.reason, given = Local.block;
+    const { code, frame, region } = this.#place;
+    const { fuel, pointer, target, given } = Local;
+    const left = Local.reason, entrance = given;
     this.#unspend();
+    code.block();
+    if (frame.translating) {
+      writePc(code, frame);
+      code.get(pointer).access("i32.load", HOST, MICRO_OP.next);
+      code.access("i64.load", HOST, ENTRANCE.pc).op("i64.ne").brIf(0);
+    }
     code.get(fuel).i32(0).access("i32.load", HOST, REGION_BUDGET).op("i32.add").tee(given);
     code.i32(REGION_DEPTH).get(pointer).access("i32.load", HOST, MICRO_OP.imm).callIndirect(region);
-    code.tee(left).get(given).op("i32.eq").if();
-    const shadow = given;
-    code.get(pointer).access("i32.load", HOST, MICRO_OP.next).set(shadow);
-    code.get(bias).get(shadow).get(pointer).op("i32.sub").i32(3).op("i32.shr_s", "i32.sub");
-    code.set(bias).get(shadow).set(pointer);
-    this.#br(Label.dispatch, 1);
-    code.op("end").set(target);
+    code.set(left).set(target).get(left).get(given).op("i32.eq").brIf(0);
     this.#count();
-    this.#br(Label.goTo);
+    this.#br(Label.goTo, 1);
+    code.op("end").get(pointer).access("i32.load", HOST, MICRO_OP.next).set(entrance);
+    this.#moveTo(entrance);
+    this.#br(Label.dispatch);
   }
 
-  /** Counts what a region has executed of the `block` that it was given, where `reason` is left. */
+  /** Goes on at a micro-op that lies elsewhere; pc is still the same. */
+  #moveTo(elsewhere: number): void {
+    const { code, frame } = this.#place;
+    const { pointer, bias } = Local;
+    code.get(bias).get(elsewhere).get(pointer).op("i32.sub").i32(3).op("i32.shr_s");
+    if (frame.translating) code.op("i64.extend_i32_s", "i64.sub");
+    else code.op("i32.sub");
+    code.set(bias).get(elsewhere).set(pointer);
+  }
+
+  /** Counts what a region has executed of what it was `given`, where `reason` is left. */
   #count(): void {
     const { code, frame: { start } } = this.#place;
-    const { fuel } = Local;
-    const left = Local.reason, given = Local.block;
+    const { fuel, given } = Local;
+    const left = Local.reason;
     code.i32(0).i32(0).access("i64.load", HOST, REGION_INSTRET);
     code.get(given).get(left).op("i32.sub", "i64.extend_i32_s", "i64.add");
     code.access("i64.store", HOST, REGION_INSTRET);

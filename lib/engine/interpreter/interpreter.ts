@@ -14,7 +14,14 @@
  * @module
  */
 import type { Hart } from "../../hart/hart.ts";
-import { EXIT_REASON, INSTRET, PC, REGION_BUDGET } from "../../hart/state.ts";
+import {
+  DATA_ENTRIES,
+  EXIT_REASON,
+  FETCH_ENTRIES,
+  INSTRET,
+  PC,
+  REGION_BUDGET,
+} from "../../hart/state.ts";
 import type { Memory } from "../../memory/memory.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
 import { FETCH_ENTRY } from "../../memory/tlb.ts";
@@ -152,28 +159,36 @@ export class Interpreter {
 
   /** Runs at most `left` instructions, all of them the guest's or all of the tracing range. */
   #advance(hart: Hart, spaces: Spaces, left: number): Stop | undefined {
-    if (!hart.flat) return this.#advanceTranslated(hart, spaces, Math.min(left, FUEL));
+    if (!hart.flat) return this.#advanceTranslated(hart, spaces, left);
     const view = this.#view;
     if (view.getUint32(PC + 4, true) !== 0) return this.#reference.step(hart);
     const pc = view.getUint32(PC, true);
     const space = this.#isTracing(pc) ? spaces.overhead : spaces.guest;
     const run = hart.floatGuard ? this.#guarding() : this.#run;
-    if (this.#tier && !space.tracing) this.#enterTiered(this.#tier, run, pc, space, left);
-    else this.#enter(run, pc, space, Math.min(left, FUEL));
+    const tier = space.tracing ? undefined : this.#tier;
+    const fuel = this.#fuelFor(tier, space, pc, left);
+    this.#cameBack(tier, space, this.#enter(run, pc, space, fuel));
     return this.#serve(hart, space);
   }
 
-  /** Lets the function run until the tier is to look; compiled code has what is left beyond that. */
-  #enterTiered(tier: Tier, run: Run, pc: number, space: MicroOpSpace, left: number): void {
+  /** What the function may execute until the tier is to look; compiled code has what is left beyond. */
+  #fuelFor(tier: Tier | undefined, space: MicroOpSpace, pc: number, left: number): number {
+    if (!tier) return Math.min(left, FUEL);
     tier.arrive(space, pc);
     const fuel = Math.min(left, this.#untilLook);
     this.#view.setUint32(REGION_BUDGET, Math.min(left - fuel, tier.budget), true);
-    this.#untilLook = this.#enter(run, pc, space, fuel);
+    return fuel;
+  }
+
+  /** Lets the tier look at what is executed once in its period, given the fuel that is left. */
+  #cameBack(tier: Tier | undefined, space: MicroOpSpace, fuel: number): void {
+    if (!tier) return;
+    this.#untilLook = fuel;
     tier.cameBack(space);
-    if (this.#untilLook > 0) return;
+    if (fuel > 0) return;
     this.#untilLook = tier.period;
-    const now = this.#view.getUint32(PC, true);
-    if (!this.#isTracing(now)) tier.look(space, now);
+    const { hart } = space;
+    if (!hart.isTracing) tier.look(space, Number(BigInt.asIntN(64, hart.pc)));
   }
 
   #counted(): number {
@@ -203,7 +218,7 @@ export class Interpreter {
   }
 
   /** Runs some instructions where addresses are translated. */
-  #advanceTranslated(hart: Hart, spaces: Spaces, fuel: number): Stop | undefined {
+  #advanceTranslated(hart: Hart, spaces: Spaces, left: number): Stop | undefined {
     const translated = spaces.translated!;
     const { translation } = hart.system!;
     const { tlb, fetchBank } = translation;
@@ -212,6 +227,9 @@ export class Interpreter {
     const space = isTracing ? translated.overhead : translated.guest;
     const physical = isTracing ? Number(pc) : executableAddress(hart, pc);
     if (physical < 0) return this.#reference.step(hart);
+    const tier = space.tracing ? undefined : this.#tier;
+    // What is compiled may take the place of other blocks.
+    const fuel = this.#fuelFor(tier, space, Number(pc), left);
     const page = Math.floor(physical / PAGE_SIZE);
     const block = space.enter(page);
     const fetches = isTracing ? translated.fetches : tlb.fetchesOf(fetchBank);
@@ -221,14 +239,18 @@ export class Interpreter {
       this.#parts.thunks,
       "translating",
     ) as TranslatingRun;
-    this.#translatingRun(
+    const data = tlb.dataOf(translation.dataBank);
+    this.#view.setUint32(DATA_ENTRIES, data, true);
+    this.#view.setUint32(FETCH_ENTRIES, fetches, true);
+    const fuelLeft = this.#translatingRun(
       block + (physical % PAGE_SIZE) * 8,
       fuel,
       fetches,
       space.counter,
       (pc & ~BigInt(PAGE_SIZE - 1)) - BigInt(block / 8),
-      tlb.dataOf(translation.dataBank),
+      data,
     );
+    this.#cameBack(tier, space, fuelLeft);
     return this.#serve(hart, space);
   }
 

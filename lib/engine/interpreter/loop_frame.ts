@@ -7,7 +7,7 @@
  * @module
  */
 import { type Code, I32, I64, type ValueType } from "../../wasm/code.ts";
-import { HOST } from "../plan/plan.ts";
+import { HOST, SCRATCH, SCRATCH_BASE } from "../plan/plan.ts";
 
 /**
  * Numbers of parameters and locals. The translating function has one parameter more, which leads to
@@ -31,14 +31,14 @@ export const Local = {
   address: 8,
   /** Plain: host address of a block. */
   block: 9,
+  /** Behind recorded code's scratch locals: what a region was given, or where its entrance is. */
+  given: SCRATCH_BASE + SCRATCH.length,
 } as const;
 
 /** Of one of the functions: its parameters, its own locals, and where `fuel` was at the start. */
 export interface Frame {
   /** Whether addresses go through the TLB. */
   readonly translating: boolean;
-  /** Whether compiled regions may be entered. */
-  readonly entering: boolean;
   /** Whether float instructions ask if the float registers are on, and are not to be marked. */
   readonly guarding: boolean;
   /** Types of its parameters. */
@@ -52,7 +52,6 @@ export interface Frame {
 /** The frame of the plain function. */
 export const PLAIN_FRAME: Frame = {
   translating: false,
-  entering: true,
   guarding: false,
   parameters: [I32, I32, I32, I32, I32],
   locals: [I32, I32, I64, I64, I32],
@@ -65,7 +64,6 @@ export const GUARDING_FRAME: Frame = { ...PLAIN_FRAME, guarding: true };
 /** The frame of the translating function. */
 export const TRANSLATING_FRAME: Frame = {
   translating: true,
-  entering: false,
   guarding: true,
   parameters: [I32, I32, I32, I32, I64, I32],
   locals: [I32, I64, I64, I32],

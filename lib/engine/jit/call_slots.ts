@@ -20,7 +20,7 @@ const STUB = { size: 16, pc: 0, calls: 8 } as const;
 /** A stub asks to be compiled whenever it was called this often again; a power of two. */
 const CALLS = 32;
 
-/** The entries of one hart's regions. */
+/** The entries of one hart's regions in one space. */
 export class CallSlots {
   readonly #memory: Memory;
   readonly #table: WebAssembly.Table;
@@ -35,16 +35,27 @@ export class CallSlots {
     this.#table = table;
   }
 
-  /** The entry for an address, which is made if there is none. */
+  /** The entry for calls of an address, which is made if there is none. */
   of(pc: number): number {
     let slot = this.#slots.get(pc);
-    if (slot !== undefined) return slot;
+    if (slot === undefined) this.#slots.set(pc, slot = this.take(pc));
+    return slot;
+  }
+
+  /** An entry for an address that nobody else has. */
+  take(pc: number): number {
     if (this.#free.length === 0) this.#grow();
-    slot = this.#free.pop()!;
-    this.#slots.set(pc, slot);
+    const slot = this.#free.pop()!;
     this.#pcs.set(slot, pc);
     this.#memory.hostView.setBigInt64(this.#stubAt(slot) + STUB.pc, BigInt(pc), true);
     return slot;
+  }
+
+  /** Takes back an entry that {@linkcode CallSlots.take} gave. */
+  giveBack(slot: number): void {
+    this.clear(slot);
+    this.#pcs.delete(slot);
+    this.#free.push(slot);
   }
 
   /** The address that has asked to be compiled since this was last called, or undefined. */

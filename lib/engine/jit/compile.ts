@@ -6,6 +6,7 @@
 import type { Memory } from "../../memory/memory.ts";
 import { Module } from "../../wasm/module.ts";
 import { AccessFacts } from "./access_facts.ts";
+import type { Addressing } from "./addressing.ts";
 import { BlockWriter } from "./block_writer.ts";
 import { ControlFlow } from "./control_flow.ts";
 import { Liveness } from "./liveness.ts";
@@ -23,8 +24,6 @@ export interface RegionOptions {
   readonly aligned: boolean;
   /** Whether nothing is asked of pages. */
   readonly unchecked: boolean;
-  /** Host address of the page table that leads to micro-ops. */
-  readonly pageTable: number;
   /** The table slot of the code at an address. */
   slotOf(pc: number): number;
 }
@@ -44,8 +43,10 @@ export function writeRegion(
   options: RegionOptions,
   region: Region,
   expectations: Expectations,
+  addressing: Addressing,
 ): WrittenRegion {
-  const { memory, aligned, unchecked, pageTable } = options;
+  const { memory, aligned, unchecked } = options;
+  const { translated } = addressing;
   const module = new Module();
   module.importMemory("guest", memory.guest.buffer.byteLength / 65536);
   module.importMemory("host", memory.host.buffer.byteLength / 65536);
@@ -53,7 +54,7 @@ export function writeRegion(
   const lookCloser = module.importFunction("lookCloser", lookCloserType(module));
   const type = regionType(module);
   const { code, locals, index: self } = module.function(type, [], "run");
-  const model: AccessModel = { aligned, unchecked, lookCloser, ...expectations };
+  const model: AccessModel = { aligned, unchecked, translated, lookCloser, ...expectations };
   const frame = new RegionFrame(locals);
   const flow = new ControlFlow(region);
   const facts = new AccessFacts(flow);
@@ -65,7 +66,7 @@ export function writeRegion(
   const narrow = new NarrowRegisters(flow);
   const sink = new RegionSink(code, frame, model);
   const blocks = new BlockWriter({ code, frame, sink, model, facts, liveness, narrow });
-  const links = { type, self, pageTable, slotOf: (at: number) => options.slotOf(at) };
+  const links = { type, self, addressing, slotOf: (at: number) => options.slotOf(at) };
   new RegionWriter({ region, flow, liveness, frame, code, blocks, links }).write();
   return { bytes: module.encode(), code: code.bytes };
 }

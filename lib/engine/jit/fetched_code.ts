@@ -5,7 +5,7 @@
  */
 import type { Hart } from "../../hart/hart.ts";
 import type { Instruction } from "../../isa/encoding.ts";
-import type { TierParts } from "../interpreter/tier.ts";
+import type { Hooks } from "../hooks.ts";
 import { LEAVE, type Plan } from "../plan/plan.ts";
 import { Plans } from "../plan/plans.ts";
 import type { CodeSource } from "./region.ts";
@@ -16,26 +16,57 @@ const plans = new Plans();
 /** Where functions begin and end. */
 export type FunctionBounds = (pc: number) => { readonly low: number; readonly high: number };
 
+/** Where instructions lie: at their own addresses, or where the TLB has them. */
+export interface Placement {
+  /** Physical address of the instruction at `pc`; −1 if none is known, or it lies in two pages. */
+  physical(pc: number): number;
+}
+
+/** The addresses of a hart that translates none. */
+export const PLAIN: Placement = {
+  physical: (pc) => pc >= 0 && pc < 2 ** 32 ? pc : -1,
+};
+
+/** The addresses of a hart as its TLB has them now. */
+export function translatedPlacement({ system, memory }: Hart): Placement {
+  return {
+    physical(pc) {
+      if (!Number.isSafeInteger(pc) || memory.isTracing(pc)) return -1;
+      const { tlb, fetchBank } = system!.translation;
+      return tlb.fetch(fetchBank, BigInt(pc));
+    },
+  };
+}
+
+/** What fetched code is read with. */
+export interface FetchedParts {
+  readonly hart: Hart;
+  readonly hooks: Hooks;
+  readonly placement: Placement;
+  readonly bounds: FunctionBounds;
+  /** Whether the hart fetches what is asked for. */
+  readonly ahead: boolean;
+}
+
 /** The fetched instructions of one hart, up to where somebody has to be asked. */
 export class FetchedCode implements CodeSource {
-  readonly #hart: Hart;
-  readonly #parts: TierParts;
-  readonly #bounds: FunctionBounds;
-  readonly #ahead: boolean;
+  readonly #parts: FetchedParts;
 
-  /** With `ahead`, the hart fetches what is asked for. */
-  constructor(hart: Hart, parts: TierParts, bounds: FunctionBounds, ahead: boolean) {
-    this.#hart = hart;
+  /** Reads what `parts` say. */
+  constructor(parts: FetchedParts) {
     this.#parts = parts;
-    this.#bounds = bounds;
-    this.#ahead = ahead;
   }
 
   peek(pc: number): Instruction | undefined {
-    if (this.#parts.hooks.at(pc) || pc < 0 || pc >= 2 ** 32) return undefined;
-    const { fetched, isa } = this.#hart;
-    const bits = this.#ahead ? fetched.fetch(pc) : fetched.peek(pc);
-    return bits === undefined || bits < 0 ? undefined : isa.decode(bits);
+    const { hart, hooks, placement, ahead } = this.#parts;
+    if (hooks.at(pc)) return undefined;
+    const physical = placement.physical(pc);
+    if (physical < 0) return undefined;
+    const { fetched, isa } = hart;
+    const bits = ahead ? fetched.fetch(physical) : fetched.peek(physical);
+    if (bits === undefined || bits < 0) return undefined;
+    const isSplit = placement !== PLAIN && (pc & 4095) === 4094 && (bits & 3) === 3;
+    return isSplit ? undefined : isa.decode(bits);
   }
 
   /** Without compressed instructions the reference sees to it that targets are aligned. */
@@ -44,10 +75,10 @@ export class FetchedCode implements CodeSource {
     const { flow } = plan;
     const jumps = flow === "indirect" ||
       ((flow === "jump" || flow === "branch") && instruction.imm % 4 !== 0);
-    return jumps && !this.#hart.hasCompressed ? LEAVE : plan;
+    return jumps && !this.#parts.hart.hasCompressed ? LEAVE : plan;
   }
 
   bounds(pc: number): { readonly low: number; readonly high: number } {
-    return this.#bounds(pc);
+    return this.#parts.bounds(pc);
   }
 }

@@ -1,9 +1,6 @@
 /**
  * The JIT: the interpreter, and compiled regions for what it spends its time on.
  *
- * Only harts in M-mode or of a process, whose addresses are physical, have regions so far; others
- * are interpreted.
- *
  * What a region is, is `region.ts`; which code gets one, `hotness.ts`; where they are kept,
  * `regions.ts`.
  *

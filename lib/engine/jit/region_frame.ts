@@ -31,10 +31,11 @@ export const RegionLocal = {
   word: 6,
   /** Any other 64 bits. */
   long: 7,
-  /** Unused, so that scratch locals begin where recorded code has them. */
-  spare: 8,
+  /** Host address of the TLB's entries for data. */
+  entries: 8,
 } as const;
 
+/** Those behind the parameters; one is unused, as scratch locals begin where recorded code has them. */
 const OWN_LOCALS: readonly ValueType[] = [I64, I32, I64, I32, I32, I64, I32, I32];
 
 /** Declares the type of regions in a module. */

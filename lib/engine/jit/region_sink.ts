@@ -12,6 +12,7 @@ import type { Code, PlainName, ValueType } from "../../wasm/code.ts";
 import { copyPlan, type PieceSink } from "../plan/piece_sink.ts";
 import type { AddressHole } from "../plan/plan.ts";
 import type { Check } from "./access_facts.ts";
+import { pushTranslated } from "./addressing.ts";
 import type { Area } from "./areas.ts";
 import { isNarrowPair, narrowBehind } from "./narrow.ts";
 import { registerAt } from "./plan_use.ts";
@@ -33,6 +34,8 @@ export interface AccessModel {
   readonly aligned: boolean;
   /** Whether nothing is asked of pages. */
   readonly unchecked: boolean;
+  /** Whether addresses are looked up in the TLB, which knows what pages allow. */
+  readonly translated: boolean;
   /** Number of the imported function that looks closer. */
   readonly lookCloser: number;
   /** The area that a check of the access at `pc` expects its bytes in, if any. */
@@ -45,6 +48,7 @@ export interface AccessModel {
 export function mayLeave(step: Step, check: Check | undefined, model: AccessModel): boolean {
   const { use, pc } = step;
   const { access } = use;
+  if (access && model.translated) return true;
   const isTested = access !== undefined && access.access.bytes > 1 &&
     (access.atomic || model.aligned);
   return use.declines || isTested || (check !== undefined && !isGranted(check, pc, model));
@@ -138,6 +142,11 @@ export class RegionSink implements PieceSink {
 
   address(hole: AddressHole): void {
     const { check } = this.#place;
+    if (this.#model.translated) {
+      this.integer(hole.field, false);
+      if (hole.offset) this.#code.i64(BigInt(this.#place.step.instruction.imm)).op("i64.add");
+      return pushTranslated(this.#code, hole, () => this.#leaveIf());
+    }
     const { pc } = this.#place.step;
     if (check && !isGranted(check, pc, this.#model)) this.#check(check, pc);
     if ((hole.atomic || this.#model.aligned) && hole.access.bytes > 1) {

@@ -11,10 +11,9 @@
  * @module
  */
 import { FLOAT_GUARD } from "../../hart/state.ts";
-import { PAGE_SIZE } from "../../memory/page.ts";
 import type { Code } from "../../wasm/code.ts";
-import { Handler, MICRO_OP } from "../interpreter/micro_op.ts";
 import { HOST } from "../plan/plan.ts";
+import { type Addressing, findSlot, loadDataEntries } from "./addressing.ts";
 import type { BlockWriter } from "./block_writer.ts";
 import { type ControlFlow, UNROLL } from "./control_flow.ts";
 import type { Liveness } from "./liveness.ts";
@@ -39,8 +38,8 @@ export interface RegionLinks {
   readonly self: number;
   /** The table slot of the code at an address. */
   slotOf(pc: number): number;
-  /** Host address of the page table that leads to micro-ops. */
-  readonly pageTable: number;
+  /** How memory and other code are found. */
+  readonly addressing: Addressing;
 }
 
 /** What a region's function is written from. */
@@ -77,13 +76,20 @@ export class RegionWriter {
 
   /** Writes the function's code, without its end. */
   write(): void {
-    const { region, flow, liveness, frame } = this.#parts;
+    const { region, flow, liveness, frame, links } = this.#parts;
     const { entry } = region;
     const code = this.#code;
     if ([...region.steps.values()].some(({ plan }) => plan.floats)) {
       code.i32(0).access("i32.load", HOST, FLOAT_GUARD).unlikely().if();
       leaveAt(code, entry.pc, 0);
       code.op("end");
+    }
+    if (links.addressing.translated) {
+      links.addressing.ask(code);
+      code.unlikely().if();
+      leaveAt(code, entry.pc, 0);
+      code.op("end");
+      loadDataEntries(code);
     }
     if (!flow.of(entry).isLoop) this.#ask(entry, () => {});
     frame.load(code, liveness.of(entry).live);
@@ -267,7 +273,7 @@ export class RegionWriter {
     const code = this.#code;
     this.#store(block);
     code.block();
-    this.#findSlot(0);
+    findSlot(code, this.#parts.links.addressing);
     this.#pushCall(block, pending);
     code.get(RegionLocal.word).callIndirect(this.#parts.links.type);
     this.#depth++;
@@ -302,21 +308,6 @@ export class RegionWriter {
     this.#goTo(next, block, 0);
   }
 
-  /** Puts the slot of the code at the target into `word`; goes to a label if there is none. */
-  #findSlot(label: number): void {
-    const code = this.#code;
-    const { target, microOp, word, depth } = RegionLocal;
-    code.get(depth).op("i32.eqz").unlikely().brIf(label);
-    code.get(target).i64(32n).op("i64.shr_u", "i32.wrap_i64").unlikely().brIf(label);
-    code.get(target).op("i32.wrap_i64").i32(Math.log2(PAGE_SIZE)).op("i32.shr_u");
-    code.i32(2).op("i32.shl").access("i32.load", HOST, this.#parts.links.pageTable);
-    code.tee(microOp).op("i32.eqz").unlikely().brIf(label);
-    code.get(target).op("i32.wrap_i64").i32(PAGE_SIZE - 1).op("i32.and").i32(3).op("i32.shl");
-    code.get(microOp).op("i32.add").tee(microOp).access("i32.load16_u", HOST, MICRO_OP.handler);
-    code.i32(Handler.region).op("i32.ne").unlikely().brIf(label);
-    code.get(microOp).access("i32.load", HOST, MICRO_OP.imm).set(word);
-  }
-
   /** Goes where a jump table or a pointer leads: in the region, or in place of this function. */
   #jumpIndirect(block: Block, pending: number): void {
     const code = this.#code;
@@ -325,7 +316,7 @@ export class RegionWriter {
     this.#switch(block);
     this.#store(block);
     code.block();
-    this.#findSlot(0);
+    findSlot(code, this.#parts.links.addressing);
     pushLeft(code, 0);
     code.get(depth).get(word).returnCallIndirect(this.#parts.links.type);
     code.op("end").get(target);

@@ -12,15 +12,22 @@
 import type { Hart } from "../../hart/hart.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
 import type { CodeOwner, CodeUnit, SourceWord } from "../code_cache.ts";
-import { APART_SIZE } from "../interpreter/micro_op.ts";
+import { ENTRANCE } from "../interpreter/micro_op.ts";
 import type { MicroOpSpace } from "../interpreter/micro_op_space.ts";
 import type { TierParts } from "../interpreter/tier.ts";
+import { plainAddressing, translatedAddressing } from "./addressing.ts";
 import { type Area, Areas } from "./areas.ts";
 import { CallSlots } from "./call_slots.ts";
 import { type RegionOptions, writeRegion } from "./compile.ts";
 import { createLookCloser } from "./look_closer.ts";
 import { Expected } from "./expected.ts";
-import { FetchedCode, type FunctionBounds } from "./fetched_code.ts";
+import {
+  FetchedCode,
+  type FunctionBounds,
+  type Placement,
+  PLAIN,
+  translatedPlacement,
+} from "./fetched_code.ts";
 import { moduleOf } from "./module_cache.ts";
 import { discoverRegion, type Region } from "./region.ts";
 
@@ -45,8 +52,8 @@ export interface CompiledRegion {
   readonly region: Region;
   readonly slot: number;
   readonly unit: CodeUnit;
-  /** Host address of the micro-op that stands for its first instruction. */
-  readonly shadow: number;
+  /** Physical pages of its instructions, by the numbers that the hart has for them. */
+  readonly pages: ReadonlyMap<number, number>;
   /** What its accesses were expected to do. */
   readonly expected: Expected;
 }
@@ -63,7 +70,7 @@ export interface RegionCounts {
   compiling: number;
 }
 
-/** Regions of one hart in its plain space. */
+/** Regions of one hart, in its plain space or in its translated one. */
 export class Regions implements CodeOwner {
   readonly hart: Hart;
   readonly counts: RegionCounts = {
@@ -79,13 +86,17 @@ export class Regions implements CodeOwner {
   readonly #space: MicroOpSpace;
   readonly #options: RegionOptions;
   readonly #source: FetchedCode;
+  readonly #placement: Placement;
   readonly #areas: Areas;
   /** Where accesses were when they were not where they had been expected, by pc. */
   readonly #learned = new Map<number, number>();
   /** How often a region was made anew for what was learned, by its entry. */
   readonly #lessons = new Map<number, number>();
   readonly #imports: WebAssembly.ModuleImports;
+  /** By the physical address of the first instruction. */
   readonly #byEntry = new Map<number, CompiledRegion>();
+  /** By the numbers of the pages, as the hart names them, that hold their instructions. */
+  readonly #byPage = new Map<number, Set<CompiledRegion>>();
   readonly #byUnit = new Map<CodeUnit, CompiledRegion>();
 
   /** No region yet, of the hart whose micro-ops are in `space`. */
@@ -95,32 +106,38 @@ export class Regions implements CodeOwner {
     this.#space = space;
     this.#parts = parts;
     this.slots = new CallSlots(memory, thunks.table);
-    this.#source = new FetchedCode(space.hart, parts, bounds, style.ahead);
+    const { hart } = this;
+    this.#placement = space.translated ? translatedPlacement(hart) : PLAIN;
+    const { hooks } = parts;
+    const placement = this.#placement;
+    this.#source = new FetchedCode({ hart, hooks, placement, bounds, ahead: style.ahead });
     this.#areas = new Areas(memory, (area) => this.#areaLost(area));
     this.#options = {
       memory,
       aligned: space.hart.trapsMisaligned,
       unchecked: style.unchecked,
-      pageTable: space.table,
       slotOf: (pc) => this.slots.of(pc),
     };
     const { guest, host } = memory;
     this.#imports = { guest, host, thunks: thunks.table, lookCloser: createLookCloser(memory) };
   }
 
-  /** The region that is entered at an address. */
+  /** The region that is entered at an address, where that means now what it meant then. */
   at(pc: number): CompiledRegion | undefined {
-    return this.#byEntry.get(pc);
+    const region = this.#byEntry.get(this.#placement.physical(pc));
+    return region?.entry === pc ? region : undefined;
   }
 
-  /** Regions that hold the instruction at an address. */
+  /** Regions that hold the instruction at an address, as it lies now. */
   covering(pc: number): CompiledRegion[] {
-    const found: CompiledRegion[] = [];
-    for (const unit of this.#parts.cache.at(Math.floor(pc / PAGE_SIZE))) {
-      const region = this.#byUnit.get(unit);
-      if (region?.region.steps.has(pc)) found.push(region);
-    }
-    return found;
+    const physical = this.#placement.physical(pc);
+    return this.#holding(pc).filter((region) => physicalIn(region, pc) === physical);
+  }
+
+  /** Regions that hold an instruction at an address, wherever that lay. */
+  #holding(pc: number): CompiledRegion[] {
+    const here = this.#byPage.get(Math.floor(pc / PAGE_SIZE));
+    return here ? [...here].filter(({ region }) => region.steps.has(pc)) : [];
   }
 
   /** All regions. */
@@ -140,10 +157,16 @@ export class Regions implements CodeOwner {
     if (before) this.drop(before);
     const started = performance.now();
     const made = this.#make(pc, region);
-    const { bytes } = writeRegion(this.#options, region, made.expected.model());
+    const addressing = this.#space.translated
+      ? translatedAddressing(made.pages)
+      : plainAddressing(this.#space.table);
+    const { bytes } = writeRegion(this.#options, region, made.expected.model(), addressing);
     const wrote = performance.now();
     const instance = new WebAssembly.Instance(moduleOf(bytes), { host: this.#imports });
-    this.slots.set(made.slot, instance.exports["run"] as CallableFunction);
+    const run = instance.exports["run"] as CallableFunction;
+    this.slots.set(made.slot, run);
+    // What calls this address finds the region that was made last.
+    this.slots.set(this.slots.of(pc), run);
     this.#enter(made);
     const { counts } = this;
     counts.writing += wrote - started;
@@ -155,28 +178,35 @@ export class Regions implements CodeOwner {
   }
 
   #make(entry: number, region: Region): CompiledRegion {
-    const pages = new Set<number>();
-    for (const pc of region.steps.keys()) pages.add(Math.floor(pc / PAGE_SIZE));
-    const cells = Expected.cells(region);
+    const pages = new Map<number, number>();
+    for (const pc of region.steps.keys()) {
+      const page = Math.floor(pc / PAGE_SIZE);
+      if (pages.has(page)) continue;
+      pages.set(page, Math.floor(this.#placement.physical(pc) / PAGE_SIZE));
+    }
     const unit = this.#parts.cache.allocate({
       owner: this,
-      pages: [...pages],
-      bytes: APART_SIZE + cells,
+      pages: [...new Set(pages.values())],
+      bytes: ENTRANCE.size + Expected.cells(region),
       cost: region.steps.size * INSTRUCTION_COST + MODULE_COST,
     });
     unit.instructions = region.steps.size;
-    const slot = this.slots.of(entry);
+    this.#parts.memory.hostView.setBigInt64(unit.address + ENTRANCE.pc, BigInt(entry), true);
+    const slot = this.#space.translated ? this.slots.take(entry) : this.slots.of(entry);
     const expected = new Expected({
       region,
       slot,
-      cells: unit.address + APART_SIZE,
+      cells: unit.address + ENTRANCE.size,
       hart: this.hart,
       areas: this.#areas,
       learned: this.#learned,
     });
-    const made = { entry, region, slot, unit, shadow: unit.address, expected };
-    this.#byEntry.set(entry, made);
+    const made = { entry, region, slot, unit, pages, expected };
+    this.#byEntry.set(physicalIn(made, entry), made);
     this.#byUnit.set(unit, made);
+    for (const page of pages.keys()) {
+      this.#byPage.set(page, (this.#byPage.get(page) ?? new Set()).add(made));
+    }
     return made;
   }
 
@@ -195,16 +225,19 @@ export class Regions implements CodeOwner {
   }
 
   /** Makes the micro-op at a region's first instruction its entrance. */
-  #enter({ entry, slot, shadow }: CompiledRegion): void {
-    this.#parts.decoder.decodeApart(this.#space, entry, shadow);
-    this.#space.writeEntrance(entry, slot, shadow);
+  #enter(region: CompiledRegion): void {
+    const physical = physicalIn(region, region.entry);
+    const { slot, unit } = region;
+    this.#parts.decoder.decodeApart(this.#space, physical, unit.address + ENTRANCE.microOp);
+    this.#space.writeEntrance(physical, slot, unit.address);
   }
 
-  /** Puts entrances into a page whose micro-ops were made anew. */
+  /** Puts entrances into a physical page whose micro-ops were made anew. */
   link(page: number): void {
     for (const unit of this.#parts.cache.at(page)) {
       const region = this.#byUnit.get(unit);
-      if (region && Math.floor(region.entry / PAGE_SIZE) === page) this.#enter(region);
+      if (!region || Math.floor(physicalIn(region, region.entry) / PAGE_SIZE) !== page) continue;
+      this.#enter(region);
     }
   }
 
@@ -228,9 +261,9 @@ export class Regions implements CodeOwner {
     this.#parts.cache.drop(unit);
   }
 
-  /** Drops the regions that hold the instruction at an address. */
+  /** Drops the regions that hold an instruction at an address. */
   dropAt(pc: number): void {
-    for (const region of this.covering(pc)) this.drop(region);
+    for (const region of this.#holding(pc)) this.drop(region);
   }
 
   /** Takes back what leads to a unit that is about to go. */
@@ -239,30 +272,43 @@ export class Regions implements CodeOwner {
     if (!region) return;
     this.#byUnit.delete(unit);
     this.counts.dropped++;
-    if (this.#byEntry.get(region.entry) === region) this.#byEntry.delete(region.entry);
-    this.slots.clear(region.slot);
-    this.#space.removeEntrance(region.entry, region.slot);
+    const physical = physicalIn(region, region.entry);
+    if (this.#byEntry.get(physical) === region) this.#byEntry.delete(physical);
+    for (const page of region.pages.keys()) this.#byPage.get(page)?.delete(region);
+    this.#space.removeEntrance(physical, region.slot);
+    this.slots.clear(this.slots.of(region.entry));
+    if (this.#space.translated) this.slots.giveBack(region.slot);
   }
 
   /** A region with a changed instruction is not kept. See {@linkcode CodeOwner.forget}. */
   forget(unit: CodeUnit, start: number, end: number): boolean {
-    const { steps } = this.#byUnit.get(unit)!.region;
-    for (let pc = start; pc < end && pc - start < 2 * PAGE_SIZE; pc += 2) {
-      if (steps.has(pc)) return false;
+    const region = this.#byUnit.get(unit)!;
+    for (const pc of region.region.steps.keys()) {
+      const physical = physicalIn(region, pc);
+      if (physical >= start && physical < end) return false;
     }
-    return end - start < 2 * PAGE_SIZE || ![...steps.keys()].some((pc) => pc >= start && pc < end);
+    return true;
   }
 
-  /** The address where a region is entered. */
+  /** The physical address where a region is entered. */
   *entries(unit: CodeUnit): Iterable<number> {
-    yield this.#byUnit.get(unit)!.entry;
+    const region = this.#byUnit.get(unit)!;
+    yield physicalIn(region, region.entry);
   }
 
   /** The words that a region was made from. */
   *words(unit: CodeUnit): Iterable<SourceWord> {
-    for (const address of this.#byUnit.get(unit)!.region.steps.keys()) {
+    const region = this.#byUnit.get(unit)!;
+    for (const pc of region.region.steps.keys()) {
+      const address = physicalIn(region, pc);
       const bits = this.hart.fetched.peek(address);
       if (bits !== undefined) yield { address, bits };
     }
   }
+}
+
+/** Where an instruction of a region lay when that was made. */
+function physicalIn({ pages }: Pick<CompiledRegion, "pages">, pc: number): number {
+  const page = Math.floor(pc / PAGE_SIZE);
+  return pages.get(page)! * PAGE_SIZE + (pc - page * PAGE_SIZE);
 }
