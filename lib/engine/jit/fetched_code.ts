@@ -5,6 +5,7 @@
  */
 import type { Hart } from "../../hart/hart.ts";
 import type { Instruction } from "../../isa/encoding.ts";
+import { PAGE_SIZE } from "../../memory/page.ts";
 import type { Hooks } from "../hooks.ts";
 import { LEAVE, type Plan } from "../plan/plan.ts";
 import { Plans } from "../plan/plans.ts";
@@ -63,10 +64,11 @@ export class FetchedCode implements CodeSource {
     const physical = placement.physical(pc);
     if (physical < 0) return undefined;
     const { fetched, isa } = hart;
+    // What lies behind the page in physical memory is another page's.
+    const isLast = placement !== PLAIN && (pc & (PAGE_SIZE - 1)) === PAGE_SIZE - 2;
+    if (isLast && (fetched.firstHalf(physical) & 3) === 3) return undefined;
     const bits = ahead ? fetched.fetch(physical) : fetched.peek(physical);
-    if (bits === undefined || bits < 0) return undefined;
-    const isSplit = placement !== PLAIN && (pc & 4095) === 4094 && (bits & 3) === 3;
-    return isSplit ? undefined : isa.decode(bits);
+    return bits === undefined || bits < 0 ? undefined : isa.decode(bits);
   }
 
   /** Without compressed instructions the reference sees to it that targets are aligned. */
