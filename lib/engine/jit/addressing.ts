@@ -14,7 +14,7 @@ import { DATA_ENTRY, FETCH_ENTRY } from "../../memory/tlb.ts";
 import type { Code } from "../../wasm/code.ts";
 import { ENTRANCE, Handler, MICRO_OP } from "../interpreter/micro_op.ts";
 import { type AddressHole, HOST } from "../plan/plan.ts";
-import { RegionLocal } from "./region_frame.ts";
+import { type LastPage, RegionLocal } from "./region_frame.ts";
 
 const PAGE_BITS = Math.log2(PAGE_SIZE);
 /** A physical page number's bits in an entry for fetches. */
@@ -103,24 +103,44 @@ export function loadDataEntries(code: Code): void {
   code.i32(0).access("i32.load", HOST, DATA_ENTRIES).set(RegionLocal.entries);
 }
 
+/** What an address has of its page, and of the bits that an aligned one does not have. */
+function pushPage(code: Code, bytes: number): void {
+  code.get(RegionLocal.long).i64(BigInt(-PAGE_SIZE | (bytes - 1))).op("i64.and");
+}
+
 /**
- * Pops a virtual address and pushes the physical one for an access. `leaveIf` writes the exit for
- * what the TLB does not have, for misaligned addresses, and for stores that somebody watches.
+ * Pops a virtual address and pushes the physical one for an access: that of the page where the last
+ * such access was, or of one that is looked up. Mappings cannot change while a region runs.
+ *
+ * `leaveIf` writes the exit for what the TLB does not have, for misaligned addresses and for stores
+ * that somebody watches; it is told how many blocks are open around it.
  */
-export function pushTranslated(code: Code, hole: AddressHole, leaveIf: () => void): void {
+export function pushTranslated(
+  code: Code,
+  hole: AddressHole,
+  last: LastPage,
+  leaveIf: (nested: number) => void,
+): void {
   const { entries, word, long } = RegionLocal;
   const { access, writes } = hole;
-  code.tee(long).i64(BigInt(PAGE_BITS)).op("i64.shr_u", "i32.wrap_i64");
+  code.set(long);
+  pushPage(code, access.bytes);
+  code.get(last.page).op("i64.ne").unlikely().if();
+  code.get(long).i64(BigInt(PAGE_BITS)).op("i64.shr_u", "i32.wrap_i64");
   code.i32(DATA_ENTRY.count - 1).op("i32.and").i32(Math.log2(DATA_ENTRY.size)).op("i32.shl");
   code.get(entries).op("i32.add").tee(word);
   // What may be written may be read.
   code.access("i64.load", HOST, writes ? DATA_ENTRY.write : DATA_ENTRY.read);
-  code.get(long).i64(BigInt(-PAGE_SIZE | (access.bytes - 1))).op("i64.and", "i64.ne");
-  leaveIf();
-  code.get(long).op("i32.wrap_i64").get(word).access("i32.load", HOST, DATA_ENTRY.addend);
-  code.op("i32.add");
-  if (!writes) return;
-  code.tee(word).i32(PAGE_BITS).op("i32.shr_u").access("i32.load8_u", HOST, QUIET).op("i32.eqz");
-  leaveIf();
-  code.get(word);
+  pushPage(code, access.bytes);
+  code.op("i64.ne");
+  leaveIf(1);
+  code.get(word).access("i32.load", HOST, DATA_ENTRY.addend).set(word);
+  if (writes) {
+    code.get(long).op("i32.wrap_i64").get(word).op("i32.add").i32(PAGE_BITS).op("i32.shr_u");
+    code.access("i32.load8_u", HOST, QUIET).op("i32.eqz");
+    leaveIf(1);
+  }
+  code.get(word).set(last.addend);
+  code.get(long).i64(BigInt(-PAGE_SIZE)).op("i64.and").set(last.page).op("end");
+  code.get(long).op("i32.wrap_i64").get(last.addend).op("i32.add");
 }

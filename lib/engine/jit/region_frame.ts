@@ -43,11 +43,20 @@ export function regionType(module: Module): number {
   return module.type([I32, I32], [I64, I32]);
 }
 
+/** Locals of what was last translated for one base register and kind of access. */
+export interface LastPage {
+  /** Number of the local with the address of the virtual page, or −1. */
+  readonly page: number;
+  /** Number of the local with what is added to an address there, modulo 2^32. */
+  readonly addend: number;
+}
+
 /** The locals of one region: fixed ones, and those of registers as they are first used. */
 export class RegionFrame {
   readonly locals: ValueType[];
   readonly #x: number[] = [];
   readonly #f: number[] = [];
+  readonly #lastPages: LastPage[] = [];
 
   /** Adds to `locals`, which are those of the function. */
   constructor(locals: ValueType[]) {
@@ -63,6 +72,14 @@ export class RegionFrame {
   /** The local of a float register. */
   f(register: number): number {
     return this.#f[register] ??= this.#add(F64);
+  }
+
+  /** The locals of what was last translated for a base register. */
+  lastPage(register: number, writes: boolean): LastPage {
+    return this.#lastPages[register * 2 + Number(writes)] ??= {
+      page: this.#add(I64),
+      addend: this.#add(I32),
+    };
   }
 
   /** Parameters come before locals. */

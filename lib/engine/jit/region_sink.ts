@@ -145,7 +145,8 @@ export class RegionSink implements PieceSink {
     if (this.#model.translated) {
       this.integer(hole.field, false);
       if (hole.offset) this.#code.i64(BigInt(this.#place.step.instruction.imm)).op("i64.add");
-      return pushTranslated(this.#code, hole, () => this.#leaveIf());
+      const last = this.#frame.lastPage(this.#register(hole.field), hole.writes);
+      return pushTranslated(this.#code, hole, last, (nested) => this.#leaveIf(nested));
     }
     const { pc } = this.#place.step;
     if (check && !isGranted(check, pc, this.#model)) this.#check(check, pc);
@@ -193,8 +194,8 @@ export class RegionSink implements PieceSink {
   }
 
   /** Pops i32: not 0 takes the exit. */
-  #leaveIf(): void {
-    this.#code.unlikely().brIf(this.#place.exit + this.#nested);
+  #leaveIf(nested = 0): void {
+    this.#code.unlikely().brIf(this.#place.exit + this.#nested + nested);
   }
 
   beginWrite(): void {}

@@ -17,6 +17,7 @@ import { type Addressing, findSlot, loadDataEntries } from "./addressing.ts";
 import type { BlockWriter } from "./block_writer.ts";
 import { type ControlFlow, UNROLL } from "./control_flow.ts";
 import type { Liveness } from "./liveness.ts";
+import { registerAt } from "./plan_use.ts";
 import type { Block, Region } from "./region.ts";
 import {
   leaveAt,
@@ -90,6 +91,11 @@ export class RegionWriter {
       leaveAt(code, entry.pc, 0);
       code.op("end");
       loadDataEntries(code);
+      for (const { instruction, use: { access } } of region.steps.values()) {
+        if (!access) continue;
+        const last = frame.lastPage(registerAt(instruction, access.field), access.writes);
+        code.i64(-1n).set(last.page);
+      }
     }
     if (!flow.of(entry).isLoop) this.#ask(entry, () => {});
     frame.load(code, liveness.of(entry).live);
