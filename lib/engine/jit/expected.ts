@@ -31,8 +31,8 @@ export interface ExpectedParts {
 export class Expected {
   readonly #parts: ExpectedParts;
   readonly #cells = new Map<number, number>();
-  /** The area that each access was expected in, by pc. */
-  readonly #taken = new Map<number, Area>();
+  /** The areas that each access was expected in, by pc: one that is written several times may have more. */
+  readonly #taken = new Map<number, Set<Area>>();
   readonly #view: DataView;
 
   /** Bytes that the cells of a region take. */
@@ -66,12 +66,17 @@ export class Expected {
 
   /** Whether the region's code takes an area for granted. */
   reliesOn(area: Area): boolean {
-    return [...this.#taken.values()].includes(area);
+    for (const areas of this.#taken.values()) if (areas.has(area)) return true;
+    return false;
   }
 
   #expected(check: Check, pc: number): Area | undefined {
     const area = this.#find(check, pc);
-    if (area) this.#taken.set(pc, area);
+    if (area) {
+      const areas = this.#taken.get(pc);
+      if (areas) areas.add(area);
+      else this.#taken.set(pc, new Set([area]));
+    }
     return area;
   }
 
@@ -93,7 +98,7 @@ export class Expected {
       const { writes } = region.steps.get(pc)!.use.access!;
       const now = areas.around(address, writes);
       learned.set(pc, address);
-      anyNew ||= now !== undefined && now !== this.#taken.get(pc);
+      anyNew ||= now !== undefined && !this.#taken.get(pc)?.has(now);
     }
     return anyNew;
   }
