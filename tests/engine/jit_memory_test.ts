@@ -20,6 +20,7 @@ import {
   NOTHING,
   resetGuest,
   setRegisters,
+  TRACING,
 } from "./guest.ts";
 
 const A = 0x40000, B = 0x50000, BOTH = READ | WRITE;
@@ -311,6 +312,13 @@ const CASES: Readonly<Record<string, (subject: Subject) => void>> = {
     subject.run({ a1: DATA + 4, a5: DATA + 64, a2: 12 });
     subject.run({ a1: CONSTANTS, a5: DATA + 64, a2: 12 });
     subject.word(DATA + 64);
+  },
+  "code right before the tracing range"(subject) {
+    subject.guest.memory.map(TRACING - PAGE_SIZE, PAGE_SIZE, READ | EXECUTE);
+    const at = TRACING - 8;
+    subject.code("addi a0, a0, 1\nj 1f\n.zero 64\n1: addi a0, a0, 5\nret", at);
+    subject.code("ebreak");
+    for (let k = 0; k < 200; k++) subject.run({ ra: CODE, a0: 0 }, at);
   },
 };
 

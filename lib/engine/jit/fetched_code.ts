@@ -60,7 +60,8 @@ export class FetchedCode implements CodeSource {
 
   peek(pc: number): Instruction | undefined {
     const { hart, hooks, placement, ahead } = this.#parts;
-    if (hooks.at(pc)) return undefined;
+    // Instructions of the tracing range are counted apart.
+    if (hooks.at(pc) || hart.memory.isTracing(pc)) return undefined;
     const physical = placement.physical(pc);
     if (physical < 0) return undefined;
     const { fetched, isa } = hart;
