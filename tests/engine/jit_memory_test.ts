@@ -315,10 +315,21 @@ const CASES: Readonly<Record<string, (subject: Subject) => void>> = {
   },
   "code right before the tracing range"(subject) {
     subject.guest.memory.map(TRACING - PAGE_SIZE, PAGE_SIZE, READ | EXECUTE);
-    const at = TRACING - 8;
-    subject.code("addi a0, a0, 1\nj 1f\n.zero 64\n1: addi a0, a0, 5\nret", at);
+    const at = TRACING - 20;
+    subject.code(
+      `
+  li a2, 9
+2: addi a2, a2, -1
+  bnez a2, 2b
+  addi a0, a0, 1
+  j 1f
+  .zero 64
+1: addi a0, a0, 5
+  ret`,
+      at,
+    );
     subject.code("ebreak");
-    for (let k = 0; k < 200; k++) subject.run({ ra: CODE, a0: 0 }, at);
+    subject.warm({ ra: CODE, a0: 0 }, at);
   },
 };
 
