@@ -36,6 +36,8 @@ export interface RunPlan {
   readonly program: CfgProgram;
   /** What is mapped besides code, stack and constants. */
   readonly mapped: readonly Mapped[];
+  /** Whether it may write its own text: a stray store is then seen by who fetches ahead. */
+  readonly writesText: boolean;
   readonly seed: number;
   readonly mode: "U" | "M";
   /** Whether misaligned accesses trap. */
@@ -89,17 +91,16 @@ export function record(plan: RunPlan, make: TestedEngine): RunRecord {
   return { stops, compiled, instret: hart.instret };
 }
 
-function prepare(
-  { program, mapped, mode, aligned, seed }: RunPlan,
-  make: TestedEngine,
-): RunningGuest {
+function prepare(plan: RunPlan, make: TestedEngine): RunningGuest {
+  const { program, mapped, mode, aligned, seed, writesText } = plan;
   const memory = new Memory();
   memory.placeTracing(0x7ff00000, 0x7ff01000);
   const hart = new Hart(0, memory, mode);
   hart.trapsMisaligned = aligned;
   if (hart.system && seed % 3 !== 0) hart.system.mstatus |= Mstatus.FS;
   hart.system?.changed();
-  memory.map(CFG_CODE, CFG_CODE_PAGES * PAGE_SIZE, READ | WRITE | EXECUTE);
+  const text = READ | EXECUTE | (writesText ? WRITE : 0);
+  memory.map(CFG_CODE, CFG_CODE_PAGES * PAGE_SIZE, text);
   memory.map(CFG_STACK - CFG_STACK_SIZE, CFG_STACK_SIZE, READ | WRITE);
   memory.map(CFG_CONSTANTS, PAGE_SIZE, READ);
   const random = createRandom(seed);

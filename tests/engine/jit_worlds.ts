@@ -6,7 +6,7 @@
  */
 import { PAGE_SIZE, READ, WRITE } from "../../lib/memory/page.ts";
 import { CFG_CODE, cfgProgram } from "./cfg_program.ts";
-import type { FuzzClass } from "./fuzz_program.ts";
+import { FUZZ_CLASSES, type FuzzClass } from "./fuzz_program.ts";
 import type { Mapped, RunningGuest, RunPlan } from "./jit_guest.ts";
 import { createRandom, type Random } from "./random.ts";
 
@@ -33,7 +33,7 @@ const KINDS: readonly (readonly FuzzClass[])[] = [
   ["integer"],
   ["memory"],
   ["float", "memory"],
-  ["mixed"],
+  FUZZ_CLASSES.filter((kind) => kind !== "selfmod" && kind !== "mixed"),
   ["control", "compressed", "atomic"],
   ["selfmod", "integer", "control"],
 ];
@@ -49,6 +49,7 @@ export function randomPlan(seed: number, most: number): RunPlan {
   return {
     program,
     mapped,
+    writesText: kinds.includes("selfmod"),
     seed,
     mode: random.pick(["U", "M"]),
     aligned: random.below(4) === 0,
