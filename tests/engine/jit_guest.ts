@@ -22,7 +22,12 @@ import {
   type CfgProgram,
 } from "./cfg_program.ts";
 import { describeStop } from "./guest.ts";
+import { ALIAS, PageTables } from "./jit_paged.ts";
 import { createRandom, type Random } from "./random.ts";
+
+const STACK_PAGES = CFG_STACK_SIZE / PAGE_SIZE;
+/** Traps that end a program: where nothing can be fetched, and ebreak. */
+const ENDS: readonly number[] = [1, 3, 12];
 
 /** Pages of the program's own memory. */
 export interface Mapped {
@@ -39,7 +44,8 @@ export interface RunPlan {
   /** Whether it may write its own text: a stray store is then seen by who fetches ahead. */
   readonly writesText: boolean;
   readonly seed: number;
-  readonly mode: "U" | "M";
+  /** `S` and `paged U` are behind page tables. */
+  readonly mode: "U" | "M" | "S" | "paged U";
   /** Whether misaligned accesses trap. */
   readonly aligned: boolean;
   /** Lengths of slices to pick from. */
@@ -56,6 +62,9 @@ export interface RunningGuest {
   readonly hart: Hart;
   readonly engine: Engine;
   readonly program: CfgProgram;
+  readonly tables: PageTables | undefined;
+  /** Where a byte of the program's lies in memory. */
+  physical(address: number): number;
 }
 
 /** Makes an engine that is told where the program's functions are. */
@@ -82,11 +91,12 @@ export function record(plan: RunPlan, make: TestedEngine): RunRecord {
     stops.push(`${describeStop(stop)} ${stateLine(hart)}`);
     if (stop.kind === "trap") {
       faults++;
-      if (stop.trap.cause === 3 || !skip(guest)) break;
+      if (ENDS.includes(stop.trap.cause)) break;
+      skip(guest);
     }
     plan.meddle?.(guest, random);
   }
-  stops.push(memoryLine(memory, plan));
+  stops.push(memoryLine(guest, plan));
   const compiled = memory.hostView.getBigInt64(REGION_INSTRET, true);
   return { stops, compiled, instret: hart.instret };
 }
@@ -95,35 +105,49 @@ function prepare(plan: RunPlan, make: TestedEngine): RunningGuest {
   const { program, mapped, mode, aligned, seed, writesText } = plan;
   const memory = new Memory();
   memory.placeTracing(0x7ff00000, 0x7ff01000);
-  const hart = new Hart(0, memory, mode);
+  const hart = new Hart(0, memory, mode === "U" ? "U" : "M");
   hart.trapsMisaligned = aligned;
   if (hart.system && seed % 3 !== 0) hart.system.mstatus |= Mstatus.FS;
   hart.system?.changed();
-  const text = READ | EXECUTE | (writesText ? WRITE : 0);
-  memory.map(CFG_CODE, CFG_CODE_PAGES * PAGE_SIZE, text);
-  memory.map(CFG_STACK - CFG_STACK_SIZE, CFG_STACK_SIZE, READ | WRITE);
-  memory.map(CFG_CONSTANTS, PAGE_SIZE, READ);
   const random = createRandom(seed);
-  const fill = (start: number, length: number) => {
-    for (let at = start; at < start + length; at += 8) {
-      memory.view.setBigUint64(at, constant(random), true);
+  const isPaged = mode === "S" || mode === "paged U";
+  const tables = isPaged ? new PageTables(hart, mode === "S" ? "S" : "U", random) : undefined;
+  const physical = (address: number) => tables?.physical(address) ?? address;
+  const map = ({ start, pages, permissions }: Mapped) => {
+    if (!tables) memory.map(start, pages * PAGE_SIZE, permissions);
+    else for (let k = 0; k < pages; k++) tables.protect(start + k * PAGE_SIZE, permissions);
+  };
+  const text = READ | EXECUTE | (writesText ? WRITE : 0);
+  map({ start: CFG_CODE, pages: CFG_CODE_PAGES, permissions: text });
+  if (tables) {
+    for (let at = CFG_CODE; at < CFG_CODE + CFG_CODE_PAGES * PAGE_SIZE; at += PAGE_SIZE) {
+      tables.alias(at + ALIAS, at);
+      tables.protect(at + ALIAS, text);
     }
-  };
-  for (const { start, pages, permissions } of mapped) {
-    memory.map(start, pages * PAGE_SIZE, permissions);
-    fill(start, pages * PAGE_SIZE);
   }
-  fill(CFG_CONSTANTS, PAGE_SIZE);
-  memory.poke(CFG_CODE, program.assembly.bytes);
+  map({ start: CFG_STACK - CFG_STACK_SIZE, pages: STACK_PAGES, permissions: READ | WRITE });
+  const data = [...mapped, { start: CFG_CONSTANTS, pages: 1, permissions: READ }];
+  for (const area of data) {
+    map(area);
+    for (let at = area.start; at < area.start + area.pages * PAGE_SIZE; at += 8) {
+      memory.view.setBigUint64(physical(at), constant(random), true);
+    }
+  }
+  program.assembly.bytes.forEach((byte, k) => void (memory.bytes[physical(CFG_CODE + k)] = byte));
   hart.pc = BigInt(CFG_CODE);
-  const { bounds } = program;
-  const functionAt = (pc: number) => {
-    const at = bounds.findLastIndex((low) => low <= pc);
-    const high = bounds[at + 1];
-    return at < 0 || high === undefined ? undefined : { low: bounds[at]!, high };
+  return { memory, hart, engine: make(memory, optionsOf(plan)), program, tables, physical };
+}
+
+/** Engines are told of functions by half of the plans. */
+function optionsOf({ program: { bounds }, seed }: RunPlan): EngineOptions {
+  if (seed % 2 !== 0) return {};
+  return {
+    functionAt(pc) {
+      const at = bounds.findLastIndex((low) => low <= pc);
+      const high = bounds[at + 1];
+      return at < 0 || high === undefined ? undefined : { low: bounds[at]!, high };
+    },
   };
-  const engine = make(memory, seed % 2 === 0 ? { functionAt } : {});
-  return { memory, hart, engine, program };
 }
 
 function constant(random: Random): bigint {
@@ -141,14 +165,11 @@ function constant(random: Random): bigint {
   }
 }
 
-/** Goes on behind the instruction that trapped; false if there is none. */
-function skip({ hart, memory }: RunningGuest): boolean {
+/** Goes on behind the instruction that trapped. */
+function skip({ hart, memory, physical }: RunningGuest): void {
   const pc = hart.pcNumber;
-  if (!memory.allows(hart.pc, 2, EXECUTE) || pc % 2 !== 0) return false;
-  const bits = hart.fetched.fetch(pc);
-  if (bits < 0) return false;
-  hart.pc = BigInt(pc + ((bits & 3) === 3 ? 4 : 2));
-  return true;
+  const half = memory.view.getUint16(physical(pc), true);
+  hart.pc = BigInt(pc + ((half & 3) === 3 ? 4 : 2));
 }
 
 /** Registers, flags and counters. */
@@ -157,19 +178,22 @@ export function stateLine(hart: Hart): string {
   const x = X_NAMES.map((name, k) => `${name}=${hex(hart.x[k]!)}`);
   const f = F_NAMES.map((name, k) => `${name}=${hex(hart.f[k]!)}`);
   const { address, value } = hart.reservation;
-  const status = hart.system ? hex(hart.csrs.read(0x300)!) : "";
+  const status = hart.system ? hex(hart.system.mstatus) : "";
   return `pc=${hex(hart.pc)} instret=${hart.instret} fcsr=${hart.fcsr} ` +
     `reserved=${hex(address)},${hex(value)} status=${status} ${[...x, ...f].join(" ")}`;
 }
 
-function memoryLine({ bytes }: Memory, { mapped }: RunPlan): string {
+function memoryLine({ memory: { bytes }, physical }: RunningGuest, { mapped }: RunPlan): string {
   const all = [
     ...mapped,
     { start: CFG_CODE, pages: CFG_CODE_PAGES },
-    { start: CFG_STACK - CFG_STACK_SIZE, pages: CFG_STACK_SIZE / PAGE_SIZE },
+    { start: CFG_STACK - CFG_STACK_SIZE, pages: STACK_PAGES },
   ];
-  return all.map(({ start, pages }) =>
-    `${start.toString(16)}: ${hash(bytes.subarray(start, start + pages * PAGE_SIZE))}`
+  return all.flatMap(({ start, pages }) =>
+    Array.from({ length: pages }, (_, k) => {
+      const at = physical(start + k * PAGE_SIZE);
+      return `${(start + k * PAGE_SIZE).toString(16)}: ${hash(bytes.subarray(at, at + PAGE_SIZE))}`;
+    })
   ).join(" ");
 }
 

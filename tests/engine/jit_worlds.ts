@@ -8,6 +8,7 @@ import { PAGE_SIZE, READ, WRITE } from "../../lib/memory/page.ts";
 import { CFG_CODE, cfgProgram } from "./cfg_program.ts";
 import { FUZZ_CLASSES, type FuzzClass } from "./fuzz_program.ts";
 import type { Mapped, RunningGuest, RunPlan } from "./jit_guest.ts";
+import { ALIAS } from "./jit_paged.ts";
 import { createRandom, type Random } from "./random.ts";
 
 /** First page of the program's memory, unless that is at an end of the guest's. */
@@ -51,7 +52,7 @@ export function randomPlan(seed: number, most: number): RunPlan {
     mapped,
     writesText: kinds.includes("selfmod"),
     seed,
-    mode: random.pick(["U", "M"]),
+    mode: random.pick(["U", "M", "S", "paged U"]),
     aligned: random.below(4) === 0,
     slices: random.pick([[1, 2, 3, 5, 17, 100], [1000, 3000, 7], [100000, 500]]),
     most,
@@ -83,7 +84,7 @@ class Meddler {
 
   act(): void {
     const { hart: { fetched } } = this.#guest;
-    switch (this.#random.below(6)) {
+    switch (this.#random.below(7)) {
       case 0:
       case 1:
         return this.#protect();
@@ -95,6 +96,8 @@ class Meddler {
       }
       case 4:
         return this.#switchSite();
+      case 5:
+        return this.#moveToAlias();
       default:
         return fetched.drop();
     }
@@ -102,15 +105,23 @@ class Meddler {
 
   /** Changes a page of memory to play with, or one beside it. */
   #protect(): void {
-    const { memory, hart, program } = this.#guest;
+    const { memory, hart, program, tables } = this.#guest;
     const random = this.#random;
     const page = Math.floor(program.arena / PAGE_SIZE) - 1 + random.below(3);
     const start = page * PAGE_SIZE;
     if (page < 0 || start >= 2 ** 32) return;
     const permissions = random.pick([0, READ, WRITE, BOTH, BOTH, BOTH, BOTH]);
+    if (tables) return tables.protect(start, permissions);
     if (random.below(8) === 0) memory.map(start, PAGE_SIZE, permissions);
     else memory.protect(start, PAGE_SIZE, permissions);
     if (random.below(2) === 0) hart.fetched.drop(start, start + PAGE_SIZE);
+  }
+
+  /** Goes on in the same page of code at its other address. */
+  #moveToAlias(): void {
+    const { hart, tables } = this.#guest;
+    const pc = hart.pcNumber;
+    if (tables) hart.pc = BigInt(pc >= ALIAS ? pc - ALIAS : pc + ALIAS);
   }
 
   #address(): number {
@@ -138,13 +149,15 @@ class Meddler {
 
   /** Makes an instruction a nop of its length, or what it was before, as a patcher does. */
   #switchSite(): void {
-    const { memory, hart, program } = this.#guest;
-    const at = this.#address();
+    const { memory, hart, program, physical } = this.#guest;
+    const virtual = this.#address();
+    const at = physical(virtual);
     const half = memory.view.getUint16(at, true);
     const length = (half & 3) === 3 ? 4 : 2;
     const nop = new Uint8Array(length === 4 ? [0x13, 0, 0, 0] : [1, 0]);
     const isNop = nop.every((byte, k) => memory.bytes[at + k] === byte);
-    const before = program.assembly.bytes.subarray(at - CFG_CODE, at - CFG_CODE + length);
+    const before = program.assembly.bytes.subarray(virtual - CFG_CODE, virtual - CFG_CODE + length);
+    if (at % PAGE_SIZE === PAGE_SIZE - 2 && length === 4) return;
     memory.poke(at, isNop ? before : nop);
     hart.fetched.fence();
   }

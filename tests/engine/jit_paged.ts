@@ -1,0 +1,82 @@
+/**
+ * Page tables for the random programs: each virtual page has a physical one far from it and from its
+ * neighbours', and what a program may do with it can change while it runs.
+ *
+ * @module
+ */
+import type { Hart } from "../../lib/hart/hart.ts";
+import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../lib/memory/page.ts";
+import type { Random } from "./random.ts";
+
+/** Where physical pages are handed out, and where the tables are. */
+const FRAMES = 0x8000000, TABLES = 0xc000000;
+/** How many frames there are: a prime, so that any stride reaches all of them. */
+const FRAME_COUNT = 251, STRIDE = 97;
+/** Bits of a page table's entry: valid, for users, accessed, dirty. */
+const VALID = 1, USER = 16, ACCESSED = 64, DIRTY = 128;
+/** How far from its code a program finds it a second time. */
+export const ALIAS = 0x10000000;
+
+/** The page tables of one hart. */
+export class PageTables {
+  readonly #hart: Hart;
+  readonly #random: Random;
+  readonly #frames = new Map<number, number>();
+  #tables = TABLES + PAGE_SIZE;
+
+  /** Puts the hart into `mode` behind empty tables. */
+  constructor(hart: Hart, mode: "S" | "U", random: Random) {
+    this.#hart = hart;
+    this.#random = random;
+    const { memory, csrs } = hart;
+    memory.map(FRAMES, FRAME_COUNT * PAGE_SIZE, READ | WRITE | EXECUTE);
+    memory.map(TABLES, 64 * PAGE_SIZE, READ | WRITE);
+    csrs.write(0x3b0, -1n);
+    csrs.write(0x3a0, 0x1fn);
+    csrs.write(0x180, 8n << 60n | BigInt(TABLES / PAGE_SIZE));
+    hart.mode = mode;
+    hart.system!.changed();
+  }
+
+  /** Physical address of what a virtual one was ever mapped to. */
+  physical(address: number): number {
+    const page = Math.floor(address / PAGE_SIZE);
+    let frame = this.#frames.get(page);
+    if (frame === undefined) {
+      if (this.#frames.size === FRAME_COUNT) throw new RangeError("Cannot map: no frame is left");
+      this.#frames.set(
+        page,
+        frame = FRAMES + (this.#frames.size * STRIDE % FRAME_COUNT) * PAGE_SIZE,
+      );
+    }
+    return frame + address % PAGE_SIZE;
+  }
+
+  /** Makes a page another name of one that is mapped. */
+  alias(address: number, of: number): void {
+    this.#frames.set(address / PAGE_SIZE, this.physical(of));
+  }
+
+  /** Maps a page with these permissions, or unmaps it; its bytes stay. */
+  protect(address: number, permissions: number): void {
+    const { view } = this.#hart.memory;
+    let table = TABLES;
+    for (const shift of [30, 21]) {
+      const at = table + (Math.floor(address / 2 ** shift) % 512) * 8;
+      if (view.getBigUint64(at, true) === 0n) {
+        view.setBigUint64(at, BigInt(this.#tables / PAGE_SIZE) << 10n | 1n, true);
+        this.#tables += PAGE_SIZE;
+      }
+      table = Number(view.getBigUint64(at, true) >> 10n) * PAGE_SIZE;
+    }
+    const user = this.#hart.mode === "U" ? USER : 0;
+    const seen = this.#random.pick([0, ACCESSED, ACCESSED | DIRTY]);
+    const rights = (permissions & READ ? 2 : 0) | (permissions & WRITE ? 4 : 0) |
+      (permissions & EXECUTE ? 8 : 0);
+    const flags = permissions === 0 ? 0 : VALID | user | seen | rights;
+    const frame = BigInt(this.physical(address) / PAGE_SIZE);
+    const entry = flags === 0 ? 0n : frame << 10n | BigInt(flags);
+    view.setBigUint64(table + (Math.floor(address / PAGE_SIZE) % 512) * 8, entry, true);
+    this.#hart.system!.translation.fence(undefined, undefined);
+  }
+}
