@@ -47,5 +47,12 @@ export const REGION_INSTRET: number = HART + 608;
 export const DATA_ENTRIES: number = HART + 616;
 /** u32: host address of the TLB's entries for fetches in the present mode. */
 export const FETCH_ENTRIES: number = HART + 620;
+/**
+ * i64: the virtual page that regions last pushed to the stack in since the host was asked, or −1; its
+ * translation is as `DATA_ENTRY.addend` has it.
+ */
+export const STACK_PAGE: number = HART + 624;
+/** i32: what is added to an address in that page. */
+export const STACK_ADDEND: number = HART + 632;
 /** Bytes of a hart's state. */
 export const STATE_SIZE = 640;

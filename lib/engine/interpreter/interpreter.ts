@@ -21,6 +21,7 @@ import {
   INSTRET,
   PC,
   REGION_BUDGET,
+  STACK_PAGE,
 } from "../../hart/state.ts";
 import type { Memory } from "../../memory/memory.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
@@ -242,6 +243,7 @@ export class Interpreter {
     const data = tlb.dataOf(translation.dataBank);
     this.#view.setUint32(DATA_ENTRIES, data, true);
     this.#view.setUint32(FETCH_ENTRIES, fetches, true);
+    this.#view.setBigInt64(STACK_PAGE, -1n, true);
     const fuelLeft = this.#translatingRun(
       block + (physical % PAGE_SIZE) * 8,
       fuel,

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { DATA_ENTRIES, FETCH_ENTRIES } from "../../hart/state.ts";
+import { DATA_ENTRIES, FETCH_ENTRIES, STACK_ADDEND, STACK_PAGE } from "../../hart/state.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
 import { QUIET } from "../../memory/store_watch.ts";
 import { DATA_ENTRY, FETCH_ENTRY } from "../../memory/tlb.ts";
@@ -103,6 +103,17 @@ export function loadDataEntries(code: Code): void {
   code.i32(0).access("i32.load", HOST, DATA_ENTRIES).set(RegionLocal.entries);
 }
 
+/** Takes over the stack's page from whoever looked it up last. */
+export function loadStackPage(code: Code, { page, addend }: LastPage): void {
+  code.i32(0).access("i64.load", HOST, STACK_PAGE).set(page);
+  code.i32(0).access("i32.load", HOST, STACK_ADDEND).set(addend);
+}
+
+function storeStackPage(code: Code, { page, addend }: LastPage): void {
+  code.i32(0).get(page).access("i64.store", HOST, STACK_PAGE);
+  code.i32(0).get(addend).access("i32.store", HOST, STACK_ADDEND);
+}
+
 /** What an address has of its page, and of the bits that an aligned one does not have. */
 function pushPage(code: Code, bytes: number): void {
   code.get(RegionLocal.long).i64(BigInt(-PAGE_SIZE | (bytes - 1))).op("i64.and");
@@ -134,13 +145,30 @@ export function pushTranslated(
   pushPage(code, access.bytes);
   code.op("i64.ne");
   leaveIf(1);
-  code.get(word).access("i32.load", HOST, DATA_ENTRY.addend).set(word);
-  if (writes) {
-    code.get(long).op("i32.wrap_i64").get(word).op("i32.add").i32(PAGE_BITS).op("i32.shr_u");
-    code.access("i32.load8_u", HOST, QUIET).op("i32.eqz");
-    leaveIf(1);
+  if (last.forWrites && !writes) {
+    // A page that may not be written is looked up at each read.
+    pushPage(code, 1);
+    code.i64(-1n).get(word).access("i64.load", HOST, DATA_ENTRY.write).get(long);
+    code.i64(BigInt(-PAGE_SIZE)).op("i64.and", "i64.eq");
+    pushQuiet(code);
+    code.i32(0).op("i32.ne", "i32.and", "select").set(last.page);
+  } else {
+    if (writes) {
+      pushQuiet(code);
+      code.op("i32.eqz");
+      leaveIf(1);
+    }
+    pushPage(code, 1);
+    code.set(last.page);
   }
-  code.get(word).set(last.addend);
-  code.get(long).i64(BigInt(-PAGE_SIZE)).op("i64.and").set(last.page).op("end");
-  code.get(long).op("i32.wrap_i64").get(last.addend).op("i32.add");
+  code.get(word).access("i32.load", HOST, DATA_ENTRY.addend).set(last.addend);
+  if (last.isStack) storeStackPage(code, last);
+  code.op("end").get(long).op("i32.wrap_i64").get(last.addend).op("i32.add");
+}
+
+/** Pushes whether the page of the entry in `word` may be written quietly: not 0. */
+function pushQuiet(code: Code): void {
+  const { word, long } = RegionLocal;
+  code.get(long).op("i32.wrap_i64").get(word).access("i32.load", HOST, DATA_ENTRY.addend);
+  code.op("i32.add").i32(PAGE_BITS).op("i32.shr_u").access("i32.load8_u", HOST, QUIET);
 }

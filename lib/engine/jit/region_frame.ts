@@ -38,6 +38,9 @@ export const RegionLocal = {
 /** Those behind the parameters; one is unused, as scratch locals begin where recorded code has them. */
 const OWN_LOCALS: readonly ValueType[] = [I64, I32, I64, I32, I32, I64, I32, I32];
 
+/** Number of the stack pointer. */
+const SP = 2;
+
 /** Declares the type of regions in a module. */
 export function regionType(module: Module): number {
   return module.type([I32, I32], [I64, I32]);
@@ -49,6 +52,10 @@ export interface LastPage {
   readonly page: number;
   /** Number of the local with what is added to an address there, modulo 2^32. */
   readonly addend: number;
+  /** Whether the page, unless it is −1, may be written as well as read. */
+  readonly forWrites: boolean;
+  /** Whether it is the stack's, which regions hand on to each other. */
+  readonly isStack: boolean;
 }
 
 /** The locals of one region: fixed ones, and those of registers as they are first used. */
@@ -57,6 +64,7 @@ export class RegionFrame {
   readonly #x: number[] = [];
   readonly #f: number[] = [];
   readonly #lastPages: LastPage[] = [];
+  readonly #writtenThrough = new Set<number>();
 
   /** Adds to `locals`, which are those of the function. */
   constructor(locals: ValueType[]) {
@@ -74,12 +82,20 @@ export class RegionFrame {
     return this.#f[register] ??= this.#add(F64);
   }
 
-  /** The locals of what was last translated for a base register. */
+  /** The locals of what was last translated for a base register; one that is written through has one. */
   lastPage(register: number, writes: boolean): LastPage {
-    return this.#lastPages[register * 2 + Number(writes)] ??= {
+    const forWrites = writes || this.#writtenThrough.has(register);
+    return this.#lastPages[register * 2 + Number(forWrites)] ??= {
       page: this.#add(I64),
       addend: this.#add(I32),
+      forWrites,
+      isStack: register === SP && forWrites,
     };
+  }
+
+  /** Says that memory is written through a base register. */
+  writeThrough(register: number): void {
+    this.#writtenThrough.add(register);
   }
 
   /** Parameters come before locals. */

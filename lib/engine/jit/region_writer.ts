@@ -13,7 +13,7 @@
 import { FLOAT_GUARD } from "../../hart/state.ts";
 import type { Code } from "../../wasm/code.ts";
 import { HOST } from "../plan/plan.ts";
-import { type Addressing, findSlot, loadDataEntries } from "./addressing.ts";
+import { type Addressing, findSlot, loadDataEntries, loadStackPage } from "./addressing.ts";
 import type { BlockWriter } from "./block_writer.ts";
 import { type ControlFlow, UNROLL } from "./control_flow.ts";
 import type { Liveness } from "./liveness.ts";
@@ -91,16 +91,29 @@ export class RegionWriter {
       leaveAt(code, entry.pc, 0);
       code.op("end");
       loadDataEntries(code);
-      for (const { instruction, use: { access } } of region.steps.values()) {
-        if (!access) continue;
-        const last = frame.lastPage(registerAt(instruction, access.field), access.writes);
-        code.i64(-1n).set(last.page);
-      }
+      this.#forgetPages();
     }
     if (!flow.of(entry).isLoop) this.#ask(entry, () => {});
     frame.load(code, liveness.of(entry).live);
     this.#tree(entry);
     code.op("unreachable");
+  }
+
+  /**
+   * Makes every access through a register look its page up first, but for the stack's, which is
+   * mostly its caller's.
+   */
+  #forgetPages(): void {
+    const { region, frame } = this.#parts;
+    const accesses = [...region.steps.values()].flatMap(({ instruction, use: { access } }) =>
+      access ? [{ base: registerAt(instruction, access.field), writes: access.writes }] : []
+    );
+    for (const { base, writes } of accesses) if (writes) frame.writeThrough(base);
+    for (const { base, writes } of accesses) {
+      const last = frame.lastPage(base, writes);
+      if (last.isStack) loadStackPage(this.#code, last);
+      else this.#code.i64(-1n).set(last.page);
+    }
   }
 
   /** Leaves at a block unless what is left covers the longest way from there. */
