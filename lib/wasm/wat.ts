@@ -22,32 +22,53 @@ const TYPES: Readonly<Record<number, string>> = {
 /** First bytes of instructions whose number follows. */
 const PREFIXES: readonly number[] = [0xfc, 0xfd];
 
-/** Names of memories by number, for the text. */
-export type MemoryNames = readonly string[];
+/** Names by number, for the text; what has none is its number. */
+export interface CodeNames {
+  readonly memories?: readonly string[];
+  readonly locals?: readonly (string | undefined)[];
+}
+
+/** One instruction as text. */
+export interface CodeLine {
+  /** Where it begins in the code, in bytes. */
+  readonly at: number;
+  /** How many blocks it lies in. */
+  readonly depth: number;
+  readonly text: string;
+}
 
 /**
  * The code of one function (as in `WasmFunction.code`) as indented text, one instruction a line.
  *
  * @throws {SyntaxError} At an opcode that `code.ts` does not write.
  */
-export function codeText(bytes: Uint8Array, memories: MemoryNames = []): string {
+export function codeText(bytes: Uint8Array, memories: readonly string[] = []): string {
+  const lines = [...codeLines(bytes, { memories })];
+  return lines.map(({ depth, text }) => "  ".repeat(depth) + text).join("\n");
+}
+
+/**
+ * The instructions of one function's code in their order.
+ *
+ * @throws {SyntaxError} At an opcode that `code.ts` does not write.
+ */
+export function* codeLines(bytes: Uint8Array, names: CodeNames = {}): Iterable<CodeLine> {
   const reader = new Reader(bytes);
-  const lines: string[] = [];
   let depth = 0;
   while (!reader.done) {
+    const { at } = reader;
     const opcode = reader.opcode();
     if (opcode === PLAIN.end || opcode === PLAIN.else) depth = Math.max(0, depth - 1);
-    lines.push("  ".repeat(depth) + instructionText(opcode, reader, memories));
+    yield { at, depth, text: instructionText(opcode, reader, names) };
     if (opcode === PLAIN.else || isOpening(opcode)) depth++;
   }
-  return lines.join("\n");
 }
 
 function isOpening(opcode: number): boolean {
   return opcode === OPCODE.block || opcode === OPCODE.loop || opcode === OPCODE.if;
 }
 
-function instructionText(opcode: number, reader: Reader, memories: MemoryNames): string {
+function instructionText(opcode: number, reader: Reader, names: CodeNames): string {
   switch (opcode) {
     case OPCODE.block:
     case OPCODE.loop:
@@ -74,11 +95,11 @@ function instructionText(opcode: number, reader: Reader, memories: MemoryNames):
       return `${name} (type ${type})`;
     }
     case OPCODE.localGet:
-      return `local.get ${reader.unsigned()}`;
+      return `local.get ${localText(reader, names)}`;
     case OPCODE.localSet:
-      return `local.set ${reader.unsigned()}`;
+      return `local.set ${localText(reader, names)}`;
     case OPCODE.localTee:
-      return `local.tee ${reader.unsigned()}`;
+      return `local.tee ${localText(reader, names)}`;
     case OPCODE.i32Const:
       return `i32.const ${reader.signed()}`;
     case OPCODE.i64Const:
@@ -91,10 +112,16 @@ function instructionText(opcode: number, reader: Reader, memories: MemoryNames):
     );
   }
   if (name in LANE) return `${name} ${reader.byte()}`;
-  return name in MEMORY ? `${name}${accessText(reader, memories)}` : name;
+  return name in MEMORY ? `${name}${accessText(reader, names)}` : name;
 }
 
-function accessText(reader: Reader, memories: MemoryNames): string {
+function localText(reader: Reader, { locals = [] }: CodeNames): string {
+  const local = reader.unsigned();
+  const name = locals[local];
+  return name === undefined ? String(local) : `$${name}`;
+}
+
+function accessText(reader: Reader, { memories = [] }: CodeNames): string {
   const flags = reader.unsigned();
   const memory = flags & 0x40 ? reader.unsigned() : 0;
   const offset = reader.unsigned();

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { Code, I32, I64 } from "../../lib/wasm/code.ts";
 import { Module } from "../../lib/wasm/module.ts";
-import { codeText } from "../../lib/wasm/wat.ts";
+import { codeLines, codeText } from "../../lib/wasm/wat.ts";
 
 Deno.test("Module.encode() gives a module that computes what was written", () => {
   const module = new Module();
@@ -60,4 +60,21 @@ Deno.test("codeText() shows code as indented text", () => {
 
 Deno.test("codeText() refuses an opcode that code.ts does not write", () => {
   assertThrows(() => codeText(new Uint8Array([0xff])), SyntaxError, "opcode 0xff");
+});
+
+Deno.test("codeLines() says where each instruction begins, and names locals when told how", () => {
+  const code = new Code();
+  code.i32(1000).if().get(0);
+  const at = code.length;
+  code.tee(1).op("drop", "end");
+  const lines = [...codeLines(code.bytes, { locals: ["left"] })];
+  assertEquals(lines.map(({ text }) => text), [
+    "i32.const 1000",
+    "if",
+    "local.get $left",
+    "local.tee 1",
+    "drop",
+    "end",
+  ]);
+  assertEquals(lines[3], { at, depth: 1, text: "local.tee 1" });
 });
