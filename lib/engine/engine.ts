@@ -10,6 +10,8 @@
  */
 import type { Hart } from "../hart/hart.ts";
 import type { Trap } from "../hart/trap.ts";
+import type { CompiledCode, Uncompiled } from "./compiled_code.ts";
+import type { EngineStatistics } from "./statistics.ts";
 import type { ThunkWriter } from "./thunk.ts";
 
 /** Whether a hart that has come to a breakpoint is to stop there. */
@@ -60,6 +62,10 @@ export interface EngineOptions {
   readonly jitThreshold?: number | undefined;
   /** Whether compiled code asks nothing of pages: a stray access then reads zeros, or writes. */
   readonly unchecked?: boolean | undefined;
+  /** Whether to count for {@linkcode Engine.statistics}, which makes compiled code slower. */
+  readonly statistics?: boolean | undefined;
+  /** Called with each region that was compiled, for whoever wants to read it. */
+  readonly onCompiled?: ((code: CompiledCode) => void) | undefined;
 }
 
 /** What executes the instructions of one memory's harts. */
@@ -91,4 +97,11 @@ export interface Engine {
    * @throws {RangeError} If there is a breakpoint already.
    */
   breakAt(pc: number, test: BreakTest): Disposable;
+  /**
+   * What it has done so far; undefined unless it was made with `statistics`. The reference, which does
+   * all in one way, has none.
+   */
+  statistics?(): EngineStatistics | undefined;
+  /** Why no code is compiled for the function at `pc`; undefined if there is some. */
+  whyNotCompiled?(pc: number): Uncompiled | undefined;
 }

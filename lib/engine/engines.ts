@@ -27,7 +27,7 @@ export interface EngineRow {
 export const ENGINES = {
   ref: { make: (memory: Memory): Engine => createReference(memory), title: "reference" },
   interp: {
-    make: (memory: Memory): Engine => createInterpreter(memory),
+    make: (memory: Memory, options?: EngineOptions): Engine => createInterpreter(memory, options),
     title: "WASM interpreter",
   },
   jit: {

@@ -24,6 +24,14 @@ export type { Csrs } from "../hart/csr.ts";
 export { causeName, type Trap } from "../hart/trap.ts";
 export type { BreakTest, Engine, EngineOptions, Hook, Stop } from "./engine.ts";
 export {
+  type EngineStatistics,
+  EXIT_REASONS,
+  type ExitReason,
+  type FunctionStatistics,
+} from "./statistics.ts";
+export type { CodeMark, CompiledCode, CompiledLocal, Uncompiled } from "./compiled_code.ts";
+export { type CodeSymbolizer, compiledText } from "./compiled_text.ts";
+export {
   DEFAULT_ENGINE,
   ENGINE_NAMES,
   type EngineMaker,

@@ -27,6 +27,7 @@ import {
   IDLE,
   INSTRET,
   PC,
+  REGION_INSTRET,
   RESERVED_ADDRESS,
   RESERVED_VALUE,
   STATE_SIZE,
@@ -161,6 +162,15 @@ export class Hart {
   }
   set instret(value: bigint) {
     this.#counters[0] = value;
+  }
+
+  /**
+   * Instructions of {@linkcode Hart.instret} that compiled code has executed.
+   *
+   * @internal
+   */
+  get compiledInstret(): number {
+    return Number(this.#state.getBigUint64(this.#base + REGION_INSTRET, true));
   }
 
   /** Instructions of trampolines that have retired, or would have on the real path. */

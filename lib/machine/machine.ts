@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { Engine } from "../engine/engine.ts";
+import type { Engine, EngineOptions } from "../engine/engine.ts";
 import { DEFAULT_ENGINE, type EngineName, ENGINES } from "../engine/engines.ts";
 import type { Hart } from "../hart/hart.ts";
 import type { Trap } from "../hart/trap.ts";
@@ -38,6 +38,10 @@ export interface MachineOptions extends PlatformOptions, HartOptions {
   readonly jitThreshold?: number | undefined;
   /** Let compiled code access memory without asking pages: faster, and strays go unnoticed. */
   readonly unchecked?: boolean | undefined;
+  /** Let the engine count what it does, for `machine.engine.statistics()`; it is slower then. */
+  readonly engineStatistics?: boolean | undefined;
+  /** Called with each region of code that the JIT has compiled; `compiledText` shows it. */
+  readonly onCompiled?: EngineOptions["onCompiled"];
   /** The platform. `auto`, the default, looks at the file and its first instructions. */
   readonly machine?: "auto" | PlatformName | undefined;
   /** Leave harts where they are while two-word sites change, to study the bug. */
@@ -204,6 +208,8 @@ function placeProgram(program: Elf, options: MachineOptions) {
       functionAt: (pc) => boundsOf(symbols, pc),
       jitThreshold: options.jitThreshold,
       unchecked: options.unchecked,
+      statistics: options.engineStatistics,
+      onCompiled: options.onCompiled,
     }),
     unwinder,
     options,

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { LANE, MEMORY, OPCODE, PLAIN } from "./code.ts";
+import { LANE, MEMORY, OPCODE, PLAIN, type ValueType } from "./code.ts";
 
 const NAMES = new Map<number, string>(
   [...Object.entries(PLAIN), ...Object.entries(MEMORY), ...Object.entries(LANE)].map((
@@ -62,6 +62,11 @@ export function* codeLines(bytes: Uint8Array, names: CodeNames = {}): Iterable<C
     yield { at, depth, text: instructionText(opcode, reader, names) };
     if (opcode === PLAIN.else || isOpening(opcode)) depth++;
   }
+}
+
+/** The name of a value type. */
+export function typeName(type: ValueType): string {
+  return TYPES[type]!;
 }
 
 function isOpening(opcode: number): boolean {

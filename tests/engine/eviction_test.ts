@@ -36,7 +36,7 @@ next:
 const place = (page: number): number => FUNCTIONS + page * PAGE_SIZE + 64;
 
 function guestOfPages(mode: "U" | "translated"): Guest {
-  const guest = createGuest((memory) => createInterpreter(memory, KEPT * BLOCK_SIZE), mode);
+  const guest = createGuest((memory) => createInterpreter(memory, {}, KEPT * BLOCK_SIZE), mode);
   resetGuest(guest);
   const { memory } = guest;
   memory.map(FUNCTIONS, PAGES * PAGE_SIZE, READ | WRITE | EXECUTE);

@@ -17,10 +17,7 @@ import { copyPlan, type PieceSink } from "../plan/piece_sink.ts";
 import { type AddressHole, HOST } from "../plan/plan.ts";
 import type { Handlers, PlannedHandler } from "./handler_table.ts";
 import { type Frame, Label, Local, writeCount, writePc } from "./loop_frame.ts";
-import { BLOCK, ENTRANCE, Exit, FIRST_PLAN, Handler, MICRO_OP } from "./micro_op.ts";
-
-/** Calls of compiled code that may nest: the host's stack is not much deeper. */
-const REGION_DEPTH = 400;
+import { BLOCK, ENTRANCE, Exit, FIRST_PLAN, Handler, MICRO_OP, REGION_DEPTH } from "./micro_op.ts";
 
 /** Where a handler is written. */
 export interface HandlerPlace {

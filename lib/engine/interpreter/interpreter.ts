@@ -27,9 +27,11 @@ import type { Memory } from "../../memory/memory.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
 import { FETCH_ENTRY } from "../../memory/tlb.ts";
 import { CodeCache, type CodeUnit, DEFAULT_BUDGET } from "../code_cache.ts";
-import type { BreakTest, Engine, Hook, Stop } from "../engine.ts";
+import type { BreakTest, Engine, EngineOptions, Hook, Stop } from "../engine.ts";
 import { Hooks } from "../hooks.ts";
+import { Meter } from "../meter.ts";
 import { createReference } from "../reference/reference.ts";
+import type { EngineStatistics } from "../statistics.ts";
 import { Decoder, executableAddress } from "./decoder.ts";
 import { type Loop, loopModule, loopRows, loopSplit } from "./loops.ts";
 import { Exit } from "./micro_op.ts";
@@ -88,16 +90,27 @@ export class Interpreter {
   readonly #decoder: Decoder;
   readonly #parts: SpaceParts;
   readonly #tier: Tier | undefined;
+  readonly #meter: Meter | undefined;
   /** Interpreted instructions until the tier is to look. */
   #untilLook: number;
 
-  /** Keeps `budget` bytes of translated code at most; `makeTier` makes what compiles, if anything. */
-  constructor(memory: Memory, budget: number, makeTier?: (parts: TierParts) => Tier) {
+  /**
+   * Keeps `budget` bytes of translated code at most; `makeTier` makes what compiles, if anything, and
+   * `meter` is told what is executed where, if somebody wants to know.
+   */
+  constructor(
+    memory: Memory,
+    budget: number,
+    makeTier?: (parts: TierParts) => Tier,
+    meter?: Meter,
+  ) {
     const thunks = new ThunkTable(memory);
     this.#memory = memory;
-    this.#reference = createReference(memory);
+    this.#meter = meter;
+    const reference = createReference(memory);
+    this.#reference = meter?.measuredReference(reference) ?? reference;
     this.#view = memory.hostView;
-    this.#run = instantiate(memory, thunks, "plain") as Run;
+    this.#run = this.#measured(instantiate(memory, thunks, "plain") as Run);
     this.#hooks = new Hooks((pc) => this.#hookChanged(pc));
     this.#decoder = new Decoder(memory, loopRows(), loopSplit());
     const cache = new CodeCache(memory.heap, budget);
@@ -113,6 +126,20 @@ export class Interpreter {
     const decoder = this.#decoder;
     this.#tier = makeTier?.({ memory, cache, hooks: this.#hooks, thunks, decoder });
     this.#untilLook = this.#tier?.period ?? FUEL;
+  }
+
+  /** What was executed where so far, if that is measured: see {@linkcode Engine.statistics}. */
+  statistics(): EngineStatistics | undefined {
+    return this.#meter?.statistics([...this.#harts.keys()], this.#tier?.statistics());
+  }
+
+  /** The micro-ops of all harts' guests. */
+  guestSpaces(): readonly MicroOpSpace[] {
+    return [...this.#harts.values()].flatMap(({ all }) => all.filter(({ tracing }) => !tracing));
+  }
+
+  #measured<R extends Run | TranslatingRun>(run: R): R {
+    return (this.#meter?.measured(this.#memory, run as (...args: unknown[]) => number) ?? run) as R;
   }
 
   /** Puts a hook at an address: see {@linkcode Engine.hook}. */
@@ -211,11 +238,9 @@ export class Interpreter {
 
   /** The plain function that asks before it touches a float register. */
   #guarding(): Run {
-    return this.#guardingRun ??= instantiate(
-      this.#memory,
-      this.#parts.thunks,
-      "guarding",
-    ) as Run;
+    return this.#guardingRun ??= this.#measured(
+      instantiate(this.#memory, this.#parts.thunks, "guarding") as Run,
+    );
   }
 
   /** Runs some instructions where addresses are translated. */
@@ -235,11 +260,9 @@ export class Interpreter {
     const block = space.enter(page);
     const fetches = isTracing ? translated.fetches : tlb.fetchesOf(fetchBank);
     if (!isTracing) this.#link(tlb.fetchEntry(fetchBank, pc), pc, page, space);
-    this.#translatingRun ??= instantiate(
-      this.#memory,
-      this.#parts.thunks,
-      "translating",
-    ) as TranslatingRun;
+    this.#translatingRun ??= this.#measured(
+      instantiate(this.#memory, this.#parts.thunks, "translating") as TranslatingRun,
+    );
     const data = tlb.dataOf(translation.dataBank);
     this.#view.setUint32(DATA_ENTRIES, data, true);
     this.#view.setUint32(FETCH_ENTRIES, fetches, true);
@@ -356,8 +379,13 @@ export class Interpreter {
 /**
  * Makes a WASM interpreter for harts on `memory`, which keeps `budget` bytes of micro-ops at most.
  */
-export function createInterpreter(memory: Memory, budget: number = DEFAULT_BUDGET): Engine {
-  return engineOf("interp", new Interpreter(memory, budget));
+export function createInterpreter(
+  memory: Memory,
+  { statistics = false }: EngineOptions = {},
+  budget: number = DEFAULT_BUDGET,
+): Engine {
+  const meter = statistics ? new Meter() : undefined;
+  return engineOf("interp", new Interpreter(memory, budget, undefined, meter));
 }
 
 /** An interpreter as an engine of some name. */
@@ -370,5 +398,6 @@ export function engineOf(name: string, interpreter: Interpreter): Engine {
     executeBits: (hart, bits) => interpreter.executeBits(hart, bits),
     hook: (pc, hook) => interpreter.hook(pc, hook),
     breakAt: (pc, test) => interpreter.breakAt(pc, test),
+    statistics: () => interpreter.statistics(),
   };
 }

@@ -71,5 +71,8 @@ export const Handler = {
 /** Number of the first handler that stands for a plan. */
 export const FIRST_PLAN = 6;
 
+/** Calls of compiled code that may nest: the host's stack is not much deeper. */
+export const REGION_DEPTH = 400;
+
 /** Why the function came back, in EXIT_REASON. */
 export const Exit = { fuel: 0, undecoded: 1, reference: 2, hook: 3, noPage: 4 } as const;

@@ -8,6 +8,7 @@
 import type { Memory } from "../../memory/memory.ts";
 import type { CodeCache, CodeUnit } from "../code_cache.ts";
 import type { Hooks } from "../hooks.ts";
+import type { TierStatistics } from "../meter.ts";
 import type { Decoder } from "./decoder.ts";
 import type { MicroOpSpace } from "./micro_op_space.ts";
 import type { ThunkTable } from "./thunk_table.ts";
@@ -39,4 +40,6 @@ export interface Tier {
   hookChanged(pc: number): void;
   /** Units are about to go; some may be the tier's. */
   release(units: ReadonlySet<CodeUnit>): void;
+  /** What it has compiled, and what that has counted. */
+  statistics(): TierStatistics;
 }

@@ -15,6 +15,7 @@ import type { NarrowRegisters } from "./narrow.ts";
 import { registerAt } from "./plan_use.ts";
 import type { Block, Step } from "./region.ts";
 import { type RegionFrame, RegionLocal } from "./region_frame.ts";
+import type { RegionNotes } from "./region_notes.ts";
 import { type AccessModel, mayLeave, type RegionSink } from "./region_sink.ts";
 
 /** What blocks are written with. */
@@ -26,6 +27,8 @@ export interface BlockParts {
   readonly facts: AccessFacts;
   readonly liveness: Liveness;
   readonly narrow: NarrowRegisters;
+  /** Absent if nobody looks. */
+  readonly notes: RegionNotes | undefined;
 }
 
 /** The exits of a block: what each stores, from the first on. */
@@ -95,6 +98,7 @@ export class BlockWriter {
 
   /** Writes the instruction that ends a block: what decides is left on the stack. */
   writeEnd({ end }: Block): void {
+    this.#parts.notes?.mark(end.step!.pc);
     this.#parts.sink.write({ step: end.step!, check: undefined, exit: 0 });
   }
 
@@ -121,8 +125,9 @@ export class BlockWriter {
       readonly nested: number;
     },
   ): void {
-    const { code, sink, model } = this.#parts;
+    const { code, sink, model, notes } = this.#parts;
     steps.forEach((step, at) => {
+      notes?.mark(step.pc);
       const check = checks[at];
       const exit = exits.depth(step);
       if (exit !== undefined && mayLeave(step, check, model)) {
@@ -133,8 +138,9 @@ export class BlockWriter {
   }
 
   #close({ sets }: Exits): void {
-    const { code, frame } = this.#parts;
+    const { code, frame, notes } = this.#parts;
     if (sets.length === 0) return;
+    notes?.mark("exits");
     code.br(sets.length);
     for (let exit = sets.length - 1; exit >= 0; exit--) {
       code.op("end");
@@ -142,8 +148,10 @@ export class BlockWriter {
       const { x, f } = sets[exit]!;
       frame.store(code, { x: x & ~before.x, f: f & ~before.f });
     }
+    notes?.left("declined");
     code.get(RegionLocal.exitPc).get(RegionLocal.left).get(RegionLocal.spent);
     code.op("i32.sub", "return", "end");
+    notes?.mark("goes on");
   }
 }
 

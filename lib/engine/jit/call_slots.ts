@@ -67,6 +67,18 @@ export class CallSlots {
     return this.#pcs.get(slot);
   }
 
+  /** How often compiled code came to what was not compiled. */
+  get uncompiled(): number {
+    const { hostView } = this.#memory;
+    let calls = 0;
+    for (const area of this.#areas.values()) {
+      for (let k = 0; k < BATCH; k++) {
+        calls += hostView.getUint32(area + k * STUB.size + STUB.calls, true);
+      }
+    }
+    return calls;
+  }
+
   /** Makes an entry lead to compiled code. */
   set(slot: number, run: CallableFunction): void {
     this.#table.set(slot, run);

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Memory } from "../../memory/memory.ts";
+import type { Code } from "../../wasm/code.ts";
 import { Module } from "../../wasm/module.ts";
 import { AccessFacts } from "./access_facts.ts";
 import type { Addressing } from "./addressing.ts";
@@ -12,9 +13,12 @@ import { ControlFlow } from "./control_flow.ts";
 import { Liveness } from "./liveness.ts";
 import { lookCloserType } from "./look_closer.ts";
 import { NarrowRegisters } from "./narrow.ts";
+import type { ExitReason } from "../statistics.ts";
 import type { Region } from "./region.ts";
+import type { RegionCounters } from "./region_counters.ts";
 import { RegionFrame, regionType } from "./region_frame.ts";
 import { type AccessModel, mayLeave, RegionSink } from "./region_sink.ts";
+import { RegionNotes } from "./region_notes.ts";
 import { RegionWriter } from "./region_writer.ts";
 
 /** What regions of one hart are compiled with. */
@@ -26,6 +30,12 @@ export interface RegionOptions {
   readonly unchecked: boolean;
   /** The table slot of the code at an address. */
   slotOf(pc: number): number;
+  /** Why code that is left at an address is left there. */
+  reasonAt(pc: number): ExitReason;
+  /** What counts for statistics; absent in a plain run. */
+  readonly counters: RegionCounters | undefined;
+  /** Whether somebody wants to read what is written. */
+  readonly isRead: boolean;
 }
 
 /** What is expected of a region's accesses. */
@@ -36,6 +46,10 @@ export interface WrittenRegion {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The code of its function, for whoever wants to read it. */
   readonly code: Uint8Array;
+  /** The function's locals, parameters not among them. */
+  readonly frame: RegionFrame;
+  /** What the code stands for; absent in a plain run. */
+  readonly notes: RegionNotes | undefined;
 }
 
 /** Writes a region. */
@@ -45,15 +59,17 @@ export function writeRegion(
   expectations: Expectations,
   addressing: Addressing,
 ): WrittenRegion {
-  const { memory, aligned, unchecked } = options;
+  const { memory, aligned, unchecked, counters } = options;
   const { translated } = addressing;
   const module = new Module();
   module.importMemory("guest", memory.guest.buffer.byteLength / 65536);
   module.importMemory("host", memory.host.buffer.byteLength / 65536);
   module.importTable("thunks");
   const lookCloser = module.importFunction("lookCloser", lookCloserType(module));
+  const counting = counters?.declare(module);
   const type = regionType(module);
-  const { code, locals, index: self } = module.function(type, [], "run");
+  const { code, locals, index } = module.function(type, [], counters ? undefined : "run");
+  if (counting) counters!.wrap(module, { type, body: index, entry: region.entry.pc, ...counting });
   const model: AccessModel = { aligned, unchecked, translated, lookCloser, ...expectations };
   const frame = new RegionFrame(locals);
   const flow = new ControlFlow(region);
@@ -65,8 +81,21 @@ export function writeRegion(
   const liveness = new Liveness(flow, leaving);
   const narrow = new NarrowRegisters(flow);
   const sink = new RegionSink(code, frame, model);
-  const blocks = new BlockWriter({ code, frame, sink, model, facts, liveness, narrow });
+  const notes = notesOf(options, code);
+  const blocks = new BlockWriter({ code, frame, sink, model, facts, liveness, narrow, notes });
+  const self = counting ? index + 1 : index;
   const links = { type, self, addressing, slotOf: (at: number) => options.slotOf(at) };
-  new RegionWriter({ region, flow, liveness, frame, code, blocks, links }).write();
-  return { bytes: module.encode(), code: code.bytes };
+  new RegionWriter({ region, flow, liveness, frame, code, blocks, links, notes }).write();
+  return { bytes: module.encode(), code: code.bytes, frame, notes };
+}
+
+/** Notes are taken where exits are counted or the code is read. */
+function notesOf(options: RegionOptions, code: Code): RegionNotes | undefined {
+  const { counters, isRead } = options;
+  if (!counters && !isRead) return undefined;
+  return new RegionNotes({
+    code,
+    reasonAt: (pc) => options.reasonAt(pc),
+    count: counters && ((at, reason) => counters.countExit(at, reason)),
+  });
 }

@@ -41,6 +41,11 @@ export class Hotness {
     this.#threshold = threshold;
   }
 
+  /** How often the function at `low` was seen, and has to be. */
+  heatOf(low: number): { readonly seen: number; readonly needed: number } {
+    return this.#heat.get(low) ?? { seen: 0, needed: this.#threshold };
+  }
+
   /** The interpreter was seen at `pc`. @returns Whether something was compiled. */
   seen(pc: number): boolean {
     const { low } = this.#bounds(pc);

@@ -8,13 +8,17 @@
  */
 import type { Memory } from "../../memory/memory.ts";
 import { type CodeUnit, DEFAULT_BUDGET } from "../code_cache.ts";
+import type { Uncompiled } from "../compiled_code.ts";
 import type { Engine, EngineOptions } from "../engine.ts";
 import { engineOf, Interpreter } from "../interpreter/interpreter.ts";
 import type { MicroOpSpace } from "../interpreter/micro_op_space.ts";
 import type { Tier, TierParts } from "../interpreter/tier.ts";
+import { Meter, type TierStatistics } from "../meter.ts";
 import { Hotness } from "./hotness.ts";
 import type { FunctionBounds } from "./fetched_code.ts";
+import { RegionCounters } from "./region_counters.ts";
 import { Regions } from "./regions.ts";
+import { tierStatistics } from "./tier_statistics.ts";
 
 /** Interpreted instructions between two looks, unless the threshold is lower. */
 const PERIOD = 10_000;
@@ -39,10 +43,14 @@ class Jit implements Tier {
   readonly #parts: TierParts;
   readonly #options: EngineOptions;
   readonly #harts = new Map<MicroOpSpace, HartTier>();
+  readonly #counters: RegionCounters | undefined;
+  readonly #bounds: FunctionBounds;
 
-  constructor(parts: TierParts, options: EngineOptions) {
+  constructor(parts: TierParts, options: EngineOptions, meter: Meter | undefined) {
     this.#parts = parts;
     this.#options = options;
+    this.#counters = meter && new RegionCounters(parts.memory, meter);
+    this.#bounds = (pc) => options.functionAt?.(pc) ?? { low: pc, high: pc + UNKNOWN_SIZE };
     this.#threshold = options.jitThreshold ?? PERIOD * THRESHOLD;
     this.period = Math.max(1, Math.min(PERIOD, Math.floor(this.#threshold / THRESHOLD)));
   }
@@ -64,12 +72,15 @@ class Jit implements Tier {
   }
 
   #adopt(space: MicroOpSpace): HartTier {
-    const { unchecked = false, functionAt } = this.#options;
-    const bounds: FunctionBounds = (pc) => functionAt?.(pc) ?? { low: pc, high: pc + UNKNOWN_SIZE };
-    const ahead = this.#threshold === 0;
-    const regions = new Regions(space, this.#parts, bounds, { unchecked, ahead });
+    const { unchecked = false, onCompiled } = this.#options;
+    const regions = new Regions(space, this.#parts, this.#bounds, {
+      unchecked,
+      ahead: this.#threshold === 0,
+      counters: this.#counters,
+      read: onCompiled,
+    });
     const threshold = Math.max(1, Math.round(this.#threshold / this.period));
-    return { regions, hotness: new Hotness(regions, bounds, threshold) };
+    return { regions, hotness: new Hotness(regions, this.#bounds, threshold) };
   }
 
   /** After new code V8 is to be given the chance of replacing it soon, later ever more seldom. */
@@ -95,6 +106,26 @@ class Jit implements Tier {
     for (const { regions } of this.#harts.values()) regions.dropAt(pc);
   }
 
+  statistics(): TierStatistics {
+    const all = [...this.#harts.values()].map(({ regions }) => regions);
+    return tierStatistics(all, this.#counters!, this.#bounds);
+  }
+
+  /** See {@linkcode Engine.whyNotCompiled}; `spaces` are those of all harts. */
+  whyNot(pc: number, spaces: readonly MicroOpSpace[]): Uncompiled | undefined {
+    const { low, high } = this.#bounds(pc);
+    let why: Uncompiled = { reason: "unfetched" };
+    for (const { regions, hotness } of spaces.map((space) => this.#tierOf(space))) {
+      for (const { entry } of regions.all()) if (entry >= low && entry < high) return undefined;
+      const reason = regions.reasonAt(low);
+      const { period } = this;
+      if (reason === "hook" || reason === "reference") why = { reason };
+      else if (regions.wasCompiled(low)) why = { reason: "dropped" };
+      else if (reason !== "unfetched") why = { reason: "cold", ...hotness.heatOf(low), period };
+    }
+    return why;
+  }
+
   release(units: ReadonlySet<CodeUnit>): void {
     for (const unit of units) {
       const { owner } = unit;
@@ -109,5 +140,12 @@ export function createJit(
   options: EngineOptions = {},
   budget: number = DEFAULT_BUDGET,
 ): Engine {
-  return engineOf("jit", new Interpreter(memory, budget, (parts) => new Jit(parts, options)));
+  const meter = options.statistics ? new Meter() : undefined;
+  let jit: Jit;
+  const makeTier = (parts: TierParts) => jit = new Jit(parts, options, meter);
+  const interpreter = new Interpreter(memory, budget, makeTier, meter);
+  return {
+    ...engineOf("jit", interpreter),
+    whyNotCompiled: (pc) => jit.whyNot(pc, interpreter.guestSpaces()),
+  };
 }

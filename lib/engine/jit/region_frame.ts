@@ -8,8 +8,10 @@
  * @module
  */
 import { F, X } from "../../hart/state.ts";
+import { F_NAMES, X_NAMES } from "../../isa/names.ts";
 import { type Code, F64, I32, I64, type ValueType } from "../../wasm/code.ts";
 import type { Module } from "../../wasm/module.ts";
+import type { CompiledLocal } from "../compiled_code.ts";
 import { HOST, SCRATCH } from "../plan/plan.ts";
 import type { RegisterSet } from "./liveness.ts";
 
@@ -96,6 +98,20 @@ export class RegionFrame {
   /** Says that memory is written through a base register. */
   writeThrough(register: number): void {
     this.#writtenThrough.add(register);
+  }
+
+  /** Parameters and locals, for whoever reads the code. */
+  described(): CompiledLocal[] {
+    const names = new Map<number, string>();
+    for (const [name, local] of Object.entries(RegionLocal)) names.set(local, name);
+    this.#x.forEach((local, register) => names.set(local, X_NAMES[register]!));
+    this.#f.forEach((local, register) => names.set(local, F_NAMES[register]!));
+    this.#lastPages.forEach(({ page, addend }, at) => {
+      const what = `${X_NAMES[at >> 1]!}.${at % 2 ? "write" : "read"}`;
+      names.set(page, `${what}.page`).set(addend, `${what}.addend`);
+    });
+    const types: readonly ValueType[] = [I32, I32, ...this.locals];
+    return types.map((type, local) => ({ name: names.get(local), type }));
   }
 
   /** Parameters come before locals. */

@@ -18,6 +18,7 @@ import type { BlockWriter } from "./block_writer.ts";
 import { type ControlFlow, UNROLL } from "./control_flow.ts";
 import type { Liveness } from "./liveness.ts";
 import { registerAt } from "./plan_use.ts";
+import type { RegionNotes } from "./region_notes.ts";
 import type { Block, Region } from "./region.ts";
 import {
   leaveAt,
@@ -52,6 +53,8 @@ export interface RegionParts {
   readonly code: Code;
   readonly blocks: BlockWriter;
   readonly links: RegionLinks;
+  /** Absent if nobody looks. */
+  readonly notes: RegionNotes | undefined;
 }
 
 /** A label that is open around the code being written. */
@@ -77,17 +80,20 @@ export class RegionWriter {
 
   /** Writes the function's code, without its end. */
   write(): void {
-    const { region, flow, liveness, frame, links } = this.#parts;
+    const { region, flow, liveness, frame, links, notes } = this.#parts;
     const { entry } = region;
     const code = this.#code;
+    notes?.mark("entry");
     if ([...region.steps.values()].some(({ plan }) => plan.floats)) {
       code.i32(0).access("i32.load", HOST, FLOAT_GUARD).unlikely().if();
+      notes?.left("floats");
       leaveAt(code, entry.pc, 0);
       code.op("end");
     }
     if (links.addressing.translated) {
       links.addressing.ask(code);
       code.unlikely().if();
+      notes?.left("moved");
       leaveAt(code, entry.pc, 0);
       code.op("end");
       loadDataEntries(code);
@@ -122,6 +128,7 @@ export class RegionWriter {
     code.get(RegionLocal.left).i32(this.#parts.flow.of(block).longest).op("i32.lt_s");
     code.unlikely().if();
     store();
+    this.#parts.notes?.left("limit");
     leaveAt(code, block.pc, 0);
     code.op("end");
   }
@@ -134,6 +141,7 @@ export class RegionWriter {
     const { isLoop, dominated } = flow.of(block);
     const merges = dominated.filter((each) => flow.of(each).isMerge);
     if (!isLoop) return this.#within(block, merges, 0);
+    this.#parts.notes?.mark("loop");
     const code = this.#code.loop();
     this.#labels.push({ block, isLoop: true, depth: ++this.#depth });
     this.#ask(block, () => frame.store(code, liveness.of(block).dirtyIn));
@@ -180,6 +188,7 @@ export class RegionWriter {
 
   #leave(from: Block, pc: number, pending: number): void {
     this.#store(from);
+    this.#parts.notes?.leftAt(pc);
     leaveAt(this.#code, pc, pending);
   }
 
@@ -279,6 +288,7 @@ export class RegionWriter {
     const code = this.#code;
     this.#store(block);
     code.get(RegionLocal.depth).op("i32.eqz").unlikely().if();
+    this.#parts.notes?.left("depth");
     leaveAt(code, target, pending);
     code.op("end");
     this.#pushCall(block, pending);
@@ -298,7 +308,9 @@ export class RegionWriter {
     this.#depth++;
     this.#afterCall(block);
     this.#depth--;
-    code.op("end").get(RegionLocal.target);
+    code.op("end");
+    this.#parts.notes?.left("unknownTarget");
+    code.get(RegionLocal.target);
     leaveWithTarget(code, pending);
   }
 
@@ -318,6 +330,7 @@ export class RegionWriter {
     code.set(RegionLocal.left);
     const after = this.#reached(next, block);
     if (!after) {
+      this.#parts.notes?.leftBehind(next);
       code.get(RegionLocal.left).op("return");
       return;
     }
@@ -338,7 +351,9 @@ export class RegionWriter {
     findSlot(code, this.#parts.links.addressing);
     pushLeft(code, 0);
     code.get(depth).get(word).returnCallIndirect(this.#parts.links.type);
-    code.op("end").get(target);
+    code.op("end");
+    this.#parts.notes?.left("unknownTarget");
+    code.get(target);
     leaveWithTarget(code, 0);
   }
 

@@ -12,13 +12,15 @@
 import type { Hart } from "../../hart/hart.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
 import type { CodeOwner, CodeUnit, SourceWord } from "../code_cache.ts";
+import type { CompiledCode } from "../compiled_code.ts";
 import { ENTRANCE } from "../interpreter/micro_op.ts";
 import type { MicroOpSpace } from "../interpreter/micro_op_space.ts";
 import type { TierParts } from "../interpreter/tier.ts";
+import type { ExitReason } from "../statistics.ts";
 import { plainAddressing, translatedAddressing } from "./addressing.ts";
 import { type Area, Areas } from "./areas.ts";
 import { CallSlots } from "./call_slots.ts";
-import { type RegionOptions, writeRegion } from "./compile.ts";
+import { type RegionOptions, writeRegion, type WrittenRegion } from "./compile.ts";
 import { createLookCloser } from "./look_closer.ts";
 import { Expected } from "./expected.ts";
 import {
@@ -30,6 +32,7 @@ import {
 } from "./fetched_code.ts";
 import { moduleOf } from "./module_cache.ts";
 import { discoverRegion, type Region } from "./region.ts";
+import type { RegionCounters } from "./region_counters.ts";
 
 /** Bytes that a region costs beyond its code: what V8 keeps of a module and its instance. */
 const MODULE_COST = 15_000;
@@ -44,6 +47,10 @@ export interface RegionStyle {
   readonly unchecked: boolean;
   /** Whether a hart fetches what a region may come to, as it may, instead of waiting for it. */
   readonly ahead: boolean;
+  /** What counts for statistics; absent in a plain run. */
+  readonly counters: RegionCounters | undefined;
+  /** Called with what was compiled; absent if nobody wants to read it. */
+  readonly read: ((code: CompiledCode) => void) | undefined;
 }
 
 /** A region that can be entered. */
@@ -93,11 +100,13 @@ export class Regions implements CodeOwner {
   /** How often a region was made anew for what was learned, by its entry. */
   readonly #lessons = new Map<number, number>();
   readonly #imports: WebAssembly.ModuleImports;
+  readonly #read: RegionStyle["read"];
   /** By the physical address of the first instruction. */
   readonly #byEntry = new Map<number, CompiledRegion>();
   /** By the numbers of the pages, as the hart names them, that hold their instructions. */
   readonly #byPage = new Map<number, Set<CompiledRegion>>();
   readonly #byUnit = new Map<CodeUnit, CompiledRegion>();
+  readonly #everCompiled = new Set<number>();
 
   /** No region yet, of the hart whose micro-ops are in `space`. */
   constructor(space: MicroOpSpace, parts: TierParts, bounds: FunctionBounds, style: RegionStyle) {
@@ -117,9 +126,14 @@ export class Regions implements CodeOwner {
       aligned: space.hart.trapsMisaligned,
       unchecked: style.unchecked,
       slotOf: (pc) => this.slots.of(pc),
+      reasonAt: (pc) => this.reasonAt(pc),
+      counters: style.counters,
+      isRead: style.read !== undefined,
     };
+    this.#read = style.read;
     const { guest, host } = memory;
-    this.#imports = { guest, host, thunks: thunks.table, lookCloser: createLookCloser(memory) };
+    const lookCloser = createLookCloser(memory);
+    this.#imports = { guest, host, thunks: thunks.table, lookCloser, ...style.counters?.imports };
   }
 
   /** The region that is entered at an address, where that means now what it meant then. */
@@ -145,9 +159,22 @@ export class Regions implements CodeOwner {
     return this.#byEntry.values();
   }
 
+  /** Whether a region is or was entered at an address. */
+  wasCompiled(entry: number): boolean {
+    return this.#everCompiled.has(entry);
+  }
+
   /** The region that would be entered at `pc` now. */
   discover(pc: number): Region | undefined {
     return this.#parts.hooks.at(pc) ? undefined : discoverRegion(this.#source, pc);
+  }
+
+  /** Why compiled code that comes to an address goes no further. */
+  reasonAt(pc: number): ExitReason {
+    if (this.#parts.hooks.at(pc)) return "hook";
+    const instruction = this.#source.peek(pc);
+    if (!instruction) return "unfetched";
+    return this.#source.plan(instruction).flow === "leave" ? "reference" : "outside";
   }
 
   /** Compiles the region at an address, in place of one that is there already. */
@@ -160,7 +187,8 @@ export class Regions implements CodeOwner {
     const addressing = this.#space.translated
       ? translatedAddressing(made.pages)
       : plainAddressing(this.#space.table);
-    const { bytes } = writeRegion(this.#options, region, made.expected.model(), addressing);
+    const written = writeRegion(this.#options, region, made.expected.model(), addressing);
+    const { bytes } = written;
     const wrote = performance.now();
     const instance = new WebAssembly.Instance(moduleOf(bytes), { host: this.#imports });
     const run = instance.exports["run"] as CallableFunction;
@@ -174,7 +202,21 @@ export class Regions implements CodeOwner {
     counts.compiled++;
     counts.instructions += region.steps.size;
     counts.bytes += bytes.length;
+    this.#read?.(this.#readable(made, written));
     return made;
+  }
+
+  #readable(made: CompiledRegion, { bytes, code, frame, notes }: WrittenRegion): CompiledCode {
+    const bitsAt = (pc: number) => this.hart.fetched.peek(physicalIn(made, pc))!;
+    return {
+      entry: made.entry,
+      function: this.#source.bounds(made.entry),
+      instructions: new Map([...made.region.steps.keys()].map((pc) => [pc, bitsAt(pc)])),
+      bytes: bytes.length,
+      code: code.slice(),
+      locals: frame.described(),
+      marks: notes!.marks,
+    };
   }
 
   #make(entry: number, region: Region): CompiledRegion {
@@ -203,6 +245,7 @@ export class Regions implements CodeOwner {
     });
     const made = { entry, region, slot, unit, pages, expected };
     this.#byEntry.set(physicalIn(made, entry), made);
+    this.#everCompiled.add(entry);
     this.#byUnit.set(unit, made);
     for (const page of pages.keys()) {
       this.#byPage.set(page, (this.#byPage.get(page) ?? new Set()).add(made));
