@@ -1,21 +1,24 @@
 /**
- * The options that only firmware has use for: what memory its board has, and raw images.
+ * The options that only firmware has use for: what memory its board has, raw images,
+ * and the signature that it leaves.
  *
  * @module
  */
 import type { Machine, MachineOptions } from "../../mod.ts";
 import type { CliArguments } from "./arguments.ts";
+import { UNCHECKED } from "./engine_options.ts";
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
 
-/** `--memory ADDR,SIZE`, as often as it is given. @throws {SyntaxError} If one is not that. */
+/** `--memory ADDR,SIZE`, as often as it is given; `unchecked` is the engine's. @throws {SyntaxError} If one is not that. */
 export function memoryMapOf({ lists }: CliArguments): MachineOptions["memoryMap"] {
-  return (lists["memory"] ?? []).map((text) => {
+  return (lists["memory"] ?? []).filter((text) => text !== UNCHECKED).map((text) => {
     const [address = "", length = "", ...more] = text.split(",");
     const start = bytesOf(address), size = bytesOf(length);
     if (start !== undefined && size !== undefined && more.length === 0) return { start, size };
     throw new SyntaxError(
-      `Cannot read --memory "${text}": write an address and a size, as in --memory 0x20000000,4M`,
+      `Cannot read --memory "${text}": write an address and a size, as in --memory 0x20000000,4M, ` +
+        "or unchecked",
     );
   });
 }
@@ -76,4 +79,21 @@ export function hostHint({ kind, elf }: Pick<Machine, "kind" | "elf">): string |
     ? "--symbols FILE.elf says where tohost is"
     : "link it without -s, and do not strip it";
   return `if it waits for its host (HTIF), nobody answers, as it has no symbols: ${instead}`;
+}
+
+/** Writes what a bare program left between begin_signature and end_signature. */
+export function writeSignature(machine: Machine, file: string | undefined): void {
+  if (file === undefined) return;
+  const text = machine.signature();
+  if (text === undefined) {
+    throw new TypeError(
+      `Cannot write the signature to ${file}: the program has no begin_signature and end_signature`,
+    );
+  }
+  try {
+    Deno.writeTextFileSync(file, text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new TypeError(`Cannot write the signature to ${file}: ${reason}`, { cause: error });
+  }
 }

@@ -167,6 +167,24 @@ export const CLI_OPTIONS: readonly CliOption[] = [
     }; ${DEFAULT_ENGINE} is the default`,
   },
   {
+    name: "jit-threshold",
+    value: "N",
+    group: "How",
+    help: "compile a function that took about N interpreted instructions (20000); 1: all, at once",
+  },
+  {
+    name: "engine-stats",
+    group: "How",
+    help: "figures on stderr: what was compiled, who executed how much, and why code was left",
+  },
+  {
+    name: "dump-wat",
+    value: "FUNC[,FUNC]",
+    repeats: true,
+    group: "How",
+    help: "print what the JIT made of functions, beside their assembly, or why it made nothing",
+  },
+  {
     name: "poison",
     value: "REGISTER",
     repeats: true,
@@ -274,11 +292,12 @@ export const CLI_OPTIONS: readonly CliOption[] = [
   },
   {
     name: "memory",
-    value: "ADDR,SIZE",
+    value: "unchecked|ADDR,SIZE",
     repeats: true,
     group: "The guest",
     help:
-      "bare: memory besides 128M of RAM at 0x80000000, or in its place; k, M and G are KiB, MiB and GiB",
+      "unchecked: compiled code asks nothing of pages: faster, but no stray access faults or is seen; " +
+      "ADDR,SIZE, bare: more memory than 128M at 0x80000000, or in its place; k, M, G: KiB, MiB, GiB",
   },
   {
     name: "isa",

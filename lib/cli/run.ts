@@ -23,13 +23,15 @@ import { type EraName, splitNames, type TraceClockName, updateSet } from "../ftr
 import { type CliHost, say } from "./host.ts";
 import { type LoadedTracer, type LoadedTracers, loadTracers, NOP } from "./load_tracer.ts";
 import { environmentOf, namedFiles } from "./guest_view.ts";
-import { hostHint, memoryMapOf } from "./firmware.ts";
+import { hostHint, memoryMapOf, writeSignature } from "./firmware.ts";
 import { type CliArguments, misplacedOption, numberOf, showsReadable } from "./arguments.ts";
 import { CLI_OPTIONS } from "./options.ts";
 import { type Ending, endingOf, placeText } from "./outcome.ts";
 import { StopRequests } from "./stop_requests.ts";
 import { noSitesMessage, type Program, readProgram } from "./program.ts";
 import { argsNotes, declarePrototypes } from "./prototypes.ts";
+import { engineNotes, engineOptions } from "./engine_options.ts";
+import type { EngineReport } from "./engine_report.ts";
 import { createProgress } from "./progress.ts";
 import { createSharedStdout, type SharedStdout } from "./shared_stdout.ts";
 import {
@@ -89,7 +91,10 @@ async function runTraced(
   const control = writes.length > 0 ? await import("./tracefs_option.ts") : undefined;
   const selects = control?.selectsTracer(writes);
   let tracers = await requestTracers(context, selects ? "selectable" : "running");
-  const { machine, ftrace } = createTraced(context, program, stdout, () => tracers);
+  const report = args.switches.has("engine-stats") || args.lists["dump-wat"]!.length > 0
+    ? new (await import("./engine_report.ts")).EngineReport(args)
+    : undefined;
+  const { machine, ftrace } = createTraced(context, program, stdout, () => tracers, report);
   if (!canTrace(ftrace, tracers, args)) {
     const { length } = machine.sites;
     if (asksForTrace(args)) throw new TypeError(noSitesMessage(program, length, "refused"));
@@ -106,6 +111,7 @@ async function runTraced(
     tracefs ? tracefs.state.prints ?? (hasEvents(ftrace) ? "nop" : undefined) : own;
   const streams = tracefs !== undefined || own !== undefined;
   const writer = new TraceWriter(ftrace, destination, prints, streams);
+  report?.begin(host, machine);
   using stops = new StopRequests(host, machine, () => writer.missing);
   const outcome = await stops.run(() =>
     runGuest(host, ftrace, limit, stdout, async () => {
@@ -115,6 +121,7 @@ async function runTraced(
     })
   );
   stdout.guestEnded();
+  const sayEngine = report?.end(host, machine);
   const stats = args.switches.has("stats") ? await import("./stats.ts") : undefined;
   const statistics = stats?.collectStatistics(ftrace);
   await writer.finish();
@@ -122,6 +129,7 @@ async function runTraced(
   stdout.flush();
   writeSignature(machine, args.values["signature"]);
   if (stats && statistics) say(host, await stats.statisticsText(statistics));
+  sayEngine?.();
   const { symbol } = symbolizerOf(ftrace);
   const place = (address: bigint, isReturn?: boolean) => placeText(symbol, address, isReturn);
   stops.rethrow();
@@ -135,12 +143,13 @@ function createTraced(
   program: Program,
   stdout: SharedStdout,
   tracers: () => LoadedTracers,
+  report: EngineReport | undefined,
 ): { readonly machine: Machine; readonly ftrace: Ftrace } {
   const { host, args } = context;
-  const machine: Machine = createMachine(
-    program.elf,
-    machineOptions(context, program, stdout, () => machine),
-  );
+  const machine: Machine = createMachine(program.elf, {
+    ...machineOptions(context, program, stdout, () => machine),
+    ...report?.options(),
+  });
   const ftrace = createFtrace(machine, {
     ...ftraceOptions(args),
     print: (text) => stdout.line(text),
@@ -180,7 +189,13 @@ async function configure(
     ? (await import("./livepatch.ts")).enableLivepatches(ftrace, patches)
     : [];
   if (!quiet && patched.length > 0) say(host, patched.join("\n"));
-  if (!quiet) sayNotes(context, ftrace, tracers, [...idle.map(idleText), ...argsNotes(ftrace)]);
+  if (!quiet) {
+    sayNotes(context, ftrace, tracers, [
+      ...idle.map(idleText),
+      ...engineNotes(args),
+      ...argsNotes(ftrace),
+    ]);
+  }
 }
 
 /** Prints the buffer on the console, which is stderr. */
@@ -254,6 +269,7 @@ export function machineOptions(
     harts: numberOf(values, "harts"),
     isa: values["isa"],
     memoryMap: memoryMapOf(args),
+    ...engineOptions(args),
     semihosting: SEMIHOSTING[values["semihosting"] ?? ""],
     misaligned: values["misaligned"] === "trap" ? "trap" : "work",
     chargeTracing: switches.has("charge-tracing"),
@@ -434,23 +450,6 @@ export async function stopTracers(host: CliHost, started: readonly StartedTracer
       const reason = error instanceof Error ? error.message : String(error);
       say(host, `[${name}] Cannot end it: ${reason}`);
     }
-  }
-}
-
-/** Writes what a bare program left between begin_signature and end_signature. */
-function writeSignature(machine: Machine, file: string | undefined): void {
-  if (file === undefined) return;
-  const text = machine.signature();
-  if (text === undefined) {
-    throw new TypeError(
-      `Cannot write the signature to ${file}: the program has no begin_signature and end_signature`,
-    );
-  }
-  try {
-    Deno.writeTextFileSync(file, text);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new TypeError(`Cannot write the signature to ${file}: ${reason}`, { cause: error });
   }
 }
 

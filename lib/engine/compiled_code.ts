@@ -21,14 +21,16 @@ export interface CompiledCode {
   readonly code: Uint8Array;
   /** The function's parameters and locals. */
   readonly locals: readonly CompiledLocal[];
+  /** Names of the module's functions, by number. */
+  readonly functions: readonly string[];
   /** What the code stands for, in its order. */
   readonly marks: readonly CodeMark[];
 }
 
 /** A local of a compiled function. */
 export interface CompiledLocal {
-  /** A register of the guest's, or what it is for; undefined for intermediate values. */
-  readonly name: string | undefined;
+  /** A register of the guest's, or what it is for; `t` and a number for intermediate values. */
+  readonly name: string;
   /** Its type, as the binary format has it. */
   readonly type: ValueType;
 }

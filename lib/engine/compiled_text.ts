@@ -24,24 +24,28 @@ export function compiledText(
   compiled: CompiledCode,
   symbol: CodeSymbolizer = () => undefined,
 ): string {
-  const { code, locals } = compiled;
+  const { code, locals, functions } = compiled;
   const [left, depth, ...own] = locals;
   const lines = [
     `(func (param ${localText(left!)}) (param ${localText(depth!)}) (result i64 i32)`,
   ];
-  const declared = own.map((local) => `(local ${localText(local)})`);
+  const names = { memories: MEMORIES, locals: locals.map(({ name }) => name), functions };
+  const body = [...codeLines(code, names)];
+  const used = new Set(body.map(({ text }) => /^local\.\w+ \$(.+)/.exec(text)?.[1]));
+  const declared = own.filter(({ name }) => used.has(name)).map((local) =>
+    `(local ${localText(local)})`
+  );
   for (let at = 0; at < declared.length; at += LOCALS) {
     lines.push(INDENT + declared.slice(at, at + LOCALS).join(" "));
   }
   const marks = compiled.marks.filter((mark, at) => isShown(mark, compiled.marks[at + 1]));
-  const names = { memories: MEMORIES, locals: locals.map(({ name }) => name) };
   let next = 0;
   const marksUpTo = (at: number) => {
     for (; next < marks.length && marks[next]!.at <= at; next++) {
       lines.push(`${INDENT};; ${markText(marks[next]!, compiled, symbol)}`);
     }
   };
-  for (const { at, depth, text } of codeLines(code, names)) {
+  for (const { at, depth, text } of body) {
     marksUpTo(at);
     lines.push(INDENT.repeat(depth + 2) + text);
   }
@@ -63,5 +67,5 @@ function markText({ what }: CodeMark, { instructions }: CompiledCode, symbol: Co
 }
 
 function localText({ name, type }: CompiledLocal): string {
-  return `${name === undefined ? "" : `$${name} `}${typeName(type)}`;
+  return `$${name} ${typeName(type)}`;
 }

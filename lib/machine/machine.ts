@@ -36,7 +36,10 @@ export interface MachineOptions extends PlatformOptions, HartOptions {
   readonly engine?: EngineName | undefined;
   /** About how many interpreted instructions make a function worth compiling; 20,000 if absent. */
   readonly jitThreshold?: number | undefined;
-  /** Let compiled code access memory without asking pages: faster, and strays go unnoticed. */
+  /**
+   * Linux: let compiled code access memory without asking pages. It is faster; but a stray access
+   * faults no more, a store goes to what may only be read, and changed code may run as it was.
+   */
   readonly unchecked?: boolean | undefined;
   /** Let the engine count what it does, for `machine.engine.statistics()`; it is slower then. */
   readonly engineStatistics?: boolean | undefined;
@@ -144,7 +147,7 @@ interface MachineParts extends PlatformContext {
  * run it.
  *
  * @throws {SyntaxError} If the file is malformed, or not for this platform.
- * @throws {RangeError} If the platform cannot have such harts.
+ * @throws {RangeError} If the platform cannot have such harts, or unchecked memory.
  */
 export function createMachine(program: Uint8Array | Elf, options: MachineOptions = {}): Machine {
   const seed = options.seed ?? 0n;
@@ -180,6 +183,11 @@ function placeProgram(program: Elf, options: MachineOptions) {
   const kind = machine === "auto" ? platformFor(program) : machine;
   const { check, base, mode, layout } = PLATFORMS[kind];
   check(program);
+  if (options.unchecked && kind === "bare") {
+    throw new RangeError(
+      "Cannot run firmware with unchecked memory: its devices are found by what is checked",
+    );
+  }
   const memory = new Memory();
   const space = new FlatSpace(memory);
   const bias = biasOf(program, base(lowestAddress(program)));

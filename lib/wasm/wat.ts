@@ -26,6 +26,7 @@ const PREFIXES: readonly number[] = [0xfc, 0xfd];
 export interface CodeNames {
   readonly memories?: readonly string[];
   readonly locals?: readonly (string | undefined)[];
+  readonly functions?: readonly string[];
 }
 
 /** One instruction as text. */
@@ -91,7 +92,7 @@ function instructionText(opcode: number, reader: Reader, names: CodeNames): stri
       return `br_table ${Array.from({ length: count + 1 }, () => reader.unsigned()).join(" ")}`;
     }
     case OPCODE.call:
-      return `call ${reader.unsigned()}`;
+      return `call ${numberText(reader, names.functions)}`;
     case OPCODE.callIndirect:
     case OPCODE.returnCallIndirect: {
       const type = reader.unsigned();
@@ -100,11 +101,11 @@ function instructionText(opcode: number, reader: Reader, names: CodeNames): stri
       return `${name} (type ${type})`;
     }
     case OPCODE.localGet:
-      return `local.get ${localText(reader, names)}`;
+      return `local.get ${numberText(reader, names.locals)}`;
     case OPCODE.localSet:
-      return `local.set ${localText(reader, names)}`;
+      return `local.set ${numberText(reader, names.locals)}`;
     case OPCODE.localTee:
-      return `local.tee ${localText(reader, names)}`;
+      return `local.tee ${numberText(reader, names.locals)}`;
     case OPCODE.i32Const:
       return `i32.const ${reader.signed()}`;
     case OPCODE.i64Const:
@@ -120,10 +121,10 @@ function instructionText(opcode: number, reader: Reader, names: CodeNames): stri
   return name in MEMORY ? `${name}${accessText(reader, names)}` : name;
 }
 
-function localText(reader: Reader, { locals = [] }: CodeNames): string {
-  const local = reader.unsigned();
-  const name = locals[local];
-  return name === undefined ? String(local) : `$${name}`;
+function numberText(reader: Reader, names: readonly (string | undefined)[] = []): string {
+  const number = reader.unsigned();
+  const name = names[number];
+  return name === undefined ? String(number) : `$${name}`;
 }
 
 function accessText(reader: Reader, { memories = [] }: CodeNames): string {

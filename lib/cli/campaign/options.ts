@@ -18,7 +18,16 @@ export type Compared = (typeof COMPARED)[number];
 
 /** Options of a run that have the same meaning here. */
 const NAMES_OF_A_RUN: readonly string[] = [
-  ...["virtual", "no-demangle", "era", "strict", "trampoline", "returns", "engine"],
+  ...[
+    "virtual",
+    "no-demangle",
+    "era",
+    "strict",
+    "trampoline",
+    "returns",
+    "engine",
+    "jit-threshold",
+  ],
   ...[
     "load",
     "entry",

@@ -48,6 +48,8 @@ export interface WrittenRegion {
   readonly code: Uint8Array;
   /** The function's locals, parameters not among them. */
   readonly frame: RegionFrame;
+  /** Names of the module's functions, by number. */
+  readonly functions: readonly string[];
   /** What the code stands for; absent in a plain run. */
   readonly notes: RegionNotes | undefined;
 }
@@ -86,7 +88,8 @@ export function writeRegion(
   const self = counting ? index + 1 : index;
   const links = { type, self, addressing, slotOf: (at: number) => options.slotOf(at) };
   new RegionWriter({ region, flow, liveness, frame, code, blocks, links, notes }).write();
-  return { bytes: module.encode(), code: code.bytes, frame, notes };
+  const functions = ["lookCloser", ...counting ? ["enter", "leave", "body"] : [], "self"];
+  return { bytes: module.encode(), code: code.bytes, frame, functions, notes };
 }
 
 /** Notes are taken where exits are counted or the code is read. */

@@ -206,7 +206,10 @@ export class Regions implements CodeOwner {
     return made;
   }
 
-  #readable(made: CompiledRegion, { bytes, code, frame, notes }: WrittenRegion): CompiledCode {
+  #readable(
+    made: CompiledRegion,
+    { bytes, code, frame, functions, notes }: WrittenRegion,
+  ): CompiledCode {
     const bitsAt = (pc: number) => this.hart.fetched.peek(physicalIn(made, pc))!;
     return {
       entry: made.entry,
@@ -215,6 +218,7 @@ export class Regions implements CodeOwner {
       bytes: bytes.length,
       code: code.slice(),
       locals: frame.described(),
+      functions,
       marks: notes!.marks,
     };
   }
