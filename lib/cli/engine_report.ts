@@ -24,7 +24,7 @@ const MOST_FUNCTIONS = 12;
 /** How a line of `--engine-stats` puts a reason. */
 const EXIT_TEXTS: Readonly<Record<ExitReason, string>> = {
   returned: "returned to code that is not compiled",
-  limit: "had executed what they were given",
+  limit: "had executed as much as they were given",
   declined: "left an instruction to the reference, as it might trap or be inexact",
   reference: "came to an instruction that is always the reference's (ecall, CSRs …)",
   uncompiled: "called a function that is not compiled",
@@ -171,7 +171,7 @@ export function statisticsText(
       }, all)
     } of ${all}`,
     `host time   ${sharesText({ ...times, "elsewhere": rest }, took)} of ${took.toFixed(0)} ms`,
-    `entered     ${regions.entered} times; then regions`,
+    ...regions.entered > 0 ? [`entered     ${regions.entered} times by the interpreter`] : [],
     ...exitLines(statistics),
     ...functionLines(statistics, machine),
   ].join("\n");
@@ -188,7 +188,7 @@ function share(part: number, all: number): string {
 function exitLines({ exits }: EngineStatistics): string[] {
   return EXIT_REASONS.filter((reason) => exits[reason] > 0)
     .sort((a, b) => exits[b] - exits[a])
-    .map((reason) => `${String(exits[reason]).padStart(10)}  ${EXIT_TEXTS[reason]}`);
+    .map((reason) => `${String(exits[reason]).padStart(12)}  ${EXIT_TEXTS[reason]}`);
 }
 
 function functionLines({ functions, instructions }: EngineStatistics, machine: Machine): string[] {

@@ -29,7 +29,7 @@ export interface CompiledCode {
 
 /** A local of a compiled function. */
 export interface CompiledLocal {
-  /** A register of the guest's, or what it is for; `t` and a number for intermediate values. */
+  /** A register of the guest's, or what it is for; `v` and a number for intermediate values. */
   readonly name: string;
   /** Its type, as the binary format has it. */
   readonly type: ValueType;

@@ -111,7 +111,7 @@ export class RegionFrame {
       names.set(page, `${what}.page`).set(addend, `${what}.addend`);
     });
     const types: readonly ValueType[] = [I32, I32, ...this.locals];
-    return types.map((type, local) => ({ name: names.get(local) ?? `t${local}`, type }));
+    return types.map((type, local) => ({ name: names.get(local) ?? `v${local}`, type }));
   }
 
   /** Parameters come before locals. */
