@@ -54,5 +54,7 @@ export const FETCH_ENTRIES: number = HART + 620;
 export const STACK_PAGE: number = HART + 624;
 /** i32: what is added to an address in that page. */
 export const STACK_ADDEND: number = HART + 632;
+/** i64: where compiled code was last led by a pointer and found no region, or 0. */
+export const WANTED_TARGET: number = HART + 640;
 /** Bytes of a hart's state. */
-export const STATE_SIZE = 640;
+export const STATE_SIZE = 704;

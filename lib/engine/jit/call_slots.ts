@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { WANTED_REGION } from "../../hart/state.ts";
+import { WANTED_REGION, WANTED_TARGET } from "../../hart/state.ts";
 import type { Memory } from "../../memory/memory.ts";
 import { I32 } from "../../wasm/code.ts";
 import { Module } from "../../wasm/module.ts";
@@ -28,6 +28,8 @@ export class CallSlots {
   readonly #pcs = new Map<number, number>();
   readonly #stubs = new Map<number, CallableFunction>();
   #free: number[] = [];
+  /** Where pointers have led once. */
+  readonly #seen = new Set<number>();
 
   /** Makes entries in `table`, which emitted code calls through. */
   constructor(memory: Memory, table: WebAssembly.Table) {
@@ -77,6 +79,17 @@ export class CallSlots {
       }
     }
     return calls;
+  }
+
+  /** Where a pointer has led twice since, and no region begins; asked for now and then. */
+  takeTarget(): number | undefined {
+    const { hostView } = this.#memory;
+    const target = Number(hostView.getBigInt64(WANTED_TARGET, true));
+    if (target === 0) return undefined;
+    hostView.setBigInt64(WANTED_TARGET, 0n, true);
+    if (this.#seen.delete(target)) return target;
+    this.#seen.add(target);
+    return undefined;
   }
 
   /** Makes an entry lead to compiled code. */

@@ -17,6 +17,9 @@ import type { CompiledRegion, Regions } from "./regions.ts";
 /** Regions of one function, beyond which it stays interpreted. */
 const MOST_REGIONS = 24;
 
+/** How far up the beginning of a function is looked for that nothing else shows. */
+const FARTHEST = 4096;
+
 /** How often one function was seen, and what was done about it. */
 interface Heat {
   seen: number;
@@ -48,7 +51,8 @@ export class Hotness {
 
   /** The interpreter was seen at `pc`. @returns Whether something was compiled. */
   seen(pc: number): boolean {
-    const { low } = this.#bounds(pc);
+    const { low: known } = this.#bounds(pc);
+    const low = known === pc ? this.#regions.leaderBefore(pc, pc - FARTHEST) ?? pc : known;
     let heat = this.#heat.get(low);
     if (!heat) {
       heat = { seen: 0, needed: this.#threshold, regions: 0, steps: 0 };

@@ -16,6 +16,7 @@ import type { Tier, TierParts } from "../interpreter/tier.ts";
 import { Meter, type TierStatistics } from "../meter.ts";
 import { Hotness } from "./hotness.ts";
 import type { FunctionBounds } from "./fetched_code.ts";
+import { Functions } from "./functions.ts";
 import { RegionCounters } from "./region_counters.ts";
 import { Regions } from "./regions.ts";
 import { tierStatistics } from "./tier_statistics.ts";
@@ -26,8 +27,6 @@ const PERIOD = 10_000;
 const THRESHOLD = 2;
 /** Instructions that regions may execute at once: few while V8 may have better code soon. */
 const BUDGET = { least: 200_000, most: 4_000_000 } as const;
-/** How far a function reaches that no symbol bounds. */
-const UNKNOWN_SIZE = 16384;
 
 /** The regions of one hart and what decides about them. */
 interface HartTier {
@@ -44,13 +43,15 @@ class Jit implements Tier {
   readonly #options: EngineOptions;
   readonly #harts = new Map<MicroOpSpace, HartTier>();
   readonly #counters: RegionCounters | undefined;
+  readonly #functions: Functions;
   readonly #bounds: FunctionBounds;
 
   constructor(parts: TierParts, options: EngineOptions, meter: Meter | undefined) {
     this.#parts = parts;
     this.#options = options;
     this.#counters = meter && new RegionCounters(parts.memory, meter);
-    this.#bounds = (pc) => options.functionAt?.(pc) ?? { low: pc, high: pc + UNKNOWN_SIZE };
+    this.#functions = new Functions(options.functionAt);
+    this.#bounds = (pc) => this.#functions.around(pc);
     this.#threshold = options.jitThreshold ?? PERIOD * THRESHOLD;
     this.period = Math.max(1, Math.min(PERIOD, Math.floor(this.#threshold / THRESHOLD)));
   }
@@ -73,7 +74,7 @@ class Jit implements Tier {
 
   #adopt(space: MicroOpSpace): HartTier {
     const { unchecked = false, onCompiled } = this.#options;
-    const regions = new Regions(space, this.#parts, this.#bounds, {
+    const regions = new Regions(space, this.#parts, this.#functions, {
       unchecked,
       ahead: this.#threshold === 0,
       counters: this.#counters,
@@ -91,11 +92,17 @@ class Jit implements Tier {
   cameBack(space: MicroOpSpace): void {
     if (this.budget < BUDGET.most) this.budget += BUDGET.least / 8;
     const tier = this.#harts.get(space);
-    const wanted = tier?.regions.slots.takeWanted();
-    if (wanted === undefined) return;
-    const { regions } = tier!;
-    const there = regions.at(wanted);
-    this.#compiled(there ? regions.relearn(there) : regions.compile(wanted) !== undefined);
+    if (!tier) return;
+    const { regions } = tier;
+    const wanted = regions.slots.takeWanted();
+    if (wanted !== undefined) {
+      const there = regions.at(wanted);
+      this.#compiled(there ? regions.relearn(there) : regions.compile(wanted) !== undefined);
+    }
+    const target = regions.slots.takeTarget();
+    if (target === undefined || regions.at(target)) return;
+    this.#functions.note(target);
+    this.#compiled(regions.compile(target) !== undefined);
   }
 
   pageMade(space: MicroOpSpace, page: number): void {

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { FLOAT_GUARD } from "../../hart/state.ts";
+import { FLOAT_GUARD, WANTED_TARGET } from "../../hart/state.ts";
 import type { Code } from "../../wasm/code.ts";
 import { HOST } from "../plan/plan.ts";
 import { type Addressing, findSlot, loadDataEntries, loadStackPage } from "./addressing.ts";
@@ -310,6 +310,7 @@ export class RegionWriter {
     this.#depth--;
     code.op("end");
     this.#parts.notes?.left("unknownTarget");
+    code.i32(0).get(RegionLocal.target).access("i64.store", HOST, WANTED_TARGET);
     code.get(RegionLocal.target);
     leaveWithTarget(code, pending);
   }

@@ -23,13 +23,8 @@ import { CallSlots } from "./call_slots.ts";
 import { type RegionOptions, writeRegion, type WrittenRegion } from "./compile.ts";
 import { createLookCloser } from "./look_closer.ts";
 import { Expected } from "./expected.ts";
-import {
-  FetchedCode,
-  type FunctionBounds,
-  type Placement,
-  PLAIN,
-  translatedPlacement,
-} from "./fetched_code.ts";
+import { FetchedCode, type Placement, PLAIN, translatedPlacement } from "./fetched_code.ts";
+import type { Functions } from "./functions.ts";
 import { moduleOf } from "./module_cache.ts";
 import { discoverRegion, type Region } from "./region.ts";
 import type { RegionCounters } from "./region_counters.ts";
@@ -93,6 +88,7 @@ export class Regions implements CodeOwner {
   readonly #space: MicroOpSpace;
   readonly #options: RegionOptions;
   readonly #source: FetchedCode;
+  readonly #functions: Functions;
   readonly #placement: Placement;
   readonly #areas: Areas;
   /** Where accesses were when they were not where they had been expected, by pc. */
@@ -109,7 +105,7 @@ export class Regions implements CodeOwner {
   readonly #everCompiled = new Set<number>();
 
   /** No region yet, of the hart whose micro-ops are in `space`. */
-  constructor(space: MicroOpSpace, parts: TierParts, bounds: FunctionBounds, style: RegionStyle) {
+  constructor(space: MicroOpSpace, parts: TierParts, functions: Functions, style: RegionStyle) {
     const { memory, thunks } = parts;
     this.hart = space.hart;
     this.#space = space;
@@ -119,6 +115,8 @@ export class Regions implements CodeOwner {
     this.#placement = space.translated ? translatedPlacement(hart) : PLAIN;
     const { hooks } = parts;
     const placement = this.#placement;
+    this.#functions = functions;
+    const bounds = (pc: number) => functions.around(pc);
     this.#source = new FetchedCode({ hart, hooks, placement, bounds, ahead: style.ahead });
     this.#areas = new Areas(memory, (area) => this.#areaLost(area));
     this.#options = {
@@ -166,7 +164,12 @@ export class Regions implements CodeOwner {
 
   /** The region that would be entered at `pc` now. */
   discover(pc: number): Region | undefined {
-    return this.#parts.hooks.at(pc) ? undefined : discoverRegion(this.#source, pc);
+    if (this.#parts.hooks.at(pc)) return undefined;
+    const region = discoverRegion(this.#source, pc);
+    for (const { end } of region?.blocks.values() ?? []) {
+      if (end.kind === "call") this.#functions.note(end.target);
+    }
+    return region;
   }
 
   /** Why compiled code that comes to an address goes no further. */
@@ -288,7 +291,7 @@ export class Regions implements CodeOwner {
     }
   }
 
-  /** The first instruction of the straight-line code that leads to `pc`, no further down than `low`. */
+  /** The first instruction of the code in one row that leads to `pc`, no further down than `low`. */
   leaderBefore(pc: number, low: number): number | undefined {
     const source = this.#source;
     if (!source.peek(pc)) return undefined;
@@ -296,7 +299,9 @@ export class Regions implements CodeOwner {
     for (;;) {
       const before = [2, 4].map((length) => leader - length).find((at) => {
         const instruction = at >= low ? source.peek(at) : undefined;
-        return instruction?.length === leader - at && source.plan(instruction).flow === "next";
+        if (instruction?.length !== leader - at) return false;
+        const { flow } = source.plan(instruction);
+        return flow === "next" || flow === "branch";
       });
       if (before === undefined) return leader;
       leader = before;
