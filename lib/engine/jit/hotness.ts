@@ -108,5 +108,6 @@ function holds({ pc: first, steps, end }: Block, pc: number): boolean {
 
 /** Whether control comes to a block from outside of a region's straight way. */
 function isArrival(flow: ControlFlow, block: Block): boolean {
+  if (block.end.kind === "jumpTable") return false;
   return flow.of(block).isLoop || block.predecessors.some(({ isCall }) => isCall);
 }

@@ -14,6 +14,8 @@ import { type PlanUse, useOf } from "./plan_use.ts";
 
 /** A region has no more instructions than these. */
 const MOST_INSTRUCTIONS = 3000;
+/** The address of a block that stands for no instruction. */
+const NOWHERE = NaN;
 /** Registers that calls leave their return address in, by the calling convention: ra and t0. */
 const LINKS = (1 << 1) | (1 << 5);
 
@@ -38,8 +40,10 @@ export type EndKind =
   | "callIndirect"
   /** Goes where ra or t0 says. */
   | "return"
-  /** Goes where another register says. */
-  | "jumpIndirect"
+  /** Goes where another register says, by way of the region's jump table. */
+  | "dispatch"
+  /** Is the jump table: goes where the target leads that was set before. */
+  | "jumpTable"
   /** Leaves the region at `target`: nothing more is known, or the reference is to execute it. */
   | "exit";
 
@@ -108,10 +112,15 @@ function endOf({ pc, instruction, plan }: Step): EndKind {
     case "jump":
       return rd === 0 ? "goto" : "call";
     case "indirect":
-      return rd !== 0 ? "callIndirect" : (LINKS >>> rs1) & 1 ? "return" : "jumpIndirect";
+      return rd !== 0 ? "callIndirect" : (LINKS >>> rs1) & 1 ? "return" : "dispatch";
     default:
       throw new TypeError(`Cannot end a block at 0x${pc.toString(16)}: it goes on`);
   }
+}
+
+function connect(from: Block, to: Block): void {
+  from.successors.push(to);
+  to.predecessors.push(from);
 }
 
 /** Follows the fetched instructions of one function from its entry on. */
@@ -122,6 +131,7 @@ class Discovery {
   readonly steps = new Map<number, Step>();
   readonly #leaders = new Set<number>();
   readonly #work: number[] = [];
+  readonly #jumpTable = new Block(NOWHERE);
   /** Whether an indirect jump was found. */
   #jumpsAnywhere = false;
 
@@ -178,7 +188,7 @@ class Discovery {
       const kind = endOf(step);
       if (kind === "branch" || kind === "goto") this.#lead(step.pc + instruction.imm);
       if (kind === "branch" || kind === "call" || kind === "callIndirect") this.#lead(pc);
-      if (kind === "jumpIndirect") this.#jumpsAnywhere = true;
+      if (kind === "dispatch") this.#jumpsAnywhere = true;
       return;
     }
   }
@@ -189,6 +199,7 @@ class Discovery {
       if (this.steps.has(pc)) blocks.set(pc, new Block(pc));
     }
     for (const block of blocks.values()) this.#fill(block, blocks);
+    this.#fillJumpTable(blocks);
     return blocks;
   }
 
@@ -224,16 +235,21 @@ class Discovery {
     };
     if (kind === "goto" || kind === "branch") reach(target);
     if (kind === "branch" || block.isCall) reach(next);
-    if (kind === "jumpIndirect") {
-      for (const pc of this.switchTargets) {
-        reach(pc);
-        const found = blocks.get(pc);
-        if (found) found.isSwitchTarget = true;
-      }
-    }
-    for (const successor of reached) {
-      block.successors.push(successor);
-      successor.predecessors.push(block);
+    if (kind === "dispatch") reached.add(this.#jumpTable);
+    for (const successor of reached) connect(block, successor);
+  }
+
+  /**
+   * All indirect jumps meet in one place, so that a loop which they lead around has one entry. A target
+   * is reached from there alone, or from before as well.
+   */
+  #fillJumpTable(blocks: ReadonlyMap<number, Block>): void {
+    this.#jumpTable.end = { kind: "jumpTable", target: 0, next: 0, step: undefined };
+    for (const pc of this.switchTargets) {
+      const target = blocks.get(pc);
+      if (!target) continue;
+      target.isSwitchTarget = true;
+      connect(this.#jumpTable, target);
     }
   }
 }

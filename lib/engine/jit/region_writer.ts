@@ -129,7 +129,10 @@ export class RegionWriter {
     code.unlikely().if();
     store();
     this.#parts.notes?.left("limit");
-    leaveAt(code, block.pc, 0);
+    if (block.end.kind === "jumpTable") {
+      code.get(RegionLocal.target);
+      leaveWithTarget(code, 0);
+    } else leaveAt(code, block.pc, 0);
     code.op("end");
   }
 
@@ -248,9 +251,12 @@ export class RegionWriter {
         this.#store(block);
         this.#code.get(RegionLocal.target);
         return leaveWithTarget(this.#code, pending);
-      case "jumpIndirect":
+      case "dispatch":
         this.#code.set(RegionLocal.target);
-        return this.#jumpIndirect(block, pending);
+        return this.#dispatch(block, pending);
+      case "jumpTable":
+        this.#switch(block);
+        return this.#jumpOut(block, pending);
       case "exit":
         return this.#leave(block, target, pending);
     }
@@ -341,21 +347,28 @@ export class RegionWriter {
     this.#goTo(next, block, 0);
   }
 
-  /** Goes where a jump table or a pointer leads: in the region, or in place of this function. */
-  #jumpIndirect(block: Block, pending: number): void {
+  /** Goes to the jump table, if a structured edge leads there. */
+  #dispatch(block: Block, pending: number): void {
+    const table = block.successors[0]!;
+    if (this.#parts.flow.of(block).dropped.has(table)) return this.#jumpOut(block, pending);
+    const label = this.#labelOf(table, block);
+    if (label === undefined) this.#tree(table);
+    else this.#code.br(label);
+  }
+
+  /** Goes where the target leads that the jump table does not know: in place of this function. */
+  #jumpOut(block: Block, pending: number): void {
     const code = this.#code;
     const { target, depth, word } = RegionLocal;
-    spend(code, pending);
-    this.#switch(block);
     this.#store(block);
     code.block();
     findSlot(code, this.#parts.links.addressing);
-    pushLeft(code, 0);
+    pushLeft(code, pending);
     code.get(depth).get(word).returnCallIndirect(this.#parts.links.type);
     code.op("end");
     this.#parts.notes?.left("unknownTarget");
     code.get(target);
-    leaveWithTarget(code, 0);
+    leaveWithTarget(code, pending);
   }
 
   #switch(block: Block): void {
@@ -380,5 +393,5 @@ export class RegionWriter {
 
 /** Whether control goes on inside the region, so that what was executed is taken off first. */
 function goesOn({ end: { kind } }: Block): boolean {
-  return kind === "goto" || kind === "branch";
+  return kind === "goto" || kind === "branch" || kind === "dispatch";
 }
