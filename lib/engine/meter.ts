@@ -2,8 +2,9 @@
  * Who reads the clock for an engine's statistics.
  *
  * A look at the clock takes as long as hundreds of compiled instructions. The interpreter's function
- * and the reference are entered seldom enough to time each entry; of regions, after the first ones,
- * one entry in so many is timed, and what an instruction took there stands for all.
+ * and the reference are entered seldom enough to time each entry, and so are regions that execute much
+ * at a time; of those that do not, one entry in so many is timed, and what an instruction took there
+ * stands for all.
  *
  * What comes of it is `statistics.ts`.
  *
@@ -20,9 +21,11 @@ import {
   type FunctionStatistics,
 } from "./statistics.ts";
 
-/** Entries of regions that are timed one by one. */
-const ALL_TIMED = 4096;
-/** Of later ones one in so many; a prime, so that it falls into no step with a loop of the guest's. */
+/** Instructions that the last entries executed on average, from which on each entry is timed. */
+const ALL_TIMED = 10_000;
+/** Entries that the average is about. */
+const AVERAGED = 64;
+/** Of others one in so many; a prime, so that it falls into no step with a loop of the guest's. */
 const TIMED = 61;
 /** Looks at the clock that tell what one takes, as often as they are made: the fastest time counts. */
 const CLOCK_LOOKS = 32, CLOCK_ROUNDS = 32;
@@ -58,6 +61,7 @@ export class Meter {
   /** Entries of regions by the interpreter. */
   #entered = 0;
   readonly #clock = clockCost();
+  #average = ALL_TIMED;
   #weight = 0;
   #started = 0;
   #timed = 0;
@@ -66,12 +70,13 @@ export class Meter {
   /** A region is about to be entered. */
   enter(): void {
     const entry = this.#entered++;
-    this.#weight = entry < ALL_TIMED ? 1 : entry % TIMED === 0 ? TIMED : 0;
+    this.#weight = this.#average >= ALL_TIMED ? 1 : entry % TIMED === 0 ? TIMED : 0;
     if (this.#weight > 0) this.#started = performance.now();
   }
 
   /** The region was left, after so many instructions. */
   leave(instructions: number): void {
+    this.#average += (instructions - this.#average) / AVERAGED;
     if (this.#weight === 0) return;
     this.#timed += this.#weight * (performance.now() - this.#started - this.#clock);
     this.#timedInstructions += this.#weight * instructions;

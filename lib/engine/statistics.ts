@@ -79,8 +79,8 @@ export interface EngineStatistics {
     readonly reference: number;
   };
   /**
-   * Milliseconds of the host's; what is missing from a run's is the platform's and the tracers'. Those
-   * of regions are measured on some entries and go by instructions from there.
+   * Milliseconds of the host's; what is missing from a run's is the platform's and the tracers'. Where
+   * regions are entered often for little, theirs are measured on some entries and go by instructions.
    */
   readonly milliseconds: {
     /** In compiled code. */
