@@ -2,9 +2,9 @@
  * Who reads the clock for an engine's statistics.
  *
  * A look at the clock takes as long as hundreds of compiled instructions. The interpreter's function
- * and the reference are entered seldom enough to time each entry, and so are regions that execute much
- * at a time; of those that do not, one entry in so many is timed, and what an instruction took there
- * stands for all.
+ * and the reference are entered seldom enough to time each entry, and so are regions at first and while
+ * they execute much at a time; of other entries one in so many is timed, and what an instruction took
+ * there stands for all of these.
  *
  * What comes of it is `statistics.ts`.
  *
@@ -21,6 +21,8 @@ import {
   type FunctionStatistics,
 } from "./statistics.ts";
 
+/** Entries of regions that are timed before any average counts. */
+const FIRST = 4096;
 /** Instructions that the last entries executed on average, from which on each entry is timed. */
 const ALL_TIMED = 10_000;
 /** Entries that the average is about. */
@@ -61,32 +63,43 @@ export class Meter {
   /** Entries of regions by the interpreter. */
   #entered = 0;
   readonly #clock = clockCost();
-  #average = ALL_TIMED;
-  #weight = 0;
-  #started = 0;
-  #timed = 0;
-  #timedInstructions = 0;
+  /** Milliseconds in regions whose entries were all timed. */
+  #regions = 0;
+  /** Instructions of other entries, and of those among them that were timed, with milliseconds. */
+  readonly #others = { all: 0, timed: 0, took: 0 };
+  #average = 0;
+  #timesAll = true;
+  #started: number | undefined;
 
   /** A region is about to be entered. */
   enter(): void {
     const entry = this.#entered++;
-    this.#weight = this.#average >= ALL_TIMED ? 1 : entry % TIMED === 0 ? TIMED : 0;
-    if (this.#weight > 0) this.#started = performance.now();
+    this.#timesAll = entry < FIRST || this.#average >= ALL_TIMED;
+    const isTimed = this.#timesAll || entry % TIMED === 0;
+    this.#started = isTimed ? performance.now() : undefined;
   }
 
   /** The region was left, after so many instructions. */
   leave(instructions: number): void {
     this.#average += (instructions - this.#average) / AVERAGED;
-    if (this.#weight === 0) return;
-    this.#timed += this.#weight * (performance.now() - this.#started - this.#clock);
-    this.#timedInstructions += this.#weight * instructions;
+    if (!this.#timesAll) this.#others.all += instructions;
+    if (this.#started === undefined) return;
+    const took = performance.now() - this.#started - this.#clock;
+    // The interpreter's function had to wait for both looks.
+    this.#loop -= 2 * this.#clock;
+    if (this.#timesAll) this.#regions += took;
+    else {
+      this.#others.took += took;
+      this.#others.timed += instructions;
+    }
   }
 
   /** All figures of an engine that runs `harts`. */
   statistics(harts: readonly Hart[], tier: TierStatistics = NOTHING): EngineStatistics {
     const all = harts.reduce((sum, { instret }) => sum + Number(instret), 0);
     const compiled = harts.reduce((sum, { compiledInstret }) => sum + compiledInstret, 0);
-    const regions = this.#regions(compiled);
+    const loop = Math.max(0, this.#loop);
+    const regions = Math.min(loop, this.#inRegions());
     const left = EXIT_REASONS.reduce((sum, reason) => sum + tier.exits[reason], 0);
     return {
       regions: { ...tier.regions, entered: this.#entered },
@@ -97,7 +110,7 @@ export class Meter {
       },
       milliseconds: {
         regions,
-        interpreter: Math.max(0, this.#loop - regions),
+        interpreter: loop - regions,
         reference: Math.max(0, this.#reference),
         writing: tier.writing,
         compiling: tier.compiling,
@@ -107,10 +120,10 @@ export class Meter {
     };
   }
 
-  /** Milliseconds that regions took for `instructions`, which are all that they have executed. */
-  #regions(instructions: number): number {
-    if (this.#timedInstructions === 0) return 0;
-    return Math.max(0, instructions * this.#timed / this.#timedInstructions);
+  /** Milliseconds that regions took. */
+  #inRegions(): number {
+    const { all, timed, took } = this.#others;
+    return Math.max(0, this.#regions + (timed === 0 ? 0 : all * took / timed));
   }
 
   /** The interpreter's function, measured. */
