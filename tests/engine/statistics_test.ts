@@ -11,13 +11,18 @@ import { createJit } from "../../lib/engine/jit/jit.ts";
 import { EXIT_REASONS } from "../../lib/engine/statistics.ts";
 import { assemble } from "../../lib/isa/asm.ts";
 import { programFile } from "../fixtures/expected.ts";
+import { PROGRAMS } from "../machine/privileged_programs.ts";
 import { CODE, createGuest, resetGuest } from "./guest.ts";
 
 /** Runs a fixture; gives what it printed and counted. */
-async function runFixture(name: string, options: MachineOptions) {
+function runFixture(name: string, options: MachineOptions) {
+  return runProgram(Deno.readFileSync(programFile(name)), options);
+}
+
+async function runProgram(program: Uint8Array, options: MachineOptions) {
   const decoder = new TextDecoder();
   let printed = "";
-  using machine = createMachine(Deno.readFileSync(programFile(name)), {
+  using machine = createMachine(program, {
     stdout: (data) => void (printed += decoder.decode(data)),
     ...options,
   });
@@ -52,6 +57,23 @@ for (const name of COUNTED) {
       assertEquals(instructions.regions > 0, regions.compiled > 0);
     });
   }
+}
+
+/** Of the privileged programs one without, and one behind page tables. */
+for (const name of ["delegation", "pages"]) {
+  Deno.test(`statistics() adds up, and changes nothing, in privileged program ${name}`, async () => {
+    const program = PROGRAMS[name]!();
+    const plain = await runProgram(program, { jitThreshold: 1 });
+    const counted = await runProgram(program, { jitThreshold: 1, engineStatistics: true });
+    const { printed, kind, instret, statistics } = counted;
+    assertEquals([printed, kind, instret], [plain.printed, plain.kind, plain.instret]);
+    const { regions, instructions, exits, functions } = statistics!;
+    const own = functions.reduce((sum, each) => sum + each.instructions, 0);
+    assertEquals(own, instructions.regions);
+    assert(instructions.regions > 0 && instructions.interpreter >= 0);
+    assertEquals(EXIT_REASONS.reduce((sum, reason) => sum + exits[reason], 0), regions.entered);
+    assert(EXIT_REASONS.every((reason) => exits[reason] >= 0), JSON.stringify(exits));
+  });
 }
 
 Deno.test("statistics() counts for the interpreter alone when nothing is compiled", async () => {
