@@ -56,5 +56,9 @@ export const STACK_PAGE: number = HART + 624;
 export const STACK_ADDEND: number = HART + 632;
 /** i64: where compiled code was last led by a pointer and found no region, or 0. */
 export const WANTED_TARGET: number = HART + 640;
+/** i64: where an indirect jump of compiled code last went that its jump table did not know, or 0. */
+export const WANTED_JUMP: number = HART + 648;
+/** i64: the entry of the region that it left. */
+export const JUMPED_FROM: number = HART + 656;
 /** Bytes of a hart's state. */
 export const STATE_SIZE = 704;

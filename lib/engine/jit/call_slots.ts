@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { WANTED_REGION, WANTED_TARGET } from "../../hart/state.ts";
+import { JUMPED_FROM, WANTED_JUMP, WANTED_REGION, WANTED_TARGET } from "../../hart/state.ts";
 import type { Memory } from "../../memory/memory.ts";
 import { I32 } from "../../wasm/code.ts";
 import { Module } from "../../wasm/module.ts";
@@ -90,6 +90,15 @@ export class CallSlots {
     if (this.#seen.delete(target)) return target;
     this.#seen.add(target);
     return undefined;
+  }
+
+  /** From which region, and where, an indirect jump has gone since that no jump table knew. */
+  takeJump(): { readonly from: number; readonly target: number } | undefined {
+    const { hostView } = this.#memory;
+    const target = Number(hostView.getBigInt64(WANTED_JUMP, true));
+    if (target === 0) return undefined;
+    hostView.setBigInt64(WANTED_JUMP, 0n, true);
+    return { target, from: Number(hostView.getBigInt64(JUMPED_FROM, true)) };
   }
 
   /** Makes an entry lead to compiled code. */

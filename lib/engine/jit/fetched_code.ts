@@ -45,6 +45,8 @@ export interface FetchedParts {
   readonly hooks: Hooks;
   readonly placement: Placement;
   readonly bounds: FunctionBounds;
+  /** Where indirect jumps of regions were seen to go, by their entries. */
+  readonly jumpTargets: ReadonlyMap<number, ReadonlySet<number>>;
   /** Whether the hart fetches what is asked for. */
   readonly ahead: boolean;
 }
@@ -79,6 +81,10 @@ export class FetchedCode implements CodeSource {
     const jumps = flow === "indirect" ||
       ((flow === "jump" || flow === "branch") && instruction.imm % 4 !== 0);
     return jumps && !this.#parts.hart.hasCompressed ? LEAVE : plan;
+  }
+
+  jumpTargets(entry: number): Iterable<number> {
+    return this.#parts.jumpTargets.get(entry) ?? [];
   }
 
   bounds(pc: number): { readonly low: number; readonly high: number } {

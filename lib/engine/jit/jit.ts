@@ -99,6 +99,8 @@ class Jit implements Tier {
       const there = regions.at(wanted);
       this.#compiled(there ? regions.relearn(there) : regions.compile(wanted) !== undefined);
     }
+    const jump = regions.slots.takeJump();
+    if (jump) this.#compiled(regions.learnJump(jump.from, jump.target));
     const target = regions.slots.takeTarget();
     if (target === undefined || regions.at(target)) return;
     this.#functions.note(target);

@@ -16,6 +16,8 @@ import { type PlanUse, useOf } from "./plan_use.ts";
 const MOST_INSTRUCTIONS = 3000;
 /** The address of a block that stands for no instruction. */
 const NOWHERE = NaN;
+/** How much further a function reaches behind where an indirect jump was seen to go. */
+const FURTHER = 4096;
 /** Registers that calls leave their return address in, by the calling convention: ra and t0. */
 const LINKS = (1 << 1) | (1 << 5);
 
@@ -100,6 +102,8 @@ export interface CodeSource {
   peek(pc: number): Instruction | undefined;
   /** Its plan, which leaves it to the reference where the hart wants that. */
   plan(instruction: Instruction): Plan;
+  /** Where indirect jumps of the region at `entry` were seen to go. */
+  jumpTargets(entry: number): Iterable<number>;
   /** Where the function around `pc` begins and ends. */
   bounds(pc: number): { readonly low: number; readonly high: number };
 }
@@ -126,8 +130,9 @@ function connect(from: Block, to: Block): void {
 /** Follows the fetched instructions of one function from its entry on. */
 class Discovery {
   readonly #source: CodeSource;
-  readonly #low: number;
-  readonly #high: number;
+  readonly #entry: number;
+  #low: number;
+  #high: number;
   readonly steps = new Map<number, Step>();
   readonly #leaders = new Set<number>();
   readonly #work: number[] = [];
@@ -137,6 +142,7 @@ class Discovery {
 
   constructor(source: CodeSource, entry: number) {
     this.#source = source;
+    this.#entry = entry;
     const { low, high } = source.bounds(entry);
     this.#low = Math.min(low, entry);
     this.#high = high;
@@ -144,7 +150,10 @@ class Discovery {
     this.#follow();
   }
 
-  /** Where indirect jumps are known to go: what was executed here and is reached in no other way. */
+  /**
+   * Where indirect jumps are known to go: what was executed here and is reached in no other way, and
+   * where one was seen to go.
+   */
   readonly switchTargets: number[] = [];
 
   #follow(): void {
@@ -152,10 +161,21 @@ class Discovery {
     if (!this.#jumpsAnywhere) return;
     for (let pc = this.#low; pc < this.#high; pc += 2) {
       if (this.steps.has(pc) || this.#overlaps(pc) || !this.#source.peek(pc)) continue;
-      this.switchTargets.push(pc);
-      this.#lead(pc);
-      this.#drain();
+      this.#jumpTo(pc);
     }
+    for (const pc of this.#source.jumpTargets(this.#entry)) {
+      if (this.switchTargets.includes(pc) || !this.#source.peek(pc)) continue;
+      // Where no symbol says it, a function may reach further than it seemed.
+      this.#high = Math.max(this.#high, pc + FURTHER);
+      this.#low = Math.min(this.#low, pc);
+      this.#jumpTo(pc);
+    }
+  }
+
+  #jumpTo(pc: number): void {
+    this.switchTargets.push(pc);
+    this.#lead(pc);
+    this.#drain();
   }
 
   /** Whether `pc` is the second half of an instruction. */

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { FLOAT_GUARD, WANTED_TARGET } from "../../hart/state.ts";
+import { FLOAT_GUARD, JUMPED_FROM, WANTED_JUMP, WANTED_TARGET } from "../../hart/state.ts";
 import type { Code } from "../../wasm/code.ts";
 import { HOST } from "../plan/plan.ts";
 import { type Addressing, findSlot, loadDataEntries, loadStackPage } from "./addressing.ts";
@@ -367,7 +367,8 @@ export class RegionWriter {
     code.get(depth).get(word).returnCallIndirect(this.#parts.links.type);
     code.op("end");
     this.#parts.notes?.left("unknownTarget");
-    code.get(target);
+    code.i32(0).i64(BigInt(this.#parts.region.entry.pc)).access("i64.store", HOST, JUMPED_FROM);
+    code.i32(0).get(target).access("i64.store", HOST, WANTED_JUMP).get(target);
     leaveWithTarget(code, pending);
   }
 

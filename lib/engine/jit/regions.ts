@@ -33,6 +33,8 @@ import type { RegionCounters } from "./region_counters.ts";
 const MODULE_COST = 15_000;
 /** How often a region is made anew because its accesses were elsewhere than expected. */
 const MOST_LESSONS = 3;
+/** Jump targets that a region learns of. */
+const MOST_TARGETS = 256;
 /** Bytes of WASM and of machine code that an instruction becomes, about. */
 const INSTRUCTION_COST = 150;
 
@@ -93,6 +95,8 @@ export class Regions implements CodeOwner {
   readonly #areas: Areas;
   /** Where accesses were when they were not where they had been expected, by pc. */
   readonly #learned = new Map<number, number>();
+  /** Where indirect jumps were seen to go that no jump table knew, by the region's entry. */
+  readonly #jumpTargets = new Map<number, Set<number>>();
   /** How often a region was made anew for what was learned, by its entry. */
   readonly #lessons = new Map<number, number>();
   readonly #imports: WebAssembly.ModuleImports;
@@ -117,7 +121,14 @@ export class Regions implements CodeOwner {
     const placement = this.#placement;
     this.#functions = functions;
     const bounds = (pc: number) => functions.around(pc);
-    this.#source = new FetchedCode({ hart, hooks, placement, bounds, ahead: style.ahead });
+    this.#source = new FetchedCode({
+      hart,
+      hooks,
+      placement,
+      bounds,
+      jumpTargets: this.#jumpTargets,
+      ahead: style.ahead,
+    });
     this.#areas = new Areas(memory, (area) => this.#areaLost(area));
     this.#options = {
       memory,
@@ -266,6 +277,21 @@ export class Regions implements CodeOwner {
     if (lessons > MOST_LESSONS || !region.expected.learn()) return false;
     this.#lessons.set(region.entry, lessons);
     return this.compile(region.entry, region.region) !== undefined;
+  }
+
+  /**
+   * An indirect jump of the region at `entry` went where its jump table does not lead: to another
+   * function, or into its own, whose table is made anew.
+   */
+  learnJump(entry: number, target: number): boolean {
+    if (this.#functions.around(target).low === target) {
+      return !this.at(target) && this.compile(target) !== undefined;
+    }
+    let targets = this.#jumpTargets.get(entry);
+    if (!targets) this.#jumpTargets.set(entry, targets = new Set());
+    if (targets.has(target) || targets.size >= MOST_TARGETS || !this.at(entry)) return false;
+    targets.add(target);
+    return this.compile(entry) !== undefined;
   }
 
   #areaLost(area: Area): void {
