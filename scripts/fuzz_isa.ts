@@ -7,7 +7,9 @@ import { parseArgs } from "@std/cli/parse-args";
 import { fuzz } from "../tests/engine/fuzz.ts";
 import { FUZZ_CLASSES, type FuzzClass } from "../tests/engine/fuzz_program.ts";
 
-const HELP = `Compares the engines with QEMU on random programs.
+const HELP =
+  `Compares the engines with QEMU on random programs; the JIT runs twice: as it is, and compiling
+whatever it comes to.
 
   deno task fuzz [--class NAME] [--seed N] [--count N] [--machine linux|bare] [--no-qemu]
 
@@ -16,7 +18,7 @@ const HELP = `Compares the engines with QEMU on random programs.
   --count N      random instructions a class (100000)
   --machine M    linux: static programs, against qemu-riscv64
                  bare: firmware, against qemu-system-riscv64 -M spike
-  --no-qemu      compare the interpreter with the reference only
+  --no-qemu      compare the other engines with the reference only
 
 Exit code 1 if anything disagreed; each disagreement is shrunk and printed as assembly.
 `;

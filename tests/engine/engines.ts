@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { ENGINE_NAMES, type EngineMaker, ENGINES as ROWS } from "../../lib/engine/engines.ts";
+import {
+  ENGINE_NAMES,
+  type EngineMaker,
+  type EngineName,
+  ENGINES as ROWS,
+} from "../../lib/engine/engines.ts";
+import type { MachineOptions } from "../../lib/machine/machine.ts";
 
 /** An engine under test. */
 export interface Candidate {
@@ -16,3 +22,16 @@ export const ENGINES: readonly Candidate[] = [
   ...ENGINE_NAMES.map((name) => ({ name, make: ROWS[name].make })),
   { name: "jit at once", make: (memory) => ROWS.jit.make(memory, { jitThreshold: 0 }) },
 ];
+
+/** An engine of a machine, or the JIT when it compiles whatever it comes to. */
+export type MachineEngine = EngineName | "jit at once";
+
+/** All of them, the reference first. */
+export const MACHINE_ENGINES: readonly MachineEngine[] = [...ENGINE_NAMES, "jit at once"];
+
+/** What to give a machine that is to have an engine. */
+export function engineOptions(
+  engine: MachineEngine,
+): Pick<MachineOptions, "engine" | "jitThreshold"> {
+  return engine === "jit at once" ? { engine: "jit", jitThreshold: 0 } : { engine };
+}

@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { ENGINE_NAMES, type EngineName } from "../../lib/engine/engines.ts";
 import { F_NAMES, X_NAMES } from "../../lib/isa/names.ts";
 import { createMachine, type Machine } from "../../lib/machine/machine.ts";
 import {
@@ -18,12 +17,16 @@ import {
   randomProgram,
   SNAPSHOT_SIZE,
 } from "./fuzz_program.ts";
+import { engineOptions, MACHINE_ENGINES, type MachineEngine } from "./engines.ts";
 import { createRandom } from "./random.ts";
 
 /** The engine that all others must equal. */
-const ORACLE: EngineName = ENGINE_NAMES[0]!;
+const ORACLE: MachineEngine = MACHINE_ENGINES[0]!;
 /** Instructions of one program. */
 const PROGRAM_LENGTH = 20_000;
+/** Instructions of one that leads nowhere straight: each way into it is compiled, with all behind. */
+const BRANCHING_LENGTH = 1_000;
+const BRANCHING: readonly FuzzClass[] = ["control", "selfmod", "mixed"];
 
 /** What a campaign is asked for. */
 export interface Campaign {
@@ -40,7 +43,7 @@ export interface Campaign {
 
 /** A program on which an engine disagrees. */
 export interface Disagreement {
-  readonly engine: EngineName;
+  readonly engine: MachineEngine;
   /** Seed of the program. */
   readonly seed: number;
   /** The instructions that it takes, as assembly. */
@@ -60,7 +63,8 @@ export interface CampaignResult {
 export async function fuzz(campaign: Campaign): Promise<CampaignResult> {
   const { kind, machine, count, qemu, progress } = campaign;
   const disagreements: Disagreement[] = [];
-  const length = Math.min(count, machine === "bare" ? 1_000 : PROGRAM_LENGTH);
+  const isShort = machine === "bare" || BRANCHING.includes(kind);
+  const length = Math.min(count, isShort ? BRANCHING_LENGTH : PROGRAM_LENGTH);
   let instructions = 0;
   let programs = 0;
   while (instructions < count && disagreements.length < 3) {
@@ -70,7 +74,7 @@ export async function fuzz(campaign: Campaign): Promise<CampaignResult> {
     const oracle = (each: FuzzProgram) =>
       qemu ? onQemu(each, machine) : onEngine(ORACLE, each, machine);
     const expected = await oracle(program);
-    for (const engine of qemu ? ENGINE_NAMES : ENGINE_NAMES.slice(1)) {
+    for (const engine of qemu ? MACHINE_ENGINES : MACHINE_ENGINES.slice(1)) {
       const actual = await onEngine(engine, program, machine);
       if (same(actual, expected)) continue;
       disagreements.push(await shrink(engine, program, machine, oracle));
@@ -117,14 +121,14 @@ function translate({ harts, memory }: Machine): void {
 
 /** Runs a program on one of the engines; `"paged"` is firmware behind page tables, in S-mode. */
 export async function onEngine(
-  engine: EngineName,
+  engine: MachineEngine,
   program: FuzzProgram,
   where: "linux" | "bare" | "paged",
 ): Promise<Written> {
   const kind = where === "paged" ? "bare" : where;
   const parts: Uint8Array[] = [];
   const machine = createMachine(packProgram(program, kind), {
-    engine,
+    ...engineOptions(engine),
     machine: kind,
     stdout: (data) => void parts.push(data.slice()),
   });
@@ -162,7 +166,7 @@ async function onQemu(program: FuzzProgram, machine: "linux" | "bare"): Promise<
 
 /** Leaves out pieces as long as the engine still disagrees. */
 export async function shrink(
-  engine: EngineName,
+  engine: MachineEngine,
   program: FuzzProgram,
   machine: "linux" | "bare",
   oracle: (program: FuzzProgram) => Promise<Written>,
@@ -200,7 +204,7 @@ export async function shrink(
 
 /** Number of the first snapshot that differs. */
 async function firstDifference(
-  engine: EngineName,
+  engine: MachineEngine,
   program: FuzzProgram,
   machine: "linux" | "bare",
   oracle: (program: FuzzProgram) => Promise<Written>,

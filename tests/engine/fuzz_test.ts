@@ -1,6 +1,6 @@
-import { ENGINE_NAMES } from "../../lib/engine/engines.ts";
 import { assert, assertEquals } from "@std/assert";
 import { RV64 } from "../../lib/isa/decode.ts";
+import { MACHINE_ENGINES } from "./engines.ts";
 import { fuzz, onEngine, shrink } from "./fuzz.ts";
 import { FUZZ_CLASSES, type FuzzProgram, randomProgram } from "./fuzz_program.ts";
 import { installed } from "./guest_tools.ts";
@@ -52,7 +52,7 @@ for (const kind of FUZZ_CLASSES) {
       const program = randomProgram(kind, seed, 500, createRandom(seed));
       const expected = await onEngine("interp", program, "bare");
       assertEquals(expected.end, "exit 0");
-      for (const engine of ENGINE_NAMES) {
+      for (const engine of MACHINE_ENGINES) {
         assertEquals(await onEngine(engine, program, "paged"), expected, `${engine} ${seed}`);
       }
     }

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { ENGINE_NAMES } from "../../lib/engine/engines.ts";
 import { assertEquals } from "@std/assert";
 import { createMachine } from "../../lib/machine/machine.ts";
+import { engineOptions, MACHINE_ENGINES } from "./engines.ts";
 import { build, outputOf } from "./guest_tools.ts";
 
 /** Lines of assembly and operands. */
@@ -29,10 +29,10 @@ export async function compareGrid(grid: Grid): Promise<void> {
     const file = await build(folder, name, gridProgram(lines, operands, floats), march);
     const cpu = extensions.map((each) => `,${each === "zfh" ? "Zfh" : each}=true`).join("");
     const expected = await outputOf("qemu-riscv64", ["-cpu", `rv64${cpu}`, file]);
-    for (const engine of ENGINE_NAMES) {
+    for (const engine of MACHINE_ENGINES) {
       const parts: Uint8Array[] = [];
       const machine = createMachine(await Deno.readFile(file), {
-        engine,
+        ...engineOptions(engine),
         stdout: (data) => void parts.push(data.slice()),
       });
       assertEquals(await machine.run(), { kind: "exit", code: 0 });
