@@ -8,7 +8,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { createJit } from "../../lib/engine/jit/jit.ts";
 import { createReference } from "../../lib/engine/reference/reference.ts";
+import { BLOCK_SIZE } from "../../lib/engine/interpreter/micro_op.ts";
+import { readProgram } from "../fixtures/expected.ts";
 import { firstDifference, record, type RunRecord } from "./jit_guest.ts";
+import { recordProgram } from "./jit_programs.ts";
 import { randomPlan } from "./jit_worlds.ts";
 
 /** Programs of each test, and what each may execute. */
@@ -37,5 +40,51 @@ for (const threshold of [0, 1, 500]) {
       all += actual.instret;
     }
     assert(compiled > all / 4n, `only ${compiled} of ${all} instructions were compiled`);
+  });
+}
+
+for (const blocks of [1.4, 2, 4, 8]) {
+  Deno.test(`run() of random programs does the same where ${blocks} blocks of code are kept`, () => {
+    let compiled = 0n;
+    for (let seed = 1; seed <= 5; seed++) {
+      const budget = blocks * BLOCK_SIZE;
+      const actual = record(
+        randomPlan(seed, MOST),
+        (memory, options) => createJit(memory, { ...options, jitThreshold: 1 }, budget),
+      );
+      assertEquals(firstDifference(actual, expectedOf(seed)), undefined, `seed ${seed}`);
+      compiled += actual.compiled;
+    }
+    if (blocks >= 2) assert(compiled > 0n, "nothing was compiled");
+  });
+}
+
+/** Timers, signals, naps, floats, traps in firmware, and two harts that take turns. */
+const FIXTURES = [
+  { name: "calls_p84", args: [], harts: 1 },
+  { name: "ticks_p84", args: [], harts: 1 },
+  { name: "nap_p84", args: [], harts: 1 },
+  { name: "signal_jump_p84", args: [], harts: 1 },
+  { name: "registers_p84", args: ["floats"], harts: 1 },
+  { name: "irq_nest_p84", args: [], harts: 1 },
+  { name: "hello_bare_p84", args: [], harts: 2 },
+] as const;
+
+for (const { name, args, harts } of FIXTURES) {
+  Deno.test(`run({ limit }) of ${name} stops at the interpreter's states at any jitThreshold`, async () => {
+    const { bytes } = await readProgram(name);
+    const run = { args, env: [], stdin: "" };
+    const slices = [1, 2, 7, 100, 1500], stops = 60, most = 400_000n, seed = 1;
+    const on = (engine: "interp" | "jit", jitThreshold?: number) =>
+      recordProgram({
+        ...{ bytes, run, slices, stops, most, seed },
+        options: { engine, jitThreshold, ...(harts > 1 ? { harts, seed: 7n } : {}) },
+      });
+    const expected = await on("interp");
+    for (const threshold of [0, 1, 500, undefined]) {
+      const actual = await on("jit", threshold);
+      assertEquals(firstDifference(actual, expected), undefined, `jitThreshold ${threshold}`);
+      if (threshold !== undefined && threshold <= 1) assert(actual.compiled > 0n);
+    }
   });
 }
