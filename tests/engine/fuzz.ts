@@ -24,9 +24,9 @@ import { createRandom } from "./random.ts";
 const ORACLE: MachineEngine = MACHINE_ENGINES[0]!;
 /** Instructions of one program. */
 const PROGRAM_LENGTH = 20_000;
-/** Instructions of one that leads nowhere straight: each way into it is compiled, with all behind. */
+/** Instructions of one that often leaves compiled code: each way back is compiled, with all behind. */
 const BRANCHING_LENGTH = 1_000;
-const BRANCHING: readonly FuzzClass[] = ["control", "selfmod", "mixed"];
+const BRANCHING: readonly FuzzClass[] = ["atomic", "control", "selfmod", "mixed"];
 
 /** What a campaign is asked for. */
 export interface Campaign {
