@@ -220,7 +220,7 @@ const CASES: Readonly<Record<string, (subject: Subject) => void>> = {
   addi s1, s1, -1
   bnez s1, 1b
   ebreak`);
-    subject.warm();
+    for (let k = 0; k < 6; k++) subject.run();
     subject.word(A);
   },
   "data beside text on one page"(subject) {
