@@ -195,7 +195,7 @@ export class Interpreter {
     const run = hart.floatGuard ? this.#guarding() : this.#run;
     const tier = space.tracing ? undefined : this.#tier;
     const fuel = this.#fuelFor(tier, space, pc, left);
-    this.#cameBack(tier, space, this.#enter(run, pc, space, fuel));
+    this.#cameBack(tier, space, fuel - this.#enter(run, pc, space, fuel));
     return this.#serve(hart, space);
   }
 
@@ -208,12 +208,12 @@ export class Interpreter {
     return fuel;
   }
 
-  /** Lets the tier look at what is executed once in its period, given the fuel that is left. */
-  #cameBack(tier: Tier | undefined, space: MicroOpSpace, fuel: number): void {
+  /** Lets the tier look at what is executed once in its period; `used` was executed. */
+  #cameBack(tier: Tier | undefined, space: MicroOpSpace, used: number): void {
     if (!tier) return;
-    this.#untilLook = fuel;
+    this.#untilLook -= used;
     tier.cameBack(space);
-    if (fuel > 0) return;
+    if (this.#untilLook > 0) return;
     this.#untilLook = tier.period;
     const { hart } = space;
     if (!hart.isTracing) tier.look(space, Number(BigInt.asIntN(64, hart.pc)));
@@ -275,7 +275,7 @@ export class Interpreter {
       (pc & ~BigInt(PAGE_SIZE - 1)) - BigInt(block / 8),
       data,
     );
-    this.#cameBack(tier, space, fuelLeft);
+    this.#cameBack(tier, space, fuel - fuelLeft);
     return this.#serve(hart, space);
   }
 
