@@ -87,8 +87,8 @@ export interface Instruction {
   readonly imm: number;
 }
 
-/** Where the ISA puts the register fields, in every 32-bit format. */
-export const SHIFT = { rd: 7, rs1: 15, rs2: 20, rs3: 27 } as const;
+/** Where the ISA puts the register fields and the rounding mode, in every 32-bit format. */
+export const SHIFT = { rd: 7, rm: 12, rs1: 15, rs2: 20, rs3: 27 } as const;
 
 /** Widths of fields that patterns name without a range; five bits otherwise. */
 const WIDTHS: Readonly<Record<string, number>> = {

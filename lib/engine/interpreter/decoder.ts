@@ -134,7 +134,7 @@ export class Decoder {
     const near = !apart && target >= 0 && target < PAGE_SIZE;
     const jumps = row.flow === "branch" || row.flow === "jump";
     if (jumps && near) view.setInt32(at + MICRO_OP.imm, imm * 8, true);
-    else if (row.asks.rs3) this.#writeThird(word, at);
+    else if (row.asks.rs3 || row.asks.mode) this.#writeThird(word, at);
     else view.setBigInt64(at + MICRO_OP.imm, BigInt(imm), true);
     return near;
   }
@@ -151,7 +151,7 @@ export class Decoder {
     { pc, at, apart }: Place,
   ): boolean | undefined {
     const view = this.#view;
-    const { next, target: asksTarget, rs3 } = row.asks;
+    const { next, target: asksTarget, rs3, mode } = row.asks;
     if (next) view.setUint32(at + MICRO_OP.next, pc + length, true);
     if (row.flow === "branch" || row.flow === "jump") {
       const target = pc + imm;
@@ -161,12 +161,13 @@ export class Decoder {
       return near;
     }
     if (next) view.setInt32(at + MICRO_OP.imm, imm, true);
-    else if (rs3) this.#writeThird(word, at);
+    else if (rs3 || mode) this.#writeThird(word, at);
     else view.setBigInt64(at + MICRO_OP.imm, BigInt(asksTarget ? pc + imm : imm), true);
     return true;
   }
 
   #writeThird(word: number, at: number): void {
+    this.#view.setUint16(at + MICRO_OP.mode, (word >>> SHIFT.rm) & 7, true);
     this.#view.setUint16(at + MICRO_OP.rs3, ((word >>> SHIFT.rs3) & 31) * 8, true);
   }
 }

@@ -26,9 +26,11 @@ export interface HandlerRow {
 }
 
 const FLOWS: readonly Flow[] = ["next", "branch", "jump", "indirect", "leave"];
-const ASKS: readonly (keyof Asks)[] = ["next", "target", "rs3", "writesX"];
-/** Bits of a packed row, from the lowest: the flow, four asks, whether it is compressed, the number. */
-const ASKS_AT = 3, COMPRESSED_AT = 7, NUMBER_AT = 8;
+const ASKS: readonly (keyof Asks)[] = ["next", "target", "rs3", "mode", "writesX"];
+/** Bits of a packed row, from the lowest: the flow, five asks, whether it is compressed, the number. */
+const ASKS_AT = 3, COMPRESSED_AT = 8, NUMBER_AT = 9;
+
+type Flags = [boolean, boolean, boolean, boolean, boolean];
 
 /** The row of an instruction that has no handler. */
 const LEFT: HandlerRow = rowOf((Handler.leave << NUMBER_AT) | FLOWS.indexOf("leave"));
@@ -47,13 +49,13 @@ export function packRow({ flow, asks }: Plan, first: number, compressed: boolean
 function rowOf(packed: number): HandlerRow {
   const flow = FLOWS[packed & 7]!;
   const asks = (at: number) => ((packed >>> (ASKS_AT + at)) & 1) !== 0;
-  const [next, target, rs3, writesX] = [asks(0), asks(1), asks(2), asks(3)];
+  const [next, target, rs3, mode, writesX] = ASKS.map((_, at) => asks(at)) as Flags;
   const first = packed >>> NUMBER_AT;
   const far = Number(isTargeted(flow));
   const long = ((packed >>> COMPRESSED_AT) & 1) * (1 + far);
   return {
     flow,
-    asks: { next, target, rs3, writesX },
+    asks: { next, target, rs3, mode, writesX },
     numbers: [first, first + far, first + long, first + long + far],
   };
 }

@@ -211,6 +211,10 @@ class MicroOpSink implements PieceSink {
     this.#code.get(Local.pointer).access(name, HOST, MICRO_OP.imm);
   }
 
+  mode(): void {
+    this.#code.get(Local.pointer).access("i32.load16_u", HOST, MICRO_OP.mode);
+  }
+
   target(): void {
     const code = this.#code;
     if (this.#frame.translating) {

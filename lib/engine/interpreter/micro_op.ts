@@ -21,6 +21,8 @@ export const MICRO_OP = {
   rs2: 6,
   /** u16: offset of the third source register in its file. */
   rs3: 8,
+  /** u16: the rounding mode that it says, where the plan asks for it; behind `rs3`. */
+  mode: 10,
   /**
    * i64 immediate or pc + immediate; or i32 immediate, or distance to a near target, or far target.
    * Where addresses are translated: i64 immediate, or distance to a near target.

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { SHIFT } from "../../isa/encoding.ts";
 import type { Field } from "../../isa/sem.ts";
 import type { Code, PlainName, ValueType } from "../../wasm/code.ts";
 import { copyPlan, type PieceSink } from "../plan/piece_sink.ts";
@@ -128,6 +129,10 @@ export class RegionSink implements PieceSink {
     const { imm } = this.#place.step.instruction;
     if (low) this.#code.i32(imm);
     else this.#code.i64(BigInt(imm));
+  }
+
+  mode(): void {
+    this.#code.i32((this.#place.step.instruction.word >>> SHIFT.rm) & 7);
   }
 
   target(): void {

@@ -85,8 +85,15 @@ export class FloatTests {
     return this.#word("ge_s", this.#freeBits(a, b), this.#scribe.word(53));
   }
 
-  /** Whether `sum`, the rounded sum of a and b, is their sum: Knuth's TwoSum leaves no error. */
+  /** Whether `sum`, the rounded sum of a and b, is their sum. */
   isExactSum(a: Value, b: Value, sum: Value, ofDoubles: boolean = this.#isDouble): Value {
+    const zero = ofDoubles ? this.#zeroDouble : this.#zero;
+    const error = this.sumError(a, b, sum, ofDoubles);
+    return this.#scribe.op(I32, [error, zero], ofDoubles ? "f64.eq" : "f32.eq");
+  }
+
+  /** What `sum`, the rounded sum of a and b, lacks: exact, by Knuth's TwoSum. */
+  sumError(a: Value, b: Value, sum: Value, ofDoubles: boolean = this.#isDouble): Value {
     const scribe = this.#scribe;
     const prefix = ofDoubles ? "f64" : "f32";
     const type = ofDoubles ? F64 : F32;
@@ -94,9 +101,7 @@ export class FloatTests {
     const shift = scribe.keep(sub(sum, a));
     const left = sub(a, sub(sum, shift));
     const right = sub(b, shift);
-    const error = scribe.op(type, [left, right], `${prefix}.add` as PlainName);
-    const zero = ofDoubles ? this.#zeroDouble : this.#zero;
-    return scribe.op(I32, [error, zero], `${prefix}.eq` as PlainName);
+    return scribe.op(type, [left, right], `${prefix}.add` as PlainName);
   }
 
   #word(operation: string, a: Value, b: Value): Value {

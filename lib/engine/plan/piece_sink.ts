@@ -23,6 +23,8 @@ export interface PieceSink {
   float(field: Field, as: "bits" | "double"): void;
   /** Pushes the immediate: i64, or i32. */
   immediate(low: boolean): void;
+  /** Pushes the rounding mode that the instruction says, i32. */
+  mode(): void;
   /** Pushes pc + immediate, i64. */
   target(): void;
   /** Pushes the address of the following instruction, i64. */
@@ -87,6 +89,8 @@ function copyPiece(piece: Piece, sink: PieceSink): void {
       return sink.float(piece.field, piece.as);
     case "imm":
       return sink.immediate(piece.low);
+    case "mode":
+      return sink.mode();
     case "target":
       return sink.target();
     case "next":

@@ -43,6 +43,8 @@ export type Piece =
   | { readonly kind: "f"; readonly field: Field; readonly as: "bits" | "double" }
   /** The immediate: pushes i64, or i32. */
   | { readonly kind: "imm"; readonly low: boolean }
+  /** The rounding mode that the instruction says, as `rm` numbers it: pushes i32. */
+  | { readonly kind: "mode" }
   /** pc + immediate: pushes i64. */
   | { readonly kind: "target" }
   /** Address of the following instruction: pushes i64. */
@@ -93,6 +95,8 @@ export interface Asks {
   readonly target: boolean;
   /** Whether a third source register is read. */
   readonly rs3: boolean;
+  /** Whether a `mode` hole is among them. */
+  readonly mode: boolean;
   /** Whether an integer register is written. */
   readonly writesX: boolean;
 }
@@ -104,6 +108,7 @@ export function asksOf(pieces: readonly Piece[]): Asks {
     next: some(({ kind }) => kind === "next"),
     target: some(({ kind }) => kind === "target"),
     rs3: some((piece) => piece.kind === "f" && piece.field === "rs3"),
+    mode: some(({ kind }) => kind === "mode"),
     writesX: some((piece) => piece.kind === "begin" && piece.file === "x"),
   };
 }

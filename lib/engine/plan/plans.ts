@@ -2,7 +2,7 @@
  * The plans of the instruction set, each recorded when it is first asked for.
  *
  * Instances of a definition share a plan, but for those whose rounding mode or CSR makes them
- * variants. How a plan is recorded is `recorder.ts`.
+ * variants; modes that a plan is told of as it runs share one. How a plan is recorded is `recorder.ts`.
  *
  * @module
  */
@@ -26,9 +26,16 @@ export function planKey(definition: Definition, word: number): number {
 /** The plans of definitions, recorded when first asked for. */
 export class Plans {
   readonly #plans: (Plan | undefined)[] = [];
+  /** By definition: the plan of all rounding modes that it is told of. */
+  readonly #told: (Plan | undefined)[] = [];
 
   /** The plan of an instruction. */
   of({ definition, word }: Pick<Instruction, "definition" | "word">): Plan {
-    return this.#plans[planKey(definition, word)] ??= record(definition, word);
+    return this.#plans[planKey(definition, word)] ??= this.#recorded(definition, word);
+  }
+
+  #recorded(definition: Definition, word: number): Plan {
+    const plan = record(definition, word);
+    return plan.asks.mode ? this.#told[definition.index] ??= plan : plan;
   }
 }

@@ -14,11 +14,10 @@ import type { Format, Fpu, IntegerType } from "../../isa/sem.ts";
 import { F32, F64, I32, I64, type PlainName, type ValueType } from "../../wasm/code.ts";
 import { FloatTests } from "./float_tests.ts";
 import type { Value } from "./plan.ts";
-import { hostFusesMultiplyAdd } from "./relaxed_madd.ts";
+import { hostFusesMultiplyAdd, relaxedMadd } from "./relaxed_madd.ts";
+import { Residues } from "./residues.ts";
+import { integralIn, type Residue, type Rounding } from "./rounding.ts";
 import type { Scribe } from "./scribe.ts";
-
-/** Rounding modes of conversions to integers, and WASM's instructions for them. */
-const ROUNDED = ["nearest", "trunc", "floor", "ceil"] as const;
 
 /** Arithmetic that WASM has not, half precision: all of it is the reference's. */
 export function declinedFpu(scribe: Scribe): Fpu<Value> {
@@ -46,21 +45,23 @@ export function declinedFpu(scribe: Scribe): Fpu<Value> {
   };
 }
 
-/** Arithmetic in one format and rounding mode (numbered as `rm` does), written through `scribe`. */
-export function recordedFpu(format: "s" | "d", scribe: Scribe, rounding: number): Fpu<Value> {
+/** Arithmetic in one format, rounded as `rounding` says, written through `scribe`. */
+export function recordedFpu(format: "s" | "d", scribe: Scribe, rounding: Rounding): Fpu<Value> {
   return new RecordedFpu(format, scribe, rounding);
 }
 
 class RecordedFpu implements Fpu<Value> {
   readonly #scribe: Scribe;
   readonly #tests: FloatTests;
-  readonly #rounding: number;
+  readonly #residues: Residues;
+  readonly #rounding: Rounding;
   readonly #isDouble: boolean;
   readonly #type: ValueType;
 
-  constructor(format: "s" | "d", scribe: Scribe, rounding: number) {
+  constructor(format: "s" | "d", scribe: Scribe, rounding: Rounding) {
     this.#scribe = scribe;
     this.#tests = new FloatTests(format, scribe);
+    this.#residues = new Residues(format, scribe, this.#tests);
     this.#rounding = rounding;
     this.#isDouble = format === "d";
     this.#type = this.#isDouble ? F64 : F32;
@@ -75,7 +76,6 @@ class RecordedFpu implements Fpu<Value> {
   }
 
   mul(first: Value, second: Value): Value {
-    this.#requireNearest();
     const tests = this.#tests;
     const a = this.#scribe.keep(first), b = this.#scribe.keep(second);
     const result = this.#scribe.keep(this.#native("mul", a, b));
@@ -90,11 +90,11 @@ class RecordedFpu implements Fpu<Value> {
             this.#inDouble("mul", this.#double(a), this.#double(b)),
             this.#double(result),
           ),
+      () => this.#residues.product(a, b, result),
     );
   }
 
   div(first: Value, second: Value): Value {
-    this.#requireNearest();
     const tests = this.#tests;
     const a = this.#scribe.keep(first), b = this.#scribe.keep(second);
     const result = this.#scribe.keep(this.#native("div", a, b));
@@ -105,11 +105,10 @@ class RecordedFpu implements Fpu<Value> {
       if (!this.#isDouble) return undone;
       const exact = tests.both(tests.isNormal(a), tests.hasExactProduct(result, b));
       return tests.both(undone, tests.either(tests.isZero(a), exact));
-    });
+    }, () => this.#residues.quotient(a, b, result));
   }
 
   sqrt(operand: Value): Value {
-    this.#requireNearest();
     const tests = this.#tests;
     const a = this.#scribe.keep(operand);
     const result = this.#scribe.keep(this.#native("sqrt", a));
@@ -120,11 +119,10 @@ class RecordedFpu implements Fpu<Value> {
       if (!this.#isDouble) return undone;
       const exact = tests.both(tests.isNormal(a), tests.hasExactProduct(result, result));
       return tests.both(undone, tests.either(tests.isZero(a), exact));
-    });
+    }, () => this.#residues.root(a, result));
   }
 
   fma(first: Value, second: Value, third: Value): Value {
-    this.#requireNearest();
     const scribe = this.#scribe, tests = this.#tests;
     const a = scribe.keep(first), b = scribe.keep(second), c = scribe.keep(third);
     const multiplied = scribe.keep(this.#inDouble("mul", this.#double(a), this.#double(b)));
@@ -140,14 +138,18 @@ class RecordedFpu implements Fpu<Value> {
       return tests.both(exactProduct, exactSum);
     };
     if (hostFusesMultiplyAdd()) {
-      const result = scribe.keep(this.#relaxedMadd(a, b, c));
+      const result = scribe.keep(relaxedMadd(scribe, a, b, c));
       const normal = scribe.keep(tests.isNormal(result));
       const exactZero = scribe.when(tests.not(normal), () => this.#isExactZero(result, a, b, c));
       const isSafe = scribe.keep(tests.either(normal, exactZero));
-      return this.#checked(result, isSafe, () => tests.either(exactZero, isExact()));
+      return this.#checked(result, isSafe, () => tests.either(exactZero, isExact()), (mode) => {
+        this.#rounding.requireSum(mode, tests.isZero(result));
+        return this.#residues.fused([a, b, c], multiplied, added, result);
+      });
     }
     const result = scribe.keep(this.#isDouble ? added : this.#demoted(added));
     scribe.declineIf(tests.not(tests.both(tests.isNormal(result), isExact())));
+    this.#rounding.requireValid();
     return result;
   }
 
@@ -203,10 +205,13 @@ class RecordedFpu implements Fpu<Value> {
 
   toInteger(kind: IntegerType, operand: Value): Value {
     const scribe = this.#scribe, tests = this.#tests;
-    const how = ROUNDED[this.#rounding];
-    if (how === undefined) return scribe.decline();
     const value = scribe.keep(operand);
-    const rounded = scribe.keep(this.#native(how, value));
+    const rounded = scribe.keep(
+      this.#rounding.isTruncation ? this.#native("trunc", value) : this.#rounding.unlessNearest(
+        this.#native("nearest", value),
+        (mode) => integralIn(mode, value, scribe),
+      ),
+    );
     const narrow = kind.startsWith("w");
     const sign = kind.endsWith("u") ? "u" : "s";
     const quiet = tests.either(tests.compare("eq", rounded, value), tests.inexactIsUp());
@@ -233,17 +238,16 @@ class RecordedFpu implements Fpu<Value> {
     const narrow = kind.startsWith("w");
     const sign = kind.endsWith("u") ? "u" : "s";
     const low = scribe.keep(narrow ? scribe.op(I32, [x], "i32.wrap_i64") : x);
-    if (!(narrow && this.#isDouble)) {
-      // Small integers convert exactly; larger ones do so or raise inexact.
-      const wide = narrow ? scribe.op(I64, [low], `i64.extend_i32_${sign}`) : low;
-      const isSmall = this.#isSmall(wide, sign);
-      const harmless = this.#rounding === 0
-        ? this.#tests.either(isSmall, this.#tests.inexactIsUp())
-        : isSmall;
-      scribe.declineIf(this.#tests.not(harmless));
+    const result = scribe.keep(this.#native(`convert_${narrow ? "i32" : "i64"}_${sign}`, low));
+    if (narrow && this.#isDouble) {
+      this.#rounding.requireValid();
+      return result;
     }
-    const convert = `convert_${narrow ? "i32" : "i64"}_${sign}`;
-    return this.#native(convert, low);
+    // Small integers convert exactly; larger ones do so or raise inexact.
+    const wide = narrow ? scribe.op(I64, [low], `i64.extend_i32_${sign}`) : low;
+    const harmless = this.#tests.either(this.#isSmall(wide, sign), this.#tests.inexactIsUp());
+    scribe.declineIf(this.#tests.not(harmless));
+    return this.#rounding.round(result, () => this.#residues.integer(wide, sign, result));
   }
 
   /** Whether the significand has room for an integer. */
@@ -261,16 +265,15 @@ class RecordedFpu implements Fpu<Value> {
     if (from === "h") return scribe.decline();
     const value = scribe.keep(operand);
     if (this.#isDouble) {
+      this.#rounding.requireValid();
       scribe.declineIf(scribe.op(I32, [value, value], "f32.ne"));
       return scribe.op(F64, [value], "f64.promote_f32");
     }
     const result = scribe.keep(this.#demoted(value));
     const exact = tests.sameDouble(this.#double(result), value);
-    const harmless = this.#rounding === 0
-      ? tests.either(exact, tests.both(tests.inexactIsUp(), tests.isNormal(result)))
-      : exact;
-    scribe.declineIf(tests.not(harmless));
-    return result;
+    const rounded = tests.both(tests.inexactIsUp(), tests.isNormal(result));
+    scribe.declineIf(tests.not(tests.either(exact, rounded)));
+    return this.#rounding.round(result, () => this.#residues.narrowed(value, result));
   }
 
   classify(): Value {
@@ -283,28 +286,34 @@ class RecordedFpu implements Fpu<Value> {
   }
 
   #sum(operation: "add" | "sub", first: Value, second: Value): Value {
-    this.#requireNearest();
     const tests = this.#tests;
     const a = this.#scribe.keep(first);
     const b = this.#scribe.keep(operation === "sub" ? this.#native("neg", second) : second);
     const result = this.#scribe.keep(this.#native("add", a, b));
     const isSafe = tests.either(tests.isNormal(result), tests.isZero(result));
-    return this.#checked(result, isSafe, () => tests.isExactSum(a, b, result));
+    return this.#checked(result, isSafe, () => tests.isExactSum(a, b, result), (mode) => {
+      this.#rounding.requireSum(mode, tests.isZero(result));
+      return this.#residues.sum(a, b, result);
+    });
   }
 
-  #requireNearest(): void {
-    if (this.#rounding !== 0) this.#scribe.decline();
-  }
-
-  /** Gives `result` if it raises nothing new; `isExact` is asked only if the inexact flag is down. */
-  #checked(result: Value, isSafe: Value, isExact: () => Value): Value {
+  /**
+   * Gives `result` as the mode rounds it if it raises nothing new; `isExact` is asked only if the
+   * inexact flag is down, `residue` only if the mode is not nearest-even.
+   */
+  #checked(
+    result: Value,
+    isSafe: Value,
+    isExact: () => Value,
+    residue: (mode: Value) => Residue,
+  ): Value {
     const tests = this.#tests;
     const inexact = this.#scribe.when(
       tests.not(tests.inexactIsUp()),
       () => tests.not(isExact()),
     );
     this.#scribe.declineIf(tests.either(inexact, tests.not(isSafe)));
-    return result;
+    return this.#rounding.round(result, residue);
   }
 
   /** Both operands, of which neither is a NaN: declines otherwise. */
@@ -333,21 +342,7 @@ class RecordedFpu implements Fpu<Value> {
   }
 
   #constant(value: number): Value {
-    const view = new DataView(new ArrayBuffer(8));
-    view.setFloat64(0, value);
-    const bits = this.#scribe.long(view.getBigInt64(0));
-    const exact = this.#scribe.op(F64, [bits], "f64.reinterpret_i64");
+    const exact = this.#scribe.double(value);
     return this.#isDouble ? exact : this.#demoted(exact);
-  }
-
-  #relaxedMadd(a: Value, b: Value, c: Value): Value {
-    const splat: PlainName = this.#isDouble ? "f64x2.splat" : "f32x4.splat";
-    const lanes = [a, b, c].flatMap((operand) =>
-      this.#scribe.op(this.#type, [operand], splat).pieces
-    );
-    const madd: PlainName = this.#isDouble ? "f64x2.relaxed_madd" : "f32x4.relaxed_madd";
-    const lane = this.#isDouble ? "f64x2.extract_lane" : "f32x4.extract_lane";
-    const code = this.#scribe.code(this.#type, (out) => out.op(madd).lane(lane));
-    return { type: this.#type, pieces: [...lanes, ...code.pieces] };
   }
 }

@@ -12,7 +12,7 @@
  * @module
  */
 import { FCSR, RESERVED_ADDRESS, RESERVED_VALUE } from "../../hart/state.ts";
-import type { Definition } from "../../isa/encoding.ts";
+import { type Definition, SHIFT } from "../../isa/encoding.ts";
 import type {
   Access,
   Alu,
@@ -37,6 +37,7 @@ import {
 } from "./plan.ts";
 import { recordedAlu, upperProduct } from "./recorded_alu.ts";
 import { declinedFpu, recordedFpu } from "./recorded_fpu.ts";
+import { Mode, Rounding } from "./rounding.ts";
 import { expectType, Scribe, unlessDeclined } from "./scribe.ts";
 
 const BOX = 0xffffffffn << 32n;
@@ -47,8 +48,6 @@ const FLOAT_CSRS: readonly { readonly shift: number; readonly mask: number }[] =
   { shift: 5, mask: 7 },
   { shift: 0, mask: 255 },
 ];
-/** The `rm` field says: as frm says. */
-const DYNAMIC = 7;
 
 /** Records one definition; `word` matters only for the fields that select a variant. */
 class Recorder implements Sem<Value> {
@@ -65,21 +64,16 @@ class Recorder implements Sem<Value> {
     const scribe = this.#scribe;
     this.#csr = word >>> 20;
     const rounds = pattern.runs.some(({ field }) => field === "rm");
-    const mode = (word >>> 12) & 7;
+    const mode = (word >>> SHIFT.rm) & 7;
     if (rounds && (mode === 5 || mode === 6)) scribe.decline();
     this.i64 = recordedAlu("i64", scribe);
     this.i32 = recordedAlu("i32", scribe);
-    // Nearest-even also where the mode is dynamic, which is tested before.
-    const rounding = rounds && mode !== DYNAMIC ? mode : 0;
+    const rounding = new Rounding(scribe, rounds ? mode : Mode.nearest);
     this.float = {
       h: declinedFpu(scribe),
       s: recordedFpu("s", scribe, rounding),
       d: recordedFpu("d", scribe, rounding),
     };
-    // A dynamic mode other than nearest-even, reserved ones included, is the reference's.
-    if (rounds && mode === DYNAMIC) {
-      scribe.declineIf(this.i32.and(scribe.state("i32.load", FCSR), scribe.word(0xe0)));
-    }
   }
 
   plan(): Plan {

@@ -1,13 +1,15 @@
 /**
- * Whether this host's relaxed multiply-add rounds once.
+ * The relaxed multiply-add as recorded code, and whether this host's rounds once.
  *
  * WASM leaves it open; a host with fused multiply-add instructions uses them. It is asked once, by
  * computing something that two roundings get wrong.
  *
  * @module
  */
-import { F64 } from "../../wasm/code.ts";
+import { F64, type PlainName } from "../../wasm/code.ts";
 import { Module } from "../../wasm/module.ts";
+import type { Value } from "./plan.ts";
+import type { Scribe } from "./scribe.ts";
 
 let answer: boolean | undefined;
 
@@ -29,4 +31,16 @@ function ask(): boolean {
   } catch {
     return false;
   }
+}
+
+/** a × b + c of three values of one type, f32 or f64. */
+export function relaxedMadd(scribe: Scribe, a: Value, b: Value, c: Value): Value {
+  const { type } = a;
+  const isDouble = type === F64;
+  const splat: PlainName = isDouble ? "f64x2.splat" : "f32x4.splat";
+  const lanes = [a, b, c].flatMap((operand) => scribe.op(type, [operand], splat).pieces);
+  const madd: PlainName = isDouble ? "f64x2.relaxed_madd" : "f32x4.relaxed_madd";
+  const lane = isDouble ? "f64x2.extract_lane" : "f32x4.extract_lane";
+  const code = scribe.code(type, (out) => out.op(madd).lane(lane));
+  return { type, pieces: [...lanes, ...code.pieces] };
 }

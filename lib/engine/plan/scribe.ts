@@ -11,6 +11,7 @@
  */
 import {
   Code,
+  F64,
   I32,
   I64,
   type MemoryName,
@@ -43,7 +44,7 @@ export function expectType(type: ValueType, ...values: readonly Value[]): void {
 
 /** Writes the code of one definition. */
 export class Scribe {
-  readonly #used = new Map<ValueType, number>();
+  #used = new Map<ValueType, number>();
   #pieces: Piece[] = [];
   #written = false;
 
@@ -111,6 +112,13 @@ export class Scribe {
     return this.code(I64, (code) => code.i64(value));
   }
 
+  /** A double-precision constant. */
+  double(value: number): Value {
+    const view = new DataView(new ArrayBuffer(8));
+    view.setFloat64(0, value);
+    return this.op(F64, [this.long(view.getBigInt64(0))], "f64.reinterpret_i64");
+  }
+
   /**
    * Computes a value once and keeps it in a scratch local.
    *
@@ -127,16 +135,21 @@ export class Scribe {
     return this.code(type, (code) => code.get(SCRATCH_BASE + local));
   }
 
-  /** `condition ? then : 0`, where what `then` appends is executed only if the condition holds. */
-  when(condition: Value, then: () => Value): Value {
+  /**
+   * `condition ? then : otherwise`, where what `then` appends is executed only if the condition holds.
+   * Scratch locals that `then` takes are free behind it.
+   */
+  when(condition: Value, then: () => Value, otherwise: Value = this.word(0)): Value {
     expectType(I32, condition);
     const before = this.#pieces;
+    const used = [...this.#used];
     this.#pieces = [];
     const value = then();
     const inside = this.#pieces;
     this.#pieces = before;
+    this.#used = new Map(used);
     const { type } = value;
-    const zero = this.word(0);
+    expectType(type, otherwise);
     return this.keep({
       type,
       pieces: [
@@ -145,7 +158,7 @@ export class Scribe {
         ...inside,
         ...value.pieces,
         { kind: "else" },
-        ...zero.pieces,
+        ...otherwise.pieces,
         { kind: "endIf" },
       ],
     });
