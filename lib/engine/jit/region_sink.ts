@@ -215,7 +215,8 @@ export class RegionSink implements PieceSink {
   }
 
   openIf(type: ValueType): void {
-    this.#code.if(type);
+    // What plans ask so is whether something is other than usual.
+    this.#code.unlikely().if(type);
     this.#nested++;
   }
 

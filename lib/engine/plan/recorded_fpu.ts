@@ -14,36 +14,12 @@ import type { Format, Fpu, IntegerType } from "../../isa/sem.ts";
 import { F32, F64, I32, I64, type PlainName, type ValueType } from "../../wasm/code.ts";
 import { FloatTests } from "./float_tests.ts";
 import type { Value } from "./plan.ts";
+import { classOf } from "./recorded_class.ts";
+import { widenedHalf } from "./recorded_half.ts";
 import { hostFusesMultiplyAdd, relaxedMadd } from "./relaxed_madd.ts";
 import { Residues } from "./residues.ts";
 import { integralIn, type Residue, type Rounding } from "./rounding.ts";
 import type { Scribe } from "./scribe.ts";
-
-/** Arithmetic that WASM has not, half precision: all of it is the reference's. */
-export function declinedFpu(scribe: Scribe): Fpu<Value> {
-  const decline = (): never => scribe.decline();
-  return {
-    add: decline,
-    sub: decline,
-    mul: decline,
-    div: decline,
-    sqrt: decline,
-    fma: decline,
-    min: decline,
-    max: decline,
-    eq: decline,
-    lt: decline,
-    le: decline,
-    neg: decline,
-    copySign: decline,
-    xorSign: decline,
-    toInteger: decline,
-    fromInteger: decline,
-    convert: decline,
-    classify: decline,
-    fromBits: decline,
-  };
-}
 
 /** Arithmetic in one format, rounded as `rounding` says, written through `scribe`. */
 export function recordedFpu(format: "s" | "d", scribe: Scribe, rounding: Rounding): Fpu<Value> {
@@ -262,7 +238,11 @@ class RecordedFpu implements Fpu<Value> {
 
   convert(from: Format, operand: Value): Value {
     const scribe = this.#scribe, tests = this.#tests;
-    if (from === "h") return scribe.decline();
+    if (from === "h") {
+      this.#rounding.requireValid();
+      const wide = widenedHalf(operand, scribe);
+      return this.#isDouble ? wide : this.#demoted(wide);
+    }
     const value = scribe.keep(operand);
     if (this.#isDouble) {
       this.#rounding.requireValid();
@@ -276,8 +256,11 @@ class RecordedFpu implements Fpu<Value> {
     return this.#rounding.round(result, () => this.#residues.narrowed(value, result));
   }
 
-  classify(): Value {
-    return this.#scribe.decline();
+  classify(a: Value): Value {
+    const bits = this.#isDouble
+      ? this.#scribe.op(I64, [a], "i64.reinterpret_f64")
+      : this.#scribe.op(I32, [a], "i32.reinterpret_f32");
+    return classOf(this.#isDouble ? "d" : "s", bits, this.#scribe);
   }
 
   fromBits(bits: Value): Value {

@@ -13,16 +13,18 @@
  */
 import { FCSR, RESERVED_ADDRESS, RESERVED_VALUE } from "../../hart/state.ts";
 import { type Definition, SHIFT } from "../../isa/encoding.ts";
-import type {
-  Access,
-  Alu,
-  AmoOperation,
-  Cause,
-  CsrUpdate,
-  Field,
-  Format,
-  Fpu,
-  Sem,
+import {
+  type Access,
+  type Alu,
+  type AmoOperation,
+  type Cause,
+  type CsrUpdate,
+  type Field,
+  type Format,
+  type Fpu,
+  HALF_FLOAT,
+  type Sem,
+  UHALF,
 } from "../../isa/sem.ts";
 import { F32, F64, I32, I64, type MemoryName } from "../../wasm/code.ts";
 import {
@@ -36,11 +38,12 @@ import {
   type Value,
 } from "./plan.ts";
 import { recordedAlu, upperProduct } from "./recorded_alu.ts";
-import { declinedFpu, recordedFpu } from "./recorded_fpu.ts";
+import { recordedFpu } from "./recorded_fpu.ts";
+import { recordedHalf } from "./recorded_half.ts";
 import { Mode, Rounding } from "./rounding.ts";
 import { expectType, Scribe, unlessDeclined } from "./scribe.ts";
 
-const BOX = 0xffffffffn << 32n;
+const BOX = 0xffffffffn << 32n, HALF_BOX = 0xffffffffffffn << 16n;
 /** CSR numbers of the fields of fcsr: where each lies there. */
 const FLOAT_CSRS: readonly { readonly shift: number; readonly mask: number }[] = [
   { shift: 0, mask: 0 },
@@ -69,10 +72,11 @@ class Recorder implements Sem<Value> {
     this.i64 = recordedAlu("i64", scribe);
     this.i32 = recordedAlu("i32", scribe);
     const rounding = new Rounding(scribe, rounds ? mode : Mode.nearest);
+    const d = recordedFpu("d", scribe, rounding);
     this.float = {
-      h: declinedFpu(scribe),
+      h: recordedHalf(scribe, rounding, d),
       s: recordedFpu("s", scribe, rounding),
-      d: recordedFpu("d", scribe, rounding),
+      d,
     };
   }
 
@@ -120,15 +124,15 @@ class Recorder implements Sem<Value> {
   f(format: Format, field: Field): Value {
     this.#floats = true;
     if (format === "d") return { type: F64, pieces: [{ kind: "f", field, as: "double" }] };
-    if (format === "h") return this.#scribe.decline();
+    const isHalf = format === "h";
     const bits = this.#scribe.keep(this.fbits(field));
-    const boxed = this.i64.geu(bits, this.#scribe.long(BOX));
-    const single = this.#scribe.op(
+    const boxed = this.i64.geu(bits, this.#scribe.long(isHalf ? HALF_BOX : BOX));
+    const unboxed = this.#scribe.op(
       I32,
-      [this.low(bits), this.#scribe.word(0x7fc00000), boxed],
+      [this.low(bits), this.#scribe.word(isHalf ? 0x7e00 : 0x7fc00000), boxed],
       "select",
     );
-    return this.float.s.fromBits(single);
+    return this.float[format].fromBits(unboxed);
   }
 
   setF(format: Format, _field: Field, value: Value): void {
@@ -136,6 +140,9 @@ class Recorder implements Sem<Value> {
     else if (format === "s") {
       const bits = this.#scribe.op(I64, [value], "i32.reinterpret_f32", "i64.extend_i32_u");
       this.#write("f", "i64", this.i64.or(bits, this.#scribe.long(BOX)));
+    } else {
+      const bits = this.#scribe.op(I64, [value], "i64.extend_i32_u");
+      this.#write("f", "i64", this.i64.or(bits, this.#scribe.long(HALF_BOX)));
     }
   }
 
@@ -241,8 +248,9 @@ class Recorder implements Sem<Value> {
   }
 
   load(access: Access, base: Value, offset?: Value): Value {
-    if (access.as === "float" && access.bytes === 2) return this.#scribe.decline();
-    return this.#load(access, this.#address(access, base, offset, "r"));
+    const address = this.#address(access, base, offset, "r");
+    if (access !== HALF_FLOAT) return this.#load(access, address);
+    return this.low(this.#load(UHALF, address));
   }
 
   store(access: Access, base: Value, offset: Value, value: Value): void {
