@@ -71,10 +71,11 @@ class Recorder implements Sem<Value> {
     if (rounds && (mode === 5 || mode === 6)) scribe.decline();
     this.i64 = recordedAlu("i64", scribe);
     this.i32 = recordedAlu("i32", scribe);
-    const rounding = new Rounding(scribe, rounds ? mode : Mode.nearest);
+    const said = rounds ? mode : Mode.nearest;
+    const rounding = new Rounding(scribe, said);
     const d = recordedFpu("d", scribe, rounding);
     this.float = {
-      h: recordedHalf(scribe, rounding, d),
+      h: recordedHalf(scribe, new Rounding(scribe, said, rounds), d),
       s: recordedFpu("s", scribe, rounding),
       d,
     };

@@ -53,11 +53,16 @@ function steps(ties: boolean): bigint {
 export class Rounding {
   readonly #scribe: Scribe;
   readonly #said: number;
+  readonly #alike: boolean;
 
-  /** `said` is what the instruction's `rm` field says; nearest-even if it has none. */
-  constructor(scribe: Scribe, said: number) {
+  /**
+   * `said` is what the instruction's `rm` field says; nearest-even if it has none. Where `alike`, all
+   * modes that may be said make one plan, nearest-even among them, as code is to be small.
+   */
+  constructor(scribe: Scribe, said: number, alike = false) {
     this.#scribe = scribe;
     this.#said = said;
+    this.#alike = alike;
   }
 
   /** Whether the instruction says that it rounds towards zero. */
@@ -75,9 +80,10 @@ export class Rounding {
   /** `nearest`, or what `otherwise` makes for another mode, which it is given; reserved ones decline. */
   unlessNearest(nearest: Value, otherwise: (mode: Value) => Value): Value {
     const scribe = this.#scribe;
-    if (this.#said === Mode.nearest) return nearest;
     if (this.#said !== DYNAMIC) {
-      return otherwise({ type: I32, pieces: [{ kind: "mode" }] });
+      const mode: Value = { type: I32, pieces: [{ kind: "mode" }] };
+      if (this.#alike) return scribe.op(nearest.type, [otherwise(mode), nearest, mode], "select");
+      return this.#said === Mode.nearest ? nearest : otherwise(mode);
     }
     const frm = () => this.#word("and", this.#fcsr(), scribe.word(0xe0));
     return scribe.when(frm(), () => {
