@@ -1,15 +1,18 @@
 /**
  * Floating point in bulk: every operation of F, D and Zfh in every rounding mode on a grid of special
- * and random operands, result bits and flags against QEMU.
+ * and random operands, from no flags and once the inexact one is up, result bits and flags against QEMU.
  *
  * @module
  */
 import { installed } from "./guest_tools.ts";
-import { compareGrid, floatLines } from "./operand_grid.ts";
+import { compareGrid, floatLines, underway } from "./operand_grid.ts";
 import { createRandom, type Random } from "./random.ts";
 
 const ready = Deno.env.has("HARTRACE_LONG") && installed("riscv64-linux-gnu-gcc") &&
   installed("qemu-riscv64");
+
+/** Lines of one program. */
+const LINES = 60;
 
 /** A format's fields. */
 interface Shape {
@@ -73,11 +76,11 @@ for (const format of ["h", "s", "d"] as const) {
           })
         ),
       ];
-      const half = Math.ceil(lines.length / 2);
-      for (const part of [lines.slice(0, half), lines.slice(half)]) {
+      const all = [...lines, ...underway(lines)];
+      for (let at = 0; at < all.length; at += LINES) {
         await compareGrid({
           name: `grid_${format}.s`,
-          lines: part,
+          lines: all.slice(at, at + LINES),
           operands,
           floats: true,
           extensions: ["zfh"],

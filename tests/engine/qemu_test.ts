@@ -1,5 +1,5 @@
 import { installed } from "./guest_tools.ts";
-import { compareGrid, floatLines } from "./operand_grid.ts";
+import { compareGrid, floatLines, underway } from "./operand_grid.ts";
 
 const ready = installed("riscv64-linux-gnu-gcc") && installed("qemu-riscv64");
 
@@ -78,6 +78,13 @@ const PROGRAMS = [
     name: "float.s",
     what: "F and D in every rounding mode, with their flags",
     lines: floatLines(["s", "d"]),
+    operands: DOUBLES,
+    floats: true,
+  },
+  {
+    name: "rounding.s",
+    what: "F and D in every rounding mode, said or in frm, once the inexact flag is up",
+    lines: underway(floatLines(["s", "d"])),
     operands: DOUBLES,
     floats: true,
   },

@@ -102,9 +102,7 @@ export class Rounding {
       const scribe = this.#scribe;
       const { error, rest, ties } = residue(mode);
       const lost = scribe.keep(error);
-      const limit = this.#double(2 ** 1000);
-      const known = scribe.op(I32, [scribe.op(F64, [lost], "f64.abs"), limit], "f64.lt");
-      scribe.declineIf(scribe.op(I32, [known], "i32.eqz"));
+      this.#requireFinite(lost, "f64");
       return this.#stepped(nearest, mode, lost, ties ? rest ?? this.#double(0) : undefined);
     });
   }
@@ -146,9 +144,15 @@ export class Rounding {
     );
     const by = this.#word("mul", step, moves);
     const result = scribe.keep(moved(isDouble ? scribe.op(I64, [by], "i64.extend_i32_s") : by));
-    const size = scribe.op(F64, [wide(result)], "f64.abs");
-    scribe.declineIf(scribe.op(I32, [size, this.#double(Infinity)], "f64.eq"));
+    this.#requireFinite(result, isDouble ? "f64" : "f32");
     return result;
+  }
+
+  /** An infinity or a NaN less itself is a NaN, which equals nothing. */
+  #requireFinite(value: Value, prefix: "f32" | "f64"): void {
+    const scribe = this.#scribe;
+    const nothing = () => scribe.op(value.type, [value, value], `${prefix}.sub`);
+    scribe.declineIf(scribe.op(I32, [nothing(), nothing()], `${prefix}.ne`));
   }
 
   /** Leaves a sum that cancels to zero to the reference where it rounds down: it is −0 there. */
