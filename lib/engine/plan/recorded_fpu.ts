@@ -3,10 +3,11 @@
  *
  * WASM computes what IEEE 754 says for round-to-nearest, but raises no flags. So recorded code gives
  * its result only where it is known to be right in value and flags: a normal result that is exact,
- * or any normal one once the inexact flag is up anyway. All else (NaN, infinity, subnormals, other
- * rounding modes, the first inexact result) is left to the reference, which computes in software.
+ * or any normal one once the inexact flag is up anyway. All else (NaN, infinity, subnormals, the
+ * first inexact result) is left to the reference, which computes in software.
  *
- * The tests for that are `float_tests.ts`; how values are written down is `scribe.ts`.
+ * The tests for that are `float_tests.ts`, other rounding modes `rounding.ts`, half precision
+ * `recorded_half.ts`; how values are written down is `scribe.ts`.
  *
  * @module
  */
