@@ -63,7 +63,7 @@ export const WORKLOADS = [
 /** Kernels of `deno task bench` in `src/bench`; sieve, fib and workloads.c are the others. */
 export const KERNELS = [
   ...["sha256", "crc", "fft", "nbody", "queens", "quicksort", "copy_sum"],
-  ...["strings", "lz", "hashmap", "json", "bytecode", "rbtree"],
+  ...["strings", "lz", "hashmap", "json", "bytecode", "rbtree", "codegen_kept", "codegen_again"],
 ] as const;
 
 /** Kernels that are firmware, too, with the path of each. */
@@ -72,6 +72,8 @@ export const FIRMWARE_KERNELS = {
   queens: "bench/queens.c",
   quicksort: "bench/quicksort.c",
   copy_sum: "bench/copy_sum.c",
+  codegen_kept: "bench/codegen_kept.c",
+  codegen_again: "bench/codegen_again.c",
 } as const;
 
 const P4 = ["-fpatchable-function-entry=4", "-falign-functions=4"];

@@ -73,7 +73,7 @@ Deno.test("chooseWorkloads() takes names, kinds, or names of a kind", () => {
   assertEquals(chosen("crc,fib"), ["fib linux", "crc linux"]);
   assertEquals(chosen("sieve,sv39"), ["sieve sv39"]);
   assertEquals(chosen("queens").length, 3);
-  assertEquals(chosen("firmware").length, 4);
+  assertEquals(chosen("firmware").length, 6);
   assertEquals(chosen(), BENCH_WORKLOADS.map(({ name, kind }) => `${name} ${kind}`));
   assertThrows(() => chosen("crc,sha3"), TypeError, "Cannot measure sha3");
   assertThrows(() => chosen("crc,sv39"), TypeError, "none is of that kind");
