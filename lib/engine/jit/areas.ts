@@ -25,6 +25,8 @@ export class Areas {
   readonly #all = new Map<string, Area>();
   /** Those that were measured since a page last changed. */
   #measured: Area[] = [];
+  /** Pages that were taken for data and then fetched from: code is written there again and again. */
+  readonly #fickle = new Set<number>();
 
   /** Areas of `memory`; `lost` is told of each that no longer allows what it did. */
   constructor(memory: Memory, lost: (area: Area) => void) {
@@ -34,6 +36,7 @@ export class Areas {
       for (const [key, area] of this.#all) {
         if (!this.#isBroken(area, first, last)) continue;
         this.#all.delete(key);
+        if (area.writes) this.#distrust(first, last);
         lost(area);
       }
     });
@@ -56,6 +59,14 @@ export class Areas {
     return area;
   }
 
+  /** Takes pages that are text now for data no more. */
+  #distrust(first: number, last: number): void {
+    const { permissions } = this.#memory;
+    for (let page = first; page < last; page++) {
+      if ((permissions[page]! & EXECUTE) !== 0) this.#fickle.add(page);
+    }
+  }
+
   /** Where text may be written, only what lies behind is data: text that is still to come is not. */
   #measure(page: number, writes: boolean): Area {
     const { permissions } = this.#memory;
@@ -69,7 +80,8 @@ export class Areas {
   #allows(page: number, writes: boolean): boolean {
     const { permissions, watch } = this.#memory;
     const wanted = writes ? READ | WRITE : READ;
-    return (permissions[page]! & wanted) === wanted && (!writes || watch.isQuiet(page));
+    return (permissions[page]! & wanted) === wanted &&
+      (!writes || (watch.isQuiet(page) && !this.#fickle.has(page)));
   }
 
   #isBroken({ start, end, writes }: Area, first: number, last: number): boolean {

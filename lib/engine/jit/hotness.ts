@@ -7,6 +7,8 @@
  * instructions that the region does not hold, which then grows, or it never comes by the start: then
  * a second region begins at the loop, or behind the call, that it is in.
  *
+ * Where a guest writes code anew before its region was worth making, the next one waits longer.
+ *
  * @module
  */
 import { ControlFlow } from "./control_flow.ts";
@@ -16,6 +18,12 @@ import type { CompiledRegion, Regions } from "./regions.ts";
 
 /** Regions of one function, beyond which it stays interpreted. */
 const MOST_REGIONS = 24;
+/** Bytes of memory that are told apart when code is written anew. */
+const WINDOW = 64;
+/** Compiled code has to execute this many times the threshold for a region to have been worth it. */
+const WORTH = 50;
+/** Code that is written anew all the time has to be seen this many times as often as other code. */
+const MOST_DOUBT = 128;
 
 /** How far up the beginning of a function is looked for that nothing else shows. */
 const FARTHEST = 4096;
@@ -35,13 +43,24 @@ export class Hotness {
   readonly #regions: Regions;
   readonly #bounds: FunctionBounds;
   readonly #threshold: number;
+  readonly #worth: number;
   readonly #heat = new Map<number, Heat>();
+  /** What was seen in each window of physical memory. */
+  readonly #windows = new Map<number, Heat>();
 
-  /** Compiles what was seen `threshold` times. */
-  constructor(regions: Regions, bounds: FunctionBounds, threshold: number) {
+  /** Compiles what was seen `threshold` times, once in `period` instructions. */
+  constructor(regions: Regions, bounds: FunctionBounds, threshold: number, period: number) {
     this.#regions = regions;
     this.#bounds = bounds;
     this.#threshold = threshold;
+    this.#worth = threshold * period * WORTH;
+    regions.hart.fetched.onDrop((physical) => this.#rewritten(physical));
+  }
+
+  /** Other code than was seen is written in its place. */
+  #rewritten(physical: number): void {
+    const heat = this.#windows.get(Math.floor(physical / WINDOW));
+    if (heat) heat.seen = 0;
   }
 
   /** How often the function at `low` was seen, and has to be. */
@@ -51,13 +70,9 @@ export class Hotness {
 
   /** The interpreter was seen at `pc`. @returns Whether something was compiled. */
   seen(pc: number): boolean {
-    const { low: known } = this.#bounds(pc);
-    const low = known === pc ? this.#regions.leaderBefore(pc, pc - FARTHEST) ?? pc : known;
-    let heat = this.#heat.get(low);
-    if (!heat) {
-      heat = { seen: 0, needed: this.#threshold, regions: 0, steps: 0 };
-      this.#heat.set(low, heat);
-    }
+    const low = this.#lowOf(pc);
+    const heat = this.#heatAt(low);
+    this.#windows.set(Math.floor(this.#regions.physical(pc) / WINDOW), heat);
     if (++heat.seen < heat.needed || heat.regions > MOST_REGIONS) return false;
     heat.seen = 0;
     const compiled = this.#compile(pc, low, heat);
@@ -65,6 +80,30 @@ export class Hotness {
     if (compiled) heat.regions++;
     else heat.needed *= 2;
     return compiled;
+  }
+
+  #lowOf(pc: number): number {
+    const { low } = this.#bounds(pc);
+    return low === pc ? this.#regions.leaderBefore(pc, pc - FARTHEST) ?? pc : low;
+  }
+
+  #heatAt(low: number): Heat {
+    let heat = this.#heat.get(low);
+    if (!heat) {
+      heat = { seen: 0, needed: this.#threshold, regions: 0, steps: 0 };
+      this.#heat.set(low, heat);
+    }
+    return heat;
+  }
+
+  /** What was known of a region is no longer there: other code was written in its place. */
+  spoilt(entry: number, executed: number): void {
+    const heat = this.#heatAt(this.#lowOf(entry));
+    heat.regions = Math.max(0, heat.regions - 1);
+    heat.steps = 0;
+    const threshold = this.#threshold;
+    if (executed < this.#worth) heat.needed = Math.min(heat.needed * 2, threshold * MOST_DOUBT);
+    else heat.needed = Math.max(heat.needed / 2, threshold);
   }
 
   #compile(pc: number, low: number, heat: Heat): boolean {

@@ -81,7 +81,9 @@ class Jit implements Tier {
       read: onCompiled,
     });
     const threshold = Math.max(1, Math.round(this.#threshold / this.period));
-    return { regions, hotness: new Hotness(regions, this.#bounds, threshold) };
+    const hotness = new Hotness(regions, this.#bounds, threshold, this.period);
+    regions.onSpoilt((region, executed) => hotness.spoilt(region.entry, executed));
+    return { regions, hotness };
   }
 
   /** After new code V8 is to be given the chance of replacing it soon, later ever more seldom. */

@@ -10,6 +10,7 @@
  * @module
  */
 import type { Hart } from "../../hart/hart.ts";
+import { REGION_INSTRET } from "../../hart/state.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
 import type { CodeOwner, CodeUnit, SourceWord } from "../code_cache.ts";
 import type { CompiledCode } from "../compiled_code.ts";
@@ -60,6 +61,8 @@ export interface CompiledRegion {
   readonly pages: ReadonlyMap<number, number>;
   /** What its accesses were expected to do. */
   readonly expected: Expected;
+  /** How many instructions compiled code had executed when it was made. */
+  readonly since: number;
 }
 
 /** What was done, for statistics. */
@@ -107,6 +110,7 @@ export class Regions implements CodeOwner {
   readonly #byPage = new Map<number, Set<CompiledRegion>>();
   readonly #byUnit = new Map<CodeUnit, CompiledRegion>();
   readonly #everCompiled = new Set<number>();
+  #spoilt?: (region: CompiledRegion, executed: number) => void;
 
   /** No region yet, of the hart whose micro-ops are in `space`. */
   constructor(space: MicroOpSpace, parts: TierParts, functions: Functions, style: RegionStyle) {
@@ -143,6 +147,23 @@ export class Regions implements CodeOwner {
     const { guest, host } = memory;
     const lookCloser = createLookCloser(memory);
     this.#imports = { guest, host, thunks: thunks.table, lookCloser, ...style.counters?.imports };
+  }
+
+  /**
+   * Calls `listener` with each region whose instructions changed, and with how many instructions
+   * compiled code has executed since it was made.
+   */
+  onSpoilt(listener: (region: CompiledRegion, executed: number) => void): void {
+    this.#spoilt = listener;
+  }
+
+  #executed(): number {
+    return Number(this.#parts.memory.hostView.getBigUint64(REGION_INSTRET, true));
+  }
+
+  /** Where the instruction at an address lies now; −1 if it is not known. */
+  physical(pc: number): number {
+    return this.#placement.physical(pc);
   }
 
   /** The region that is entered at an address, where that means now what it meant then. */
@@ -261,7 +282,7 @@ export class Regions implements CodeOwner {
       areas: this.#areas,
       learned: this.#learned,
     });
-    const made = { entry, region, slot, unit, pages, expected };
+    const made = { entry, region, slot, unit, pages, expected, since: this.#executed() };
     this.#byEntry.set(physicalIn(made, entry), made);
     this.#everCompiled.add(entry);
     this.#byUnit.set(unit, made);
@@ -361,11 +382,9 @@ export class Regions implements CodeOwner {
   /** A region with a changed instruction is not kept. See {@linkcode CodeOwner.forget}. */
   forget(unit: CodeUnit, start: number, end: number): boolean {
     const region = this.#byUnit.get(unit)!;
-    for (const pc of region.region.steps.keys()) {
-      const physical = physicalIn(region, pc);
-      if (physical >= start && physical < end) return false;
-    }
-    return true;
+    if (!hasStepIn(region, start, end)) return true;
+    this.#spoilt?.(region, this.#executed() - region.since);
+    return false;
   }
 
   /** The physical address where a region is entered. */
@@ -383,6 +402,18 @@ export class Regions implements CodeOwner {
       if (bits !== undefined) yield { address, bits };
     }
   }
+}
+
+/** Whether an instruction of a region began at a physical address from `start` up to `end`. */
+function hasStepIn({ pages, region: { steps } }: CompiledRegion, start: number, end: number) {
+  for (const [page, physical] of pages) {
+    const base = physical * PAGE_SIZE;
+    const last = Math.min(end, base + PAGE_SIZE);
+    for (let at = Math.max(start, base); at < last; at += 2) {
+      if (steps.has(page * PAGE_SIZE + (at - base))) return true;
+    }
+  }
+  return false;
 }
 
 /** Where an instruction of a region lay when that was made. */
