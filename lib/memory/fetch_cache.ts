@@ -23,6 +23,7 @@ const HALVES = PAGE_SIZE / 2;
 
 /** Halfwords of a line: a page has room for as many instructions as it needs, a line at a time. */
 const LINE = 128;
+const LINE_SHIFT = 7;
 /**
  * What a line says of an instruction is its bits with these ones the other way round. So 0 says that
  * none is held: no instruction of 16 bits has an upper half.
@@ -58,13 +59,36 @@ class FetchedPage {
     this.#count--;
   }
 
-  /** The halfwords from `start` up to `end` where an instruction is held. */
-  *held(start: number, end: number): Iterable<number> {
+  /**
+   * The halfwords from `start` up to `end` where an instruction is held that `halves`, what the
+   * page has now and a halfword behind it, does not say.
+   */
+  changed(start: number, end: number, halves: Uint16Array): number[] {
+    const changed: number[] = [];
     for (let half = start; half < end; half++) {
-      const line = this.#lines[Math.floor(half / LINE)];
-      if (!line) half += LINE - half % LINE - 1;
-      else if (line[half % LINE] !== 0) yield half;
+      const line = this.#lines[half >>> LINE_SHIFT];
+      if (!line) {
+        half |= LINE - 1;
+        continue;
+      }
+      const marked = line[half & (LINE - 1)]!;
+      if (marked === 0) continue;
+      const low = halves[half]!;
+      const now = (low & 3) !== 3 ? low : low | halves[half + 1]! << 16;
+      if ((marked ^ MARK) !== now) changed.push(half);
     }
+    return changed;
+  }
+
+  /** The halfwords where an instruction is held. */
+  all(): number[] {
+    const held: number[] = [];
+    this.#lines.forEach((line, number) => {
+      line?.forEach((marked, at) => {
+        if (marked !== 0) held.push(number * LINE + at);
+      });
+    });
+    return held;
   }
 }
 
@@ -212,12 +236,28 @@ export class FetchCache {
   }
 
   #dropChanged(page: FetchedPage, base: number, start: number, end: number): void {
+    const first = Math.max(0, start - base) >>> 1;
     const last = Math.min(HALVES, Math.ceil((end - base) / 2));
-    for (const half of page.held(Math.max(0, start - base) >>> 1, last)) {
-      if (this.#read(base + half * 2) === page.at(half)) continue;
+    for (const half of this.#changedIn(page, base, first, last)) {
       page.drop(half);
       for (const listener of this.#listeners) listener(base + half * 2);
     }
+  }
+
+  /** Halfwords of a page from `first` up to `last` whose instructions are not what was fetched. */
+  #changedIn(page: FetchedPage, base: number, first: number, last: number): number[] {
+    if (!this.#executable(base)) return page.all().filter((half) => half >= first && half < last);
+    const { bytes: { buffer } } = this.#memory;
+    const whole = base + PAGE_SIZE < buffer.byteLength;
+    const halves = new Uint16Array(buffer, base, HALVES + (whole ? 1 : 0));
+    const changed = page.changed(first, last, halves);
+    // An instruction of four bytes at the end is gone, too, where its second half is nowhere.
+    const end = page.at(HALVES - 1);
+    if (last < HALVES || end === undefined || (end & 3) !== 3) return changed;
+    if (changed.at(-1) !== HALVES - 1 && !this.#executable(base + PAGE_SIZE)) {
+      changed.push(HALVES - 1);
+    }
+    return changed;
   }
 
   /** Drops split instructions of which a half changed or can no longer be fetched. */

@@ -47,6 +47,7 @@ import {
   type FtraceOps,
   type FtraceRegistration,
 } from "./ftrace_ops.ts";
+import { MachineText } from "./machine_text.ts";
 import { createHookTable, type HookTable } from "./hook_table.ts";
 import { OpsDispatch, type RegisteredOps } from "./ops_dispatch.ts";
 import { createListPlacer, type PlaceList } from "./ops_list.ts";
@@ -97,6 +98,7 @@ export class FunctionCore {
   readonly area: TracingArea;
   /** What has been written and fenced. */
   readonly patcher: Patcher;
+  readonly #text: MachineText;
   /** Records a function event. */
   readonly functionTraceCall: FtraceFunc;
   readonly #machine: Machine;
@@ -125,7 +127,8 @@ export class FunctionCore {
     this.#table = table;
     this.#served = served;
     this.hooks = createHookTable(machine.engine);
-    this.patcher = new Patcher(patchText(machine), era.scheme, records);
+    this.#text = new MachineText(machine);
+    this.patcher = new Patcher(this.#text, era.scheme, records);
     this.#targets = new SiteTargets(era, area);
     for (const record of records) this.patcher.ftraceInitNop(record, this.#targets.nop);
     this.#shared = new SharedTarget(machine, area, this.patcher, parts.buffer);
@@ -385,7 +388,7 @@ export class FunctionCore {
 
   #patch(changes: readonly SiteChange[]): void {
     try {
-      this.patcher.update(changes, this.#targets.nop);
+      this.#text.together(() => this.patcher.update(changes, this.#targets.nop));
     } catch (error) {
       if (!(error instanceof FtraceBug)) throw error;
       this.#dispatch.dead = true;
@@ -481,15 +484,3 @@ export class FunctionCore {
 
 /** The walk of all ops. */
 const LIST: SharedDestination = { slot: OPS_SLOT.list, by: "list" };
-
-/** A machine as the patcher sees it. */
-function patchText(machine: Machine): ConstructorParameters<typeof Patcher>[0] {
-  const fenceI = () => machine.fenceI();
-  return {
-    read: (address, length) => machine.space.peek(address, length)!,
-    write: (address, bytes) => void machine.space.poke(address, bytes),
-    park: (inside) => machine.park(inside),
-    localFenceI: fenceI,
-    remoteFenceI: fenceI,
-  };
-}
