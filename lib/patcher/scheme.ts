@@ -11,6 +11,7 @@
  * @module
  */
 import { RV64 } from "../isa/decode.ts";
+import { insert } from "../isa/encoding.ts";
 
 /** The name of a scheme; an era says which is its own. */
 export type SchemeName = "regs" | "args" | "preset" | "call-ops";
@@ -80,18 +81,22 @@ export interface SiteScheme {
 /** `addi x0, x0, 0`. */
 export const NOP4: number = RV64.assemble("addi zero, zero, 0");
 
+const AUIPC = RV64.named("auipc").pattern;
+const JALR = RV64.named("jalr").pattern;
+const NUMBERS = { ra: 1, t0: 5 } as const;
+
 /** The two words of `auipc REG, hi; jalr REG, lo(REG)` from `at` to `target`. */
 export function callPair(
   register: "t0" | "ra",
   at: bigint,
   target: bigint,
 ): readonly [number, number] {
-  const offset = BigInt.asIntN(32, target - at);
-  const low = BigInt.asIntN(12, offset);
-  const high = BigInt.asIntN(32, offset - low) >> 12n;
+  const offset = Number(BigInt.asIntN(32, target - at));
+  const low = offset << 20 >> 20;
+  const rd = NUMBERS[register];
   return [
-    RV64.assemble(`auipc ${register}, ${BigInt.asIntN(32, high << 12n)}`),
-    RV64.assemble(`jalr ${register}, ${low}(${register})`),
+    insert(AUIPC, { rd, imm: (offset - low) | 0 }),
+    insert(JALR, { rd, rs1: rd, imm: low }),
   ];
 }
 
@@ -104,16 +109,26 @@ export function pairReaches(at: bigint, target: bigint): boolean {
 /** 32-bit words as bytes of guest text. */
 export function wordBytes(...words: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(words.length * 4);
-  const view = new DataView(bytes.buffer);
-  words.forEach((word, k) => view.setUint32(k * 4, word, true));
+  words.forEach((word, k) => {
+    for (let byte = 0; byte < 4; byte++) bytes[k * 4 + byte] = word >>> (byte * 8);
+  });
   return bytes;
 }
 
-function longBytes(value: bigint): Uint8Array {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt.asUintN(64, value), true);
-  return bytes;
+const NOP_BYTES = wordBytes(NOP4);
+
+/** The ops that a literal named last, as most sites of one update name the same. */
+let lastLiteral = { ops: 0n, bytes: wordBytes(0, 0) };
+
+function literalBytes(ops: bigint): Uint8Array {
+  if (lastLiteral.ops !== ops) {
+    const [low, high] = [ops, ops >> 32n].map((half) => Number(BigInt.asUintN(32, half)));
+    lastLiteral = { ops, bytes: wordBytes(low!, high!) };
+  }
+  return lastLiteral.bytes;
 }
+
+const bytesOf = (word: number): Uint8Array => word === NOP4 ? NOP_BYTES : wordBytes(word);
 
 type Fence = Write["fence"];
 
@@ -126,7 +141,7 @@ function twoWords(
   const both = (entry: bigint, words: readonly number[]): readonly Write[] =>
     words.map((word, k) => ({
       address: entry + BigInt(k * 4),
-      bytes: wordBytes(word),
+      bytes: bytesOf(word),
       fence: k === 1 ? fence : "none",
     }));
   const nops = (entry: bigint) => both(entry, [NOP4, NOP4]);
@@ -153,10 +168,10 @@ function twoWords(
 function oneWord(name: SchemeName, literal: boolean): SiteScheme {
   /** Every change of a literal is fenced remotely, before the word that makes use of it. */
   const nameOps = (entry: bigint, ops: bigint): readonly Write[] =>
-    literal ? [{ address: entry - 8n, bytes: longBytes(ops), fence: "remote" }] : [];
+    literal ? [{ address: entry - 8n, bytes: literalBytes(ops), fence: "remote" }] : [];
   const second = (entry: bigint, word: number): Write => ({
     address: entry + 4n,
-    bytes: wordBytes(word),
+    bytes: bytesOf(word),
     fence: "local",
   });
   return {
