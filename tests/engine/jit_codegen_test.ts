@@ -46,7 +46,7 @@ function run(source: string, jitThreshold: number): Ran {
   return { instances, compiled: compiled / Number(hart.instret) };
 }
 
-/** Writes `addi a0, a0, a1; addi a2, a2, -1; bnez a2, …; ret` to a0's page, and calls it for a2 turns. */
+/** Writes `addi a0, a0, a1; addi a2, a2, -1; bnez a2, …; ret` to a0's page, and calls it for s2 turns, s4 times. */
 const WRITES_LOOP = `
   lui s0, ${MADE / PAGE_SIZE}
 again:
@@ -64,16 +64,26 @@ again:
   li a4, 0x8067
   sw a4, 12(s0)
   fence.i
-  mv a2, s2
+  mv s3, s4
+1: mv a2, s2
   jalr s0
+  addi s3, s3, -1
+  bnez s3, 1b
   addi s1, s1, -1
   bnez s1, again
   ebreak`;
 
-const turns = (times: number, each: number) => `li s1, ${times}\nli s2, ${each}\n${WRITES_LOOP}`;
+const turns = (times: number, each: number, calls = 1) =>
+  `li s1, ${times}\nli s2, ${each}\nli s4, ${calls}\n${WRITES_LOOP}`;
 
 Deno.test("run() compiles code ever more seldom when it is written anew all the time", () => {
   const few = run(turns(40, 1000), 400), many = run(turns(1200, 1000), 400);
+  assert(few.instances >= 3, JSON.stringify(few));
+  assert(many.instances < few.instances + 25, JSON.stringify([few, many]));
+});
+
+Deno.test("run() compiles no more when compiled code often calls what is written anew", () => {
+  const few = run(turns(40, 10, 100), 400), many = run(turns(1200, 10, 100), 400);
   assert(few.instances >= 3, JSON.stringify(few));
   assert(many.instances < few.instances + 25, JSON.stringify([few, many]));
 });
@@ -85,7 +95,7 @@ Deno.test("run() compiles each function when it runs long enough until the next 
 });
 
 Deno.test("run() keeps who writes code compiled when what it writes is fetched", () => {
-  const { instances, compiled } = run(turns(3000, 1), 400);
+  const { instances, compiled } = run(turns(3000, 2), 400);
   assert(instances < 25, `${instances}`);
   assert(compiled > 0.1, `${compiled}`);
 });

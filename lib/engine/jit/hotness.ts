@@ -36,6 +36,8 @@ interface Heat {
   regions: number;
   /** How many instructions its first region had when it was last compiled. */
   steps: number;
+  /** Whether other code was written in its place before its last region was worth making. */
+  isDoubted: boolean;
 }
 
 /** Decides for one hart. */
@@ -90,7 +92,7 @@ export class Hotness {
   #heatAt(low: number): Heat {
     let heat = this.#heat.get(low);
     if (!heat) {
-      heat = { seen: 0, needed: this.#threshold, regions: 0, steps: 0 };
+      heat = { seen: 0, needed: this.#threshold, regions: 0, steps: 0, isDoubted: false };
       this.#heat.set(low, heat);
     }
     return heat;
@@ -102,8 +104,14 @@ export class Hotness {
     heat.regions = Math.max(0, heat.regions - 1);
     heat.steps = 0;
     const threshold = this.#threshold;
-    if (executed < this.#worth) heat.needed = Math.min(heat.needed * 2, threshold * MOST_DOUBT);
+    heat.isDoubted = executed < this.#worth;
+    if (heat.isDoubted) heat.needed = Math.min(heat.needed * 2, threshold * MOST_DOUBT);
     else heat.needed = Math.max(heat.needed / 2, threshold);
+  }
+
+  /** Whether what is written at an address has to be seen before it is compiled, as it never stays. */
+  isDoubted(pc: number): boolean {
+    return this.#heat.get(this.#lowOf(pc))?.isDoubted === true;
   }
 
   #compile(pc: number, low: number, heat: Heat): boolean {

@@ -95,16 +95,17 @@ class Jit implements Tier {
     if (this.budget < BUDGET.most) this.budget += BUDGET.least / 8;
     const tier = this.#harts.get(space);
     if (!tier) return;
-    const { regions } = tier;
+    const { regions, hotness } = tier;
     const wanted = regions.slots.takeWanted();
     if (wanted !== undefined) {
       const there = regions.at(wanted);
-      this.#compiled(there ? regions.relearn(there) : regions.compile(wanted) !== undefined);
+      if (there) this.#compiled(regions.relearn(there));
+      else if (!hotness.isDoubted(wanted)) this.#compiled(regions.compile(wanted) !== undefined);
     }
     const jump = regions.slots.takeJump();
     if (jump) this.#compiled(regions.learnJump(jump.from, jump.target));
     const target = regions.slots.takeTarget();
-    if (target === undefined || regions.at(target)) return;
+    if (target === undefined || regions.at(target) || hotness.isDoubted(target)) return;
     this.#functions.note(target);
     this.#compiled(regions.compile(target) !== undefined);
   }
