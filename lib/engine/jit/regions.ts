@@ -63,6 +63,10 @@ export interface CompiledRegion {
   readonly expected: Expected;
   /** How many instructions compiled code had executed when it was made. */
   readonly since: number;
+  /** Physical address of its first instruction in memory: not every one behind is the region's. */
+  readonly first: number;
+  /** That of the last. */
+  readonly last: number;
 }
 
 /** What was done, for statistics. */
@@ -282,7 +286,8 @@ export class Regions implements CodeOwner {
       areas: this.#areas,
       learned: this.#learned,
     });
-    const made = { entry, region, slot, unit, pages, expected, since: this.#executed() };
+    const since = this.#executed();
+    const made = { entry, region, slot, unit, pages, expected, since, ...extentOf(region, pages) };
     this.#byEntry.set(physicalIn(made, entry), made);
     this.#everCompiled.add(entry);
     this.#byUnit.set(unit, made);
@@ -382,7 +387,8 @@ export class Regions implements CodeOwner {
   /** A region with a changed instruction is not kept. See {@linkcode CodeOwner.forget}. */
   forget(unit: CodeUnit, start: number, end: number): boolean {
     const region = this.#byUnit.get(unit)!;
-    if (!hasStepIn(region, start, end)) return true;
+    const { first, last } = region;
+    if (end <= first || start > last || !hasStepIn(region, start, end)) return true;
     this.#spoilt?.(region, this.#executed() - region.since);
     return false;
   }
@@ -402,6 +408,17 @@ export class Regions implements CodeOwner {
       if (bits !== undefined) yield { address, bits };
     }
   }
+}
+
+/** The physical addresses that a region's instructions lie between, both included. */
+function extentOf({ steps }: Region, pages: ReadonlyMap<number, number>) {
+  let first = Infinity, last = -Infinity;
+  for (const pc of steps.keys()) {
+    const at = physicalIn({ pages }, pc);
+    if (at < first) first = at;
+    if (at > last) last = at;
+  }
+  return { first, last };
 }
 
 /** Whether an instruction of a region began at a physical address from `start` up to `end`. */
