@@ -140,6 +140,10 @@ type Demand = (Range | undefined)[];
 export class AccessFacts {
   readonly #flow: ControlFlow;
   readonly #demands = new Map<Block, Demand>();
+  /** What each access of a block should prove at once, by the position of its step. */
+  readonly #wanted = new Map<Block, readonly (Range | undefined)[]>();
+  /** The checks of each block that is executed once. */
+  readonly #once = new Map<Block, (Check | undefined)[]>();
   readonly #in = new Map<Block, Facts>();
 
   /** Goes through the region until nothing more is learned. */
@@ -154,12 +158,22 @@ export class AccessFacts {
    * each copy by position, the deciding step last.
    */
   checks(block: Block, copies: number): (Check | undefined)[][] {
+    if (copies === 1) return [this.#checksOnce(block)];
     const facts = this.#in.get(block)!.copy();
     return Array.from({ length: copies }, () => {
       const checks: (Check | undefined)[] = [];
       this.#through(block, facts, checks);
       return checks;
     });
+  }
+
+  #checksOnce(block: Block): (Check | undefined)[] {
+    let checks = this.#once.get(block);
+    if (!checks) {
+      this.#once.set(block, checks = []);
+      this.#through(block, this.#in.get(block)!.copy(), checks);
+    }
+    return checks;
   }
 
   // ---- backward: what will be accessed
@@ -170,16 +184,26 @@ export class AccessFacts {
     const { order } = this.#flow.of(block);
     for (const successor of block.successors) {
       if (this.#flow.of(successor).order <= order) continue;
-      this.#demands.get(successor)!.forEach((range, r) => {
+      const behind = this.#demands.get(successor)!;
+      for (let r = 1; r < 32; r++) {
+        const range = behind[r];
         if (range) demand[r] = hull(demand[r], range);
-      });
+      }
     }
     return demand;
   }
 
   #demandOf(block: Block): Demand {
     const demand = this.#demandBehind(block);
-    for (const step of stepsOf(block).reverse()) demandBefore(demand, step);
+    const { all } = block;
+    const wanted: (Range | undefined)[] = new Array(all.length).fill(undefined);
+    for (let k = all.length - 1; k >= 0; k--) {
+      const step = all[k]!;
+      demandBefore(demand, step);
+      const { access } = step.use;
+      if (access) wanted[k] = demand[registerAt(step.instruction, access.field)];
+    }
+    this.#wanted.set(block, wanted);
     return demand;
   }
 
@@ -229,35 +253,20 @@ export class AccessFacts {
 
   /** Goes through a block as the writer will. */
   #through(block: Block, facts: Facts, checks: (Check | undefined)[]): void {
-    const steps = stepsOf(block);
-    const demands = this.#demandsAt(block, steps);
-    steps.forEach((step, at) => {
-      checks.push(check(facts, step, demands[at]));
+    const wanted = this.#wanted.get(block)!;
+    const { all } = block;
+    for (let at = 0; at < all.length; at++) {
+      const step = all[at]!;
+      checks.push(check(facts, step, wanted[at]));
       facts.step(step);
-    });
+    }
     if (block.isCall) facts.forgetRegisters();
   }
-
-  /** What each access of a block should prove at once. */
-  #demandsAt(block: Block, steps: readonly Step[]): (Range | undefined)[] {
-    const at: (Range | undefined)[] = new Array(steps.length).fill(undefined);
-    if (!steps.some(({ use }) => use.access)) return at;
-    const demand = this.#demandBehind(block);
-    for (let k = steps.length - 1; k >= 0; k--) {
-      const { use, instruction } = steps[k]!;
-      demandBefore(demand, steps[k]!);
-      if (use.access) at[k] = demand[registerAt(instruction, use.access.field)];
-    }
-    return at;
-  }
-}
-
-function stepsOf({ steps, end }: Block): Step[] {
-  return end.step ? [...steps, end.step] : [...steps];
 }
 
 function sameRegisters(a: Facts, b: Facts): boolean {
-  return a.registers.every((fact, r) => isSame(fact, b.registers[r]));
+  for (let r = 1; r < 32; r++) if (!isSame(a.registers[r], b.registers[r])) return false;
+  return true;
 }
 
 /** Makes what is demanded behind a step what is demanded before it. */

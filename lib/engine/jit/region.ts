@@ -82,6 +82,13 @@ export class Block {
     return this.end.kind === "call" || this.end.kind === "callIndirect";
   }
 
+  #all: Step[] | undefined;
+
+  /** All of its instructions, once its end is known. */
+  get all(): readonly Step[] {
+    return this.#all ??= this.end.step ? [...this.steps, this.end.step] : this.steps;
+  }
+
   /** How many instructions it has. */
   get count(): number {
     return this.steps.length + (this.end.step ? 1 : 0);
