@@ -285,6 +285,9 @@ export class Code {
 
   /** Appends a signed LEB128 number of 64 bits. */
   signed64(value: bigint): this {
+    const number = Number(value);
+    // The shortest form of a number does not depend on how many bits it is of.
+    if (number === (number | 0)) return this.signed(number);
     let rest = BigInt.asIntN(64, value);
     for (;;) {
       const low = Number(rest & 0x7fn);

@@ -10,6 +10,7 @@
  */
 import type { Memory } from "../../memory/memory.ts";
 import { EXECUTE, GUEST_PAGES, PAGE_SIZE, READ, WRITE } from "../../memory/page.ts";
+import { QUIET } from "../../memory/store_watch.ts";
 
 /** Bytes from `start` up to `end` that may be read, and quietly written if `writes`. */
 export interface Area {
@@ -27,10 +28,13 @@ export class Areas {
   #measured: Area[] = [];
   /** Pages that were taken for data and then fetched from: code is written there again and again. */
   readonly #fickle = new Set<number>();
+  /** What each page allows for quiet stores. */
+  readonly #quiet: Uint8Array;
 
   /** Areas of `memory`; `lost` is told of each that no longer allows what it did. */
   constructor(memory: Memory, lost: (area: Area) => void) {
     this.#memory = memory;
+    this.#quiet = memory.hostBytes.subarray(QUIET, QUIET + GUEST_PAGES);
     memory.watch.onChange((first, last) => {
       this.#measured = [];
       for (const [key, area] of this.#all) {
@@ -72,8 +76,16 @@ export class Areas {
     const { permissions } = this.#memory;
     const mixed = writes && (permissions[page]! & EXECUTE) !== 0;
     let first = page, last = page + 1;
-    while (!mixed && first > 0 && this.#allows(first - 1, writes)) first--;
-    while (last < GUEST_PAGES && this.#allows(last, writes)) last++;
+    // Memory is often a hundred thousand pages in one piece.
+    const wanted = writes ? READ | WRITE : READ;
+    const pages = writes ? this.#quiet : permissions;
+    const fickle = writes && this.#fickle.size > 0 ? this.#fickle : undefined;
+    while (
+      !mixed && first > 0 && (pages[first - 1]! & wanted) === wanted && !fickle?.has(first - 1)
+    ) first--;
+    while (
+      last < GUEST_PAGES && (pages[last]! & wanted) === wanted && !fickle?.has(last)
+    ) last++;
     return { start: first * PAGE_SIZE, end: last * PAGE_SIZE, writes };
   }
 
