@@ -26,12 +26,12 @@ import { createLookCloser } from "./look_closer.ts";
 import { Expected } from "./expected.ts";
 import { FetchedCode, type Placement, PLAIN, translatedPlacement } from "./fetched_code.ts";
 import type { Functions } from "./functions.ts";
-import { moduleOf } from "./module_cache.ts";
+import { MODULE_COST, moduleOf } from "./module_cache.ts";
 import { discoverRegion, type Region } from "./region.ts";
 import type { RegionCounters } from "./region_counters.ts";
 
-/** Bytes that a region costs beyond its code: what V8 keeps of a module and its instance. */
-const MODULE_COST = 15_000;
+/** Bytes that a region costs beyond its code, without its module: what V8 keeps of an instance. */
+const INSTANCE_COST = 24_000 - MODULE_COST;
 /** How often a region is made anew because its accesses were elsewhere than expected. */
 const MOST_LESSONS = 3;
 /** Jump targets that a region learns of. */
@@ -273,7 +273,7 @@ export class Regions implements CodeOwner {
       owner: this,
       pages: [...new Set(pages.values())],
       bytes: ENTRANCE.size + Expected.cells(region),
-      cost: region.steps.size * INSTRUCTION_COST + MODULE_COST,
+      cost: region.steps.size * INSTRUCTION_COST + MODULE_COST + INSTANCE_COST,
     });
     unit.instructions = region.steps.size;
     this.#parts.memory.hostView.setBigInt64(unit.address + ENTRANCE.pc, BigInt(entry), true);
