@@ -6,6 +6,8 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
+import { createMachine } from "../../lib/machine/machine.ts";
+import { manyFunctions } from "../../scripts/bench/growth_guests.ts";
 import { createJit } from "../../lib/engine/jit/jit.ts";
 import { REGION_INSTRET } from "../../lib/hart/state.ts";
 import { assemble } from "../../lib/isa/asm.ts";
@@ -140,4 +142,19 @@ again:
     400,
   );
   assert(compiled > 0.8, `${compiled}`);
+});
+
+Deno.test("run() compiles a part of many functions when each is called a few times", async () => {
+  using machine = createMachine(manyFunctions(4000, 4000, 40), { engine: "jit", stdout() {} });
+  const { Instance } = WebAssembly;
+  let instances = 0;
+  WebAssembly.Instance = new Proxy(Instance, {
+    construct: (target, args) => (instances++, Reflect.construct(target, args)),
+  });
+  try {
+    assertEquals((await machine.run()).kind, "exit");
+  } finally {
+    WebAssembly.Instance = Instance;
+  }
+  assert(instances > 100 && instances < 1000, `${instances}`);
 });

@@ -25,6 +25,8 @@ import { tierStatistics } from "./tier_statistics.ts";
 const PERIOD = 10_000;
 /** How often a function has to be seen, unless another threshold is given. */
 const THRESHOLD = 2;
+/** Regions that are made because they are called: so many, and one more in so many instructions. */
+const CALLED = { free: 400, each: 50_000 } as const;
 /** Instructions that regions may execute at once: few while V8 may have better code soon. */
 const BUDGET = { least: 200_000, most: 4_000_000 } as const;
 
@@ -91,21 +93,28 @@ class Jit implements Tier {
     if (any) this.budget = BUDGET.least;
   }
 
+  /** Whether what is called is compiled at once: not what never stays, and not more than pays. */
+  #mayMake({ regions, hotness }: HartTier, pc: number): boolean {
+    if (hotness.isDoubted(pc)) return false;
+    const made = regions.counts.compiled - CALLED.free;
+    return this.#threshold < PERIOD || made * CALLED.each <= Number(regions.hart.instret);
+  }
+
   cameBack(space: MicroOpSpace): void {
     if (this.budget < BUDGET.most) this.budget += BUDGET.least / 8;
     const tier = this.#harts.get(space);
     if (!tier) return;
-    const { regions, hotness } = tier;
+    const { regions } = tier;
     const wanted = regions.slots.takeWanted();
     if (wanted !== undefined) {
       const there = regions.at(wanted);
       if (there) this.#compiled(regions.relearn(there));
-      else if (!hotness.isDoubted(wanted)) this.#compiled(regions.compile(wanted) !== undefined);
+      else if (this.#mayMake(tier, wanted)) this.#compiled(regions.compile(wanted) !== undefined);
     }
     const jump = regions.slots.takeJump();
     if (jump) this.#compiled(regions.learnJump(jump.from, jump.target));
     const target = regions.slots.takeTarget();
-    if (target === undefined || regions.at(target) || hotness.isDoubted(target)) return;
+    if (target === undefined || regions.at(target) || !this.#mayMake(tier, target)) return;
     this.#functions.note(target);
     this.#compiled(regions.compile(target) !== undefined);
   }
