@@ -32,7 +32,7 @@ import { createTracingRange, type MachineTracingRange } from "./tracing_range.ts
 
 /** Options of {@linkcode createMachine}. */
 export interface MachineOptions extends PlatformOptions, HartOptions {
-  /** Name of the engine that executes instructions; the WASM interpreter if absent. */
+  /** Name of the engine that executes instructions; the JIT if absent. */
   readonly engine?: EngineName | undefined;
   /** About how many interpreted instructions make a function worth compiling; 20,000 if absent. */
   readonly jitThreshold?: number | undefined;
