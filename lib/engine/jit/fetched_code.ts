@@ -61,7 +61,16 @@ export class FetchedCode implements CodeSource {
   }
 
   peek(pc: number): Instruction | undefined {
-    const { hart, hooks, placement, ahead } = this.#parts;
+    return this.#read(pc, this.#parts.ahead);
+  }
+
+  /** As {@linkcode FetchedCode.peek}, and never fetches: a look may come while memory changes. */
+  held(pc: number): Instruction | undefined {
+    return this.#read(pc, false);
+  }
+
+  #read(pc: number, ahead: boolean): Instruction | undefined {
+    const { hart, hooks, placement } = this.#parts;
     // Instructions of the tracing range are counted apart.
     if (hooks.at(pc) || hart.memory.isTracing(pc)) return undefined;
     const physical = placement.physical(pc);

@@ -346,11 +346,11 @@ export class Regions implements CodeOwner {
   /** The first instruction of the code in one row that leads to `pc`, no further down than `low`. */
   leaderBefore(pc: number, low: number): number | undefined {
     const source = this.#source;
-    if (!source.peek(pc)) return undefined;
+    if (!source.held(pc)) return undefined;
     let leader = pc;
     for (;;) {
       const before = [2, 4].map((length) => leader - length).find((at) => {
-        const instruction = at >= low ? source.peek(at) : undefined;
+        const instruction = at >= low ? source.held(at) : undefined;
         if (instruction?.length !== leader - at) return false;
         const { flow } = source.plan(instruction);
         return flow === "next" || flow === "branch";
