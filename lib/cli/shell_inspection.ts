@@ -325,8 +325,7 @@ function rangeOf(
     );
     return undefined;
   }
-  const next = guest.machine.symbols.next(symbol.address)?.address ?? symbol.address + 4n;
-  const end = symbol.size > 0n ? symbol.address + symbol.size : next;
+  const end = guest.machine.symbols.endOf(symbol) ?? symbol.address + 4n;
   return { start: symbol.address, end, label: `for function ${symbol.name}`, named: true };
 }
 

@@ -231,9 +231,8 @@ function placeProgram(program: Elf, options: MachineOptions) {
 function boundsOf(symbols: SymbolTable, pc: number): { low: number; high: number } | undefined {
   const found = symbols.at(BigInt(pc));
   if (!found) return undefined;
-  const { address, size } = found.symbol;
-  const end = size > 0n ? address + size : symbols.next(BigInt(pc))?.address;
-  return end === undefined ? undefined : { low: Number(address), high: Number(end) };
+  const end = symbols.endOf(found.symbol);
+  return end === undefined ? undefined : { low: Number(found.symbol.address), high: Number(end) };
 }
 
 /** The machine of these parts, until it is disposed of. */

@@ -67,6 +67,11 @@ export class SymbolTable {
     return { symbol, offset };
   }
 
+  /** Where a symbol ends; one without a size reaches to the next one, if there is any. */
+  endOf({ address, size }: ElfSymbol): bigint | undefined {
+    return size > 0n ? address + size : this.next(address)?.address;
+  }
+
   /** The first symbol that begins behind `address`. */
   next(address: bigint): ElfSymbol | undefined {
     return this.#ordered[this.#firstBehind(address)];

@@ -124,7 +124,7 @@ class CodeUnwinder<H extends StackHart> implements Unwinder<H> {
     const symbol = this.#symbols.at(address)?.symbol;
     if (!symbol) return undefined;
     const start = symbol.address;
-    const end = symbol.size > 0n ? start + symbol.size : this.#symbols.next(start)?.address;
+    const end = this.#symbols.endOf(symbol);
     if (end === undefined) return undefined;
     let known = this.#functions.get(start);
     if (!known) {
