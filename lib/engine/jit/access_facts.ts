@@ -44,6 +44,18 @@ export interface Check {
   readonly writes: boolean;
 }
 
+/** What has to be asked before the steps of blocks. */
+export interface Checks {
+  /**
+   * What has to be asked before each step of a block that is executed `copies` times in a row: for
+   * each copy by position, the deciding step last.
+   */
+  checks(block: Block, copies: number): readonly (readonly (Check | undefined)[])[];
+}
+
+/** For code whose accesses ask nothing of pages, or ask the TLB, which knows what those allow. */
+export const NO_CHECKS: Checks = { checks: (_block, copies) => new Array(copies).fill([]) };
+
 /** What is known at one place. */
 class Facts {
   readonly registers: (Fact | undefined)[];
@@ -137,7 +149,7 @@ function hull(a: Range | undefined, b: Range): Range {
 type Demand = (Range | undefined)[];
 
 /** The checks of one region. */
-export class AccessFacts {
+export class AccessFacts implements Checks {
   readonly #flow: ControlFlow;
   readonly #demands = new Map<Block, Demand>();
   /** What each access of a block should prove at once, by the position of its step. */
@@ -153,10 +165,7 @@ export class AccessFacts {
     this.#spread();
   }
 
-  /**
-   * What has to be asked before each step of a block that is executed `copies` times in a row: for
-   * each copy by position, the deciding step last.
-   */
+  /** See {@linkcode Checks.checks}. */
   checks(block: Block, copies: number): (Check | undefined)[][] {
     if (copies === 1) return [this.#checksOnce(block)];
     const facts = this.#in.get(block)!.copy();

@@ -8,7 +8,7 @@
  * @module
  */
 import type { Code } from "../../wasm/code.ts";
-import type { AccessFacts, Check } from "./access_facts.ts";
+import type { Check, Checks } from "./access_facts.ts";
 import type { Liveness, RegisterSet } from "./liveness.ts";
 import { addWrites } from "./liveness.ts";
 import type { NarrowRegisters } from "./narrow.ts";
@@ -24,7 +24,7 @@ export interface BlockParts {
   readonly frame: RegionFrame;
   readonly sink: RegionSink;
   readonly model: AccessModel;
-  readonly facts: AccessFacts;
+  readonly facts: Checks;
   readonly liveness: Liveness;
   readonly narrow: NarrowRegisters;
   /** Absent if nobody looks. */

@@ -6,7 +6,7 @@
 import type { Memory } from "../../memory/memory.ts";
 import type { Code } from "../../wasm/code.ts";
 import { Module } from "../../wasm/module.ts";
-import { AccessFacts } from "./access_facts.ts";
+import { AccessFacts, NO_CHECKS } from "./access_facts.ts";
 import type { Addressing } from "./addressing.ts";
 import { BlockWriter } from "./block_writer.ts";
 import { ControlFlow } from "./control_flow.ts";
@@ -75,7 +75,7 @@ export function writeRegion(
   const model: AccessModel = { aligned, unchecked, translated, lookCloser, ...expectations };
   const frame = new RegionFrame(locals);
   const flow = new ControlFlow(region);
-  const facts = new AccessFacts(flow);
+  const facts = unchecked || translated ? NO_CHECKS : new AccessFacts(flow);
   const leaving = new Set(flow.order.filter((block) => {
     const [checks] = facts.checks(block, 1);
     return block.steps.some((step, at) => mayLeave(step, checks![at], model));

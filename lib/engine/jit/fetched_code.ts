@@ -9,13 +9,11 @@ import { PAGE_SIZE } from "../../memory/page.ts";
 import type { Hooks } from "../hooks.ts";
 import { LEAVE, type Plan } from "../plan/plan.ts";
 import { Plans } from "../plan/plans.ts";
+import type { Bounds, Functions } from "./functions.ts";
 import type { CodeSource } from "./region.ts";
 
 /** Plans are the same for all machines. */
 const plans = new Plans();
-
-/** Where functions begin and end. */
-export type FunctionBounds = (pc: number) => { readonly low: number; readonly high: number };
 
 /** Where instructions lie: at their own addresses, or where the TLB has them. */
 export interface Placement {
@@ -44,7 +42,7 @@ export interface FetchedParts {
   readonly hart: Hart;
   readonly hooks: Hooks;
   readonly placement: Placement;
-  readonly bounds: FunctionBounds;
+  readonly functions: Functions;
   /** Where indirect jumps of regions were seen to go, by their entries. */
   readonly jumpTargets: ReadonlyMap<number, ReadonlySet<number>>;
   /** Whether the hart fetches what is asked for. */
@@ -96,7 +94,7 @@ export class FetchedCode implements CodeSource {
     return this.#parts.jumpTargets.get(entry) ?? [];
   }
 
-  bounds(pc: number): { readonly low: number; readonly high: number } {
-    return this.#parts.bounds(pc);
+  bounds(pc: number): Bounds {
+    return this.#parts.functions.around(pc);
   }
 }

@@ -13,7 +13,7 @@
  */
 import { ControlFlow } from "./control_flow.ts";
 import type { Block } from "./region.ts";
-import type { FunctionBounds } from "./fetched_code.ts";
+import type { Functions } from "./functions.ts";
 import type { CompiledRegion, Regions } from "./regions.ts";
 
 /** Regions of one function, beyond which it stays interpreted. */
@@ -43,7 +43,7 @@ interface Heat {
 /** Decides for one hart. */
 export class Hotness {
   readonly #regions: Regions;
-  readonly #bounds: FunctionBounds;
+  readonly #functions: Functions;
   readonly #threshold: number;
   readonly #worth: number;
   readonly #heat = new Map<number, Heat>();
@@ -51,9 +51,9 @@ export class Hotness {
   readonly #windows = new Map<number, Heat>();
 
   /** Compiles what was seen `threshold` times, once in `period` instructions. */
-  constructor(regions: Regions, bounds: FunctionBounds, threshold: number, period: number) {
+  constructor(regions: Regions, functions: Functions, threshold: number, period: number) {
     this.#regions = regions;
-    this.#bounds = bounds;
+    this.#functions = functions;
     this.#threshold = threshold;
     this.#worth = threshold * period * WORTH;
     regions.hart.fetched.onDrop((physical) => this.#rewritten(physical));
@@ -85,7 +85,7 @@ export class Hotness {
   }
 
   #lowOf(pc: number): number {
-    const { low } = this.#bounds(pc);
+    const { low } = this.#functions.around(pc);
     return low === pc ? this.#regions.leaderBefore(pc, pc - FARTHEST) ?? pc : low;
   }
 

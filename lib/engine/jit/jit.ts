@@ -15,7 +15,6 @@ import type { MicroOpSpace } from "../interpreter/micro_op_space.ts";
 import type { Tier, TierParts } from "../interpreter/tier.ts";
 import { Meter, type TierStatistics } from "../meter.ts";
 import { Hotness } from "./hotness.ts";
-import type { FunctionBounds } from "./fetched_code.ts";
 import { Functions } from "./functions.ts";
 import { RegionCounters } from "./region_counters.ts";
 import { Regions } from "./regions.ts";
@@ -46,14 +45,12 @@ class Jit implements Tier {
   readonly #harts = new Map<MicroOpSpace, HartTier>();
   readonly #counters: RegionCounters | undefined;
   readonly #functions: Functions;
-  readonly #bounds: FunctionBounds;
 
   constructor(parts: TierParts, options: EngineOptions, meter: Meter | undefined) {
     this.#parts = parts;
     this.#options = options;
     this.#counters = meter && new RegionCounters(parts.memory, meter);
     this.#functions = new Functions(options.functionAt);
-    this.#bounds = (pc) => this.#functions.around(pc);
     this.#threshold = options.jitThreshold ?? PERIOD * THRESHOLD;
     this.period = Math.max(1, Math.min(PERIOD, Math.floor(this.#threshold / THRESHOLD)));
   }
@@ -83,7 +80,7 @@ class Jit implements Tier {
       read: onCompiled,
     });
     const threshold = Math.max(1, Math.round(this.#threshold / this.period));
-    const hotness = new Hotness(regions, this.#bounds, threshold, this.period);
+    const hotness = new Hotness(regions, this.#functions, threshold, this.period);
     regions.onSpoilt((region, executed) => hotness.spoilt(region.entry, executed));
     return { regions, hotness };
   }
@@ -129,12 +126,12 @@ class Jit implements Tier {
 
   statistics(): TierStatistics {
     const all = [...this.#harts.values()].map(({ regions }) => regions);
-    return tierStatistics(all, this.#counters!, this.#bounds);
+    return tierStatistics(all, this.#counters!, this.#functions);
   }
 
   /** See {@linkcode Engine.whyNotCompiled}; `spaces` are those of all harts. */
   whyNot(pc: number, spaces: readonly MicroOpSpace[]): Uncompiled | undefined {
-    const { low, high } = this.#bounds(pc);
+    const { low, high } = this.#functions.around(pc);
     let why: Uncompiled = { reason: "unfetched" };
     for (const { regions, hotness } of spaces.map((space) => this.#tierOf(space))) {
       for (const { entry } of regions.all()) if (entry >= low && entry < high) return undefined;

@@ -8,9 +8,10 @@
  *
  * @module
  */
-import { type Instruction, SHIFT } from "../../isa/encoding.ts";
+import type { Instruction } from "../../isa/encoding.ts";
 import type { Plan } from "../plan/plan.ts";
-import { type PlanUse, useOf } from "./plan_use.ts";
+import type { Bounds } from "./functions.ts";
+import { type PlanUse, registerAt, useOf } from "./plan_use.ts";
 
 /** A region has no more instructions than these. */
 const MOST_INSTRUCTIONS = 3000;
@@ -112,11 +113,11 @@ export interface CodeSource {
   /** Where indirect jumps of the region at `entry` were seen to go. */
   jumpTargets(entry: number): Iterable<number>;
   /** Where the function around `pc` begins and ends. */
-  bounds(pc: number): { readonly low: number; readonly high: number };
+  bounds(pc: number): Bounds;
 }
 
 function endOf({ pc, instruction, plan }: Step): EndKind {
-  const rd = (instruction.word >>> SHIFT.rd) & 31, rs1 = (instruction.word >>> SHIFT.rs1) & 31;
+  const rd = registerAt(instruction, "rd"), rs1 = registerAt(instruction, "rs1");
   switch (plan.flow) {
     case "branch":
       return "branch";

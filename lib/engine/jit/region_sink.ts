@@ -3,7 +3,7 @@
  *
  * An instruction that has to be left to the reference branches to one of the exits around its block,
  * before anything of it has happened; which exit that is, is the block's business
- * (`block_exits.ts`). Accesses are checked as `access_facts.ts` says.
+ * (`block_writer.ts`). Accesses are checked as `access_facts.ts` says.
  *
  * @module
  */

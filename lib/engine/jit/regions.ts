@@ -126,14 +126,12 @@ export class Regions implements CodeOwner {
     const { hart } = this;
     this.#placement = space.translated ? translatedPlacement(hart) : PLAIN;
     const { hooks } = parts;
-    const placement = this.#placement;
     this.#functions = functions;
-    const bounds = (pc: number) => functions.around(pc);
     this.#source = new FetchedCode({
       hart,
       hooks,
-      placement,
-      bounds,
+      placement: this.#placement,
+      functions,
       jumpTargets: this.#jumpTargets,
       ahead: style.ahead,
     });

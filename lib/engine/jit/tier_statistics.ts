@@ -5,7 +5,7 @@
  */
 import type { TierStatistics } from "../meter.ts";
 import type { FunctionStatistics } from "../statistics.ts";
-import type { FunctionBounds } from "./fetched_code.ts";
+import type { Functions } from "./functions.ts";
 import type { RegionCounters } from "./region_counters.ts";
 import type { RegionCounts, Regions } from "./regions.ts";
 
@@ -13,7 +13,7 @@ import type { RegionCounts, Regions } from "./regions.ts";
 export function tierStatistics(
   all: readonly Regions[],
   counters: RegionCounters,
-  bounds: FunctionBounds,
+  functions: Functions,
 ): TierStatistics {
   const sum = (of: keyof RegionCounts) => all.reduce((total, { counts }) => total + counts[of], 0);
   const uncompiled = all.reduce((total, { slots }) => total + slots.uncompiled, 0);
@@ -27,15 +27,15 @@ export function tierStatistics(
     writing: sum("writing"),
     compiling: sum("compiling"),
     exits: { ...counters.exits(), uncompiled },
-    functions: functionsOf(counters, bounds),
+    functions: rowsOf(counters, functions),
   };
 }
 
 /** Several regions of one function are one row. */
-function functionsOf(counters: RegionCounters, bounds: FunctionBounds): FunctionStatistics[] {
+function rowsOf(counters: RegionCounters, functions: Functions): FunctionStatistics[] {
   const rows = new Map<number, FunctionStatistics>();
   for (const { entry, calls, instructions } of counters.entries()) {
-    const { low: address } = bounds(entry);
+    const { low: address } = functions.around(entry);
     const row = rows.get(address);
     rows.set(address, {
       address,
