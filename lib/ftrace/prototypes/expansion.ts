@@ -32,13 +32,13 @@ export const NO_SOURCE: WordSource = {
 
 /** Words that macros may put into one text: macros that double each other would never end. */
 const MOST_EXPANDED = 4_000_000;
-/** The same for one name in the text. */
+/** Words that macros may put in the place of one name of the text. */
 const MOST_OF_ONE = 200_000;
 /** How deep macros stand for macros, and calls in arguments. */
 const MOST_NESTED = 100;
 /** Words that a call may have: one that nobody closed ends somewhere. */
 const MOST_ARGUMENT_WORDS = 20_000;
-/** The same of all calls that nobody closed. */
+/** Words that all calls together may have which nobody closed. */
 const MOST_UNCLOSED_WORDS = 1_000_000;
 
 /** Words that are to be read before any more of the text. */

@@ -33,7 +33,7 @@ export interface Macro {
 export interface MacroArgument {
   /** The words between the commas. */
   readonly written: readonly MacroWord[];
-  /** The same with macros replaced. */
+  /** These words with their own macros replaced. */
   readonly expanded: () => readonly MacroWord[];
 }
 
@@ -46,7 +46,7 @@ export function wordsOf(text: string): Tokens {
   return tokens;
 }
 
-/** The same as words of macros. */
+/** Words of a piece of a line, as macros hold them. */
 export function macroWordsOf(text: string): MacroWord[] {
   const { texts, kinds, offsets } = wordsOf(text);
   return texts.map((text, n) => {

@@ -38,7 +38,7 @@ export interface FunctionEvent extends EventCommon {
   readonly args?: string | undefined;
 }
 
-/** The same function was called again from the same place (`TRACE_FUNC_REPEATS`). */
+/** A function was called again from the place of its last call (`TRACE_FUNC_REPEATS`). */
 export interface FunctionRepeatsEvent extends EventCommon {
   /** What kind of event it is. */
   readonly type: "func_repeats";
