@@ -8,6 +8,7 @@ import { main } from "../../lib/cli/main.ts";
 import { fromFileUrl, relative } from "@std/path";
 import { BUILT_IN } from "../../trace.ts";
 import { programFile } from "../fixtures/expected.ts";
+import { withFolder } from "../folder.ts";
 
 /** What a call printed and gave. */
 export interface CommandResult {
@@ -117,13 +118,10 @@ export async function withFile(
   content: string | Uint8Array,
   use: (path: string) => Promise<void>,
 ): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
+  await withFolder(async (folder) => {
     const path = `${folder}/${name}`;
     if (typeof content === "string") await Deno.writeTextFile(path, content);
     else await Deno.writeFile(path, content);
     await use(path);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }

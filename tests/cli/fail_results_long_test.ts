@@ -7,21 +7,13 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { THOROUGH } from "../thorough.ts";
 import { fixture, hartrace } from "./command_line.ts";
+import { withFolder } from "../folder.ts";
 
 const PROGRAM = fixture("no_memory_p84");
 const MALLOC = ["fail", "--each", "-j", "1", "--at", "malloc"];
 
 function test(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, ignore: !THOROUGH, fn });
-}
-
-async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 test("fail --merge prints of all shards what the whole campaign prints", () =>

@@ -6,6 +6,7 @@
  */
 import type { Hart } from "../../lib/hart/hart.ts";
 import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../lib/memory/page.ts";
+import { LeafTables } from "./leaf_tables.ts";
 import type { Random } from "./random.ts";
 
 /** Where physical pages are handed out, and where the tables are. */
@@ -22,7 +23,7 @@ export class PageTables {
   readonly #hart: Hart;
   readonly #random: Random;
   readonly #frames = new Map<number, number>();
-  #tables = TABLES + PAGE_SIZE;
+  readonly #tables: LeafTables;
 
   /** Puts the hart into `mode` behind empty tables. */
   constructor(hart: Hart, mode: "S" | "U", random: Random) {
@@ -31,6 +32,7 @@ export class PageTables {
     const { memory, csrs } = hart;
     memory.map(FRAMES, FRAME_COUNT * PAGE_SIZE, READ | WRITE | EXECUTE);
     memory.map(TABLES, 64 * PAGE_SIZE, READ | WRITE);
+    this.#tables = new LeafTables(memory, TABLES);
     csrs.write(0x3b0, -1n);
     csrs.write(0x3a0, 0x1fn);
     csrs.write(0x180, 8n << 60n | BigInt(TABLES / PAGE_SIZE));
@@ -59,24 +61,13 @@ export class PageTables {
 
   /** Maps a page with these permissions, or unmaps it; its bytes stay. */
   protect(address: number, permissions: number): void {
-    const { view } = this.#hart.memory;
-    let table = TABLES;
-    for (const shift of [30, 21]) {
-      const at = table + (Math.floor(address / 2 ** shift) % 512) * 8;
-      if (view.getBigUint64(at, true) === 0n) {
-        view.setBigUint64(at, BigInt(this.#tables / PAGE_SIZE) << 10n | 1n, true);
-        this.#tables += PAGE_SIZE;
-      }
-      table = Number(view.getBigUint64(at, true) >> 10n) * PAGE_SIZE;
-    }
     const user = this.#hart.mode === "U" ? USER : 0;
     const seen = this.#random.pick([0, ACCESSED, ACCESSED | DIRTY]);
     const rights = (permissions & READ ? 2 : 0) | (permissions & WRITE ? 4 : 0) |
       (permissions & EXECUTE ? 8 : 0);
     const flags = permissions === 0 ? 0 : VALID | user | seen | rights;
     const frame = BigInt(this.physical(address) / PAGE_SIZE);
-    const entry = flags === 0 ? 0n : frame << 10n | BigInt(flags);
-    view.setBigUint64(table + (Math.floor(address / PAGE_SIZE) % 512) * 8, entry, true);
+    this.#tables.set(address, flags === 0 ? 0n : frame << 10n | BigInt(flags));
     this.#hart.system!.translation.fence(undefined, undefined);
   }
 }

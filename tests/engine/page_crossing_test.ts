@@ -11,6 +11,7 @@ import { assemble } from "../../lib/isa/asm.ts";
 import { EXECUTE, PAGE_SIZE, READ, WRITE } from "../../lib/memory/page.ts";
 import { ENGINES } from "./engines.ts";
 import { createGuest, describeStop, type Guest } from "./guest.ts";
+import { LeafTables } from "./leaf_tables.ts";
 
 /** Where the code is for the hart; the instruction begins two bytes before the second page. */
 const CODE = 0x10000, NEXT = CODE + PAGE_SIZE, ACROSS = NEXT - 2;
@@ -26,13 +27,14 @@ const READABLE = 0x43, EXECUTABLE = 0x4b;
 /** A hart in S-mode, behind page tables. */
 class Paged {
   readonly guest: Guest;
-  #tables = TABLES + PAGE_SIZE;
+  readonly #tables: LeafTables;
 
   constructor(make: EngineMaker) {
     this.guest = createGuest(make, "M");
     const { memory, hart } = this.guest;
     memory.map(0x200000, 0x10000, READ | WRITE | EXECUTE);
     memory.map(TABLES, 0x10000, READ | WRITE);
+    this.#tables = new LeafTables(memory, TABLES);
     const system = hart.system!;
     system.pmp.writeAddress(0, -1n);
     system.pmp.writeConfig(0, 0x1fn);
@@ -49,18 +51,8 @@ class Paged {
 
   /** Maps a page, by tables of three levels. The TLB is left as it is. */
   map(address: number, physical: number, flags = EXECUTABLE): void {
-    const { view } = this.guest.memory;
-    let table = TABLES;
-    for (const shift of [30, 21]) {
-      const at = table + (Math.floor(address / 2 ** shift) % 512) * 8;
-      if (view.getBigUint64(at, true) === 0n) {
-        view.setBigUint64(at, BigInt(this.#tables / PAGE_SIZE) << 10n | 1n, true);
-        this.#tables += PAGE_SIZE;
-      }
-      table = Number(view.getBigUint64(at, true) >> 10n) * PAGE_SIZE;
-    }
     const entry = flags === 0 ? 0n : BigInt(physical / PAGE_SIZE) << 10n | BigInt(flags);
-    view.setBigUint64(table + (Math.floor(address / PAGE_SIZE) % 512) * 8, entry, true);
+    this.#tables.set(address, entry);
   }
 
   /** sfence.vma of all addresses. */

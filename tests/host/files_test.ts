@@ -6,17 +6,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { HostFailure, type HostFile, hostFiles } from "../../lib/host/files.ts";
 import { yieldToHost } from "../../lib/host/yielding.ts";
+import { withFolder } from "../folder.ts";
 
 const HOW = { create: false, truncate: false, append: false, mode: 0o644 };
-
-async function withFolder(use: (folder: string) => void): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    use(await Deno.realPath(folder));
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 function opened(file: HostFile | HostFailure): HostFile {
   if (file instanceof HostFailure) throw new Error(file.errno);

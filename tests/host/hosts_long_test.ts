@@ -10,6 +10,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { missingTool } from "../program/elf_oracle.ts";
 import { sampleGraph } from "./sample_graph.ts";
+import { withFolder } from "../folder.ts";
 
 const LONG = Deno.env.has("HARTRACE_LONG");
 const SAMPLE = new URL("./sample_graph.ts", import.meta.url).href;
@@ -20,16 +21,6 @@ async function output(command: string, ...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await new Deno.Command(command, { args }).output();
   if (code !== 0) throw new Error(`${command} ${args.join(" ")}: ${decoder.decode(stderr)}`);
   return decoder.decode(stdout);
-}
-
-/** Lets `use` have a folder, which is gone afterwards. */
-async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 /** Bundles a module that `source` is the text of, with {@linkcode sampleGraph} in it. */

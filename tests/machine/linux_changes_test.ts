@@ -6,22 +6,13 @@
  */
 import { assertEquals } from "@std/assert";
 import { askQemu, type GuestText, hasQemu, runGuest } from "./linux_guest.ts";
+import { withFolder } from "../folder.ts";
 
 const AT_FDCWD = -100, AT_REMOVEDIR = 0x200, AT_SYMLINK_FOLLOW = 0x400;
 const O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0o100, O_APPEND = 0o2000;
 const RENAME_NOREPLACE = 1;
 const EPERM = -1n, ENOENT = -2n, EACCES = -13n, EBUSY = -16n, EEXIST = -17n, EXDEV = -18n;
 const EROFS = -30n;
-
-/** Uses an empty folder that is gone afterwards. */
-async function withFolder<Result>(use: (folder: string) => Promise<Result>): Promise<Result> {
-  const folder = await Deno.realPath(await Deno.makeTempDir());
-  try {
-    return await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 /** Everything in a folder: what each name is, its permissions, links, and what it holds. */
 async function listing(folder: string, under = ""): Promise<readonly string[]> {
