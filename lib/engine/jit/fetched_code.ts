@@ -15,6 +15,12 @@ import type { CodeSource } from "./region.ts";
 /** Plans are the same for all machines. */
 const plans = new Plans();
 
+/**
+ * Instructions of a region at most. Where everything is compiled at once they are few: what comes
+ * behind each instruction that leaves a region is compiled too, and n instructions would be n²/2.
+ */
+const MOST = { usual: 3000, ahead: 200 } as const;
+
 /** Where instructions lie: at their own addresses, or where the TLB has them. */
 export interface Placement {
   /** Physical address of the instruction at `pc`; −1 if none is known, or it lies in two pages. */
@@ -52,10 +58,12 @@ export interface FetchedParts {
 /** The fetched instructions of one hart, up to where somebody has to be asked. */
 export class FetchedCode implements CodeSource {
   readonly #parts: FetchedParts;
+  readonly most: number;
 
   /** Reads what `parts` say. */
   constructor(parts: FetchedParts) {
     this.#parts = parts;
+    this.most = parts.ahead ? MOST.ahead : MOST.usual;
   }
 
   peek(pc: number): Instruction | undefined {

@@ -13,8 +13,6 @@ import type { Plan } from "../plan/plan.ts";
 import type { Bounds } from "./functions.ts";
 import { type PlanUse, registerAt, useOf } from "./plan_use.ts";
 
-/** A region has no more instructions than these. */
-const MOST_INSTRUCTIONS = 3000;
 /** The address of a block that stands for no instruction. */
 const NOWHERE = NaN;
 /** How much further a function reaches behind where an indirect jump was seen to go. */
@@ -114,6 +112,8 @@ export interface CodeSource {
   jumpTargets(entry: number): Iterable<number>;
   /** Where the function around `pc` begins and ends. */
   bounds(pc: number): Bounds;
+  /** A region has no more instructions than these. */
+  readonly most: number;
 }
 
 function endOf({ pc, instruction, plan }: Step): EndKind {
@@ -203,7 +203,7 @@ class Discovery {
 
   /** Follows straight-line code from `pc` on. */
   #run(pc: number): void {
-    while (pc < this.#high && this.steps.size < MOST_INSTRUCTIONS) {
+    while (pc < this.#high && this.steps.size < this.#source.most) {
       if (this.steps.has(pc)) return void this.#leaders.add(pc);
       const instruction = this.#source.peek(pc);
       if (!instruction) return;
