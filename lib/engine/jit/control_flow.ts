@@ -75,7 +75,7 @@ export class ControlFlow {
   /** Whether a block is a loop of its own that is written several times in a row. */
   isUnrolled(block: Block): boolean {
     const { end } = block;
-    return end.kind === "branch" && end.target === block.pc && end.next !== block.pc &&
+    return end.kind === "branch" && end.to === block && end.behind !== block &&
       block.count <= MOST_UNROLLED && this.of(block).isLoop;
   }
 

@@ -57,6 +57,10 @@ export interface End {
   readonly next: number;
   /** The instruction that decides; none where control just goes on or leaves. */
   readonly step: Step | undefined;
+  /** The block at `target` where control may go there inside the region. */
+  readonly to?: Block | undefined;
+  /** The block at `next` where control may go there, or comes back to there. */
+  readonly behind?: Block | undefined;
 }
 
 /** Instructions that are entered at the first and left at the last. */
@@ -64,7 +68,7 @@ export class Block {
   readonly pc: number;
   /** The instructions before the one that ends the block. */
   readonly steps: Step[] = [];
-  end: End;
+  #end: End;
   readonly successors: Block[] = [];
   readonly predecessors: Block[] = [];
   /** Whether an indirect jump may come here. */
@@ -73,7 +77,28 @@ export class Block {
   /** An empty block at `pc`, which leaves the region. */
   constructor(pc: number) {
     this.pc = pc;
-    this.end = { kind: "exit", target: pc, next: pc, step: undefined };
+    this.#end = { kind: "exit", target: pc, next: pc, step: undefined };
+  }
+
+  /** How it ends. */
+  get end(): End {
+    return this.#end;
+  }
+
+  /** Ends it in this way, with its edges to where `lead` says. */
+  endAs(end: End, lead: (to: Block) => Block = (to) => to): void {
+    for (const successor of this.successors.splice(0)) {
+      successor.predecessors.splice(successor.predecessors.indexOf(this), 1);
+    }
+    const to = end.to && lead(end.to), behind = end.behind && lead(end.behind);
+    this.#end = { ...end, to, behind };
+    for (const each of new Set([to, behind])) if (each) this.connect(each);
+  }
+
+  /** Adds an edge. */
+  connect(to: Block): void {
+    this.successors.push(to);
+    to.predecessors.push(this);
   }
 
   /** Whether it ends in a call. */
@@ -128,11 +153,6 @@ function endOf({ pc, instruction, plan }: Step): EndKind {
     default:
       throw new TypeError(`Cannot end a block at 0x${pc.toString(16)}: it goes on`);
   }
-}
-
-function connect(from: Block, to: Block): void {
-  from.successors.push(to);
-  to.predecessors.push(from);
 }
 
 /** Follows the fetched instructions of one function from its entry on. */
@@ -234,37 +254,25 @@ class Discovery {
   #fill(block: Block, blocks: ReadonlyMap<number, Block>): void {
     for (let pc = block.pc;;) {
       const step = this.steps.get(pc);
-      if (!step) {
-        block.end = { kind: "exit", target: pc, next: pc, step: undefined };
-        return;
-      }
+      if (!step) return block.endAs({ kind: "exit", target: pc, next: pc, step: undefined });
       const next = pc + step.instruction.length;
-      if (step.plan.flow !== "next") {
-        const target = pc + step.instruction.imm;
-        block.end = { kind: endOf(step), target, next, step };
-        break;
-      }
+      if (step.plan.flow !== "next") return this.#decide(block, step, blocks);
       block.steps.push(step);
       pc = next;
-      if (blocks.has(pc)) {
-        block.end = { kind: "goto", target: pc, next: pc, step: undefined };
-        break;
-      }
+      const to = blocks.get(pc);
+      if (to) return block.endAs({ kind: "goto", target: pc, next: pc, step: undefined, to });
     }
-    this.#connect(block, blocks);
   }
 
-  #connect(block: Block, blocks: ReadonlyMap<number, Block>): void {
-    const { kind, target, next } = block.end;
-    const reached = new Set<Block>();
-    const reach = (pc: number) => {
-      const successor = blocks.get(pc);
-      if (successor) reached.add(successor);
-    };
-    if (kind === "goto" || kind === "branch") reach(target);
-    if (kind === "branch" || block.isCall) reach(next);
-    if (kind === "dispatch") reached.add(this.#jumpTable);
-    for (const successor of reached) connect(block, successor);
+  /** Ends a block with the instruction that decides where control goes. */
+  #decide(block: Block, step: Step, blocks: ReadonlyMap<number, Block>): void {
+    const kind = endOf(step);
+    const target = step.pc + step.instruction.imm, next = step.pc + step.instruction.length;
+    const isCall = kind === "call" || kind === "callIndirect";
+    const to = kind === "goto" || kind === "branch" ? blocks.get(target) : undefined;
+    const behind = kind === "branch" || isCall ? blocks.get(next) : undefined;
+    block.endAs({ kind, target, next, step, to, behind });
+    if (kind === "dispatch") block.connect(this.#jumpTable);
   }
 
   /**
@@ -272,12 +280,12 @@ class Discovery {
    * is reached from there alone, or from before as well.
    */
   #fillJumpTable(blocks: ReadonlyMap<number, Block>): void {
-    this.#jumpTable.end = { kind: "jumpTable", target: 0, next: 0, step: undefined };
+    this.#jumpTable.endAs({ kind: "jumpTable", target: 0, next: 0, step: undefined });
     for (const pc of this.switchTargets) {
       const target = blocks.get(pc);
       if (!target) continue;
       target.isSwitchTarget = true;
-      connect(this.#jumpTable, target);
+      this.#jumpTable.connect(target);
     }
   }
 }

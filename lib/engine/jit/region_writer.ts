@@ -174,15 +174,14 @@ export class RegionWriter {
     return label && this.#depth - label.depth;
   }
 
-  /** The block at an address if a structured edge leads there. */
-  #reached(pc: number, from: Block): Block | undefined {
-    const to = this.#parts.region.blocks.get(pc);
+  /** A block if a structured edge leads there. */
+  #reached(to: Block | undefined, from: Block): Block | undefined {
     return to && !this.#parts.flow.of(from).dropped.has(to) ? to : undefined;
   }
 
-  /** Goes on at `pc`, with `pending` instructions not yet taken off. */
-  #goTo(pc: number, from: Block, pending: number): void {
-    const to = this.#reached(pc, from);
+  /** Goes on at the block at `pc`, with `pending` instructions not yet taken off. */
+  #goTo(pc: number, block: Block | undefined, from: Block, pending: number): void {
+    const to = this.#reached(block, from);
     if (!to) return this.#leave(from, pc, pending);
     const label = this.#labelOf(to, from);
     if (label === undefined) return this.#tree(to);
@@ -230,7 +229,7 @@ export class RegionWriter {
       spend(code, count * copy);
       code.br(1).op("end");
     });
-    this.#goTo(end.next, block, 0);
+    this.#goTo(end.next, end.behind, block, 0);
   }
 
   #end(block: Block, pending: number): void {
@@ -265,8 +264,8 @@ export class RegionWriter {
 
   /** A jump out of the region is a call in place of this function. */
   #jump(block: Block, pending: number): void {
-    const { target, step } = block.end;
-    if (!step || this.#parts.region.blocks.has(target)) return this.#goTo(target, block, pending);
+    const { target, step, to } = block.end;
+    if (!step || to) return this.#goTo(target, to, block, pending);
     const { links } = this.#parts;
     this.#store(block);
     pushLeft(this.#code, pending);
@@ -274,18 +273,18 @@ export class RegionWriter {
   }
 
   #branch(block: Block, pending: number): void {
-    const { target, next } = block.end;
-    const to = this.#reached(target, block);
-    const label = to && this.#labelOf(to, block);
+    const { target, next, to, behind } = block.end;
+    const there = this.#reached(to, block);
+    const label = there && this.#labelOf(there, block);
     if (label !== undefined) this.#code.brIf(label);
     else {
       this.#code.if();
       this.#depth++;
-      this.#goTo(target, block, pending);
+      this.#goTo(target, to, block, pending);
       this.#depth--;
       this.#code.op("end");
     }
-    this.#goTo(next, block, pending);
+    this.#goTo(next, behind, block, pending);
   }
 
   #call(block: Block, pending: number): void {
@@ -330,12 +329,12 @@ export class RegionWriter {
   /** Goes on behind a call if the callee came back to there; leaves otherwise. */
   #afterCall(block: Block): void {
     const { flow, frame, liveness } = this.#parts;
-    const { next } = block.end;
+    const { next, behind } = block.end;
     const code = this.#code;
     const reserve = flow.reserveBehind(block);
     if (reserve !== 0) code.i32(reserve).op("i32.add");
     code.set(RegionLocal.left);
-    const after = this.#reached(next, block);
+    const after = this.#reached(behind, block);
     if (!after) {
       this.#parts.notes?.leftBehind(next);
       code.get(RegionLocal.left).op("return");
@@ -344,7 +343,7 @@ export class RegionWriter {
     code.tee(RegionLocal.target).i64(BigInt(next)).op("i64.ne").unlikely().if();
     code.get(RegionLocal.target).get(RegionLocal.left).op("return", "end");
     frame.load(code, liveness.of(after).live);
-    this.#goTo(next, block, 0);
+    this.#goTo(next, behind, block, 0);
   }
 
   /** Goes to the jump table, if a structured edge leads there. */
@@ -377,7 +376,7 @@ export class RegionWriter {
     const targets = new Map<number, number>();
     this.#depth++;
     for (const to of block.successors) {
-      const label = this.#reached(to.pc, block) && this.#labelOf(to, block);
+      const label = this.#reached(to, block) && this.#labelOf(to, block);
       if (label !== undefined) targets.set(to.pc, label);
     }
     this.#depth--;

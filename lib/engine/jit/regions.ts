@@ -29,6 +29,7 @@ import type { Functions } from "./functions.ts";
 import { MODULE_COST, moduleOf } from "./module_cache.ts";
 import { discoverRegion, type Region } from "./region.ts";
 import type { RegionCounters } from "./region_counters.ts";
+import { unrollLoops } from "./unrolling.ts";
 
 /** Bytes that a region costs beyond its code, without its module: what V8 keeps of an instance. */
 const INSTANCE_COST = 24_000 - MODULE_COST;
@@ -203,6 +204,7 @@ export class Regions implements CodeOwner {
     for (const { end } of region?.blocks.values() ?? []) {
       if (end.kind === "call") this.#functions.note(end.target);
     }
+    if (region) unrollLoops(region);
     return region;
   }
 
