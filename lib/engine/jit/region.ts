@@ -37,10 +37,14 @@ export type EndKind =
   | "branch"
   /** Calls `target` and is expected back at `next`. */
   | "call"
+  /** Calls what is inlined, which is entered at `to`. */
+  | "enter"
   /** Calls what a register says. */
   | "callIndirect"
   /** Goes where ra or t0 says. */
   | "return"
+  /** The same at the end of an inlined call, which is expected to go back to `next`. */
+  | "comeBack"
   /** Goes where another register says, by way of the region's jump table. */
   | "dispatch"
   /** Is the jump table: goes where the target leads that was set before. */

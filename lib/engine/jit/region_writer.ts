@@ -238,6 +238,8 @@ export class RegionWriter {
     switch (kind) {
       case "goto":
         return this.#jump(block, pending);
+      case "enter":
+        return this.#goTo(target, block.end.to, block, pending);
       case "branch":
         return this.#branch(block, pending);
       case "call":
@@ -250,6 +252,8 @@ export class RegionWriter {
         this.#store(block);
         this.#code.get(RegionLocal.target);
         return leaveWithTarget(this.#code, pending);
+      case "comeBack":
+        return this.#comeBack(block, pending);
       case "dispatch":
         this.#code.set(RegionLocal.target);
         return this.#dispatch(block, pending);
@@ -301,6 +305,19 @@ export class RegionWriter {
     if (target === this.#parts.region.entry.pc) code.call(links.self);
     else code.i32(links.slotOf(target)).callIndirect(links.type);
     this.#afterCall(block);
+  }
+
+  /** Goes on behind an inlined call, whose return address is on the stack; leaves if it is another. */
+  #comeBack(block: Block, pending: number): void {
+    const { next, behind } = block.end;
+    const code = this.#code;
+    code.tee(RegionLocal.target).i64(BigInt(next)).op("i64.ne").unlikely().if();
+    this.#store(block);
+    this.#parts.notes?.left("returned");
+    code.get(RegionLocal.target);
+    leaveWithTarget(code, pending);
+    code.op("end");
+    this.#goTo(next, behind, block, pending);
   }
 
   #callIndirect(block: Block, pending: number): void {
@@ -393,5 +410,6 @@ export class RegionWriter {
 
 /** Whether control goes on inside the region, so that what was executed is taken off first. */
 function goesOn({ end: { kind } }: Block): boolean {
-  return kind === "goto" || kind === "branch" || kind === "dispatch";
+  return kind === "goto" || kind === "branch" || kind === "dispatch" || kind === "enter" ||
+    kind === "comeBack";
 }

@@ -28,6 +28,7 @@ import { FetchedCode, type Placement, PLAIN, translatedPlacement } from "./fetch
 import type { Functions } from "./functions.ts";
 import { MODULE_COST, moduleOf } from "./module_cache.ts";
 import { discoverRegion, type Region } from "./region.ts";
+import { inlineCalls } from "./inlining.ts";
 import type { RegionCounters } from "./region_counters.ts";
 import { unrollLoops } from "./unrolling.ts";
 
@@ -109,6 +110,7 @@ export class Regions implements CodeOwner {
   readonly #lessons = new Map<number, number>();
   readonly #imports: WebAssembly.ModuleImports;
   readonly #read: RegionStyle["read"];
+  readonly #counters: RegionCounters | undefined;
   /** By the physical address of the first instruction. */
   readonly #byEntry = new Map<number, CompiledRegion>();
   /** By the numbers of the pages, as the hart names them, that hold their instructions. */
@@ -147,6 +149,7 @@ export class Regions implements CodeOwner {
       isRead: style.read !== undefined,
     };
     this.#read = style.read;
+    this.#counters = style.counters;
     const { guest, host } = memory;
     const lookCloser = createLookCloser(memory);
     this.#imports = { guest, host, thunks: thunks.table, lookCloser, ...style.counters?.imports };
@@ -204,8 +207,17 @@ export class Regions implements CodeOwner {
     for (const { end } of region?.blocks.values() ?? []) {
       if (end.kind === "call") this.#functions.note(end.target);
     }
-    if (region) unrollLoops(region);
-    return region;
+    if (!region) return undefined;
+    const inlined = this.#counters
+      ? region
+      : inlineCalls(region, (at) => this.#inlined(region, at));
+    unrollLoops(inlined);
+    return inlined;
+  }
+
+  /** What is called at an address, if that may be inlined in a region. */
+  #inlined(region: Region, pc: number): Region | undefined {
+    return pc === region.entry.pc ? region : undefined;
   }
 
   /** Why compiled code that comes to an address goes no further. */
