@@ -196,6 +196,7 @@ export function createProbeParts(
     traceEvents,
     symbol,
     prototypeOf,
+    hasMaxactive: !era.forms.dropsFprobeMaxactive,
     matches: (filter) => matchRecords(parsePattern(filter), core.records).length > 0,
     register: (fp, filter) => fprobes.registerFprobe(fp, filter),
     report,

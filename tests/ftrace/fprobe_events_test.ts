@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { eventFormat } from "../../lib/events/event_format.ts";
 import { FtraceError } from "../../lib/ftrace/ftrace_error.ts";
 import { ftraceRefCount } from "../../lib/patcher/dyn_ftrace.ts";
@@ -137,6 +137,21 @@ Deno.test("an fprobe event probes its functions while it is enabled, and may be 
     assertEquals([used("bill"), used("price_of")], [0, 0]);
     ftrace.fprobeEvents.remove("-:g/");
     assertEquals(ftrace.fprobeEvents.events, []);
+  }
+});
+
+Deno.test("an fprobe event of 6.9 and 6.12 waits for as many returns as it says", async () => {
+  for (const era of ["regs", "args"] as const) {
+    const seen: number[] = [];
+    for (const head of ["f1:few", "f3:more", "f:all"]) {
+      const { ftrace, run } = await traced("calls_p84", { era });
+      const { event, definition } = ftrace.fprobeEvents.write(`${head} fibonacci%return n=$arg1`);
+      assertMatch(definition, /^f:fprobes\/\w+ fibonacci%return n=\$arg1$/);
+      event.file.enabled = true;
+      await run();
+      seen.push([...ftrace.events()].length);
+    }
+    assert(seen[0]! > 0 && seen[0]! < seen[1]! && seen[1]! < seen[2]!, String(seen));
   }
 });
 

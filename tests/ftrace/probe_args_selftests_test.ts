@@ -27,12 +27,17 @@ const PLACES: Readonly<Record<EraName, string>> = {
 /** A kernel that makes a directory "test" in each run of so many instructions. */
 function boot(era: EraName, engine: EngineName) {
   const program = makeFirmware(
-    [{ name: "tracefs_create_dir", body: "nop\nret" }, { name: "vfs_open", body: "li a0, 3\nret" }],
+    [
+      { name: "tracefs_create_dir", body: "nop\nret" },
+      { name: "vfs_open", body: "li a0, 3\nret" },
+      { name: "kmem_cache_free" },
+      { name: "kfree" },
+    ],
     "1: la a0, text\ncall f0\nla a0, text\nli a1, 9\ncall f1\nj 1b",
     ".balign 8\ntext: .word 0x74736574, 0\nbanner: .word 0x756e694c, 0x00000078",
   );
   const { ftrace, machine } = tracedFirmware(program, { era }, { engine });
-  ftrace.declarePrototypes("long vfs_open(char *path, int flags);");
+  ftrace.declarePrototypes("long vfs_open(char *path, int flags); void kfree(const void *object);");
   const tracefs = createTracefs(ftrace);
   const files = filesOf(tracefs);
   return {
@@ -40,6 +45,12 @@ function boot(era: EraName, engine: EngineName) {
     async write(text: string, file: string): Promise<void> {
       assertEquals(await files.echo(text, file), "", text);
     },
+    /** Appends a line to `dynamic_events`, which has to be taken. */
+    async add(line: string): Promise<void> {
+      assertEquals(await files.append(line, "dynamic_events"), "", line);
+    },
+    /** Names of the events in it, in their order. */
+    events: () => [...files.cat("dynamic_events").matchAll(/myevent\d/g)].map(String).sort(),
     async run(): Promise<string> {
       await machine.run({ limit: machine.harts[0]!.instret + 200n });
       return files.cat("trace");
@@ -114,10 +125,13 @@ for (const [era, engine] of WAYS) {
 
   Deno.test(`kprobe_args_type: signed, unsigned, hexadecimal and bits agree (${era}, ${engine})`, async () => {
     const kernel = boot(era, engine);
-    for (const width of [64, 32, 16, 8]) {
-      const args = `%a0:s${width} %a0:u${width} %a0:x${width} %a0:b4@4/${width}`;
+    const cases = [64, 32, 16, 8].flatMap((width) => [[width, "$stack0"], [width, "%a0"]] as const);
+    for (const [width, what] of cases) {
+      const args = [`s${width}`, `u${width}`, `x${width}`, `b4@4/${width}`]
+        .map((type) => `${what}:${type}`).join(" ");
       await kernel.write(`p:testprobe tracefs_create_dir${at} ${args}`, "kprobe_events");
       assertMatch(kernel.cat("kprobe_events"), /testprobe/);
+      assertEquals(kernel.tracefs.kind("events/kprobes/testprobe"), "directory");
       await kernel.write("1", "events/kprobes/testprobe/enable");
       const found = / arg1=(\S+) arg2=(\S+) arg3=(\S+) arg4=(\S+)\n/.exec(await kernel.run());
       assertEquals(found !== null, kernel.isRecorded);
@@ -197,43 +211,128 @@ for (const [era, engine] of WAYS) {
     await same("tests");
   });
 
-  Deno.test(`add_remove_kprobe, add_remove_fprobe: events of dynamic_events come and go by name (${era}, ${engine})`, async () => {
+  Deno.test(`add_remove_kprobe: events of dynamic_events come and go by name (${era}, ${engine})`, async () => {
     const kernel = boot(era, engine);
-    const append = async (text: string) =>
-      assertEquals(await kernel.append(text, "dynamic_events"), "", text);
-    const names = () => [...kernel.cat("dynamic_events").matchAll(/myevent\d/g)].map(String);
-    const pairs = [
-      ["fprobes", "f:myevent1 vfs_open", "f:myevent2 vfs_open%return"],
-      ...(era === "args" ? [] : [["kprobes", "p:myevent1 vfs_open", "r:myevent2 vfs_open"]]),
-    ] as const;
     await kernel.write("0", "events/enable");
-    for (const [group, first, second] of pairs) {
-      await kernel.write("", "dynamic_events");
-      await append(first!);
-      await append(second!);
-      assertEquals(names().sort(), ["myevent1", "myevent2"]);
-      for (const name of names()) {
-        assertEquals(kernel.tracefs.kind(`events/${group}/${name}`), "directory");
-      }
-      await append("-:myevent2");
-      assertEquals(names(), ["myevent1"]);
-      await kernel.write("", "dynamic_events");
-      assertEquals(names(), []);
+    await kernel.write("", "dynamic_events");
+    const returns = await kernel.append("r:myevent2 vfs_open", "dynamic_events");
+    assertEquals(returns, era === "args" ? "EINVAL" : "");
+    if (returns) await kernel.add("p:myevent2 vfs_open+8");
+    await kernel.add(`p:myevent1 vfs_open${at}`);
+    assertEquals(kernel.events(), ["myevent1", "myevent2"]);
+    for (const name of kernel.events()) {
+      assertEquals(kernel.tracefs.kind(`events/kprobes/${name}`), "directory");
     }
-    await append(`p:mygroup/ vfs_open${at}`);
+    await kernel.add("-:myevent2");
+    assertEquals(kernel.events(), ["myevent1"]);
+    await kernel.write("", "dynamic_events");
+    assertEquals(kernel.events(), []);
+    await kernel.add(`p:mygroup/ vfs_open${at}`);
     assertEquals(kernel.tracefs.kind("events/mygroup"), "directory");
-    await append("-:mygroup/");
+    await kernel.add("-:mygroup/");
     assertEquals(kernel.tracefs.kind("events/mygroup"), undefined);
+  });
+
+  Deno.test(`add_remove_fprobe: events are on their functions while they are enabled (${era}, ${engine})`, async () => {
+    const kernel = boot(era, engine);
+    const traced = (...names: string[]) =>
+      assertEquals(
+        kernel.cat("enabled_functions").split("\n").filter(Boolean).map((line) =>
+          line.split(" ")[0]
+        ),
+        names,
+      );
+    const enable = (name: string, on: boolean) =>
+      kernel.write(on ? "1" : "0", `events/fprobes/${name}/enable`);
+    await kernel.write("0", "events/enable");
+    await kernel.write("", "dynamic_events");
+    const [place, other] = ["vfs_open", "kmem_cache_free"];
+    await kernel.add(`f:myevent1 ${place}`);
+    await kernel.add(`f:myevent2 ${place}%return`);
+    await kernel.add(`f:myevent3 ${other}`);
+    assertEquals(kernel.events(), ["myevent1", "myevent2", "myevent3"]);
+    for (const name of kernel.events()) {
+      assertEquals(kernel.tracefs.kind(`events/fprobes/${name}`), "directory");
+    }
+    traced();
+    await enable("myevent1", true);
+    traced(place);
+    await enable("myevent2", true);
+    traced(place);
+    await enable("myevent3", true);
+    traced(place, other);
+    await enable("myevent2", false);
+    await kernel.add("-:myevent2");
+    assertEquals(kernel.events(), ["myevent1", "myevent3"]);
+    traced(place, other);
+    const clear = async () => {
+      await kernel.write("0", "events/fprobes/enable");
+      await kernel.write("", "dynamic_events");
+      assertEquals(kernel.events(), []);
+      traced();
+    };
+    await clear();
+    await kernel.add(`f:myevent4 ${place}`);
+    await enable("myevent4", true);
+    traced(place);
+    await clear();
+  });
+
+  Deno.test(`add_remove_btfarg: parameters by name, by number and all of them (${era}, ${engine})`, async () => {
+    const kernel = boot(era, engine);
+    const isRefused = (kind: string) => kind === "p:kpevent" && era === "args";
+    for (const kind of ["f:fpevent", "p:kpevent"]) {
+      for (const args of ["object", "$arg1", "$arg*"]) {
+        const said = await kernel.append(`${kind} kfree ${args}`, "dynamic_events");
+        assertEquals(said, isRefused(kind) ? "EINVAL" : "");
+        assertEquals(
+          /[fk]pevent.* object=object$/m.test(kernel.cat("dynamic_events")),
+          said === "",
+        );
+        await kernel.write("", "dynamic_events");
+      }
+    }
+  });
+
+  Deno.test(`dynevent_limitations: an event has 128 arguments and no more (${era}, ${engine})`, async () => {
+    const kernel = boot(era, engine);
+    for (const head of [`p vfs_open${at}`, "f vfs_open"]) {
+      const most = Array.from({ length: 128 }, (_, k) => `\\${k + 1}`).join(" ");
+      await kernel.add(`${head} ${most}`);
+      await kernel.write("", "dynamic_events");
+      assertMatch(await kernel.append(`${head} ${most} \\129`, "dynamic_events"), /^E/);
+      assertEquals(kernel.cat("dynamic_events"), "");
+    }
   });
 
   Deno.test(`generic_clear_event: ! before a definition takes it away (${era}, ${engine})`, async () => {
     const kernel = boot(era, engine);
-    const lines = [`p:myevent1 vfs_open${at}`, "f:myevent2 vfs_open"];
-    for (const line of lines) assertEquals(await kernel.append(line, "dynamic_events"), "");
-    for (const [k, line] of lines.entries()) {
-      assertEquals(await kernel.append(`!${line}`, "dynamic_events"), "", line);
-      assertEquals(kernel.cat("dynamic_events").includes(`myevent${k + 1}`), false);
+    await kernel.write("0", "events/enable");
+    await kernel.write("", "dynamic_events");
+    const lines = [
+      `p:myevent1 vfs_open${at}`,
+      era === "args" ? "p:myevent2 vfs_open+8" : "r:myevent2 vfs_open",
+      "f:myevent3 vfs_open",
+    ];
+    for (const line of lines) await kernel.add(line);
+    const left = ["myevent1", "myevent2", "myevent3"];
+    assertEquals(kernel.events(), left);
+    for (const line of lines) {
+      await kernel.add(`!${line}`);
+      left.shift();
+      assertEquals(kernel.events(), left, line);
     }
     assertEquals(kernel.cat("dynamic_events"), "");
+  });
+
+  Deno.test(`kprobe_non_uniq_symbol: a name of several functions is no place (${era}, ${engine})`, async () => {
+    const functions = [{ name: "name_show" }, { name: "once" }, { name: "name_show" }];
+    const { ftrace } = tracedFirmware(makeFirmware(functions), { era }, { engine });
+    const { echo } = filesOf(createTracefs(ftrace));
+    for (const place of [at, "", "+8"]) {
+      const said = await echo(`p:test_non_unique name_show${place}`, "kprobe_events");
+      assertEquals(said, "EADDRNOTAVAIL", place);
+    }
+    assertEquals(await echo(`p:test_non_unique once${at}`, "kprobe_events"), "");
   });
 }

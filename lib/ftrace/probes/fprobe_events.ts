@@ -21,6 +21,7 @@ import { type Fprobe, MAX_FPROBE_DATA_SIZE } from "../returns/fprobe.ts";
 import type { Event, TraceEvents } from "../trace/trace_events.ts";
 import type { ProbeArg } from "./probe_args.ts";
 import {
+  parseMaxactive,
   parseProbeArgs,
   type ProbeCommand,
   type ProbeEventName,
@@ -55,6 +56,8 @@ export interface FprobeEventsContext {
   readonly symbol: FindSymbol;
   /** The prototype of a function, if it is known. */
   readonly prototypeOf: (name: string) => Prototype | undefined;
+  /** Whether a command may say how many calls its returns wait for. */
+  readonly hasMaxactive: boolean;
   /** Whether a pattern names a function that can be probed. */
   readonly matches: (filter: string) => boolean;
   /** Registers a probe on functions by patterns. */
@@ -69,6 +72,8 @@ interface Definition extends ProbeEventName {
   readonly target: string;
   readonly place: string;
   readonly isReturn: boolean;
+  /** Calls that are waited for at a time, 0 for any number. */
+  readonly maxactive: number;
   readonly args: readonly ProbeArg[];
 }
 
@@ -92,7 +97,7 @@ export class FprobeEvents {
   /**
    * Carries out a line of `dynamic_events`: `f[:[GROUP/]NAME] FUNCTIONS[%return] [ARGS]`. A name that
    * is there already gets more functions, if the arguments are the same. Where `$retval` is asked for,
-   * it is a return.
+   * it is a return. In eras up to 6.12 `f10:NAME FUNCTIONS%return` waits for ten calls at a time.
    *
    * @throws {FtraceError} EINVAL, also for an event that is there; ENOENT, E2BIG; EOPNOTSUPP where
    *   fprobe is refused.
@@ -140,9 +145,10 @@ export class FprobeEvents {
   /** @throws {ProbeFault} In the order in which the kernel looks at the parts. */
   #understand(command: ProbeCommand): Definition {
     const { machine, symbol, prototypeOf } = this.#context;
-    if (/^f[^:]/.test(command.head.text)) throw new ProbeFault("BAD_MAXACT", 1);
+    const maxactive = this.#maxactiveOf(command);
     const [target, hasSuffix] = splitReturnSuffix(command.place);
     const isReturn = hasSuffix || command.args.some(({ text }) => /\$retval(?!\w)/.test(text));
+    if (maxactive > 0 && !isReturn) throw new ProbeFault("BAD_MAXACT_TYPE", 1);
     const made = `${target}__${isReturn ? "exit" : "entry"}`.replaceAll(/\W/g, "_");
     const names = probeEventName(command.head, { group: "fprobes", name: made });
     const prototype = prototypeOf(target);
@@ -163,7 +169,13 @@ export class FprobeEvents {
       throw new ProbeFault("TOO_MANY_EARGS", command.args[0]!.at);
     }
     const place = isReturn ? `${target}%return` : target;
-    return { ...names, target, place, isReturn, args };
+    return { ...names, target, place, isReturn, maxactive, args };
+  }
+
+  #maxactiveOf({ head }: ProbeCommand): number {
+    if (this.#context.hasMaxactive) return parseMaxactive(head);
+    if (/^f[^:]/.test(head.text)) throw new ProbeFault("BAD_MAXACT", 1);
+    return 0;
   }
 }
 
@@ -179,12 +191,15 @@ class EventFprobe implements FprobeEvent, SharingProbe {
   readonly #context: FprobeEventsContext;
   readonly #disposed: (event: EventFprobe) => void;
   readonly #probe: Fprobe;
+  /** Calls that may be waited for at a time, and those that are. */
+  readonly #maxactive: number;
+  #waiting = 0;
   #event: Event | undefined;
   #registration: Disposable | undefined;
 
   constructor(
     context: FprobeEventsContext,
-    { group, name, target, place, isReturn, args }: Definition,
+    { group, name, target, place, isReturn, maxactive, args }: Definition,
     disposed: (event: EventFprobe) => void,
   ) {
     this.group = group;
@@ -196,6 +211,7 @@ class EventFprobe implements FprobeEvent, SharingProbe {
     this.definition = [`f:${group}/${name}`, place, ...args.map(({ text }) => text)].join(" ");
     this.#context = context;
     this.#disposed = disposed;
+    this.#maxactive = maxactive || Infinity;
     this.#probe = isReturn ? this.#returnProbe() : {
       entryHandler: (_fp, ip, _retIp, fregs) =>
         this.event.emit({ __probe_ip: ip, ...fetchArgs(args, registersOf(fregs, ip)) }),
@@ -214,6 +230,7 @@ class EventFprobe implements FprobeEvent, SharingProbe {
     if (on === (this.#registration !== undefined)) return;
     this.#registration?.[Symbol.dispose]();
     this.#registration = undefined;
+    this.#waiting = 0;
     if (!on) return;
     try {
       this.#registration = this.#context.register(this.#probe, this.target);
@@ -235,17 +252,21 @@ class EventFprobe implements FprobeEvent, SharingProbe {
     const kept = keptArguments(this.args);
     const exit: Fprobe = {
       exitHandler: (_fp, ip, retIp, fregs, data) => {
+        this.#waiting--;
         const where = { __probe_func: ip, __probe_ret_ip: retIp };
         const regs = registersOf(fregs, retIp);
         this.event.emit({ ...where, ...fetchArgs(this.args, regs, keptAt(kept, data)) });
       },
     };
-    if (kept.length === 0) return exit;
+    if (kept.length === 0 && this.#maxactive === Infinity) return exit;
     return {
       ...exit,
       entryDataSize: 8 * kept.length,
-      entryHandler: (_fp, ip, _retIp, fregs, data) =>
-        keepArguments(this.args, registersOf(fregs, ip), data!),
+      entryHandler: (_fp, ip, _retIp, fregs, data) => {
+        if (this.#waiting === this.#maxactive) return 1;
+        this.#waiting++;
+        if (data) keepArguments(this.args, registersOf(fregs, ip), data);
+      },
     };
   }
 }

@@ -90,13 +90,13 @@ export function splitReturnSuffix(place: CommandWord): [target: string, isReturn
 }
 
 /**
- * How many calls `r20:NAME` waits for at a time, 0 if it does not say.
+ * How many calls `r20:NAME` or `f20:NAME` waits for at a time, 0 if it does not say.
  *
  * @throws {ProbeFault} For a number that is none or too big, or one at a kprobe.
  */
 export function parseMaxactive({ text }: CommandWord): number {
   if (!/^.\d/.test(text)) return 0;
-  if (text[0] !== "r") throw new ProbeFault("BAD_MAXACT_TYPE", 1);
+  if (text[0] === "p") throw new ProbeFault("BAD_MAXACT_TYPE", 1);
   const digits = text.slice(1).split(":", 1)[0]!;
   const number = digits.length < MAX_NAME ? parseUnsigned(digits) : undefined;
   if (!number || number >= 1n << 32n) throw new ProbeFault("BAD_MAXACT", 1);

@@ -25,6 +25,8 @@ export interface ReleaseForms {
   readonly marksHexArguments: boolean;
   /** The number of a raw marker takes its four bytes of the record once, not twice. */
   readonly countsRawNumberOnce: boolean;
+  /** An fprobe event does not say how many calls its returns wait for. */
+  readonly dropsFprobeMaxactive: boolean;
   /** A returned value is printed `ret=…`, not `= …`. */
   readonly spellsRet: boolean;
   /** There is an event of a graph entry with its return address, and later events count one higher. */
@@ -40,6 +42,7 @@ const SINCE: Readonly<Record<keyof ReleaseForms, ReleaseVersion>> = {
   isLazilyPreemptible: [7, 0],
   marksHexArguments: [6, 18],
   countsRawNumberOnce: [6, 18],
+  dropsFprobeMaxactive: [6, 14],
   spellsRet: [6, 13],
   hasRetaddrEntry: [6, 13],
 };
