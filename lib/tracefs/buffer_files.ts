@@ -5,7 +5,7 @@
  * As in the kernel the buffer reads as small until something needs it: a tracer, an event, a size.
  * Sizes are those of whole sub-buffers of 4080 bytes, so a size that is read is seldom the one that
  * was written. The sub-buffers themselves are the kernel's alone: what their size decides here is
- * what `events/header_page` says.
+ * what `events/header_page` says, and how much one marker has room for.
  *
  * @module
  */
@@ -30,8 +30,12 @@ const SUB_BUFFER = 4080;
 const UNEXPANDED_KIB = 7;
 /** Larger rings than this get ENOMEM, KiB. */
 const LARGEST_KIB = 256 * 1024;
-/** Bytes of one marker that are kept (`TRACE_MARKER_MAX_SIZE`). */
+/** Most bytes of one marker (`TRACE_MARKER_MAX_SIZE`). */
 const LARGEST_MARKER = 4096;
+/** Bytes of a sub-buffer that one event cannot have: the page's header, and the event's own. */
+const SUB_BUFFER_META = 24;
+/** Bytes of a marker's event besides its text: the fields before it, the ends of line and string. */
+const MARKER_META = 18;
 
 /** Makes `trace`, `trace_pipe`, `per_cpu/` and the other files of the buffers. */
 export function bufferFiles(state: TraceState): ControlFiles {
@@ -124,16 +128,28 @@ function markerFiles(state: TraceState): ControlFiles {
   return {
     trace_marker: {
       write(text) {
-        if (text === "") return;
-        const bytes = new TextEncoder().encode(text);
-        const kept = bytes.length > LARGEST_MARKER
-          ? new TextDecoder().decode(bytes.subarray(0, LARGEST_MARKER))
-          : text;
-        state.ftrace.traceMarkWrite(kept);
+        const room = Math.min(LARGEST_MARKER, largestEvent(state) - MARKER_META);
+        for (const part of partsOf(text, room)) state.ftrace.traceMarkWrite(part);
       },
     },
     trace_marker_raw: { write: (text) => writeRaw(state, text) },
   };
+}
+
+/** Most bytes of one event, with its fields (`ring_buffer_max_event_size`). */
+function largestEvent({ subBufferKib }: TraceState): number {
+  return subBufferKib * 1024 - SUB_BUFFER_META;
+}
+
+/** A text in parts of at most so many bytes, as a shell writes again what was left. */
+function* partsOf(text: string, room: number): Generator<string> {
+  const bytes = new TextEncoder().encode(text);
+  for (let start = 0, end; start < bytes.length; start = end) {
+    end = Math.min(start + room, bytes.length);
+    // A character is not divided.
+    while (end < bytes.length && (bytes[end]! & 0xc0) === 0x80) end--;
+    yield new TextDecoder().decode(bytes.subarray(start, end));
+  }
 }
 
 /** Names and thread groups of the tasks in the trace. */
@@ -330,18 +346,24 @@ function parseMask(text: string, harts: number): number {
 
 /** Bytes of `<faulted>`. */
 const FAULTED_SIZE = 9;
+/** Bytes of the fields before a raw marker's number. */
+const RAW_META = 8;
 
 /** Four bytes of a number and the data behind them; characters stand for bytes. */
-function writeRaw({ ftrace, options }: TraceState, text: string): void {
+function writeRaw(state: TraceState, text: string): void {
+  const { ftrace, options } = state;
   if (text === "") return;
   const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
   if (!options.markers) {
     throw invalid("Cannot write a marker: the trace option markers is off");
   }
-  if (bytes.length < 4 || bytes.length > LARGEST_MARKER) {
+  const countsOnce = ftrace.era.forms.countsRawNumberOnce;
+  const meta = RAW_META + (countsOnce ? 0 : 4);
+  const room = Math.min(LARGEST_MARKER, largestEvent(state) - meta);
+  if (bytes.length < 4 || bytes.length > room) {
     throw invalid(
       `Cannot write ${bytes.length} bytes as a raw marker: it is a number of 4 bytes and up to ${
-        LARGEST_MARKER - 4
+        room - 4
       } of data`,
     );
   }
@@ -354,7 +376,7 @@ function writeRaw({ ftrace, options }: TraceState, text: string): void {
     flags: 0,
     preemptCount: 0,
     id: new DataView(bytes.buffer).getUint32(0, true),
-    bytes: padRaw(bytes, ftrace.era.forms.countsRawNumberOnce),
+    bytes: padRaw(bytes, countsOnce),
   });
 }
 

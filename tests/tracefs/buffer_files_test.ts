@@ -114,10 +114,20 @@ Deno.test("trace_marker_raw fills whole words, up to 6.17 with room for the numb
   }
 });
 
-Deno.test("trace_marker keeps the first 4096 bytes", async () => {
+Deno.test("trace_marker writes what no event has room for as several, at whole characters", async () => {
   const { echo, cat } = await withFiles("sample_p84");
-  assertEquals(await echo("x".repeat(5000), "trace_marker"), "");
-  assertEquals(/x+/.exec(cat("trace"))![0].length, 4096);
+  const written = async (text: string) => {
+    await echo("", "trace");
+    assertEquals(await echo(text, "trace_marker"), "");
+    return [...cat("trace").matchAll(/tracing_mark_write: (.*)$/gm)].map(([, part]) =>
+      part!.length
+    );
+  };
+  // A sub-buffer of 4 KiB less its header, the event's, and the text's end.
+  assertEquals(await written("x".repeat(5000)), [4054, 946]);
+  assertEquals(await written("ä".repeat(2028)), [2027, 1]);
+  await echo("8", "buffer_subbuf_size_kb");
+  assertEquals(await written("x".repeat(5000)), [4096, 904]);
 });
 
 Deno.test("tracing_thresh leaves ends of long calls only", async () => {

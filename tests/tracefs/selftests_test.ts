@@ -7,7 +7,8 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { TracefsError } from "../../lib/tracefs/errno.ts";
 import { bootKernel } from "../ftrace/selftest_kernel.ts";
 
 const ERAS = ["regs", "args", "preset", "call-ops"] as const;
@@ -37,6 +38,8 @@ function boot(era: (typeof ERAS)[number]) {
         free.emit({ call_site: ftrace.lookup(name)! + 4n });
       }
     },
+    /** Texts of the markers in the trace. */
+    marked: () => kernel.lines().map((line) => line.replace(/^.*tracing_mark_write: /, "")),
     /** Events in the trace, without their fields. */
     events(): string[] {
       return [...new Set(kernel.lines().map((line) => /: (\w+):/.exec(line)![1]!))].sort();
@@ -81,7 +84,7 @@ for (const era of ERAS) {
   });
 
   Deno.test(`ringbuffer_subbuf_size: a sub-buffer is as large as asked, and all of a long text is there (${era})`, async () => {
-    const { cat, write, tracefs, lines } = boot(era);
+    const { cat, write, marked } = boot(era);
     const first = cat("buffer_subbuf_size_kb").trim();
     for (const kib of [4, 8, 16, 32]) {
       await write(String(kib), "buffer_subbuf_size_kb");
@@ -91,14 +94,52 @@ for (const era of ERAS) {
       assert(size >= kib * 1024 - offset);
       const text = "X".repeat(size);
       await write("", "trace");
-      // The file takes 4096 bytes at a time, and the shell writes again what was left.
-      for (let at = 0; at < text.length; at += 4096) {
-        await tracefs.write("trace_marker", text.slice(at, at + 4096));
-      }
-      const marked = lines().map((line) => line.replace(/^.*tracing_mark_write: /, ""));
-      assertEquals(marked.join(""), text);
+      await write(text, "trace_marker");
+      assert(marked().length > 1);
+      assertEquals(marked().join(""), text);
     }
     await write(first, "buffer_subbuf_size_kb");
+  });
+
+  Deno.test(`trace_marker: a text that fills a sub-buffer is one line, a longer one is broken (${era})`, async () => {
+    const { cat, write, tracefs, marked } = boot(era);
+    const number = (expression: RegExp, file: string) => Number(expression.exec(cat(file))![1]);
+    const size = number(/data.*size:(\d+)/, "events/header_page");
+    const bits = ["type_len", "time_delta", "array"].map((name) =>
+      number(RegExp(`${name} *:[^0-9]*(\\d+)`), "events/header_event")
+    );
+    const header = Math.ceil(bits.reduce((sum, each) => sum + each) / 8);
+    const meta = header + number(/buf.*offset:(\d+)/, "events/ftrace/print/format");
+    // Less the end of the line and of the string, which the file adds.
+    for (const [length, broken] of [[size - meta - 2, false], [size - 2, true]] as const) {
+      const text = "X".repeat(length);
+      await write("", "trace");
+      await tracefs.write("trace_marker", text);
+      assertEquals(marked().length > 1, broken);
+      assertEquals(marked().join(""), text);
+    }
+  });
+
+  Deno.test(`trace_marker_raw: a number is wanted, too much is refused, data is in whole words (${era})`, async () => {
+    const { cat, tracefs, write, ftrace } = boot(era);
+    const size = Number(/data.*size:(\d+)/.exec(cat("events/header_page"))![1]);
+    const raw = (id: number, length: number) => {
+      const bytes = [0, 8, 16, 24].map((shift) => String.fromCharCode(id >>> shift & 0xff));
+      return tracefs.write("trace_marker_raw", bytes.join("") + "X".repeat(length));
+    };
+    await assertRejects(() => tracefs.write("trace_marker_raw", "abc"), TracefsError, "EINVAL");
+    await assertRejects(() => raw(0xdeadbeef, size), TracefsError, "EINVAL");
+    const ids = [1, 101, 1001].flatMap((first) => Array.from({ length: 10 }, (_, k) => first + k));
+    for (const id of ids) await raw(id, id);
+    await write("stop", "trace_marker");
+    const rows = cat("trace_pipe").split("\n").filter((line) => line.includes(": # "));
+    const found = rows.map((row) => /: # ([0-9a-f]+) buf: (.*)$/.exec(row)!);
+    assertEquals(found.map(([, id]) => parseInt(id!, 16)), ids);
+    // The script is newer than 6.17, up to which there is room for more.
+    if (!ftrace.era.forms.countsRawNumberOnce) return;
+    for (const [, id, items] of found) {
+      assertEquals(items!.split(" ").length, 4 * Math.ceil(parseInt(id!, 16) / 4));
+    }
   });
 
   Deno.test(`snapshot, snapshot1: taking one leaves tracing as it was, on or off or masked (${era})`, async () => {
@@ -147,6 +188,49 @@ for (const era of ERAS) {
       assertEquals(await seen(() => write(name, "set_event")), expected, name);
       assertEquals(await seen(() => write("1", file)), expected, file);
       assertEquals(await seen(() => write("0", file)), [], file);
+    }
+  });
+
+  Deno.test(`event-pid: events of a task in set_event_pid occur, no others (${era})`, async () => {
+    const { cat, write, occur, events, machine, tracefs } = boot(era);
+    const reset = async () => {
+      await tracefs.write("set_event", "\n");
+      await write("", "set_event_pid");
+      await write("0", "options/event-fork");
+      await write("", "trace");
+    };
+    const one = ["sched_switch"], pid = String(machine.pid), other = `${machine.pid + 1000}`;
+    await write("0", "options/event-fork");
+    await write("1", `${SWITCH}/enable`);
+    occur();
+    assertEquals(events(), one);
+    for (
+      const [task, fork, expected] of [[pid, "0", one], [other, "0", []], [pid, "1", one]] as const
+    ) {
+      await reset();
+      await write(task, "set_event_pid");
+      assert(cat("set_event_pid").includes(task));
+      await write(fork, "options/event-fork");
+      await write("sched:sched_switch", "set_event");
+      occur();
+      assertEquals(events(), [...expected], `${task} ${fork}`);
+    }
+  });
+
+  Deno.test(`event-no-pid: events of a task in set_event_notrace_pid do not occur (${era})`, async () => {
+    const { cat, write, occur, events, machine } = boot(era);
+    const pid = String(machine.pid), other = `${machine.pid + 1000}`;
+    for (const fork of ["0", "1"]) {
+      for (const [task, isSeen] of [[pid, false], [other, true], ["", true]] as const) {
+        await write("0", "events/enable");
+        await write("", "trace");
+        await write(task, "set_event_notrace_pid");
+        assertEquals(cat("set_event_notrace_pid"), task && `${task}\n`);
+        await write(fork, "options/event-fork");
+        await write("1", "events/sched/enable");
+        occur();
+        assertEquals(events().length > 0, isSeen, `${task} ${fork}`);
+      }
     }
   });
 
