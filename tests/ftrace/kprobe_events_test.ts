@@ -366,14 +366,6 @@ Deno.test("-:GROUP/NAME PLACE ARGS takes away the probes that it matches, a bare
   }
 });
 
-Deno.test("a place that names several functions is refused, as kprobe_non_uniq_symbol asserts", () => {
-  const functions = [{ name: "twice" }, { name: "once" }, { name: "twice" }];
-  const { ftrace } = tracedFirmware(makeFirmware(functions), { era: "call-ops" });
-  const refused = assertThrows(() => ftrace.kprobeEvents.write("p twice"), FtraceError);
-  assertEquals(refused.code, "EADDRNOTAVAIL");
-  ftrace.kprobeEvents.write("p once");
-});
-
 Deno.test("kprobe events are filtered and described like every other event", async () => {
   for (const engine of ENGINES) {
     const { ftrace, run } = await traced("sample_p84", { era: "call-ops" }, { engine });

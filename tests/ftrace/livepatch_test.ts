@@ -235,6 +235,20 @@ Deno.test("enablePatch() is refused with --strict in every era, as no RISC-V ker
   }
 });
 
+for (const era of ERAS) {
+  Deno.test(`func_mod_trace: a function of no module waits, and * of one that comes is resolved (${era})`, async () => {
+    const { ftrace } = await traced("sample_p84", { era });
+    const { set_ftrace_filter } = ftrace.filterFiles.files;
+    set_ftrace_filter.write("non_exist_func:mod:non_exist_module\n");
+    assertMatch(set_ftrace_filter.read(), /non_exist_func/);
+    set_ftrace_filter.write("*:mod:shop_first_pic\n");
+    assertMatch(set_ftrace_filter.read(), /^\*:mod:shop_first_pic$/m);
+    ftrace.livepatch.enablePatch(patch("shop_first_pic"));
+    assertMatch(set_ftrace_filter.read(), /^tenth_off \[shop_first_pic\]$/m);
+    assert(!set_ftrace_filter.read().includes("*"));
+  });
+}
+
 Deno.test("func_mod_trace: a patch with call sites is a module: listed, traced, and what waits for it is resolved", async () => {
   for (const era of ERAS) {
     for (const trampoline of PATHS) {

@@ -84,6 +84,7 @@ for (const era of ERAS) {
 
   Deno.test(`trigger-eventonoff: an event switches another one softly (${era})`, async () => {
     const { echo, cat, forked, takes, refuses, reset } = bootWithEvents(era);
+    assertMatch(cat(`${FORK}/trigger`), /enable_event/);
     await echo("0", `${SWITCH}/enable`);
     await takes("enable_event:sched:sched_switch");
     forked();
@@ -106,6 +107,7 @@ for (const era of ERAS) {
 
   Deno.test(`trigger-snapshot: a snapshot is taken when its event occurs (${era})`, async () => {
     const { echo, cat, forked, takes, refuses, reset } = bootWithEvents(era);
+    assertMatch(cat(`${FORK}/trigger`), /snapshot/);
     await echo("0", "snapshot");
     await echo("1", `${FORK}/enable`);
     forked();
@@ -123,6 +125,7 @@ for (const era of ERAS) {
 
   Deno.test(`trigger-stacktrace: a stack is written when its event occurs (${era})`, async () => {
     const { echo, cat, forked, takes, refuses, reset } = bootWithEvents(era);
+    assertMatch(cat(`${FORK}/trigger`), /stacktrace/);
     await echo("0", "trace");
     assertEquals(await echo("0", "options/stacktrace"), "");
     await takes("stacktrace");
