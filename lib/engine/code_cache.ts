@@ -143,6 +143,11 @@ export class CodeCache {
     }
   }
 
+  /** Whether units that cost so much together can all be kept. */
+  fits(cost: number): boolean {
+    return cost <= this.#budget * (1 - EVICTED);
+  }
+
   /** Says that a unit is in use: of all, it is now the youngest. */
   touch(unit: CodeUnit): void {
     (unit as AgedUnit).age = ++this.#clock;

@@ -25,6 +25,9 @@ export const CFG_STACK_SIZE = 0x20000;
 /** Its page of constants, which it may only read; x2 points at its middle. */
 export const CFG_CONSTANTS = 0x240000;
 
+/** The word of which a site has two while it is off. */
+export const CFG_NOP = 0x13;
+
 /** A program. */
 export interface CfgProgram {
   readonly source: string;
@@ -70,11 +73,14 @@ class CfgWriter {
   readonly #random: Random;
   readonly #lines: string[] = [];
   readonly #data: string[] = [];
+  /** Whether functions begin with a site. */
+  readonly #sites: boolean;
   #labels = 0;
 
   constructor(shape: CfgShape, random: Random) {
     this.#shape = shape;
     this.#random = random;
+    this.#sites = random.below(2) === 0;
   }
 
   write(): string {
@@ -87,7 +93,8 @@ class CfgWriter {
     const names = Array.from({ length: functions }, (_, k) => `f${k}`);
     this.#data.push(".balign 8", `functions: .dword ${names.join(", ")}`);
     for (let k = 0; k < functions; k++) this.#function(k);
-    this.#put("end: ebreak");
+    // What a site leads to while it is switched on.
+    this.#put("tracer: addi x10, x10, 1", "jr x5", "end: ebreak");
     return [...this.#lines, ...this.#data].join("\n");
   }
 
@@ -109,7 +116,9 @@ class CfgWriter {
 
   #function(number: number): void {
     const { blocks } = this.#shape;
-    this.#put(`f${number}: addi x27, x27, -16`, "sd ra, 0(x27)");
+    this.#put(`f${number}:`);
+    if (this.#sites) this.#put(...Array(2).fill(`.4byte ${CFG_NOP}`));
+    this.#put("addi x27, x27, -16", "sd ra, 0(x27)");
     for (let block = 0; block < blocks; block++) {
       this.#put(`f${number}_${block}:`);
       if (this.#chance(5)) this.#shortLoop();

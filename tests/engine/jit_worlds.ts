@@ -5,7 +5,8 @@
  * @module
  */
 import { PAGE_SIZE, READ, WRITE } from "../../lib/memory/page.ts";
-import { CFG_CODE, cfgProgram } from "./cfg_program.ts";
+import { callPair, wordBytes } from "../../lib/patcher/scheme.ts";
+import { CFG_CODE, CFG_NOP, cfgProgram } from "./cfg_program.ts";
 import { FUZZ_CLASSES, type FuzzClass } from "./fuzz_program.ts";
 import type { Mapped, RunningGuest, RunPlan } from "./jit_guest.ts";
 import { ALIAS } from "./jit_paged.ts";
@@ -95,7 +96,7 @@ class Meddler {
         return this.#places.splice(at, 1)[0]?.[Symbol.dispose]();
       }
       case 4:
-        return this.#switchSite();
+        return this.#random.below(2) === 0 ? this.#switchSite() : this.#switchFunction();
       case 5:
         return this.#moveToAlias();
       default:
@@ -145,6 +146,20 @@ class Meddler {
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
     }
+  }
+
+  /** Switches the site that a function begins with, if it does: off, off with t0 set, or on. */
+  #switchFunction(): void {
+    const { memory, hart, physical, program: { bounds, assembly } } = this.#guest;
+    const entry = this.#random.pick(bounds.slice(1, -1));
+    if (new Set([0, 3, 4, 7].map((at) => Math.floor((entry + at) / PAGE_SIZE))).size > 1) return;
+    const at = physical(entry);
+    const [first, second] = [0, 4].map((word) => memory.view.getUint32(at + word, true));
+    const [auipc, jalr] = callPair("t0", BigInt(entry), assembly.symbols.get("tracer")!);
+    if (![CFG_NOP, auipc].includes(first!) || ![CFG_NOP, jalr].includes(second!)) return;
+    const words = this.#random.pick([[CFG_NOP, CFG_NOP], [auipc, CFG_NOP], [auipc, jalr]]);
+    memory.poke(at, wordBytes(...words));
+    hart.fetched.fence();
   }
 
   /** Makes an instruction a nop of its length, or what it was before, as a patcher does. */

@@ -299,7 +299,9 @@ export class Interpreter {
       case Exit.undecoded: {
         // The other space's page was there for its hooks only.
         if (hart.isTracing !== space.tracing) return undefined;
-        return this.#decoder.decode(hart, space) ? undefined : this.#reference.step(hart);
+        if (!this.#decoder.decode(hart, space)) return this.#reference.step(hart);
+        this.#tier?.decoded(space, hart.pcNumber);
+        return undefined;
       }
       case Exit.reference:
         return this.#reference.step(hart);
@@ -367,12 +369,12 @@ export class Interpreter {
   }
 
   #hookChanged(pc: number): void {
-    this.#tier?.hookChanged(pc);
     for (const [hart, { all }] of this.#harts) {
       for (const space of all) space.placeHook(pc);
       // Pages that lie elsewhere are linked anew, and get the hook then.
       hart.system?.translation.tlb.forgetOwn(BigInt(pc));
     }
+    this.#tier?.hookChanged(pc);
   }
 }
 

@@ -36,7 +36,9 @@ export interface Tier {
   cameBack(space: MicroOpSpace): void;
   /** The micro-ops of a page were made anew. */
   pageMade(space: MicroOpSpace, page: number): void;
-  /** A hook came to an address, or went. */
+  /** An instruction was fetched, perhaps anew, and the interpreter has its micro-op. */
+  decoded(space: MicroOpSpace, pc: number): void;
+  /** A hook came to an address, or went, and micro-ops say so. */
   hookChanged(pc: number): void;
   /** Units are about to go; some may be the tier's. */
   release(units: ReadonlySet<CodeUnit>): void;

@@ -7,22 +7,39 @@
  *
  * @module
  */
-import { JUMPED_FROM, WANTED_JUMP, WANTED_REGION, WANTED_TARGET } from "../../hart/state.ts";
+import { JUMPED_FROM, WANTED_JUMP, WANTED_REGION, WANTED_TARGET, X } from "../../hart/state.ts";
+import { T0 } from "../../isa/abi.ts";
 import type { Memory } from "../../memory/memory.ts";
-import { I32 } from "../../wasm/code.ts";
+import { type Code, I32 } from "../../wasm/code.ts";
 import { Module } from "../../wasm/module.ts";
+import { HOST } from "../plan/plan.ts";
+import type { RegionCounters } from "./region_counters.ts";
 import { regionType } from "./region_frame.ts";
+import { SITE_COUNT } from "./site_words.ts";
 
 /** Entries that are made at once. */
 const BATCH = 64;
-/** Layout of what an entry's stub reads: i64 address, u32 count of calls. */
-const STUB = { size: 16, pc: 0, calls: 8 } as const;
+/**
+ * Layout of what an entry's stub reads: i64 address, u32 count of calls; u32 the entry that an open
+ * site goes on in, 0 if there is none, i64 what t0 is then, u32 whether it is set, u32 address of the
+ * cell that counts for statistics.
+ */
+const STUB = { size: 32, pc: 0, calls: 8, region: 12, t0: 16, setsT0: 24, cell: 28 } as const;
 /** A stub asks to be compiled whenever it was called this often again; a power of two. */
 const CALLS = 32;
+
+/** Where an open site goes on. */
+export interface OpenSite {
+  /** The table entry of the region behind it. */
+  readonly region: number;
+  /** What t0 is there; undefined leaves it alone. */
+  readonly t0: bigint | undefined;
+}
 
 /** The entries of one hart's regions in one space. */
 export class CallSlots {
   readonly #memory: Memory;
+  readonly #counters: RegionCounters | undefined;
   readonly #table: WebAssembly.Table;
   readonly #slots = new Map<number, number>();
   readonly #pcs = new Map<number, number>();
@@ -31,9 +48,10 @@ export class CallSlots {
   /** Where pointers have led once. */
   readonly #seen = new Set<number>();
 
-  /** Makes entries in `table`, which emitted code calls through. */
-  constructor(memory: Memory, table: WebAssembly.Table) {
+  /** Makes entries in `table`, which emitted code calls through; `counters` are for statistics. */
+  constructor(memory: Memory, table: WebAssembly.Table, counters: RegionCounters | undefined) {
     this.#memory = memory;
+    this.#counters = counters;
     this.#table = table;
   }
 
@@ -111,6 +129,27 @@ export class CallSlots {
     this.#table.set(slot, this.#stubs.get(slot)!);
   }
 
+  /** Host address of what the stub of an address reads, for {@linkcode executeSite}. */
+  stubOf(pc: number): number {
+    return this.#stubAt(this.of(pc));
+  }
+
+  /** Makes the stub of an entry execute the site at its address and go on behind it. */
+  open(slot: number, { region, t0 }: OpenSite): void {
+    const { hostView } = this.#memory;
+    const at = this.#stubAt(slot);
+    hostView.setUint32(at + STUB.region, region, true);
+    hostView.setBigInt64(at + STUB.t0, t0 ?? 0n, true);
+    hostView.setUint32(at + STUB.setsT0, Number(t0 !== undefined), true);
+    const cell = this.#counters?.cellOf(this.#pcs.get(slot)!) ?? 0;
+    hostView.setUint32(at + STUB.cell, cell, true);
+  }
+
+  /** Makes the stub of an entry leave at its address. */
+  close(slot: number): void {
+    this.#memory.hostView.setUint32(this.#stubAt(slot) + STUB.region, 0, true);
+  }
+
   readonly #areas = new Map<number, number>();
 
   #stubAt(slot: number): number {
@@ -126,9 +165,10 @@ export class CallSlots {
     const area = this.#memory.heap.allocate(BATCH * STUB.size, 16);
     this.#memory.hostBytes.fill(0, area, area + BATCH * STUB.size);
     this.#areas.set(first / BATCH, area);
-    const { host } = this.#memory;
-    const module = new WebAssembly.Module(stubModule(host.buffer.byteLength / 65536, first, area));
-    new WebAssembly.Instance(module, { host: { host, thunks: this.#table } });
+    const { guest, host } = this.#memory;
+    const bytes = stubModule({ memory: this.#memory, first, area }, this.#counters);
+    const imports = { guest, host, thunks: this.#table };
+    new WebAssembly.Instance(new WebAssembly.Module(bytes), { host: imports });
     for (let slot = first + BATCH - 1; slot >= first; slot--) {
       this.#stubs.set(slot, this.#table.get(slot)!);
       this.#free.push(slot);
@@ -136,10 +176,25 @@ export class CallSlots {
   }
 }
 
+/** Where the stubs of one batch are, and what they read. */
+interface Batch {
+  readonly memory: Memory;
+  /** The first entry of the table. */
+  readonly first: number;
+  /** Host address of what the first one reads. */
+  readonly area: number;
+}
+
+const StubLocal = { left: 0, depth: 1, word: 2 } as const;
+
 /** The stubs of one batch, which put themselves into the table. */
-function stubModule(hostPages: number, first: number, area: number): Uint8Array<ArrayBuffer> {
+function stubModule(
+  { memory: { guest, host }, first, area }: Batch,
+  counters: RegionCounters | undefined,
+): Uint8Array<ArrayBuffer> {
   const module = new Module();
-  module.importMemory("host", hostPages);
+  module.importMemory("guest", guest.buffer.byteLength / 65536);
+  module.importMemory("host", host.buffer.byteLength / 65536);
   module.importTable("thunks");
   const type = regionType(module);
   const indices: number[] = [];
@@ -147,13 +202,42 @@ function stubModule(hostPages: number, first: number, area: number): Uint8Array<
     const { code, index, locals } = module.function(type);
     indices.push(index);
     locals.push(I32);
-    const at = area + k * STUB.size, left = 0, calls = 2;
-    code.i32(0).i32(0).access("i32.load", 0, at + STUB.calls).i32(1).op("i32.add").tee(calls);
-    code.access("i32.store", 0, at + STUB.calls);
-    code.get(calls).i32(CALLS - 1).op("i32.and", "i32.eqz").if();
-    code.i32(0).i32(first + k).access("i32.store", 0, WANTED_REGION).op("end");
-    code.i32(0).access("i64.load", 0, at + STUB.pc).get(left);
+    const at = area + k * STUB.size, { left, word } = StubLocal;
+    writeOpen(code, at, type, counters);
+    code.i32(0).i32(0).access("i32.load", HOST, at + STUB.calls).i32(1).op("i32.add").tee(word);
+    code.access("i32.store", HOST, at + STUB.calls);
+    code.get(word).i32(CALLS - 1).op("i32.and", "i32.eqz").if();
+    code.i32(0).i32(first + k).access("i32.store", HOST, WANTED_REGION).op("end");
+    code.i32(0).access("i64.load", HOST, at + STUB.pc).get(left);
   }
   module.fillTable(first, indices);
   return module.encode();
+}
+
+/** Pushes whether the site of the stub at `at` is closed. */
+export function pushIsClosed(code: Code, at: number): void {
+  code.i32(0).access("i32.load", HOST, at + STUB.region).op("i32.eqz");
+}
+
+/** Does to the hart's state what the open site of the stub at `at` does, but for the count. */
+export function executeSite(code: Code, at: number): void {
+  code.i32(0).access("i32.load", HOST, at + STUB.setsT0).if();
+  code.i32(0).i32(0).access("i64.load", HOST, at + STUB.t0);
+  code.access("i64.store", HOST, X + T0 * 8).op("end");
+}
+
+/** What a stub does while the site at its address is open, if both words may be executed. */
+function writeOpen(code: Code, at: number, type: number, counters: RegionCounters | undefined) {
+  const { left, depth, word } = StubLocal;
+  pushIsClosed(code, at);
+  code.op("i32.eqz").if();
+  code.get(left).i32(SITE_COUNT).op("i32.lt_s").unlikely().if();
+  code.i32(0).access("i64.load", HOST, at + STUB.pc).get(left).op("return", "end");
+  executeSite(code, at);
+  if (counters) {
+    code.i32(0).access("i32.load", HOST, at + STUB.cell).set(word);
+    counters.countOwn(code, word, SITE_COUNT);
+  }
+  code.get(left).i32(SITE_COUNT).op("i32.sub").get(depth);
+  code.i32(0).access("i32.load", HOST, at + STUB.region).returnCallIndirect(type).op("end");
 }

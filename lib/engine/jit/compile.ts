@@ -30,6 +30,8 @@ export interface RegionOptions {
   readonly unchecked: boolean;
   /** The table slot of the code at an address. */
   slotOf(pc: number): number;
+  /** What the stub of the site at an address reads, if the region behind it begins at `entry`. */
+  siteBefore(pc: number, entry: number): number | undefined;
   /** Why code that is left at an address is left there. */
   reasonAt(pc: number): ExitReason;
   /** What counts for statistics; absent in a plain run. */
@@ -86,7 +88,12 @@ export function writeRegion(
   const notes = notesOf(options, code);
   const blocks = new BlockWriter({ code, frame, sink, model, facts, liveness, narrow, notes });
   const self = counting ? index + 1 : index;
-  const links = { type, self, addressing, slotOf: (at: number) => options.slotOf(at) };
+  const links = {
+    ...{ type, self, addressing },
+    slotOf: (pc: number) => options.slotOf(pc),
+    // What the site executes is counted by its stub.
+    ownSite: (pc: number) => counting ? undefined : options.siteBefore(pc, region.entry.pc),
+  };
   new RegionWriter({ region, flow, liveness, frame, code, blocks, links, notes }).write();
   const functions = ["lookCloser", ...counting ? ["enter", "leave", "body"] : [], "self"];
   return { bytes: module.encode(), code: code.bytes, frame, functions, notes };

@@ -11,6 +11,7 @@ import { LEAVE, type Plan } from "../plan/plan.ts";
 import { Plans } from "../plan/plans.ts";
 import type { Bounds, Functions } from "./functions.ts";
 import type { CodeSource } from "./region.ts";
+import { type Planned, readSite, SITE_SIZE, type SiteWords } from "./site_words.ts";
 
 /** Plans are the same for all machines. */
 const plans = new Plans();
@@ -58,6 +59,8 @@ export interface FetchedParts {
 /** The fetched instructions of one hart, up to where somebody has to be asked. */
 export class FetchedCode implements CodeSource {
   readonly #parts: FetchedParts;
+  /** Where sites were found: they stay while their words are about to be fetched anew. */
+  readonly #sites = new Set<number>();
   readonly most: number;
 
   /** Reads what `parts` say. */
@@ -87,6 +90,41 @@ export class FetchedCode implements CodeSource {
     if (isLast && (fetched.firstHalf(physical) & 3) === 3) return undefined;
     const bits = ahead ? fetched.fetch(physical) : fetched.peek(physical);
     return bits === undefined || bits < 0 ? undefined : isa.decode(bits);
+  }
+
+  /** The site at an address, whoever is to be asked there; nothing is fetched for it. */
+  siteAt(pc: number): SiteWords | undefined {
+    return this.#siteAt(pc, false) || undefined;
+  }
+
+  /** As {@linkcode FetchedCode.siteAt}, or false if other words are there. */
+  #siteAt(pc: number, ahead: boolean): SiteWords | undefined | false {
+    const first = this.#planned(pc, ahead), second = first && this.#planned(pc + 4, ahead);
+    return second && (readSite(pc, first, second) ?? false);
+  }
+
+  #planned(pc: number, ahead: boolean): Planned | undefined {
+    const { hart: { fetched, memory, isa }, placement } = this.#parts;
+    // Behind page tables the slot of an address would have to ask where that lies now.
+    if (placement !== PLAIN || placement.physical(pc) < 0 || memory.isTracing(pc)) return undefined;
+    const bits = ahead ? fetched.fetch(pc) : fetched.peek(pc);
+    if (bits === undefined || bits < 0) return undefined;
+    const instruction = isa.decode(bits);
+    return { instruction, plan: this.plan(instruction) };
+  }
+
+  behindSite(pc: number): number {
+    const { functions, ahead } = this.#parts;
+    if (functions.around(pc).low !== pc) return pc;
+    const site = this.#siteAt(pc, ahead);
+    if (site) this.#sites.add(pc);
+    else if (site === false) this.#sites.delete(pc);
+    return this.#sites.has(pc) ? pc + SITE_SIZE : pc;
+  }
+
+  /** Whether the second word of a site is at an address. */
+  isInSite(pc: number): boolean {
+    return this.#sites.has(pc - SITE_SIZE / 2);
   }
 
   /** Without compressed instructions the reference sees to it that targets are aligned. */

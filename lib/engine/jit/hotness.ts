@@ -114,7 +114,8 @@ export class Hotness {
     return this.#heat.get(this.#lowOf(pc))?.isDoubted === true;
   }
 
-  #compile(pc: number, low: number, heat: Heat): boolean {
+  #compile(pc: number, start: number, heat: Heat): boolean {
+    const low = this.#regions.sites.begin(start);
     const covering = this.#regions.covering(pc);
     if (covering.length === 0 && this.#grow(low, pc, heat)) return true;
     const entry = covering.length > 0

@@ -120,8 +120,12 @@ class Jit implements Tier {
     this.#harts.get(space)?.regions.link(page);
   }
 
+  decoded(space: MicroOpSpace, pc: number): void {
+    if (!space.translated) this.#harts.get(space)?.regions.sites.changed(pc);
+  }
+
   hookChanged(pc: number): void {
-    for (const { regions } of this.#harts.values()) regions.dropAt(pc);
+    for (const { regions } of this.#harts.values()) regions.hookChanged(pc);
   }
 
   statistics(): TierStatistics {

@@ -141,6 +141,8 @@ export interface CodeSource {
   jumpTargets(entry: number): Iterable<number>;
   /** Where the function around `pc` begins and ends. */
   bounds(pc: number): Bounds;
+  /** Where a function that begins at `pc` goes on: there, or behind the site that it begins with. */
+  behindSite(pc: number): number;
   /** A region has no more instructions than these. */
   readonly most: number;
 }
@@ -176,7 +178,8 @@ class Discovery {
     this.#source = source;
     this.#entry = entry;
     const { low, high } = source.bounds(entry);
-    this.#low = Math.min(low, entry);
+    // A function that goes on in itself may be traced there: it does so by its slot.
+    this.#low = Math.min(source.behindSite(low), entry);
     this.#high = high;
     this.#lead(entry);
     this.#follow();

@@ -94,7 +94,7 @@ export class RegionCounters {
     const locals = [I64, I64, I32, I32] as const;
     const left = 0, depth = 1, before = 2, pc = 3, then = 4, spent = 5;
     const { code } = module.function(type, locals, "run");
-    const cell = this.#cellOf(entry), called = this.#called;
+    const cell = this.cellOf(entry), called = this.#called;
     const fromInterpreter = () => code.get(depth).i32(REGION_DEPTH).op("i32.eq").if();
     code.get(depth).op("i32.eqz").if();
     this.countExit(code, "depth");
@@ -118,7 +118,15 @@ export class RegionCounters {
     code.get(pc).get(then);
   }
 
-  #cellOf(entry: number): number {
+  /** Writes code that adds instructions, executed before a callee is entered, to the cell in a local. */
+  countOwn(code: Code, cell: number, instructions: number): void {
+    code.get(cell).get(cell).access("i64.load", HOST, CELL.instructions);
+    code.i64(BigInt(instructions)).op("i64.add").access("i64.store", HOST, CELL.instructions);
+    add(code, this.#called, () => code.i64(BigInt(instructions)));
+  }
+
+  /** Host address of the cell of an entry. */
+  cellOf(entry: number): number {
     let cell = this.#cells.get(entry);
     if (cell === undefined) {
       const at = this.#cells.size % BATCH;

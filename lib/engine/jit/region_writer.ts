@@ -15,6 +15,7 @@ import type { Code } from "../../wasm/code.ts";
 import { HOST } from "../plan/plan.ts";
 import { type Addressing, findSlot, loadDataEntries, loadStackPage } from "./addressing.ts";
 import type { BlockWriter } from "./block_writer.ts";
+import { executeSite, pushIsClosed } from "./call_slots.ts";
 import { type ControlFlow, UNROLL } from "./control_flow.ts";
 import type { Liveness } from "./liveness.ts";
 import { registerAt } from "./plan_use.ts";
@@ -28,6 +29,7 @@ import {
   RegionLocal,
   spend,
 } from "./region_frame.ts";
+import { SITE_COUNT } from "./site_words.ts";
 
 /** A jump table of more entries is a look-up. */
 const MOST_SWITCHED = 4096;
@@ -40,6 +42,8 @@ export interface RegionLinks {
   readonly self: number;
   /** The table slot of the code at an address. */
   slotOf(pc: number): number;
+  /** What the stub of the region's own site reads, where `pc` is that and a call may pass it by. */
+  ownSite(pc: number): number | undefined;
   /** How memory and other code are found. */
   readonly addressing: Addressing;
 }
@@ -295,14 +299,22 @@ export class RegionWriter {
     const { target } = block.end;
     const { links } = this.#parts;
     const code = this.#code;
+    const site = links.ownSite(target);
     this.#store(block);
-    code.get(RegionLocal.depth).op("i32.eqz").unlikely().if();
+    code.get(RegionLocal.depth).op("i32.eqz");
+    if (site !== undefined) {
+      pushIsClosed(code, site);
+      pushLeft(code, pending + this.#parts.flow.reserveBehind(block));
+      code.i32(SITE_COUNT).op("i32.lt_s", "i32.or", "i32.or");
+    }
+    code.unlikely().if();
     this.#parts.notes?.left("depth");
     leaveAt(code, target, pending);
     code.op("end");
-    this.#pushCall(block, pending);
+    if (site !== undefined) executeSite(code, site);
+    this.#pushCall(block, site === undefined ? pending : pending + SITE_COUNT);
     // A region that is dropped is not running: it may call itself without looking it up.
-    if (target === this.#parts.region.entry.pc) code.call(links.self);
+    if (site !== undefined || target === this.#parts.region.entry.pc) code.call(links.self);
     else code.i32(links.slotOf(target)).callIndirect(links.type);
     this.#afterCall(block);
   }

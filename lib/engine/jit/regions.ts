@@ -14,7 +14,7 @@ import { REGION_INSTRET } from "../../hart/state.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
 import type { CodeOwner, CodeUnit, SourceWord } from "../code_cache.ts";
 import type { CompiledCode } from "../compiled_code.ts";
-import { ENTRANCE } from "../interpreter/micro_op.ts";
+import { BLOCK_SIZE, ENTRANCE } from "../interpreter/micro_op.ts";
 import type { MicroOpSpace } from "../interpreter/micro_op_space.ts";
 import type { TierParts } from "../interpreter/tier.ts";
 import type { ExitReason } from "../statistics.ts";
@@ -30,6 +30,8 @@ import { MODULE_COST, moduleOf } from "./module_cache.ts";
 import { discoverRegion, type Region } from "./region.ts";
 import { inlineCalls } from "./inlining.ts";
 import type { RegionCounters } from "./region_counters.ts";
+import { SITE_SIZE } from "./site_words.ts";
+import { Sites } from "./sites.ts";
 import { unrollLoops } from "./unrolling.ts";
 
 /** Bytes that a region costs beyond its code, without its module: what V8 keeps of an instance. */
@@ -95,6 +97,8 @@ export class Regions implements CodeOwner {
     compiling: 0,
   };
   readonly slots: CallSlots;
+  /** Where functions begin that somebody may switch. */
+  readonly sites: Sites;
   readonly #parts: TierParts;
   readonly #space: MicroOpSpace;
   readonly #options: RegionOptions;
@@ -125,7 +129,7 @@ export class Regions implements CodeOwner {
     this.hart = space.hart;
     this.#space = space;
     this.#parts = parts;
-    this.slots = new CallSlots(memory, thunks.table);
+    this.slots = new CallSlots(memory, thunks.table, style.counters);
     const { hart } = this;
     this.#placement = space.translated ? translatedPlacement(hart) : PLAIN;
     const { hooks } = parts;
@@ -138,12 +142,20 @@ export class Regions implements CodeOwner {
       jumpTargets: this.#jumpTargets,
       ahead: style.ahead,
     });
+    this.sites = new Sites({
+      ...{ space, decoder: parts.decoder, hooks, heap: memory.heap, slots: this.slots },
+      source: this.#source,
+      regionAt: (pc) => this.at(pc)?.slot,
+    });
+    if (!space.translated) hart.fetched.onDrop((address) => this.sites.changed(address));
     this.#areas = new Areas(memory, (area) => this.#areaLost(area));
     this.#options = {
       memory,
       aligned: space.hart.trapsMisaligned,
       unchecked: style.unchecked,
       slotOf: (pc) => this.slots.of(pc),
+      siteBefore: (pc, entry) =>
+        pc + SITE_SIZE === entry && this.sites.has(pc) ? this.slots.stubOf(pc) : undefined,
       reasonAt: (pc) => this.reasonAt(pc),
       counters: style.counters,
       isRead: style.read !== undefined,
@@ -200,7 +212,7 @@ export class Regions implements CodeOwner {
     return this.#everCompiled.has(entry);
   }
 
-  /** The region that would be entered at `pc` now. */
+  /** The region that would be entered at `pc` now, where no site is. */
   discover(pc: number): Region | undefined {
     if (this.#parts.hooks.at(pc)) return undefined;
     const region = discoverRegion(this.#source, pc);
@@ -228,9 +240,20 @@ export class Regions implements CodeOwner {
     return this.#source.plan(instruction).flow === "leave" ? "reference" : "outside";
   }
 
-  /** Compiles the region at an address, in place of one that is there already. */
-  compile(pc: number, region: Region | undefined = this.discover(pc)): CompiledRegion | undefined {
-    if (!region) return undefined;
+  /**
+   * Compiles the region at an address, in place of one that is there already; or else, where a site
+   * is, the one behind it, unless there is one. A region that the cache cannot keep beside the
+   * micro-ops that lead there is not made: each would push the other out.
+   */
+  compile(pc: number, region?: Region): CompiledRegion | undefined {
+    const begin = region ? pc : this.sites.begin(pc);
+    if (begin !== pc && this.at(begin) || this.#source.isInSite(pc)) return undefined;
+    const found = region ?? this.discover(begin);
+    if (!found || !this.#parts.cache.fits(costOf(found) + BLOCK_SIZE)) return undefined;
+    return this.#compile(begin, found);
+  }
+
+  #compile(pc: number, region: Region): CompiledRegion {
     const before = this.at(pc);
     if (before) this.drop(before);
     const started = performance.now();
@@ -247,6 +270,7 @@ export class Regions implements CodeOwner {
     // What calls this address finds the region that was made last.
     this.slots.set(this.slots.of(pc), run);
     this.#enter(made);
+    this.sites.changed(pc);
     const { counts } = this;
     counts.writing += wrote - started;
     counts.compiling += performance.now() - wrote;
@@ -285,7 +309,7 @@ export class Regions implements CodeOwner {
       owner: this,
       pages: [...new Set(pages.values())],
       bytes: ENTRANCE.size + Expected.cells(region),
-      cost: region.steps.size * INSTRUCTION_COST + MODULE_COST + INSTANCE_COST,
+      cost: costOf(region),
     });
     unit.instructions = region.steps.size;
     this.#parts.memory.hostView.setBigInt64(unit.address + ENTRANCE.pc, BigInt(entry), true);
@@ -342,6 +366,9 @@ export class Regions implements CodeOwner {
   #enter(region: CompiledRegion): void {
     const physical = physicalIn(region, region.entry);
     const { slot, unit } = region;
+    // Where the heap is full, the page's micro-ops may have taken the region's place.
+    this.#space.unitOf(Math.floor(physical / PAGE_SIZE));
+    if (!this.#byUnit.has(unit)) return;
     this.#parts.decoder.decodeApart(this.#space, physical, unit.address + ENTRANCE.microOp);
     this.#space.writeEntrance(physical, slot, unit.address);
   }
@@ -353,6 +380,7 @@ export class Regions implements CodeOwner {
       if (!region || Math.floor(physicalIn(region, region.entry) / PAGE_SIZE) !== page) continue;
       this.#enter(region);
     }
+    this.sites.pageMade(page);
   }
 
   /** The first instruction of the code in one row that leads to `pc`, no further down than `low`. */
@@ -377,9 +405,10 @@ export class Regions implements CodeOwner {
     this.#parts.cache.drop(unit);
   }
 
-  /** Drops the regions that hold an instruction at an address. */
-  dropAt(pc: number): void {
+  /** A hook came to an address, or went: drops the regions that hold an instruction there. */
+  hookChanged(pc: number): void {
     for (const region of this.#holding(pc)) this.drop(region);
+    this.sites.changed(pc);
   }
 
   /** Takes back what leads to a unit that is about to go. */
@@ -393,6 +422,7 @@ export class Regions implements CodeOwner {
     for (const page of region.pages.keys()) this.#byPage.get(page)?.delete(region);
     this.#space.removeEntrance(physical, region.slot);
     this.slots.clear(this.slots.of(region.entry));
+    this.sites.changed(region.entry);
     if (this.#space.translated) this.slots.giveBack(region.slot);
   }
 
@@ -420,6 +450,11 @@ export class Regions implements CodeOwner {
       if (bits !== undefined) yield { address, bits };
     }
   }
+}
+
+/** Bytes that a region counts as. */
+function costOf({ steps }: Region): number {
+  return steps.size * INSTRUCTION_COST + MODULE_COST + INSTANCE_COST;
 }
 
 /** The physical addresses that a region's instructions lie between, both included. */

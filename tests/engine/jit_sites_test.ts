@@ -1,0 +1,217 @@
+/**
+ * Sites under compiled code: switching one compiles nothing anew and is noticed at the next arrival.
+ *
+ * That random programs whose sites are switched run as on the reference is in `jit_test.ts`.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import type { CompiledCode } from "../../lib/engine/compiled_code.ts";
+import type { EngineMaker } from "../../lib/engine/engines.ts";
+import { createJit } from "../../lib/engine/jit/jit.ts";
+import { createReference } from "../../lib/engine/reference/reference.ts";
+import { assemble } from "../../lib/isa/asm.ts";
+import { callPair, NOP4, wordBytes } from "../../lib/patcher/scheme.ts";
+import { CODE, createGuest, describeStop, type Guest, resetGuest, setRegisters } from "./guest.ts";
+import { stateLine } from "./jit_guest.ts";
+
+/** Calls two functions with sites, one of which calls itself, a1 times; each counts its entries. */
+const PROGRAM = `
+main:
+  mv s0, ra
+1: call outer
+  addi a1, a1, -1
+  bnez a1, 1b
+  mv ra, s0
+  ebreak
+tracer:
+  addi a4, a4, 1
+  jr t0
+outer:
+  .4byte ${NOP4}, ${NOP4}
+  addi a2, a2, 1
+  addi sp, sp, -16
+  sd ra, 0(sp)
+  li a0, 5
+  call inner
+  ld ra, 0(sp)
+  addi sp, sp, 16
+  ret
+inner:
+  .4byte ${NOP4}, ${NOP4}
+  addi a3, a3, 1
+  beqz a0, 1f
+  addi a0, a0, -1
+  addi sp, sp, -16
+  sd ra, 0(sp)
+  call inner
+  ld ra, 0(sp)
+  addi sp, sp, 16
+1: ret
+end:
+`;
+const { bytes, symbols } = assemble(PROGRAM, { origin: BigInt(CODE) });
+const at = (name: string) => Number(symbols.get(name));
+const FUNCTIONS = ["main", "tracer", "outer", "inner", "end"];
+/** How often the recursive function is entered for a call of the other. */
+const DEEP = 6;
+
+/** The words of a site, by how it is switched. */
+const WORDS = {
+  off: () => [NOP4, NOP4],
+  preset: (entry: number) => [onWords(entry)[0]!, NOP4],
+  on: (entry: number) => onWords(entry),
+};
+const onWords = (entry: number) => callPair("t0", BigInt(entry), BigInt(at("tracer")));
+
+function functionAt(pc: number) {
+  const k = FUNCTIONS.findLastIndex((name) => at(name) <= pc);
+  return { low: at(FUNCTIONS[k]!), high: at(FUNCTIONS[k + 1] ?? "end") };
+}
+
+function makeGuest(make: EngineMaker): Guest {
+  const guest = createGuest(make);
+  resetGuest(guest);
+  guest.memory.poke(CODE, bytes);
+  return guest;
+}
+
+/** Where regions were entered that were compiled, one for each time. */
+const compiled = new WeakMap<Guest, number[]>();
+
+function jitGuest(jitThreshold = 2000): Guest {
+  const entries: number[] = [];
+  const onCompiled = ({ entry }: CompiledCode) => void entries.push(entry);
+  const options = { jitThreshold, statistics: true, functionAt, onCompiled };
+  const guest = makeGuest((memory) => createJit(memory, options));
+  compiled.set(guest, entries);
+  return guest;
+}
+
+/** What is compiled has to be so once, and be there still; both functions behind their sites. */
+function assertCompiledOnce(guest: Guest): void {
+  const entries = compiled.get(guest)!;
+  assertEquals(entries.length, new Set(entries).size, entries.join(" "));
+  assertEquals(guest.engine.statistics!()!.regions.dropped, 0);
+  for (const name of ["outer", "inner"]) assert(entries.includes(at(name) + 8), name);
+}
+
+/** Starts `main` with a count of calls; `a2` to `a4` count from 0. */
+function start(guest: Guest, calls: number): void {
+  guest.hart.pc = BigInt(CODE);
+  setRegisters(guest, { a1: BigInt(calls), a2: 0n, a3: 0n, a4: 0n, sp: 0x21000n });
+}
+
+/** Calls so often, and gives how often each function was entered, and the tracer. */
+function run(guest: Guest, calls: number): bigint[] {
+  start(guest, calls);
+  assert(describeStop(guest.engine.run(guest.hart, 2n ** 40n)).startsWith("trap 3"));
+  return [...guest.hart.x.subarray(12, 15)];
+}
+
+function switchTo({ memory, hart }: Guest, how: keyof typeof WORDS, name = "inner"): void {
+  memory.poke(at(name), wordBytes(...WORDS[how](at(name))));
+  hart.fetched.fence();
+}
+
+const inRegions = ({ engine }: Guest) => engine.statistics!()!.instructions.regions;
+
+Deno.test("run() compiles nothing again when a site is switched on and off", () => {
+  const guest = jitGuest();
+  for (const how of ["off", "on", "preset", "on", "off", "preset"] as const) {
+    switchTo(guest, how);
+    const traced = how === "on" ? 4000 * DEEP : 0;
+    assertEquals(run(guest, 4000), [4000n, BigInt(4000 * DEEP), BigInt(traced)], how);
+  }
+  assertCompiledOnce(guest);
+});
+
+Deno.test("run() goes on in compiled code when a site has been switched off again", () => {
+  const guest = jitGuest();
+  run(guest, 4000);
+  for (const how of ["on", "off"] as const) {
+    switchTo(guest, how);
+    run(guest, 40);
+  }
+  const before = inRegions(guest), { instret } = guest.hart;
+  run(guest, 2000);
+  const part = (inRegions(guest) - before) / Number(guest.hart.instret - instret);
+  assert(part > 0.99, `only ${part} of it was compiled`);
+  assertCompiledOnce(guest);
+});
+
+Deno.test("hook() is asked from the next arrival on when it is set while compiled code is on its way", () => {
+  for (const jitThreshold of [0, 1, 2000]) {
+    const guest = jitGuest(jitThreshold);
+    run(guest, jitThreshold + 60);
+    for (const round of [1, 2, 3]) {
+      start(guest, 100);
+      const { hart, engine } = guest;
+      const entered = () => Number(hart.x[13]);
+      engine.run(hart, hart.instret + BigInt(500 + round));
+      let asked = 0;
+      const before = entered();
+      const hook = engine.hook(at("inner"), { host: () => void asked++ });
+      engine.run(hart, hart.instret + 700n);
+      const asks = asked, inside = entered() - before;
+      hook[Symbol.dispose]();
+      // A stop may lie between the site and what counts.
+      assert(inside > 10 && Math.abs(asks - inside) <= 1, `${asks} asked of ${inside}`);
+      engine.run(hart, 2n ** 40n);
+      assertEquals([asked, entered()], [asks, 100 * DEEP]);
+    }
+    if (jitThreshold > 1) assertCompiledOnce(guest);
+  }
+});
+
+Deno.test("a hook that hooks another function is followed by the next call of compiled code", () => {
+  const guest = jitGuest();
+  run(guest, 60);
+  let asked = 0;
+  const hooks: Disposable[] = [];
+  const { hart, engine } = guest;
+  let turn = 0;
+  using _outer = engine.hook(at("outer"), {
+    host() {
+      turn++;
+      if (turn === 10) hooks.push(engine.hook(at("inner"), { host: () => void asked++ }));
+      if (turn === 15) hooks.pop()![Symbol.dispose]();
+    },
+  });
+  assertEquals(run(guest, 60), [60n, BigInt(60 * DEEP), 0n]);
+  assertEquals([turn, asked], [60, 5 * DEEP]);
+  assertEquals(hart.x[12], 60n);
+});
+
+for (const how of ["off", "preset", "on"] as const) {
+  Deno.test(`run({ limit }) stops in and around a site that is ${how} as the reference does`, () => {
+    const slices = [1, 2, 3, 5, 7, 11, 13, 17, 29, 64];
+    const states = (guest: Guest) => {
+      switchTo(guest, how);
+      switchTo(guest, how, "outer");
+      run(guest, 60);
+      start(guest, 30);
+      const lines: string[] = [];
+      for (let k = 0;; k++) {
+        const slice = slices[k % slices.length]!;
+        const stop = guest.engine.run(guest.hart, guest.hart.instret + BigInt(slice));
+        lines.push(stateLine(guest.hart));
+        if (stop.kind === "trap") return lines;
+      }
+    };
+    const expected = states(makeGuest(createReference));
+    for (const jitThreshold of [0, 1, 40]) {
+      assertEquals(states(jitGuest(jitThreshold)), expected, `jitThreshold ${jitThreshold}`);
+      const plain = makeGuest((memory) => createJit(memory, { jitThreshold, functionAt }));
+      assertEquals(states(plain), expected, `jitThreshold ${jitThreshold} without statistics`);
+    }
+  });
+}
+
+Deno.test("statistics() counts the words of a site for its function", () => {
+  const guest = jitGuest(1);
+  run(guest, 200);
+  const { functions, instructions } = guest.engine.statistics!()!;
+  assertEquals(functions.reduce((sum, each) => sum + each.instructions, 0), instructions.regions);
+  assertEquals(functions.map(({ address }) => address).includes(at("inner")), true);
+});
