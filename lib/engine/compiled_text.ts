@@ -62,7 +62,11 @@ function markText({ what }: CodeMark, { instructions }: CompiledCode, symbol: Co
   if (typeof what === "string") return what;
   const at = BigInt(what);
   const name = symbol(at);
-  const text = disassemble(instructions.get(what)!, at, { symbol }).replace("\t", " ");
+  const bits = instructions.get(what);
+  // The words of a site change, so they are no part of the region that passes it.
+  const text = bits === undefined
+    ? "a word of the site"
+    : disassemble(bits, at, { symbol }).replace("\t", " ");
   return `${what.toString(16)}${name === undefined ? "" : ` <${name}>`}: ${text}`;
 }
 

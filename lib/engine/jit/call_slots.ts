@@ -226,6 +226,12 @@ export function executeSite(code: Code, at: number): void {
   code.access("i64.store", HOST, X + T0 * 8).op("end");
 }
 
+/** Pushes what t0 is behind the open site of the stub at `at`, if it was on the stack before. */
+export function chooseT0(code: Code, at: number): void {
+  code.i32(0).access("i64.load", HOST, at + STUB.t0);
+  code.i32(0).access("i32.load", HOST, at + STUB.setsT0).op("i32.eqz", "select");
+}
+
 /** What a stub does while the site at its address is open, if both words may be executed. */
 function writeOpen(code: Code, at: number, type: number, counters: RegionCounters | undefined) {
   const { left, depth, word } = StubLocal;

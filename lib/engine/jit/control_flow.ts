@@ -72,6 +72,11 @@ export class ControlFlow {
     return this.#places.get(block)!;
   }
 
+  /** Whether a block is among those that were ordered. */
+  has(block: Block): boolean {
+    return this.#places.has(block);
+  }
+
   /** Whether a block is a loop of its own that is written several times in a row. */
   isUnrolled(block: Block): boolean {
     const { end } = block;

@@ -2,8 +2,8 @@
  * Calls of small functions whose blocks stand in the caller's region: no register is stored for
  * them, and what the caller knows holds inside.
  *
- * A function that calls itself is also written into itself, once at each call: every other call goes
- * out of the region then. Where the inlined function goes back to is compared, as the guest may
+ * A function that calls itself is written into itself, once at each of its calls: every other call
+ * goes out of the region then. Where an inlined function goes back to is compared, as the guest may
  * have changed it.
  *
  * @module
@@ -15,67 +15,98 @@ const MOST_INLINED = 64;
 /** Instructions that all of them add to a region, at most. */
 const MOST_ADDED = 192;
 
-/** The region with its calls of small functions inlined; `calleeAt` gives what is called. */
+/** What is inlined at a call. */
+export interface Callee {
+  readonly region: Region;
+  /** The site that is passed before, which may be closed. */
+  readonly site?: PassedSite | undefined;
+}
+
+/** An open site, as compiled code executes it. */
+export interface PassedSite {
+  /** Host address of what its stub reads. */
+  readonly stub: number;
+  readonly steps: readonly Step[];
+}
+
+/** A region, which nobody uses yet, with its calls inlined of all that `calleeAt` gives. */
 export function inlineCalls(
   region: Region,
-  calleeAt: (pc: number) => Region | undefined,
+  calleeAt: (pc: number) => Callee | undefined,
 ): Region {
   const steps = new Map(region.steps);
-  const callees = new Map<number, readonly Block[] | undefined>();
+  const callees = new Map<number, Callee | undefined>();
   let added = 0;
-  // What a function looks like that calls itself, before any of its calls is inlined.
   const calls = [...region.blocks.values()].filter(({ end }) => end.kind === "call" && end.behind);
-  for (const { end: { target } } of calls) {
-    if (!callees.has(target)) callees.set(target, blocksOf(calleeAt(target)));
-  }
+  // Copies are made before the first call is inlined: a function that calls itself is as it was.
   const copied = calls.flatMap((call) => {
-    const blocks = callees.get(call.end.target);
-    if (!blocks) return [];
-    added += countOf(blocks);
-    return added > MOST_ADDED ? [] : [{ call, copies: copiesOf(blocks) }];
+    const { target } = call.end;
+    if (!callees.has(target)) callees.set(target, inlinable(calleeAt(target)));
+    const callee = callees.get(target);
+    if (!callee || added + callee.region.steps.size > MOST_ADDED) return [];
+    added += callee.region.steps.size;
+    return [{ call, callee, copies: copiesOf(callee.region) }];
   });
-  for (const { call, copies } of copied) {
-    inline(call, copies);
-    for (const { all } of copies.keys()) for (const step of all) addStep(steps, step);
+  for (const { call, callee, copies } of copied) {
+    inline(call, callee, copies);
+    for (const [pc, step] of callee.region.steps) steps.set(pc, step);
   }
-  return { ...region, steps };
+  if (copied.length > 0) forgetUnreached(region.entry);
+  return { ...region, steps, written: region.written + added };
 }
 
-function addStep(steps: Map<number, Step>, step: Step): void {
-  if (!steps.has(step.pc)) steps.set(step.pc, step);
+/** What is behind a call may be reached no more, if what is inlined never comes back. */
+function forgetUnreached(entry: Block): void {
+  const reached = new Set([entry]);
+  for (const block of reached) for (const each of block.successors) reached.add(each);
+  for (const { predecessors } of reached) {
+    const kept = predecessors.filter((block) => reached.has(block));
+    predecessors.splice(0, predecessors.length, ...kept);
+  }
 }
 
-const countOf = (blocks: readonly Block[]): number =>
-  blocks.reduce((sum, { count }) => sum + count, 0);
-
-/** The blocks of a function, the one that is entered first; undefined if it cannot be inlined. */
-function blocksOf(callee: Region | undefined): readonly Block[] | undefined {
-  if (!callee || callee.steps.size > MOST_INLINED) return undefined;
-  const blocks = [callee.entry, ...callee.blocks.values()];
-  const ends = blocks.every(({ end, isSwitchTarget }) =>
+/** What is called, if it is small, comes back, and jumps nowhere else. */
+function inlinable(callee: Callee | undefined): Callee | undefined {
+  if (!callee || callee.region.steps.size > MOST_INLINED) return undefined;
+  const blocks = [...callee.region.blocks.values()];
+  const stays = blocks.every(({ end, isSwitchTarget }) =>
     end.kind !== "dispatch" && !isSwitchTarget &&
     // A jump to another function comes back to the caller's caller.
     (end.kind !== "goto" || end.to !== undefined)
   );
-  return ends && blocks.some(({ end }) => end.kind === "return") ? [...new Set(blocks)] : undefined;
+  return stays && blocks.some(({ end }) => end.kind === "return") ? callee : undefined;
 }
 
-function copiesOf(blocks: readonly Block[]): Map<Block, Block> {
-  return new Map(blocks.map((block) => {
-    const copy = new Block(block.pc);
-    copy.steps.push(...block.steps);
-    return [block, copy];
-  }));
+/**
+ * Whether all of a function is in its region. What is missing of another function is not asked for
+ * where that is inlined, so a part that was not fetched yet would be left ever again.
+ */
+export function isComplete({ blocks }: Region): boolean {
+  return [...blocks.values()].every(({ end: { kind, to, behind } }) =>
+    kind !== "exit" && (kind !== "branch" || (to !== undefined && behind !== undefined))
+  );
 }
 
-/** Leads a call into the copies of what it calls, the first of which is entered. */
-function inline(call: Block, copies: ReadonlyMap<Block, Block>): void {
-  const { next, behind } = call.end;
+/** Copies of the blocks of a region, without their ends. */
+function copiesOf({ blocks }: Region): Map<Block, Block> {
+  return new Map([...blocks.values()].map((block) => [block, block.copy()]));
+}
+
+/** Leads a call into the copies of what it calls. */
+function inline(call: Block, { region, site }: Callee, copies: ReadonlyMap<Block, Block>): void {
+  const { next, behind, target } = call.end;
+  // The call itself may be among the blocks that were copied, so it is led away last.
   for (const [block, copy] of copies) {
     const { end } = block;
     if (end.kind === "return") copy.endAs({ ...end, kind: "comeBack", next, behind });
     else copy.endAs(end, (to) => copies.get(to)!);
   }
-  const [entry] = copies.values();
-  call.endAs({ ...call.end, kind: "enter", to: entry, behind: undefined });
+  let to = copies.get(region.entry)!;
+  if (site) {
+    const passes = new Block(target);
+    passes.steps.push(...site.steps);
+    passes.endAs({ kind: "goto", target: to.pc, next: to.pc, step: undefined, to });
+    to = passes;
+  }
+  call.endAs({ ...call.end, kind: "enter", to, behind: undefined, site: site?.stub });
 }

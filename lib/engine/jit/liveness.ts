@@ -105,7 +105,8 @@ export class Liveness {
   #leavesAtEnd(block: Block): boolean {
     const { kind } = block.end;
     const stays = kind === "branch" ? 2 : 1;
-    return block.isCall || kind === "return" || kind === "comeBack" || kind === "jumpTable" ||
+    return block.isCall || kind === "return" || kind === "comeBack" || kind === "enter" ||
+      kind === "jumpTable" ||
       kind === "exit" ||
       this.#flow.of(block).dropped.size > 0 || block.successors.length < stays;
   }

@@ -65,6 +65,8 @@ export interface End {
   readonly to?: Block | undefined;
   /** The block at `next` where control may go there, or comes back to there. */
   readonly behind?: Block | undefined;
+  /** Of an inlined call that passes an open site: what its stub reads. */
+  readonly site?: number | undefined;
 }
 
 /** Instructions that are entered at the first and left at the last. */
@@ -99,6 +101,13 @@ export class Block {
     for (const each of new Set([to, behind])) if (each) this.connect(each);
   }
 
+  /** A block with the same instructions, whose end is still to be said. */
+  copy(): Block {
+    const copy = new Block(this.pc);
+    copy.steps.push(...this.steps);
+    return copy;
+  }
+
   /** Adds an edge. */
   connect(to: Block): void {
     this.successors.push(to);
@@ -129,6 +138,8 @@ export interface Region {
   readonly blocks: ReadonlyMap<number, Block>;
   /** Its instructions. */
   readonly steps: ReadonlyMap<number, Step>;
+  /** How many are written, as those of copied blocks are several times. */
+  readonly written: number;
 }
 
 /** Where a region is made from. */
@@ -302,5 +313,6 @@ export function discoverRegion(source: CodeSource, entry: number): Region | unde
   const discovery = new Discovery(source, entry);
   const blocks = discovery.blocks();
   const first = blocks.get(entry);
-  return first && { entry: first, blocks, steps: discovery.steps };
+  const { steps } = discovery;
+  return first && { entry: first, blocks, steps, written: steps.size };
 }

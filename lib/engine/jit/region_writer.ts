@@ -243,7 +243,7 @@ export class RegionWriter {
       case "goto":
         return this.#jump(block, pending);
       case "enter":
-        return this.#goTo(target, block.end.to, block, pending);
+        return this.#enter(block, pending);
       case "branch":
         return this.#branch(block, pending);
       case "call":
@@ -317,6 +317,19 @@ export class RegionWriter {
     if (site !== undefined || target === this.#parts.region.entry.pc) code.call(links.self);
     else code.i32(links.slotOf(target)).callIndirect(links.type);
     this.#afterCall(block);
+  }
+
+  /** Goes on in what is inlined, if no site before it is closed. */
+  #enter(block: Block, pending: number): void {
+    const { target, to, site } = block.end;
+    if (site !== undefined) {
+      const code = this.#code;
+      pushIsClosed(code, site);
+      code.unlikely().if();
+      this.#leave(block, target, pending);
+      code.op("end");
+    }
+    this.#goTo(target, to, block, pending);
   }
 
   /** Goes on behind an inlined call, whose return address is on the stack; leaves if it is another. */

@@ -26,9 +26,10 @@ import { createLookCloser } from "./look_closer.ts";
 import { Expected } from "./expected.ts";
 import { FetchedCode, type Placement, PLAIN, translatedPlacement } from "./fetched_code.ts";
 import type { Functions } from "./functions.ts";
+import { type Callee, inlineCalls, isComplete } from "./inlining.ts";
 import { MODULE_COST, moduleOf } from "./module_cache.ts";
+import { passedSite } from "./passed_site.ts";
 import { discoverRegion, type Region } from "./region.ts";
-import { inlineCalls } from "./inlining.ts";
 import type { RegionCounters } from "./region_counters.ts";
 import { SITE_SIZE } from "./site_words.ts";
 import { Sites } from "./sites.ts";
@@ -38,6 +39,8 @@ import { unrollLoops } from "./unrolling.ts";
 const INSTANCE_COST = 24_000 - MODULE_COST;
 /** How often a region is made anew because its accesses were elsewhere than expected. */
 const MOST_LESSONS = 3;
+/** Bytes of another function that is inlined, at most. */
+const LONGEST_CALLEE = 256;
 /** Jump targets that a region learns of. */
 const MOST_TARGETS = 256;
 /** Bytes of WASM and of machine code that an instruction becomes, about. */
@@ -220,16 +223,22 @@ export class Regions implements CodeOwner {
       if (end.kind === "call") this.#functions.note(end.target);
     }
     if (!region) return undefined;
-    const inlined = this.#counters
-      ? region
-      : inlineCalls(region, (at) => this.#inlined(region, at));
-    unrollLoops(inlined);
-    return inlined;
+    // Calls are counted where they are calls.
+    if (this.#counters) return unrollLoops(region);
+    return unrollLoops(inlineCalls(region, (at) => this.#calleeAt(at, region)));
   }
 
-  /** What is called at an address, if that may be inlined in a region. */
-  #inlined(region: Region, pc: number): Region | undefined {
-    return pc === region.entry.pc ? region : undefined;
+  /** What is called at an address from `region`, if it may be inlined there. */
+  #calleeAt(pc: number, region: Region): Callee | undefined {
+    const entry = region.entry.pc;
+    if (pc === entry) return { region };
+    const site = this.#options.siteBefore(pc, entry);
+    if (site !== undefined) return { region, site: passedSite(pc, site) };
+    const { low, high } = this.#functions.around(pc);
+    if (low !== pc || high - low > LONGEST_CALLEE || this.#parts.hooks.at(pc)) return undefined;
+    if (this.#source.behindSite(pc) !== pc) return undefined;
+    const callee = discoverRegion(this.#source, pc);
+    return callee && isComplete(callee) ? { region: callee } : undefined;
   }
 
   /** Why compiled code that comes to an address goes no further. */
@@ -453,8 +462,8 @@ export class Regions implements CodeOwner {
 }
 
 /** Bytes that a region counts as. */
-function costOf({ steps }: Region): number {
-  return steps.size * INSTRUCTION_COST + MODULE_COST + INSTANCE_COST;
+function costOf({ written }: Region): number {
+  return written * INSTRUCTION_COST + MODULE_COST + INSTANCE_COST;
 }
 
 /** The physical addresses that a region's instructions lie between, both included. */

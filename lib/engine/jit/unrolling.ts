@@ -10,7 +10,7 @@
  * @module
  */
 import { ControlFlow, UNROLL } from "./control_flow.ts";
-import { Block, type Region } from "./region.ts";
+import type { Block, Region } from "./region.ts";
 
 /** Instructions of a loop with all of its copies, at most. */
 const MOST_IN_LOOP = 64;
@@ -25,8 +25,8 @@ interface Loop {
   readonly count: number;
 }
 
-/** Copies the bodies of the innermost loops of a region that nobody uses yet. */
-export function unrollLoops(region: Region): void {
+/** A region, which nobody uses yet, with copies of the bodies of its innermost loops. */
+export function unrollLoops(region: Region): Region {
   const flow = new ControlFlow(region);
   let added = 0;
   for (const header of flow.order) {
@@ -38,13 +38,16 @@ export function unrollLoops(region: Region): void {
     added += copies * loop.count;
     copyLoop(loop, copies);
   }
+  return { ...region, written: region.written + added };
 }
 
 /** The blocks on the ways from a header back to it; undefined if there are too many to be copied. */
 function loopAt(header: Block, flow: ControlFlow): Loop | undefined {
   const body = new Set([header]);
   let { count } = header;
-  const work = header.predecessors.filter((block) => flow.dominates(header, block));
+  // Copies of other loops may lead here, which the control flow does not know.
+  const known = header.predecessors.filter((block) => flow.has(block));
+  const work = known.filter((block) => flow.dominates(header, block));
   for (let block = work.pop(); block; block = work.pop()) {
     if (body.has(block)) continue;
     body.add(block);
@@ -70,7 +73,7 @@ function isSimple({ header, body }: Loop, flow: ControlFlow): boolean {
 function copyLoop({ header, body }: Loop, count: number): void {
   const copies = Array.from(
     { length: count },
-    () => new Map([...body].map((block) => [block, copyOf(block)])),
+    () => new Map([...body].map((block) => [block, block.copy()])),
   );
   /** Where an edge of the copy before `next` leads. */
   const lead = (copy: ReadonlyMap<Block, Block> | undefined, next: number) => (to: Block) =>
@@ -79,10 +82,4 @@ function copyLoop({ header, body }: Loop, count: number): void {
     for (const [block, copied] of copy) copied.endAs(block.end, lead(copy, at + 1));
   });
   for (const block of body) block.endAs(block.end, lead(undefined, 0));
-}
-
-function copyOf(block: Block): Block {
-  const copy = new Block(block.pc);
-  copy.steps.push(...block.steps);
-  return copy;
 }
