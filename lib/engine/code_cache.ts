@@ -39,6 +39,8 @@ export interface CodeOwner {
    * @returns Whether anything is left for which the unit is to be kept.
    */
   forget(unit: CodeUnit, start: number, end: number): boolean;
+  /** Whether a unit was in use since this was last asked; absent where the owner says so itself. */
+  takeUsed?(unit: CodeUnit): boolean;
   /** Physical addresses at which a unit can be entered. */
   entries(unit: CodeUnit): Iterable<number>;
   /** What a unit was made from. */
@@ -59,12 +61,27 @@ export interface CodeUnit {
   instructions: number;
 }
 
+/** Addresses that instructions begin between, both included. */
+export interface Extent {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** The extent of a unit that does not say it. */
+const EVERYWHERE: Extent = { first: 0, last: Infinity };
+/** Bytes of a line: many units of a page are told apart by where in it they are. */
+const LINE = 128;
+/** A unit that reaches over more lines is looked for by its pages alone. */
+const MOST_LINES = 128;
+
 /** What a unit is to be. */
 export interface UnitRequest {
   /** Who makes it. */
   readonly owner: CodeOwner;
   /** Numbers of the physical pages that its instructions begin in. */
   readonly pages: readonly number[];
+  /** Physical addresses that its instructions begin between, both included; else all of the pages. */
+  readonly extent?: Extent;
   /** Bytes of host memory; 0 if all of it lies elsewhere. */
   readonly bytes: number;
   /** What its address is a multiple of; 16 unless given. */
@@ -75,6 +92,7 @@ export interface UnitRequest {
 
 /** A unit, what it costs, and when it was last used. */
 interface AgedUnit extends CodeUnit {
+  readonly extent: Extent;
   readonly cost: number;
   age: number;
 }
@@ -84,7 +102,11 @@ export class CodeCache {
   readonly #heap: HostHeap;
   readonly #budget: number;
   readonly #units = new Set<AgedUnit>();
-  readonly #byPage = new Map<number, AgedUnit[]>();
+  readonly #byPage = new Index();
+  /** Those that reach over few lines, by these. */
+  readonly #byLine = new Index();
+  /** The others, by page. */
+  readonly #wide = new Index();
   readonly #listeners = new Set<(units: ReadonlySet<CodeUnit>) => void>();
   #used = 0;
   #clock = 0;
@@ -110,12 +132,14 @@ export class CodeCache {
    *
    * @throws {RangeError} If the heap has no room even without any other unit.
    */
-  allocate({ owner, pages, bytes, align = 16, cost = bytes }: UnitRequest): CodeUnit {
+  allocate(request: UnitRequest): CodeUnit {
+    const { owner, pages, extent = EVERYWHERE, bytes, align = 16, cost = bytes } = request;
     const missing = this.#used + cost - this.#budget;
     if (missing > 0) this.evict(missing + this.#budget * EVICTED);
     const unit: AgedUnit = {
       owner,
       pages,
+      extent,
       cost,
       size: bytes,
       address: bytes > 0 ? this.#take(bytes, align) : 0,
@@ -124,11 +148,10 @@ export class CodeCache {
     };
     this.#units.add(unit);
     this.#used += cost;
-    for (const page of pages) {
-      const here = this.#byPage.get(page);
-      if (here) here.push(unit);
-      else this.#byPage.set(page, [unit]);
-    }
+    for (const page of pages) this.#byPage.add(page, unit);
+    const lines = linesOf(unit);
+    if (lines) { for (const line of lines) this.#byLine.add(line, unit); }
+    else for (const page of pages) this.#wide.add(page, unit);
     return unit;
   }
 
@@ -155,14 +178,17 @@ export class CodeCache {
 
   /** Units with instructions that begin in a physical page. */
   at(page: number): readonly CodeUnit[] {
-    return this.#byPage.get(page) ?? [];
+    return this.#byPage.at(page);
   }
 
   /** Lets the oldest units go, as many as cost `bytes`, or all of them. */
   evict(bytes: number): void {
     const going = new Set<AgedUnit>();
     let left = bytes;
-    for (const unit of [...this.#units].sort((a, b) => a.age - b.age)) {
+    const byAge = (a: AgedUnit, b: AgedUnit) => a.age - b.age;
+    const units = [...this.#units].sort(byAge);
+    for (const unit of units) if (unit.owner.takeUsed?.(unit)) this.touch(unit);
+    for (const unit of units.sort(byAge)) {
       if (left <= 0) break;
       going.add(unit);
       left -= unit.cost;
@@ -182,26 +208,27 @@ export class CodeCache {
 
   /** Drops what was made from the instruction that begins at a physical address. */
   invalidateAddress(address: number, hart?: Hart): void {
-    const page = Math.floor(address / PAGE_SIZE);
-    this.#forget(this.#byPage.get(page), address, address + 2, hart);
+    this.#forget(this.#wide.at(Math.floor(address / PAGE_SIZE)), address, address + 2, hart);
+    this.#forget(this.#byLine.at(Math.floor(address / LINE)), address, address + 2, hart);
   }
 
   /** Drops what was made from instructions that begin from `start` up to `end`. */
   invalidate(start: number, end: number, hart?: Hart): void {
     const first = Math.floor(start / PAGE_SIZE), last = Math.ceil(end / PAGE_SIZE);
     for (let page = first; page < last; page++) {
-      this.#forget(this.#byPage.get(page), start, end, hart);
+      this.#forget(this.#byPage.at(page), start, end, hart);
     }
   }
 
-  #forget(units: readonly AgedUnit[] | undefined, start: number, end: number, hart?: Hart): void {
-    if (!units) return;
-    const going = new Set<AgedUnit>();
+  #forget(units: readonly AgedUnit[], start: number, end: number, hart?: Hart): void {
+    let going: Set<AgedUnit> | undefined;
     for (const unit of units) {
+      const { first, last } = unit.extent;
+      if (start > last || end <= first) continue;
       if (hart !== undefined && unit.owner.hart !== hart) continue;
-      if (!unit.owner.forget(unit, start, end)) going.add(unit);
+      if (!unit.owner.forget(unit, start, end)) (going ??= new Set()).add(unit);
     }
-    if (going.size > 0) this.#release(going);
+    if (going) this.#release(going);
   }
 
   /** Calls `listener` with units that are about to go, until it is disposed of. */
@@ -217,14 +244,44 @@ export class CodeCache {
     for (const unit of units) {
       this.#units.delete(unit);
       this.#used -= unit.cost;
-      for (const page of unit.pages) this.#removeFrom(page, unit);
+      for (const page of unit.pages) {
+        this.#byPage.remove(page, unit);
+        this.#wide.remove(page, unit);
+      }
+      for (const line of linesOf(unit) ?? []) this.#byLine.remove(line, unit);
       if (unit.size > 0) this.#heap.free(unit.address);
     }
   }
+}
 
-  #removeFrom(page: number, unit: AgedUnit): void {
-    const rest = this.#byPage.get(page)!.filter((each) => each !== unit);
-    if (rest.length > 0) this.#byPage.set(page, rest);
-    else this.#byPage.delete(page);
+const NONE: readonly AgedUnit[] = [];
+
+/** Units by numbers of where they are. */
+class Index {
+  readonly #units = new Map<number, AgedUnit[]>();
+
+  at(number: number): readonly AgedUnit[] {
+    return this.#units.get(number) ?? NONE;
   }
+
+  add(number: number, unit: AgedUnit): void {
+    const here = this.#units.get(number);
+    if (here) here.push(unit);
+    else this.#units.set(number, [unit]);
+  }
+
+  /** Takes a unit out, if it is there; whoever goes through a list goes on with what it was. */
+  remove(number: number, unit: AgedUnit): void {
+    const here = this.#units.get(number);
+    if (!here) return;
+    const rest = here.filter((each) => each !== unit);
+    if (rest.length > 0) this.#units.set(number, rest);
+    else this.#units.delete(number);
+  }
+}
+
+/** Numbers of the lines that a unit reaches over; undefined if they are many. */
+function linesOf({ extent: { first, last } }: AgedUnit): number[] | undefined {
+  const line = Math.floor(first / LINE), count = Math.floor(last / LINE) - line + 1;
+  return count > MOST_LINES ? undefined : Array.from({ length: count }, (_, k) => line + k);
 }

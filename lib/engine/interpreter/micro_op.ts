@@ -51,8 +51,16 @@ export const BLOCK = {
 
 /** Bytes of a micro-op that lies apart, and of the ends of straight-line code behind it. */
 export const APART_SIZE: number = 3 * MICRO_OP.size;
-/** Layout of what stands at a region's entrance: such a micro-op, and i64 the pc that it is for. */
-export const ENTRANCE = { microOp: 0, pc: APART_SIZE, size: APART_SIZE + 16 } as const;
+/**
+ * Layout of what stands at a region's entrance: such a micro-op, i64 the pc that it is for, and u8
+ * whether it was entered in any way since somebody looked.
+ */
+export const ENTRANCE = {
+  microOp: 0,
+  pc: APART_SIZE,
+  used: APART_SIZE + 8,
+  size: APART_SIZE + 16,
+} as const;
 
 /** Bytes of a block. */
 export const BLOCK_SIZE: number = BLOCK.count * MICRO_OP.size;

@@ -124,6 +124,11 @@ export class CallSlots {
     this.#table.set(slot, run);
   }
 
+  /** Makes an entry lead where another one does. */
+  copy(from: number, to: number): void {
+    if (from !== to) this.#table.set(to, this.#table.get(from));
+  }
+
   /** Makes an entry lead to its stub again. */
   clear(slot: number): void {
     this.#table.set(slot, this.#stubs.get(slot)!);

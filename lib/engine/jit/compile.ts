@@ -56,12 +56,20 @@ export interface WrittenRegion {
   readonly notes: RegionNotes | undefined;
 }
 
+/** What a region's code is written for. */
+export interface RegionPlace {
+  /** How memory and other code are found. */
+  readonly addressing: Addressing;
+  /** Host address of the byte that says that the region was entered. */
+  readonly used: number;
+}
+
 /** Writes a region. */
 export function writeRegion(
   options: RegionOptions,
   region: Region,
   expectations: Expectations,
-  addressing: Addressing,
+  { addressing, used }: RegionPlace,
 ): WrittenRegion {
   const { memory, aligned, unchecked, counters } = options;
   const { translated } = addressing;
@@ -89,7 +97,7 @@ export function writeRegion(
   const blocks = new BlockWriter({ code, frame, sink, model, facts, liveness, narrow, notes });
   const self = counting ? index + 1 : index;
   const links = {
-    ...{ type, self, addressing },
+    ...{ type, self, addressing, used },
     slotOf: (pc: number) => options.slotOf(pc),
     // What the site executes is counted by its stub.
     ownSite: (pc: number) => counting ? undefined : options.siteBefore(pc, region.entry.pc),

@@ -105,7 +105,7 @@ class Jit implements Tier {
     const wanted = regions.slots.takeWanted();
     if (wanted !== undefined) {
       const there = regions.at(wanted);
-      if (there) this.#compiled(regions.relearn(there));
+      if (there) this.#compiled(regions.wanted(there));
       else if (this.#mayMake(tier, wanted)) this.#compiled(regions.compile(wanted) !== undefined);
     }
     const jump = regions.slots.takeJump();

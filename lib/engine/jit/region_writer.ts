@@ -46,6 +46,8 @@ export interface RegionLinks {
   ownSite(pc: number): number | undefined;
   /** How memory and other code are found. */
   readonly addressing: Addressing;
+  /** Host address of the byte that says that the region was entered. */
+  readonly used: number;
 }
 
 /** What a region's function is written from. */
@@ -88,6 +90,7 @@ export class RegionWriter {
     const { entry } = region;
     const code = this.#code;
     notes?.mark("entry");
+    code.i32(0).i32(1).access("i32.store8", HOST, links.used);
     if ([...region.steps.values()].some(({ plan }) => plan.floats)) {
       code.i32(0).access("i32.load", HOST, FLOAT_GUARD).unlikely().if();
       notes?.left("floats");

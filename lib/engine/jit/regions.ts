@@ -29,6 +29,7 @@ import type { Functions } from "./functions.ts";
 import { type Callee, inlineCalls, isComplete } from "./inlining.ts";
 import { MODULE_COST, moduleOf } from "./module_cache.ts";
 import { passedSite } from "./passed_site.ts";
+import { extentOf, hasStepIn, physicalIn, type PlacedRegion } from "./placed_region.ts";
 import { discoverRegion, type Region } from "./region.ts";
 import type { RegionCounters } from "./region_counters.ts";
 import { SITE_SIZE } from "./site_words.ts";
@@ -59,21 +60,14 @@ export interface RegionStyle {
 }
 
 /** A region that can be entered. */
-export interface CompiledRegion {
+export interface CompiledRegion extends PlacedRegion {
   readonly entry: number;
-  readonly region: Region;
   readonly slot: number;
   readonly unit: CodeUnit;
-  /** Physical pages of its instructions, by the numbers that the hart has for them. */
-  readonly pages: ReadonlyMap<number, number>;
   /** What its accesses were expected to do. */
   readonly expected: Expected;
   /** How many instructions compiled code had executed when it was made. */
   readonly since: number;
-  /** Physical address of its first instruction in memory: not every one behind is the region's. */
-  readonly first: number;
-  /** That of the last. */
-  readonly last: number;
 }
 
 /** What was done, for statistics. */
@@ -118,11 +112,13 @@ export class Regions implements CodeOwner {
   readonly #imports: WebAssembly.ModuleImports;
   readonly #read: RegionStyle["read"];
   readonly #counters: RegionCounters | undefined;
-  /** By the physical address of the first instruction. */
-  readonly #byEntry = new Map<number, CompiledRegion>();
+  /** By the physical address of the first instruction, which may have several virtual ones. */
+  readonly #byEntry = new Map<number, CompiledRegion[]>();
   /** By the numbers of the pages, as the hart names them, that hold their instructions. */
   readonly #byPage = new Map<number, Set<CompiledRegion>>();
   readonly #byUnit = new Map<CodeUnit, CompiledRegion>();
+  /** What calls of an address lead to: where that has meant several pages, one region of several. */
+  readonly #called = new Map<number, CompiledRegion>();
   readonly #everCompiled = new Set<number>();
   #spoilt?: (region: CompiledRegion, executed: number) => void;
 
@@ -150,7 +146,7 @@ export class Regions implements CodeOwner {
       source: this.#source,
       regionAt: (pc) => this.at(pc)?.slot,
     });
-    if (!space.translated) hart.fetched.onDrop((address) => this.sites.changed(address));
+    if (!space.translated) hart.fetched.onDrop((address) => this.sites.dropped(address));
     this.#areas = new Areas(memory, (area) => this.#areaLost(area));
     this.#options = {
       memory,
@@ -189,8 +185,8 @@ export class Regions implements CodeOwner {
 
   /** The region that is entered at an address, where that means now what it meant then. */
   at(pc: number): CompiledRegion | undefined {
-    const region = this.#byEntry.get(this.#placement.physical(pc));
-    return region?.entry === pc ? region : undefined;
+    const here = this.#byEntry.get(this.#placement.physical(pc));
+    return here?.find(({ entry }) => entry === pc);
   }
 
   /** Regions that hold the instruction at an address, as it lies now. */
@@ -207,7 +203,7 @@ export class Regions implements CodeOwner {
 
   /** All regions. */
   all(): Iterable<CompiledRegion> {
-    return this.#byEntry.values();
+    return this.#byUnit.values();
   }
 
   /** Whether a region is or was entered at an address. */
@@ -270,14 +266,14 @@ export class Regions implements CodeOwner {
     const addressing = this.#space.translated
       ? translatedAddressing(made.pages)
       : plainAddressing(this.#space.table);
-    const written = writeRegion(this.#options, region, made.expected.model(), addressing);
+    const used = made.unit.address + ENTRANCE.used;
+    const written = writeRegion(this.#options, region, made.expected.model(), { addressing, used });
     const { bytes } = written;
     const wrote = performance.now();
     const instance = new WebAssembly.Instance(moduleOf(bytes), { host: this.#imports });
     const run = instance.exports["run"] as CallableFunction;
     this.slots.set(made.slot, run);
-    // What calls this address finds the region that was made last.
-    this.slots.set(this.slots.of(pc), run);
+    this.#lead(made);
     this.#enter(made);
     this.sites.changed(pc);
     const { counts } = this;
@@ -288,6 +284,13 @@ export class Regions implements CodeOwner {
     counts.bytes += bytes.length;
     this.#read?.(this.#readable(made, written));
     return made;
+  }
+
+  /** Makes calls of a region's address lead to it. */
+  #lead(region: CompiledRegion): void {
+    const { entry, slot } = region;
+    this.slots.copy(slot, this.slots.of(entry));
+    this.#called.set(entry, region);
   }
 
   #readable(
@@ -317,6 +320,7 @@ export class Regions implements CodeOwner {
     const unit = this.#parts.cache.allocate({
       owner: this,
       pages: [...new Set(pages.values())],
+      extent: extentOf({ region, pages }),
       bytes: ENTRANCE.size + Expected.cells(region),
       cost: costOf(region),
     });
@@ -332,8 +336,9 @@ export class Regions implements CodeOwner {
       learned: this.#learned,
     });
     const since = this.#executed();
-    const made = { entry, region, slot, unit, pages, expected, since, ...extentOf(region, pages) };
-    this.#byEntry.set(physicalIn(made, entry), made);
+    const made = { entry, region, slot, unit, pages, expected, since };
+    const physical = physicalIn(made, entry);
+    this.#byEntry.set(physical, [...this.#byEntry.get(physical) ?? [], made]);
     this.#everCompiled.add(entry);
     this.#byUnit.set(unit, made);
     for (const page of pages.keys()) {
@@ -342,8 +347,17 @@ export class Regions implements CodeOwner {
     return made;
   }
 
-  /** An access of a region was often not where it had been expected: makes it anew, if that helps. */
-  relearn(region: CompiledRegion): boolean {
+  /**
+   * A region was asked for: by calls that lead elsewhere, or as an access of it was often not where it
+   * had been expected. Then it is made anew, if that helps.
+   */
+  wanted(region: CompiledRegion): boolean {
+    if (this.#called.get(region.entry) === region) return this.#relearn(region);
+    this.#lead(region);
+    return false;
+  }
+
+  #relearn(region: CompiledRegion): boolean {
     const lessons = (this.#lessons.get(region.entry) ?? 0) + 1;
     if (lessons > MOST_LESSONS || !region.expected.learn()) return false;
     this.#lessons.set(region.entry, lessons);
@@ -366,7 +380,7 @@ export class Regions implements CodeOwner {
   }
 
   #areaLost(area: Area): void {
-    for (const region of [...this.#byEntry.values()]) {
+    for (const region of [...this.#byUnit.values()]) {
       if (region.expected.reliesOn(area)) this.drop(region);
     }
   }
@@ -427,10 +441,15 @@ export class Regions implements CodeOwner {
     this.#byUnit.delete(unit);
     this.counts.dropped++;
     const physical = physicalIn(region, region.entry);
-    if (this.#byEntry.get(physical) === region) this.#byEntry.delete(physical);
+    const rest = this.#byEntry.get(physical)!.filter((each) => each !== region);
+    if (rest.length > 0) this.#byEntry.set(physical, rest);
+    else this.#byEntry.delete(physical);
     for (const page of region.pages.keys()) this.#byPage.get(page)?.delete(region);
     this.#space.removeEntrance(physical, region.slot);
-    this.slots.clear(this.slots.of(region.entry));
+    if (this.#called.get(region.entry) === region) {
+      this.#called.delete(region.entry);
+      this.slots.clear(this.slots.of(region.entry));
+    }
     this.sites.changed(region.entry);
     if (this.#space.translated) this.slots.giveBack(region.slot);
   }
@@ -438,10 +457,17 @@ export class Regions implements CodeOwner {
   /** A region with a changed instruction is not kept. See {@linkcode CodeOwner.forget}. */
   forget(unit: CodeUnit, start: number, end: number): boolean {
     const region = this.#byUnit.get(unit)!;
-    const { first, last } = region;
-    if (end <= first || start > last || !hasStepIn(region, start, end)) return true;
+    if (!hasStepIn(region, start, end)) return true;
     this.#spoilt?.(region, this.#executed() - region.since);
     return false;
+  }
+
+  /** Whether a region was entered since this was last asked. */
+  takeUsed({ address }: CodeUnit): boolean {
+    const { hostBytes } = this.#parts.memory;
+    const used = hostBytes[address + ENTRANCE.used] !== 0;
+    hostBytes[address + ENTRANCE.used] = 0;
+    return used;
   }
 
   /** The physical address where a region is entered. */
@@ -464,33 +490,4 @@ export class Regions implements CodeOwner {
 /** Bytes that a region counts as. */
 function costOf({ written }: Region): number {
   return written * INSTRUCTION_COST + MODULE_COST + INSTANCE_COST;
-}
-
-/** The physical addresses that a region's instructions lie between, both included. */
-function extentOf({ steps }: Region, pages: ReadonlyMap<number, number>) {
-  let first = Infinity, last = -Infinity;
-  for (const pc of steps.keys()) {
-    const at = physicalIn({ pages }, pc);
-    if (at < first) first = at;
-    if (at > last) last = at;
-  }
-  return { first, last };
-}
-
-/** Whether an instruction of a region began at a physical address from `start` up to `end`. */
-function hasStepIn({ pages, region: { steps } }: CompiledRegion, start: number, end: number) {
-  for (const [page, physical] of pages) {
-    const base = physical * PAGE_SIZE;
-    const last = Math.min(end, base + PAGE_SIZE);
-    for (let at = Math.max(start, base); at < last; at += 2) {
-      if (steps.has(page * PAGE_SIZE + (at - base))) return true;
-    }
-  }
-  return false;
-}
-
-/** Where an instruction of a region lay when that was made. */
-function physicalIn({ pages }: Pick<CompiledRegion, "pages">, pc: number): number {
-  const page = Math.floor(pc / PAGE_SIZE);
-  return pages.get(page)! * PAGE_SIZE + (pc - page * PAGE_SIZE);
 }

@@ -88,13 +88,19 @@ export class Sites {
     }
   }
 
+  /** A word is to be fetched anew. */
+  dropped(pc: number): void {
+    const site = this.#byEntry.get(pc) ?? this.#byEntry.get(pc - SITE_SIZE / 2);
+    if (site?.isOpen) this.#close(site);
+  }
+
   /** The micro-ops of a page were made anew. */
   pageMade(page: number): void {
     for (const site of this.#byPage.get(page) ?? []) if (site.isOpen) this.#enter(site);
   }
 
   #update(site: Site): void {
-    const { slots, space, source, hooks, regionAt } = this.#parts;
+    const { slots, source, hooks, regionAt } = this.#parts;
     const { entry, slot } = site;
     const behind = entry + SITE_SIZE;
     const isAsked = hooks.at(entry) !== undefined || hooks.at(entry + 4) !== undefined;
@@ -103,11 +109,15 @@ export class Sites {
     if (region !== undefined) {
       slots.open(slot, { region, t0: words!.t0 });
       if (!site.isOpen) this.#enter(site);
-    } else if (site.isOpen) {
-      slots.close(slot);
-      space.removeEntrance(entry, slot);
-    }
-    site.isOpen = region !== undefined;
+      site.isOpen = true;
+    } else if (site.isOpen) this.#close(site);
+  }
+
+  #close(site: Site): void {
+    const { slots, space } = this.#parts;
+    slots.close(site.slot);
+    space.removeEntrance(site.entry, site.slot);
+    site.isOpen = false;
   }
 
   /** Makes the micro-op at a site enter its slot; where its page has none, that waits for it. */
