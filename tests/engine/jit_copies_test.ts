@@ -71,6 +71,33 @@ tree:
   addi sp, sp, 32
   ret`;
 
+/** The Fibonacci number of s0, by a function that calls itself twice. */
+const FIBONACCI = `
+  lui sp, ${END / PAGE_SIZE}
+  mv a0, s0
+  jal fib
+  ebreak
+fib:
+  addi sp, sp, -16
+  sd s0, 0(sp)
+  sd ra, 8(sp)
+  li a5, 1
+  mv s0, a0
+  bgeu a5, a0, 1f
+  addi a0, a0, -1
+  jal fib
+  mv a5, a0
+  addi a0, s0, -2
+  mv s0, a5
+  jal fib
+  add s0, s0, a0
+1:
+  ld ra, 8(sp)
+  mv a0, s0
+  ld s0, 0(sp)
+  addi sp, sp, 16
+  ret`;
+
 /** As {@linkcode TREE}, but each function of level 1 goes back to its caller's caller. */
 const SKIPS = TREE.replace(
   "  ret",
@@ -89,6 +116,7 @@ const SKIPS = TREE.replace(
 const PROGRAMS = [
   { name: "a loop of two blocks that ends at what may not be written", source: MATCH, s0: 1n },
   { name: "a function that calls itself", source: TREE, s0: 2n },
+  { name: "a function that calls itself twice", source: FIBONACCI, s0: 5n },
   { name: "a function that calls itself until its stack ends", source: TREE, s0: 300n },
   { name: "a function that goes back to its caller's caller", source: SKIPS, s0: 2n, s2: 2n },
 ];
@@ -155,17 +183,26 @@ Deno.test("unrollLoops() leads each copy of a loop into the next, and the last o
   for (const block of flow.order) assertEquals(flow.of(block).dropped.size, 0);
 });
 
-Deno.test("inlineCalls() makes of a call of the function itself one that goes round it once", () => {
-  const region = regionAt(TREE, "tree");
-  const { size } = region.steps;
-  const inlined = inlineCalls(region, (pc) => pc === region.entry.pc ? { region } : undefined);
-  const { order } = new ControlFlow(inlined);
-  const kinds = order.map(({ end: { kind } }) => kind);
-  const count = (kind: string) => kinds.filter((each) => each === kind).length;
-  assertEquals([count("enter"), count("call"), count("return"), count("comeBack")], [1, 1, 1, 1]);
-  assertEquals(order.reduce((sum, block) => sum + block.count, 0), 2 * size);
-  assertEquals(inlined.steps.size, size);
-});
+for (
+  const { source, label, calls } of [
+    { source: TREE, label: "tree", calls: 1 },
+    { source: FIBONACCI, label: "fib", calls: 2 },
+  ]
+) {
+  Deno.test(`inlineCalls() writes a function into itself at each of ${calls} calls`, () => {
+    const region = regionAt(source, label);
+    const { size } = region.steps;
+    const inlined = inlineCalls(region, (pc) => pc === region.entry.pc ? { region } : undefined);
+    const { order } = new ControlFlow(inlined);
+    const ends = order.map(({ end }) => end);
+    const count = (kind: string) => ends.filter((end) => end.kind === kind).length;
+    assertEquals([count("enter"), count("call")], [calls, calls * calls]);
+    assertEquals([count("return"), count("comeBack")], [1, calls]);
+    assert(ends.every(({ kind, to }) => kind !== "enter" || to !== undefined));
+    assertEquals(order.reduce((sum, block) => sum + block.count, 0), (1 + calls) * size);
+    assertEquals([inlined.steps.size, inlined.written], [size, (1 + calls) * size]);
+  });
+}
 
 Deno.test("inlineCalls() leaves a function alone that jumps to another, or that is long", () => {
   const kindsOf = (region: Region) =>

@@ -30,8 +30,6 @@ export interface RegionOptions {
   readonly unchecked: boolean;
   /** The table slot of the code at an address. */
   slotOf(pc: number): number;
-  /** What the stub of the site at an address reads, if the region behind it begins at `entry`. */
-  siteBefore(pc: number, entry: number): number | undefined;
   /** Why code that is left at an address is left there. */
   reasonAt(pc: number): ExitReason;
   /** What counts for statistics; absent in a plain run. */
@@ -99,8 +97,6 @@ export function writeRegion(
   const links = {
     ...{ type, self, addressing, used },
     slotOf: (pc: number) => options.slotOf(pc),
-    // What the site executes is counted by its stub.
-    ownSite: (pc: number) => counting ? undefined : options.siteBefore(pc, region.entry.pc),
   };
   new RegionWriter({ region, flow, liveness, frame, code, blocks, links, notes }).write();
   const functions = ["lookCloser", ...counting ? ["enter", "leave", "body"] : [], "self"];

@@ -18,15 +18,8 @@ const MOST_ADDED = 192;
 /** What is inlined at a call. */
 export interface Callee {
   readonly region: Region;
-  /** The site that is passed before, which may be closed. */
-  readonly site?: PassedSite | undefined;
-}
-
-/** An open site, as compiled code executes it. */
-export interface PassedSite {
-  /** Host address of what its stub reads. */
-  readonly stub: number;
-  readonly steps: readonly Step[];
+  /** The site that is passed before, where the call names one, as it is executed. */
+  readonly site?: readonly Step[] | undefined;
 }
 
 /** A region, which nobody uses yet, with its calls inlined of all that `calleeAt` gives. */
@@ -38,20 +31,20 @@ export function inlineCalls(
   const callees = new Map<number, Callee | undefined>();
   let added = 0;
   const calls = [...region.blocks.values()].filter(({ end }) => end.kind === "call" && end.behind);
-  // Copies are made before the first call is inlined: a function that calls itself is as it was.
-  const copied = calls.flatMap((call) => {
+  // All copies are made before the first call is led away: a function that calls itself is as it was.
+  const inlined = calls.flatMap((call) => {
     const { target } = call.end;
     if (!callees.has(target)) callees.set(target, inlinable(calleeAt(target)));
     const callee = callees.get(target);
     if (!callee || added + callee.region.steps.size > MOST_ADDED) return [];
     added += callee.region.steps.size;
-    return [{ call, callee, copies: copiesOf(callee.region) }];
-  });
-  for (const { call, callee, copies } of copied) {
-    inline(call, callee, copies);
     for (const [pc, step] of callee.region.steps) steps.set(pc, step);
+    return [{ call, to: copyFor(call, callee) }];
+  });
+  for (const { call, to } of inlined) {
+    call.endAs({ ...call.end, kind: "enter", to, behind: undefined });
   }
-  if (copied.length > 0) forgetUnreached(region.entry);
+  if (inlined.length > 0) forgetUnreached(region.entry);
   return { ...region, steps, written: region.written + added };
 }
 
@@ -87,26 +80,17 @@ export function isComplete({ blocks }: Region): boolean {
   );
 }
 
-/** Copies of the blocks of a region, without their ends. */
-function copiesOf({ blocks }: Region): Map<Block, Block> {
-  return new Map([...blocks.values()].map((block) => [block, block.copy()]));
-}
-
-/** Leads a call into the copies of what it calls. */
-function inline(call: Block, { region, site }: Callee, copies: ReadonlyMap<Block, Block>): void {
-  const { next, behind, target } = call.end;
-  // The call itself may be among the blocks that were copied, so it is led away last.
-  for (const [block, copy] of copies) {
-    const { end } = block;
+/** Copies what a call calls, to come back behind it; gives the block that is entered. */
+function copyFor({ end: { target, next, behind } }: Block, { region, site }: Callee): Block {
+  const copies = new Map([...region.blocks.values()].map((block) => [block, block.copy()]));
+  for (const [{ end }, copy] of copies) {
     if (end.kind === "return") copy.endAs({ ...end, kind: "comeBack", next, behind });
     else copy.endAs(end, (to) => copies.get(to)!);
   }
-  let to = copies.get(region.entry)!;
-  if (site) {
-    const passes = new Block(target);
-    passes.steps.push(...site.steps);
-    passes.endAs({ kind: "goto", target: to.pc, next: to.pc, step: undefined, to });
-    to = passes;
-  }
-  call.endAs({ ...call.end, kind: "enter", to, behind: undefined, site: site?.stub });
+  const to = copies.get(region.entry)!;
+  if (!site) return to;
+  const passes = new Block(target);
+  passes.steps.push(...site);
+  passes.endAs({ kind: "goto", target: to.pc, next: to.pc, step: undefined, to });
+  return passes;
 }

@@ -12,8 +12,8 @@ import { insert } from "../../isa/encoding.ts";
 import { Code } from "../../wasm/code.ts";
 import { LEAVE, type Plan } from "../plan/plan.ts";
 import { chooseT0 } from "./call_slots.ts";
-import type { PassedSite } from "./inlining.ts";
 import { useOf } from "./plan_use.ts";
+import type { Step } from "./region.ts";
 import { SITE_COUNT, SITE_SIZE } from "./site_words.ts";
 
 /** An instruction that reads t0 and writes it, as the steps do. */
@@ -22,7 +22,7 @@ const T0_TO_T0 = RV64.decode(insert(RV64.named("addi").pattern, { rd: T0, rs1: T
 const NOTHING: Plan = { ...LEAVE, flow: "next" };
 
 /** The site at `pc`, whose stub is at host address `stub`. */
-export function passedSite(pc: number, stub: number): PassedSite {
+export function passedSite(pc: number, stub: number): Step[] {
   const code = new Code();
   chooseT0(code, stub);
   const first: Plan = {
@@ -34,9 +34,8 @@ export function passedSite(pc: number, stub: number): PassedSite {
       { kind: "end", file: "x", as: "i64" },
     ],
   };
-  const steps = [first, NOTHING].map((plan, at) => ({
+  return [first, NOTHING].map((plan, at) => ({
     ...{ pc: pc + at * (SITE_SIZE / SITE_COUNT), plan, use: useOf(plan) },
     instruction: T0_TO_T0,
   }));
-  return { stub, steps };
 }

@@ -65,7 +65,7 @@ export interface End {
   readonly to?: Block | undefined;
   /** The block at `next` where control may go there, or comes back to there. */
   readonly behind?: Block | undefined;
-  /** Of an inlined call that passes an open site: what its stub reads. */
+  /** Of a call that passes a site: host address of what the site's stub reads. */
   readonly site?: number | undefined;
 }
 

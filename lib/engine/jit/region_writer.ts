@@ -29,7 +29,7 @@ import {
   RegionLocal,
   spend,
 } from "./region_frame.ts";
-import { SITE_COUNT } from "./site_words.ts";
+import { SITE_COUNT, SITE_SIZE } from "./site_words.ts";
 
 /** A jump table of more entries is a look-up. */
 const MOST_SWITCHED = 4096;
@@ -42,8 +42,6 @@ export interface RegionLinks {
   readonly self: number;
   /** The table slot of the code at an address. */
   slotOf(pc: number): number;
-  /** What the stub of the region's own site reads, where `pc` is that and a call may pass it by. */
-  ownSite(pc: number): number | undefined;
   /** How memory and other code are found. */
   readonly addressing: Addressing;
   /** Host address of the byte that says that the region was entered. */
@@ -299,27 +297,34 @@ export class RegionWriter {
   }
 
   #call(block: Block, pending: number): void {
-    const { target } = block.end;
+    const { target, site } = block.end;
     const { links } = this.#parts;
     const code = this.#code;
-    const site = links.ownSite(target);
     this.#store(block);
-    code.get(RegionLocal.depth).op("i32.eqz");
-    if (site !== undefined) {
-      pushIsClosed(code, site);
-      pushLeft(code, pending + this.#parts.flow.reserveBehind(block));
-      code.i32(SITE_COUNT).op("i32.lt_s", "i32.or", "i32.or");
-    }
-    code.unlikely().if();
+    code.get(RegionLocal.depth).op("i32.eqz").unlikely().if();
     this.#parts.notes?.left("depth");
     leaveAt(code, target, pending);
     code.op("end");
-    if (site !== undefined) executeSite(code, site);
-    this.#pushCall(block, site === undefined ? pending : pending + SITE_COUNT);
-    // A region that is dropped is not running: it may call itself without looking it up.
-    if (site !== undefined || target === this.#parts.region.entry.pc) code.call(links.self);
-    else code.i32(links.slotOf(target)).callIndirect(links.type);
+    if (site === undefined) this.#callAt(target, block, pending);
+    else {
+      // A closed site leaves, as its stub does, which counts it.
+      pushIsClosed(code, site);
+      code.unlikely().if();
+      this.#pushCall(block, pending);
+      code.i32(links.slotOf(target)).callIndirect(links.type);
+      code.i32(this.#parts.flow.reserveBehind(block)).op("i32.add", "return", "end");
+      executeSite(code, site);
+      this.#callAt(target + SITE_SIZE, block, pending + SITE_COUNT);
+    }
     this.#afterCall(block);
+  }
+
+  /** Calls the region at an address: a region that is dropped is not running, so itself at once. */
+  #callAt(entry: number, block: Block, pending: number): void {
+    const { links, region } = this.#parts;
+    this.#pushCall(block, pending);
+    if (entry === region.entry.pc) this.#code.call(links.self);
+    else this.#code.i32(links.slotOf(entry)).callIndirect(links.type);
   }
 
   /** Goes on in what is inlined, if no site before it is closed. */

@@ -153,8 +153,6 @@ export class Regions implements CodeOwner {
       aligned: space.hart.trapsMisaligned,
       unchecked: style.unchecked,
       slotOf: (pc) => this.slots.of(pc),
-      siteBefore: (pc, entry) =>
-        pc + SITE_SIZE === entry && this.sites.has(pc) ? this.slots.stubOf(pc) : undefined,
       reasonAt: (pc) => this.reasonAt(pc),
       counters: style.counters,
       isRead: style.read !== undefined,
@@ -215,24 +213,33 @@ export class Regions implements CodeOwner {
   discover(pc: number): Region | undefined {
     if (this.#parts.hooks.at(pc)) return undefined;
     const region = discoverRegion(this.#source, pc);
-    for (const { end } of region?.blocks.values() ?? []) {
-      if (end.kind === "call") this.#functions.note(end.target);
-    }
     if (!region) return undefined;
+    for (const block of region.blocks.values()) {
+      const { end } = block;
+      if (end.kind === "call") block.endAs({ ...end, site: this.#siteCalled(end.target) });
+    }
     // Calls are counted where they are calls.
     if (this.#counters) return unrollLoops(region);
     return unrollLoops(inlineCalls(region, (at) => this.#calleeAt(at, region)));
+  }
+
+  /** What the stub of the site at a called address reads, if there is one; its stub counts itself. */
+  #siteCalled(pc: number): number | undefined {
+    this.#functions.note(pc);
+    return this.#counters || this.sites.begin(pc) === pc ? undefined : this.slots.stubOf(pc);
   }
 
   /** What is called at an address from `region`, if it may be inlined there. */
   #calleeAt(pc: number, region: Region): Callee | undefined {
     const entry = region.entry.pc;
     if (pc === entry) return { region };
-    const site = this.#options.siteBefore(pc, entry);
-    if (site !== undefined) return { region, site: passedSite(pc, site) };
+    if (this.sites.begin(pc) !== pc) {
+      return pc + SITE_SIZE === entry
+        ? { region, site: passedSite(pc, this.slots.stubOf(pc)) }
+        : undefined;
+    }
     const { low, high } = this.#functions.around(pc);
     if (low !== pc || high - low > LONGEST_CALLEE || this.#parts.hooks.at(pc)) return undefined;
-    if (this.#source.behindSite(pc) !== pc) return undefined;
     const callee = discoverRegion(this.#source, pc);
     return callee && isComplete(callee) ? { region: callee } : undefined;
   }
