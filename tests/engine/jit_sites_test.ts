@@ -15,11 +15,16 @@ import { callPair, NOP4, wordBytes } from "../../lib/patcher/scheme.ts";
 import { CODE, createGuest, describeStop, type Guest, resetGuest, setRegisters } from "./guest.ts";
 import { stateLine } from "./jit_guest.ts";
 
-/** Calls two functions with sites, one of which calls itself, a1 times; each counts its entries. */
+/**
+ * Calls two functions with sites, one of which calls itself, a1 times, and one without a site that
+ * does so three times; each counts its entries.
+ */
 const PROGRAM = `
 main:
   mv s0, ra
 1: call outer
+  li a0, 2
+  call bare
   addi a1, a1, -1
   bnez a1, 1b
   mv ra, s0
@@ -48,11 +53,21 @@ inner:
   ld ra, 0(sp)
   addi sp, sp, 16
 1: ret
+bare:
+  addi a5, a5, 1
+  beqz a0, 1f
+  addi a0, a0, -1
+  addi sp, sp, -16
+  sd ra, 0(sp)
+  call bare
+  ld ra, 0(sp)
+  addi sp, sp, 16
+1: ret
 end:
 `;
 const { bytes, symbols } = assemble(PROGRAM, { origin: BigInt(CODE) });
 const at = (name: string) => Number(symbols.get(name));
-const FUNCTIONS = ["main", "tracer", "outer", "inner", "end"];
+const FUNCTIONS = ["main", "tracer", "outer", "inner", "bare", "end"];
 /** How often the recursive function is entered for a call of the other. */
 const DEEP = 6;
 
@@ -96,17 +111,17 @@ function assertCompiledOnce(guest: Guest): void {
   for (const name of ["outer", "inner"]) assert(entries.includes(at(name) + 8), name);
 }
 
-/** Starts `main` with a count of calls; `a2` to `a4` count from 0. */
+/** Starts `main` with a count of calls; `a2` to `a5` count from 0. */
 function start(guest: Guest, calls: number): void {
   guest.hart.pc = BigInt(CODE);
-  setRegisters(guest, { a1: BigInt(calls), a2: 0n, a3: 0n, a4: 0n, sp: 0x21000n });
+  setRegisters(guest, { a1: BigInt(calls), a2: 0n, a3: 0n, a4: 0n, a5: 0n, sp: 0x21000n });
 }
 
 /** Calls so often, and gives how often each function was entered, and the tracer. */
 function run(guest: Guest, calls: number): bigint[] {
   start(guest, calls);
   assert(describeStop(guest.engine.run(guest.hart, 2n ** 40n)).startsWith("trap 3"));
-  return [...guest.hart.x.subarray(12, 15)];
+  return [...guest.hart.x.subarray(12, 16)];
 }
 
 function switchTo({ memory, hart }: Guest, how: keyof typeof WORDS, name = "inner"): void {
@@ -121,7 +136,7 @@ Deno.test("run() compiles nothing again when a site is switched on and off", () 
   for (const how of ["off", "on", "preset", "on", "off", "preset"] as const) {
     switchTo(guest, how);
     const traced = how === "on" ? 4000 * DEEP : 0;
-    assertEquals(run(guest, 4000), [4000n, BigInt(4000 * DEEP), BigInt(traced)], how);
+    assertEquals(run(guest, 4000), [4000n, BigInt(4000 * DEEP), BigInt(traced), 12000n], how);
   }
   assertCompiledOnce(guest);
 });
@@ -140,28 +155,44 @@ Deno.test("run() goes on in compiled code when a site has been switched off agai
   assertCompiledOnce(guest);
 });
 
-Deno.test("hook() is asked from the next arrival on when it is set while compiled code is on its way", () => {
-  for (const jitThreshold of [0, 1, 2000]) {
-    const guest = jitGuest(jitThreshold);
-    run(guest, jitThreshold + 60);
-    for (const round of [1, 2, 3]) {
-      start(guest, 100);
-      const { hart, engine } = guest;
-      const entered = () => Number(hart.x[13]);
-      engine.run(hart, hart.instret + BigInt(500 + round));
-      let asked = 0;
-      const before = entered();
-      const hook = engine.hook(at("inner"), { host: () => void asked++ });
-      engine.run(hart, hart.instret + 700n);
-      const asks = asked, inside = entered() - before;
-      hook[Symbol.dispose]();
-      // A stop may lie between the site and what counts.
-      assert(inside > 10 && Math.abs(asks - inside) <= 1, `${asks} asked of ${inside}`);
-      engine.run(hart, 2n ** 40n);
-      assertEquals([asked, entered()], [asks, 100 * DEEP]);
+for (const [name, counter, calls] of [["inner", 13, DEEP], ["bare", 15, 3]] as const) {
+  Deno.test(`hook() of ${name} is asked from the next arrival on when compiled code is on its way`, () => {
+    for (const jitThreshold of [0, 1, 2000]) {
+      const guest = jitGuest(jitThreshold);
+      run(guest, jitThreshold + 60);
+      for (const round of [1, 2, 3]) {
+        start(guest, 100);
+        const { hart, engine } = guest;
+        const entered = () => Number(hart.x[counter]);
+        engine.run(hart, hart.instret + BigInt(500 + round));
+        let asked = 0;
+        const before = entered();
+        const hook = engine.hook(at(name), { host: () => void asked++ });
+        engine.run(hart, hart.instret + 700n);
+        const asks = asked, inside = entered() - before;
+        hook[Symbol.dispose]();
+        // A stop may lie between the site and what counts.
+        assert(inside > 10 && Math.abs(asks - inside) <= 1, `${asks} asked of ${inside}`);
+        engine.run(hart, 2n ** 40n);
+        assertEquals([asked, entered()], [asks, 100 * calls]);
+      }
+      if (jitThreshold > 1) assertCompiledOnce(guest);
     }
-    if (jitThreshold > 1) assertCompiledOnce(guest);
+  });
+}
+
+Deno.test("run() compiles nothing again when a function without a site is hooked and no more", () => {
+  const guest = jitGuest();
+  run(guest, 4000);
+  let asked = 0;
+  for (let round = 0; round < 4; round++) {
+    const hook = guest.engine.hook(at("bare"), { host: () => void asked++ });
+    assertEquals([run(guest, 1000)[3], asked], [3000n, 3000 * (round + 1)]);
+    hook[Symbol.dispose]();
+    assertEquals([run(guest, 1000)[3], asked], [3000n, 3000 * (round + 1)]);
   }
+  assertCompiledOnce(guest);
+  assert(compiled.get(guest)!.includes(at("bare")));
 });
 
 Deno.test("a hook that hooks another function is followed by the next call of compiled code", () => {
@@ -178,7 +209,7 @@ Deno.test("a hook that hooks another function is followed by the next call of co
       if (turn === 15) hooks.pop()![Symbol.dispose]();
     },
   });
-  assertEquals(run(guest, 60), [60n, BigInt(60 * DEEP), 0n]);
+  assertEquals(run(guest, 60), [60n, BigInt(60 * DEEP), 0n, 180n]);
   assertEquals([turn, asked], [60, 5 * DEEP]);
   assertEquals(hart.x[12], 60n);
 });

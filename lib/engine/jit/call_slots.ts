@@ -20,9 +20,9 @@ import { SITE_COUNT } from "./site_words.ts";
 /** Entries that are made at once. */
 const BATCH = 64;
 /**
- * Layout of what an entry's stub reads: i64 address, u32 count of calls; u32 the entry that an open
- * site goes on in, 0 if there is none, i64 what t0 is then, u32 whether it is set, u32 address of the
- * cell that counts for statistics.
+ * Layout of what an entry's stub reads: i64 address, u32 count of calls; u32 the entry of the region
+ * there or behind an open site there, 0 if none may be entered; i64 what t0 is behind the site, u32
+ * whether it is set, u32 address of the cell that counts for statistics.
  */
 const STUB = { size: 32, pc: 0, calls: 8, region: 12, t0: 16, setsT0: 24, cell: 28 } as const;
 /** A stub asks to be compiled whenever it was called this often again; a power of two. */
@@ -124,14 +124,20 @@ export class CallSlots {
     this.#table.set(slot, run);
   }
 
-  /** Makes an entry lead where another one does. */
-  copy(from: number, to: number): void {
-    if (from !== to) this.#table.set(to, this.#table.get(from));
+  /** Makes an entry lead to a region, whose own entry is given: there it may be entered. */
+  lead(slot: number, run: CallableFunction, region: number): void {
+    this.set(slot, run);
+    this.#setRegion(slot, region);
   }
 
-  /** Makes an entry lead to its stub again. */
+  /** Makes an entry lead to its stub again, which leaves. */
   clear(slot: number): void {
     this.#table.set(slot, this.#stubs.get(slot)!);
+    this.#setRegion(slot, 0);
+  }
+
+  #setRegion(slot: number, region: number): void {
+    this.#memory.hostView.setUint32(this.#stubAt(slot) + STUB.region, region, true);
   }
 
   /** Host address of what the stub of an address reads, for {@linkcode executeSite}. */
@@ -143,7 +149,7 @@ export class CallSlots {
   open(slot: number, { region, t0 }: OpenSite): void {
     const { hostView } = this.#memory;
     const at = this.#stubAt(slot);
-    hostView.setUint32(at + STUB.region, region, true);
+    this.#setRegion(slot, region);
     hostView.setBigInt64(at + STUB.t0, t0 ?? 0n, true);
     hostView.setUint32(at + STUB.setsT0, Number(t0 !== undefined), true);
     const cell = this.#counters?.cellOf(this.#pcs.get(slot)!) ?? 0;
@@ -152,7 +158,7 @@ export class CallSlots {
 
   /** Makes the stub of an entry leave at its address. */
   close(slot: number): void {
-    this.#memory.hostView.setUint32(this.#stubAt(slot) + STUB.region, 0, true);
+    this.#setRegion(slot, 0);
   }
 
   readonly #areas = new Map<number, number>();
@@ -219,7 +225,7 @@ function stubModule(
   return module.encode();
 }
 
-/** Pushes whether the site of the stub at `at` is closed. */
+/** Pushes whether nothing may be entered at the address of the stub at `at`. */
 export function pushIsClosed(code: Code, at: number): void {
   code.i32(0).access("i32.load", HOST, at + STUB.region).op("i32.eqz");
 }

@@ -9,7 +9,6 @@
  * @module
  */
 import type { Block, Region } from "./region.ts";
-import { SITE_COUNT } from "./site_words.ts";
 
 /** Where a block stands among the others. */
 export interface Place {
@@ -164,8 +163,7 @@ export class ControlFlow {
     for (const block of [...this.order].reverse()) {
       const place = this.of(block);
       const times = this.isUnrolled(block) ? UNROLL : 1;
-      // An open site is passed on the way.
-      const passed = block.end.kind === "call" && block.end.site !== undefined ? SITE_COUNT : 0;
+      const passed = block.end.kind === "call" ? block.end.passes?.count ?? 0 : 0;
       place.longest = block.count * times + passed + this.#behind(block);
     }
   }

@@ -29,7 +29,7 @@ import {
   RegionLocal,
   spend,
 } from "./region_frame.ts";
-import { SITE_COUNT, SITE_SIZE } from "./site_words.ts";
+import { SITE_SIZE } from "./site_words.ts";
 
 /** A jump table of more entries is a look-up. */
 const MOST_SWITCHED = 4096;
@@ -297,7 +297,7 @@ export class RegionWriter {
   }
 
   #call(block: Block, pending: number): void {
-    const { target, site } = block.end;
+    const { target, passes } = block.end;
     const { links } = this.#parts;
     const code = this.#code;
     this.#store(block);
@@ -305,16 +305,17 @@ export class RegionWriter {
     this.#parts.notes?.left("depth");
     leaveAt(code, target, pending);
     code.op("end");
-    if (site === undefined) this.#callAt(target, block, pending);
+    if (!passes) this.#callAt(target, block, pending);
     else {
-      // A closed site leaves, as its stub does, which counts it.
-      pushIsClosed(code, site);
+      const { stub, count } = passes;
+      // What is closed leaves, by way of its stub, which counts.
+      pushIsClosed(code, stub);
       code.unlikely().if();
       this.#pushCall(block, pending);
       code.i32(links.slotOf(target)).callIndirect(links.type);
       code.i32(this.#parts.flow.reserveBehind(block)).op("i32.add", "return", "end");
-      executeSite(code, site);
-      this.#callAt(target + SITE_SIZE, block, pending + SITE_COUNT);
+      if (count > 0) executeSite(code, stub);
+      this.#callAt(count > 0 ? target + SITE_SIZE : target, block, pending + count);
     }
     this.#afterCall(block);
   }
@@ -327,15 +328,14 @@ export class RegionWriter {
     else this.#code.i32(links.slotOf(entry)).callIndirect(links.type);
   }
 
-  /** Goes on in what is inlined, if no site before it is closed. */
+  /** Goes on in what is inlined, unless what it passes is closed. */
   #enter(block: Block, pending: number): void {
-    const { target, to, site } = block.end;
-    if (site !== undefined) {
-      const code = this.#code;
-      pushIsClosed(code, site);
-      code.unlikely().if();
+    const { target, to, passes } = block.end;
+    if (passes) {
+      pushIsClosed(this.#code, passes.stub);
+      this.#code.unlikely().if();
       this.#leave(block, target, pending);
-      code.op("end");
+      this.#code.op("end");
     }
     this.#goTo(target, to, block, pending);
   }

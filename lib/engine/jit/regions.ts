@@ -30,9 +30,9 @@ import { type Callee, inlineCalls, isComplete } from "./inlining.ts";
 import { MODULE_COST, moduleOf } from "./module_cache.ts";
 import { passedSite } from "./passed_site.ts";
 import { extentOf, hasStepIn, physicalIn, type PlacedRegion } from "./placed_region.ts";
-import { discoverRegion, type Region } from "./region.ts";
+import { discoverRegion, type Passed, type Region } from "./region.ts";
 import type { RegionCounters } from "./region_counters.ts";
-import { SITE_SIZE } from "./site_words.ts";
+import { SITE_COUNT, SITE_SIZE } from "./site_words.ts";
 import { Sites } from "./sites.ts";
 import { unrollLoops } from "./unrolling.ts";
 
@@ -119,6 +119,7 @@ export class Regions implements CodeOwner {
   readonly #byUnit = new Map<CodeUnit, CompiledRegion>();
   /** What calls of an address lead to: where that has meant several pages, one region of several. */
   readonly #called = new Map<number, CompiledRegion>();
+  readonly #runs = new WeakMap<CompiledRegion, CallableFunction>();
   readonly #everCompiled = new Set<number>();
   #spoilt?: (region: CompiledRegion, executed: number) => void;
 
@@ -144,7 +145,7 @@ export class Regions implements CodeOwner {
     this.sites = new Sites({
       ...{ space, decoder: parts.decoder, hooks, heap: memory.heap, slots: this.slots },
       source: this.#source,
-      regionAt: (pc) => this.at(pc)?.slot,
+      regionAt: (pc) => hooks.at(pc) ? undefined : this.at(pc)?.slot,
     });
     if (!space.translated) hart.fetched.onDrop((address) => this.sites.dropped(address));
     this.#areas = new Areas(memory, (area) => this.#areaLost(area));
@@ -187,10 +188,12 @@ export class Regions implements CodeOwner {
     return here?.find(({ entry }) => entry === pc);
   }
 
-  /** Regions that hold the instruction at an address, as it lies now. */
+  /** Regions that can be entered and hold the instruction at an address, as it lies now. */
   covering(pc: number): CompiledRegion[] {
     const physical = this.#placement.physical(pc);
-    return this.#holding(pc).filter((region) => physicalIn(region, pc) === physical);
+    return this.#holding(pc).filter((region) =>
+      physicalIn(region, pc) === physical && !this.#parts.hooks.at(region.entry)
+    );
   }
 
   /** Regions that hold an instruction at an address, wherever that lay. */
@@ -216,17 +219,20 @@ export class Regions implements CodeOwner {
     if (!region) return undefined;
     for (const block of region.blocks.values()) {
       const { end } = block;
-      if (end.kind === "call") block.endAs({ ...end, site: this.#siteCalled(end.target) });
+      if (end.kind === "call") block.endAs({ ...end, passes: this.#passed(end.target, pc) });
     }
     // Calls are counted where they are calls.
     if (this.#counters) return unrollLoops(region);
     return unrollLoops(inlineCalls(region, (at) => this.#calleeAt(at, region)));
   }
 
-  /** What the stub of the site at a called address reads, if there is one; its stub counts itself. */
-  #siteCalled(pc: number): number | undefined {
+  /** What a call of `pc` passes in the region at `entry`. */
+  #passed(pc: number, entry: number): Passed | undefined {
     this.#functions.note(pc);
-    return this.#counters || this.sites.begin(pc) === pc ? undefined : this.slots.stubOf(pc);
+    const isSite = this.sites.begin(pc) !== pc;
+    // What the stub of a site executes is counted there.
+    if (isSite ? this.#counters : pc !== entry) return undefined;
+    return { stub: this.slots.stubOf(pc), count: isSite ? SITE_COUNT : 0 };
   }
 
   /** What is called at an address from `region`, if it may be inlined there. */
@@ -280,6 +286,7 @@ export class Regions implements CodeOwner {
     const instance = new WebAssembly.Instance(moduleOf(bytes), { host: this.#imports });
     const run = instance.exports["run"] as CallableFunction;
     this.slots.set(made.slot, run);
+    this.#runs.set(made, run);
     this.#lead(made);
     this.#enter(made);
     this.sites.changed(pc);
@@ -296,8 +303,16 @@ export class Regions implements CodeOwner {
   /** Makes calls of a region's address lead to it. */
   #lead(region: CompiledRegion): void {
     const { entry, slot } = region;
-    this.slots.copy(slot, this.slots.of(entry));
+    this.slots.lead(this.slots.of(entry), this.#runs.get(region)!, slot);
     this.#called.set(entry, region);
+  }
+
+  /** Makes calls of a region's address lead to it no more, if they do. */
+  #close(region: CompiledRegion): void {
+    const { entry } = region;
+    if (this.#called.get(entry) !== region) return;
+    this.#called.delete(entry);
+    this.slots.clear(this.slots.of(entry));
   }
 
   #readable(
@@ -360,7 +375,7 @@ export class Regions implements CodeOwner {
    */
   wanted(region: CompiledRegion): boolean {
     if (this.#called.get(region.entry) === region) return this.#relearn(region);
-    this.#lead(region);
+    if (!this.#parts.hooks.at(region.entry)) this.#lead(region);
     return false;
   }
 
@@ -394,6 +409,7 @@ export class Regions implements CodeOwner {
 
   /** Makes the micro-op at a region's first instruction its entrance. */
   #enter(region: CompiledRegion): void {
+    if (this.#parts.hooks.at(region.entry)) return;
     const physical = physicalIn(region, region.entry);
     const { slot, unit } = region;
     // Where the heap is full, the page's micro-ops may have taken the region's place.
@@ -435,9 +451,20 @@ export class Regions implements CodeOwner {
     this.#parts.cache.drop(unit);
   }
 
-  /** A hook came to an address, or went: drops the regions that hold an instruction there. */
+  /**
+   * A hook came to an address, or went. A region that is entered there, and comes by in no other way,
+   * stays and is not entered as long as somebody is to be asked; others that hold it are dropped.
+   */
   hookChanged(pc: number): void {
-    for (const region of this.#holding(pc)) this.drop(region);
+    for (const region of this.#holding(pc)) {
+      const comesBy = region.region.entry.predecessors.length > 0;
+      if (this.#space.translated || region.entry !== pc || comesBy) this.drop(region);
+      else if (this.#parts.hooks.at(pc)) this.#close(region);
+      else {
+        this.#lead(region);
+        this.#enter(region);
+      }
+    }
     this.sites.changed(pc);
   }
 
@@ -453,10 +480,7 @@ export class Regions implements CodeOwner {
     else this.#byEntry.delete(physical);
     for (const page of region.pages.keys()) this.#byPage.get(page)?.delete(region);
     this.#space.removeEntrance(physical, region.slot);
-    if (this.#called.get(region.entry) === region) {
-      this.#called.delete(region.entry);
-      this.slots.clear(this.slots.of(region.entry));
-    }
+    this.#close(region);
     this.sites.changed(region.entry);
     if (this.#space.translated) this.slots.giveBack(region.slot);
   }
