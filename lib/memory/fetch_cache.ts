@@ -65,17 +65,16 @@ class FetchedPage {
    */
   changed(start: number, end: number, halves: Uint16Array): number[] {
     const changed: number[] = [];
-    for (let half = start; half < end; half++) {
-      const line = this.#lines[half >>> LINE_SHIFT];
-      if (!line) {
-        half |= LINE - 1;
-        continue;
+    for (let first = start; first < end; first = (first | (LINE - 1)) + 1) {
+      const line = this.#lines[first >>> LINE_SHIFT];
+      const last = Math.min(end, (first | (LINE - 1)) + 1);
+      for (let half = first; line && half < last; half++) {
+        const marked = line[half & (LINE - 1)]!;
+        if (marked === 0) continue;
+        const low = halves[half]!;
+        const now = (low & 3) !== 3 ? low : low | halves[half + 1]! << 16;
+        if ((marked ^ MARK) !== now) changed.push(half);
       }
-      const marked = line[half & (LINE - 1)]!;
-      if (marked === 0) continue;
-      const low = halves[half]!;
-      const now = (low & 3) !== 3 ? low : low | halves[half + 1]! << 16;
-      if ((marked ^ MARK) !== now) changed.push(half);
     }
     return changed;
   }

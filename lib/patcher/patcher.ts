@@ -251,6 +251,7 @@ export class Patcher {
   }
 
   #noticeOverwrites(start: number, length: number): void {
+    if (this.#breakpoints.size === 0) return;
     for (const [address, size] of this.#breakpoints) {
       if (address + size <= start || address >= start + length) continue;
       this.#breakpoints.delete(address);

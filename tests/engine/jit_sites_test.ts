@@ -12,6 +12,9 @@ import { createJit } from "../../lib/engine/jit/jit.ts";
 import { createReference } from "../../lib/engine/reference/reference.ts";
 import { assemble } from "../../lib/isa/asm.ts";
 import { callPair, NOP4, wordBytes } from "../../lib/patcher/scheme.ts";
+import { createFtrace } from "../../lib/ftrace/ftrace.ts";
+import { createMachine } from "../../lib/machine/machine.ts";
+import { readProgram } from "../fixtures/expected.ts";
 import { CODE, createGuest, describeStop, type Guest, resetGuest, setRegisters } from "./guest.ts";
 import { stateLine } from "./jit_guest.ts";
 
@@ -246,3 +249,44 @@ Deno.test("statistics() counts the words of a site for its function", () => {
   assertEquals(functions.reduce((sum, each) => sum + each.instructions, 0), instructions.regions);
   assertEquals(functions.map(({ address }) => address).includes(at("inner")), true);
 });
+
+const ERAS = ["regs", "args", "preset", "call-ops"] as const;
+for (
+  const [era, virtual] of [...ERAS.map((era) => [era, false] as const), ["args", true] as const]
+) {
+  const kind = virtual ? "virtual sites" : `sites of era ${era}`;
+  Deno.test(`run({ limit }) keeps what is compiled when ${kind} are switched in between`, async () => {
+    const { bytes } = await readProgram("bench_rbtree_p84");
+    const trace = async (engine: "interp" | "jit") => {
+      using machine = createMachine(bytes, {
+        ...{ engine, engineStatistics: true, jitThreshold: 20_000, args: ["20"], stdout() {} },
+      });
+      const ftrace = createFtrace(machine, { era, virtual });
+      const run = (slice: bigint) => machine.run({ limit: machine.harts[0]!.instret + slice });
+      await run(1_000_000n);
+      let calls = 0;
+      const seen: number[] = [];
+      let dropped = 0;
+      const switched = <T>(change: () => T): T => {
+        const before = machine.engine.statistics!()!.regions.dropped;
+        const result = change();
+        dropped += machine.engine.statistics!()!.regions.dropped - before;
+        return result;
+      };
+      for (const slice of [50_001n, 20_002n, 30_003n]) {
+        const counting = { name: "count", func: () => void calls++ };
+        const ops = switched(() => ftrace.registerFtraceFunction(counting));
+        await run(slice);
+        switched(() => ops[Symbol.dispose]());
+        await run(200_000n);
+        seen.push(calls);
+      }
+      const end = await run(10n ** 9n);
+      return { seen, end, dropped, compiled: machine.engine.statistics!()!.regions.compiled };
+    };
+    const expected = await trace("interp"), { seen, end, compiled, dropped } = await trace("jit");
+    assertEquals([seen, end], [expected.seen, expected.end]);
+    assert(seen[0]! > 100 && compiled > 10, `${seen[0]} calls, ${compiled} regions`);
+    assertEquals(dropped, 0);
+  });
+}
