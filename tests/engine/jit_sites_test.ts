@@ -11,12 +11,15 @@ import type { EngineMaker } from "../../lib/engine/engines.ts";
 import { createJit } from "../../lib/engine/jit/jit.ts";
 import { createReference } from "../../lib/engine/reference/reference.ts";
 import { assemble } from "../../lib/isa/asm.ts";
+import { EXECUTE, READ } from "../../lib/memory/page.ts";
 import { callPair, NOP4, wordBytes } from "../../lib/patcher/scheme.ts";
 import { createFtrace } from "../../lib/ftrace/ftrace.ts";
 import { createMachine } from "../../lib/machine/machine.ts";
 import { readProgram } from "../fixtures/expected.ts";
 import { CODE, createGuest, describeStop, type Guest, resetGuest, setRegisters } from "./guest.ts";
 import { stateLine } from "./jit_guest.ts";
+import { ALIAS, PageTables } from "./jit_paged.ts";
+import { createRandom } from "./random.ts";
 
 /**
  * Calls two functions with sites, one of which calls itself, a1 times, and one without a site that
@@ -87,8 +90,10 @@ function functionAt(pc: number) {
   return { low: at(FUNCTIONS[k]!), high: at(FUNCTIONS[k + 1] ?? "end") };
 }
 
-function makeGuest(make: EngineMaker): Guest {
-  const guest = createGuest(make);
+type Mode = "U" | "translated";
+
+function makeGuest(make: EngineMaker, mode: Mode = "U"): Guest {
+  const guest = createGuest(make, mode);
   resetGuest(guest);
   guest.memory.poke(CODE, bytes);
   return guest;
@@ -97,11 +102,11 @@ function makeGuest(make: EngineMaker): Guest {
 /** Where regions were entered that were compiled, one for each time. */
 const compiled = new WeakMap<Guest, number[]>();
 
-function jitGuest(jitThreshold = 2000): Guest {
+function jitGuest(jitThreshold = 2000, mode: Mode = "U"): Guest {
   const entries: number[] = [];
   const onCompiled = ({ entry }: CompiledCode) => void entries.push(entry);
   const options = { jitThreshold, statistics: true, functionAt, onCompiled };
-  const guest = makeGuest((memory) => createJit(memory, options));
+  const guest = makeGuest((memory) => createJit(memory, options), mode);
   compiled.set(guest, entries);
   return guest;
 }
@@ -134,29 +139,32 @@ function switchTo({ memory, hart }: Guest, how: keyof typeof WORDS, name = "inne
 
 const inRegions = ({ engine }: Guest) => engine.statistics!()!.instructions.regions;
 
-Deno.test("run() compiles nothing again when a site is switched on and off", () => {
-  const guest = jitGuest();
-  for (const how of ["off", "on", "preset", "on", "off", "preset"] as const) {
-    switchTo(guest, how);
-    const traced = how === "on" ? 4000 * DEEP : 0;
-    assertEquals(run(guest, 4000), [4000n, BigInt(4000 * DEEP), BigInt(traced), 12000n], how);
-  }
-  assertCompiledOnce(guest);
-});
+for (const mode of ["U", "translated"] as const) {
+  const kind = mode === "U" ? "plain" : "translated";
+  Deno.test(`run() compiles nothing again when a ${kind} hart's site is switched on and off`, () => {
+    const guest = jitGuest(2000, mode);
+    for (const how of ["off", "on", "preset", "on", "off", "preset"] as const) {
+      switchTo(guest, how);
+      const traced = how === "on" ? 4000 * DEEP : 0;
+      assertEquals(run(guest, 4000), [4000n, BigInt(4000 * DEEP), BigInt(traced), 12000n], how);
+    }
+    assertCompiledOnce(guest);
+  });
 
-Deno.test("run() goes on in compiled code when a site has been switched off again", () => {
-  const guest = jitGuest();
-  run(guest, 4000);
-  for (const how of ["on", "off"] as const) {
-    switchTo(guest, how);
-    run(guest, 40);
-  }
-  const before = inRegions(guest), { instret } = guest.hart;
-  run(guest, 2000);
-  const part = (inRegions(guest) - before) / Number(guest.hart.instret - instret);
-  assert(part > 0.99, `only ${part} of it was compiled`);
-  assertCompiledOnce(guest);
-});
+  Deno.test(`run() goes on in compiled code when a ${kind} hart's site has been switched off`, () => {
+    const guest = jitGuest(2000, mode);
+    run(guest, 4000);
+    for (const how of ["on", "off"] as const) {
+      switchTo(guest, how);
+      run(guest, 40);
+    }
+    const before = inRegions(guest), { instret } = guest.hart;
+    run(guest, 2000);
+    const part = (inRegions(guest) - before) / Number(guest.hart.instret - instret);
+    assert(part > 0.99, `only ${part} of it was compiled`);
+    assertCompiledOnce(guest);
+  });
+}
 
 for (const [name, counter, calls] of [["inner", 13, DEEP], ["bare", 15, 3]] as const) {
   Deno.test(`hook() of ${name} is asked from the next arrival on when compiled code is on its way`, () => {
@@ -217,30 +225,68 @@ Deno.test("a hook that hooks another function is followed by the next call of co
   assertEquals(hart.x[12], 60n);
 });
 
-for (const how of ["off", "preset", "on"] as const) {
-  Deno.test(`run({ limit }) stops in and around a site that is ${how} as the reference does`, () => {
-    const slices = [1, 2, 3, 5, 7, 11, 13, 17, 29, 64];
-    const states = (guest: Guest) => {
-      switchTo(guest, how);
-      switchTo(guest, how, "outer");
-      run(guest, 60);
-      start(guest, 30);
-      const lines: string[] = [];
-      for (let k = 0;; k++) {
-        const slice = slices[k % slices.length]!;
-        const stop = guest.engine.run(guest.hart, guest.hart.instret + BigInt(slice));
-        lines.push(stateLine(guest.hart));
-        if (stop.kind === "trap") return lines;
+for (const mode of ["U", "translated"] as const) {
+  for (const how of ["off", "preset", "on"] as const) {
+    Deno.test(`run({ limit }) stops in and around a site that is ${how} in ${mode} as the reference does`, () => {
+      const slices = [1, 2, 3, 5, 7, 11, 13, 17, 29, 64];
+      const states = (guest: Guest) => {
+        switchTo(guest, how);
+        switchTo(guest, how, "outer");
+        run(guest, 60);
+        start(guest, 30);
+        const lines: string[] = [];
+        for (let k = 0;; k++) {
+          const slice = slices[k % slices.length]!;
+          const stop = guest.engine.run(guest.hart, guest.hart.instret + BigInt(slice));
+          lines.push(stateLine(guest.hart));
+          if (stop.kind === "trap") {
+            return lines;
+          }
+        }
+      };
+      const expected = states(makeGuest(createReference, mode));
+      for (const jitThreshold of [0, 1, 40]) {
+        assertEquals(
+          states(jitGuest(jitThreshold, mode)),
+          expected,
+          `jitThreshold ${jitThreshold}`,
+        );
+        const plain = makeGuest((memory) => createJit(memory, { jitThreshold, functionAt }), mode);
+        assertEquals(states(plain), expected, `jitThreshold ${jitThreshold} without statistics`);
       }
-    };
-    const expected = states(makeGuest(createReference));
-    for (const jitThreshold of [0, 1, 40]) {
-      assertEquals(states(jitGuest(jitThreshold)), expected, `jitThreshold ${jitThreshold}`);
-      const plain = makeGuest((memory) => createJit(memory, { jitThreshold, functionAt }));
-      assertEquals(states(plain), expected, `jitThreshold ${jitThreshold} without statistics`);
-    }
-  });
+    });
+  }
 }
+
+Deno.test("run() does what the site says that is mapped now when another one was open at its address", () => {
+  const callee = 0x40000, other = 0x41000;
+  const guest = createGuest((memory) => createJit(memory, { jitThreshold: 400 }), "M");
+  const { hart, memory, engine } = guest;
+  const tables = new PageTables(hart, "S", createRandom(1));
+  const write = (address: number, source: string) =>
+    memory.poke(tables.physical(address), assemble(source, { origin: BigInt(address) }).bytes);
+  write(
+    CODE,
+    `1: jal ra, .+${
+      callee - CODE
+    }\naddi a1, a1, -1\nbnez a1, 1b\nebreak\n.balign 64\naddi a4, a4, 1\njr t0`,
+  );
+  const on = callPair("t0", BigInt(callee), BigInt(CODE + 64));
+  write(callee, `.4byte ${NOP4}, ${NOP4}\naddi a0, a0, 1\nret`);
+  write(other, `.4byte ${on.join(", ")}\naddi a0, a0, 2\nret`);
+  // Each page keeps a name of its own.
+  const names = [callee + ALIAS, other];
+  tables.alias(names[0]!, callee);
+  for (const page of [CODE, callee]) tables.protect(page, READ | EXECUTE);
+  for (const [turn, which] of [0, 1, 0, 1, 1, 0].entries()) {
+    tables.alias(callee, names[which]!);
+    tables.protect(callee, READ | EXECUTE);
+    setRegisters(guest, { a0: 0n, a1: 500n, a4: 0n });
+    hart.pc = BigInt(CODE);
+    assert(describeStop(engine.run(hart, 2n ** 40n)).startsWith("trap 3"));
+    assertEquals([hart.x[10], hart.x[14]], which === 0 ? [500n, 0n] : [1000n, 500n], `${turn}`);
+  }
+});
 
 Deno.test("statistics() counts the words of a site for its function", () => {
   const guest = jitGuest(1);

@@ -300,7 +300,7 @@ export class Interpreter {
         // The other space's page was there for its hooks only.
         if (hart.isTracing !== space.tracing) return undefined;
         if (!this.#decoder.decode(hart, space)) return this.#reference.step(hart);
-        this.#tier?.decoded(space, hart.pcNumber);
+        this.#tier?.decoded(space, Number(BigInt.asIntN(64, hart.pc)));
         return undefined;
       }
       case Exit.reference:

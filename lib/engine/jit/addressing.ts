@@ -18,7 +18,7 @@ import { type LastPage, RegionLocal } from "./region_frame.ts";
 
 const PAGE_BITS = Math.log2(PAGE_SIZE);
 /** A physical page number's bits in an entry for fetches. */
-const PHYSICAL = 0x7fffffff;
+export const PHYSICAL = 0x7fffffff;
 
 /** How a region's function addresses things. */
 export interface Addressing {

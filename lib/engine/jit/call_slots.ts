@@ -7,12 +7,22 @@
  *
  * @module
  */
-import { JUMPED_FROM, WANTED_JUMP, WANTED_REGION, WANTED_TARGET, X } from "../../hart/state.ts";
+import {
+  FETCH_ENTRIES,
+  JUMPED_FROM,
+  WANTED_JUMP,
+  WANTED_REGION,
+  WANTED_TARGET,
+  X,
+} from "../../hart/state.ts";
 import { T0 } from "../../isa/abi.ts";
 import type { Memory } from "../../memory/memory.ts";
+import { PAGE_SIZE } from "../../memory/page.ts";
+import { FETCH_ENTRY } from "../../memory/tlb.ts";
 import { type Code, I32 } from "../../wasm/code.ts";
 import { Module } from "../../wasm/module.ts";
 import { HOST } from "../plan/plan.ts";
+import { PHYSICAL } from "./addressing.ts";
 import type { RegionCounters } from "./region_counters.ts";
 import { regionType } from "./region_frame.ts";
 import { SITE_COUNT } from "./site_words.ts";
@@ -22,9 +32,14 @@ const BATCH = 64;
 /**
  * Layout of what an entry's stub reads: i64 address, u32 count of calls; u32 the entry of the region
  * there or behind an open site there, 0 if none may be entered; i64 what t0 is behind the site, u32
- * whether it is set, u32 address of the cell that counts for statistics.
+ * whether it is set, u32 address of the cell that counts for statistics. Where addresses are
+ * translated: u32 where among the entries for fetches the site's page is, u32 the number of the
+ * physical page and i64 the address of the virtual one that it has to have there.
  */
-const STUB = { size: 32, pc: 0, calls: 8, region: 12, t0: 16, setsT0: 24, cell: 28 } as const;
+const STUB = {
+  ...{ size: 48, pc: 0, calls: 8, region: 12, t0: 16, setsT0: 24, cell: 28 },
+  ...{ entry: 32, physical: 36, page: 40 },
+} as const;
 /** A stub asks to be compiled whenever it was called this often again; a power of two. */
 const CALLS = 32;
 
@@ -34,12 +49,22 @@ export interface OpenSite {
   readonly region: number;
   /** What t0 is there; undefined leaves it alone. */
   readonly t0: bigint | undefined;
+  /** Physical address of the site. */
+  readonly physical: number;
+}
+
+/** How the entries of a hart are made. */
+export interface SlotStyle {
+  /** Whether addresses are translated. */
+  readonly translated: boolean;
+  /** What counts for statistics; absent in a plain run. */
+  readonly counters: RegionCounters | undefined;
 }
 
 /** The entries of one hart's regions in one space. */
 export class CallSlots {
   readonly #memory: Memory;
-  readonly #counters: RegionCounters | undefined;
+  readonly #style: SlotStyle;
   readonly #table: WebAssembly.Table;
   readonly #slots = new Map<number, number>();
   readonly #pcs = new Map<number, number>();
@@ -48,10 +73,10 @@ export class CallSlots {
   /** Where pointers have led once. */
   readonly #seen = new Set<number>();
 
-  /** Makes entries in `table`, which emitted code calls through; `counters` are for statistics. */
-  constructor(memory: Memory, table: WebAssembly.Table, counters: RegionCounters | undefined) {
+  /** Makes entries in `table`, which emitted code calls through. */
+  constructor(memory: Memory, table: WebAssembly.Table, style: SlotStyle) {
     this.#memory = memory;
-    this.#counters = counters;
+    this.#style = style;
     this.#table = table;
   }
 
@@ -146,14 +171,18 @@ export class CallSlots {
   }
 
   /** Makes the stub of an entry execute the site at its address and go on behind it. */
-  open(slot: number, { region, t0 }: OpenSite): void {
+  open(slot: number, { region, t0, physical }: OpenSite): void {
     const { hostView } = this.#memory;
     const at = this.#stubAt(slot);
     this.#setRegion(slot, region);
     hostView.setBigInt64(at + STUB.t0, t0 ?? 0n, true);
     hostView.setUint32(at + STUB.setsT0, Number(t0 !== undefined), true);
-    const cell = this.#counters?.cellOf(this.#pcs.get(slot)!) ?? 0;
-    hostView.setUint32(at + STUB.cell, cell, true);
+    const pc = this.#pcs.get(slot)!, page = Math.floor(pc / PAGE_SIZE);
+    hostView.setUint32(at + STUB.cell, this.#style.counters?.cellOf(pc) ?? 0, true);
+    const { count, size } = FETCH_ENTRY;
+    hostView.setUint32(at + STUB.entry, (page - Math.floor(page / count) * count) * size, true);
+    hostView.setUint32(at + STUB.physical, Math.floor(physical / PAGE_SIZE), true);
+    hostView.setBigInt64(at + STUB.page, BigInt(page) * BigInt(PAGE_SIZE), true);
   }
 
   /** Makes the stub of an entry leave at its address. */
@@ -177,7 +206,7 @@ export class CallSlots {
     this.#memory.hostBytes.fill(0, area, area + BATCH * STUB.size);
     this.#areas.set(first / BATCH, area);
     const { guest, host } = this.#memory;
-    const bytes = stubModule({ memory: this.#memory, first, area }, this.#counters);
+    const bytes = stubModule({ memory: this.#memory, first, area }, this.#style);
     const imports = { guest, host, thunks: this.#table };
     new WebAssembly.Instance(new WebAssembly.Module(bytes), { host: imports });
     for (let slot = first + BATCH - 1; slot >= first; slot--) {
@@ -201,7 +230,7 @@ const StubLocal = { left: 0, depth: 1, word: 2 } as const;
 /** The stubs of one batch, which put themselves into the table. */
 function stubModule(
   { memory: { guest, host }, first, area }: Batch,
-  counters: RegionCounters | undefined,
+  style: SlotStyle,
 ): Uint8Array<ArrayBuffer> {
   const module = new Module();
   module.importMemory("guest", guest.buffer.byteLength / 65536);
@@ -214,7 +243,7 @@ function stubModule(
     indices.push(index);
     locals.push(I32);
     const at = area + k * STUB.size, { left, word } = StubLocal;
-    writeOpen(code, at, type, counters);
+    writeOpen(code, at, type, style);
     code.i32(0).i32(0).access("i32.load", HOST, at + STUB.calls).i32(1).op("i32.add").tee(word);
     code.access("i32.store", HOST, at + STUB.calls);
     code.get(word).i32(CALLS - 1).op("i32.and", "i32.eqz").if();
@@ -225,9 +254,9 @@ function stubModule(
   return module.encode();
 }
 
-/** Pushes whether nothing may be entered at the address of the stub at `at`. */
-export function pushIsClosed(code: Code, at: number): void {
-  code.i32(0).access("i32.load", HOST, at + STUB.region).op("i32.eqz");
+/** Pushes whether no region, or another one, may be entered at the address of the stub at `at`. */
+export function pushIsClosed(code: Code, at: number, region: number): void {
+  code.i32(0).access("i32.load", HOST, at + STUB.region).i32(region).op("i32.ne");
 }
 
 /** Does to the hart's state what the open site of the stub at `at` does, but for the count. */
@@ -244,9 +273,10 @@ export function chooseT0(code: Code, at: number): void {
 }
 
 /** What a stub does while the site at its address is open, if both words may be executed. */
-function writeOpen(code: Code, at: number, type: number, counters: RegionCounters | undefined) {
+function writeOpen(code: Code, at: number, type: number, { translated, counters }: SlotStyle) {
   const { left, depth, word } = StubLocal;
-  pushIsClosed(code, at);
+  code.i32(0).access("i32.load", HOST, at + STUB.region).op("i32.eqz");
+  if (translated) pushHasMoved(code, at);
   code.op("i32.eqz").if();
   code.get(left).i32(SITE_COUNT).op("i32.lt_s").unlikely().if();
   code.i32(0).access("i64.load", HOST, at + STUB.pc).get(left).op("return", "end");
@@ -257,4 +287,15 @@ function writeOpen(code: Code, at: number, type: number, counters: RegionCounter
   }
   code.get(left).i32(SITE_COUNT).op("i32.sub").get(depth);
   code.i32(0).access("i32.load", HOST, at + STUB.region).returnCallIndirect(type).op("end");
+}
+
+/** Makes what is on the stack true also where the page of the site has moved. */
+function pushHasMoved(code: Code, at: number): void {
+  const { word } = StubLocal;
+  code.i32(0).access("i32.load", HOST, FETCH_ENTRIES).i32(0);
+  code.access("i32.load", HOST, at + STUB.entry).op("i32.add").tee(word);
+  code.access("i64.load", HOST, FETCH_ENTRY.page);
+  code.i32(0).access("i64.load", HOST, at + STUB.page).op("i64.ne", "i32.or");
+  code.get(word).access("i32.load", HOST, FETCH_ENTRY.physical).i32(PHYSICAL).op("i32.and");
+  code.i32(0).access("i32.load", HOST, at + STUB.physical).op("i32.ne", "i32.or");
 }

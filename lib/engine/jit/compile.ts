@@ -60,6 +60,8 @@ export interface RegionPlace {
   readonly addressing: Addressing;
   /** Host address of the byte that says that the region was entered. */
   readonly used: number;
+  /** Its table slot. */
+  readonly slot: number;
 }
 
 /** Writes a region. */
@@ -67,9 +69,10 @@ export function writeRegion(
   options: RegionOptions,
   region: Region,
   expectations: Expectations,
-  { addressing, used }: RegionPlace,
+  place: RegionPlace,
 ): WrittenRegion {
   const { memory, aligned, unchecked, counters } = options;
+  const { addressing } = place;
   const { translated } = addressing;
   const module = new Module();
   module.importMemory("guest", memory.guest.buffer.byteLength / 65536);
@@ -95,7 +98,7 @@ export function writeRegion(
   const blocks = new BlockWriter({ code, frame, sink, model, facts, liveness, narrow, notes });
   const self = counting ? index + 1 : index;
   const links = {
-    ...{ type, self, addressing, used },
+    ...{ type, self, ...place },
     slotOf: (pc: number) => options.slotOf(pc),
   };
   new RegionWriter({ region, flow, liveness, frame, code, blocks, links, notes }).write();

@@ -105,17 +105,20 @@ export class FetchedCode implements CodeSource {
 
   #planned(pc: number, ahead: boolean): Planned | undefined {
     const { hart: { fetched, memory, isa }, placement } = this.#parts;
-    // Behind page tables the slot of an address would have to ask where that lies now.
-    if (placement !== PLAIN || placement.physical(pc) < 0 || memory.isTracing(pc)) return undefined;
-    const bits = ahead ? fetched.fetch(pc) : fetched.peek(pc);
+    const physical = placement.physical(pc);
+    if (physical < 0 || memory.isTracing(pc)) return undefined;
+    const bits = ahead ? fetched.fetch(physical) : fetched.peek(physical);
     if (bits === undefined || bits < 0) return undefined;
     const instruction = isa.decode(bits);
     return { instruction, plan: this.plan(instruction) };
   }
 
   behindSite(pc: number): number {
-    const { functions, ahead } = this.#parts;
+    const { functions, ahead, placement } = this.#parts;
     if (functions.around(pc).low !== pc) return pc;
+    // Behind page tables, what is behind it has to be where the site is.
+    const first = pc - Math.floor(pc / PAGE_SIZE) * PAGE_SIZE;
+    if (placement !== PLAIN && first + SITE_SIZE >= PAGE_SIZE) return pc;
     const site = this.#siteAt(pc, ahead);
     if (site) this.#sites.add(pc);
     else if (site === false) this.#sites.delete(pc);
@@ -134,6 +137,22 @@ export class FetchedCode implements CodeSource {
     const jumps = flow === "indirect" ||
       ((flow === "jump" || flow === "branch") && instruction.imm % 4 !== 0);
     return jumps && !this.#parts.hart.hasCompressed ? LEAVE : plan;
+  }
+
+  /** The first instruction of the code in one row that leads to `pc`, no further down than `low`. */
+  leaderBefore(pc: number, low: number): number | undefined {
+    if (!this.held(pc)) return undefined;
+    let leader = pc;
+    for (;;) {
+      const before = [2, 4].map((length) => leader - length).find((at) => {
+        const instruction = at >= low ? this.held(at) : undefined;
+        if (instruction?.length !== leader - at) return false;
+        const { flow } = this.plan(instruction);
+        return flow === "next" || flow === "branch";
+      });
+      if (before === undefined) return leader;
+      leader = before;
+    }
   }
 
   jumpTargets(entry: number): Iterable<number> {

@@ -86,7 +86,7 @@ export class Hotness {
 
   #lowOf(pc: number): number {
     const { low } = this.#functions.around(pc);
-    return low === pc ? this.#regions.leaderBefore(pc, pc - FARTHEST) ?? pc : low;
+    return low === pc ? this.#regions.source.leaderBefore(pc, pc - FARTHEST) ?? pc : low;
   }
 
   #heatAt(low: number): Heat {
@@ -120,7 +120,7 @@ export class Hotness {
     if (covering.length === 0 && this.#grow(low, pc, heat)) return true;
     const entry = covering.length > 0
       ? this.#leaderIn(covering[0]!, pc)
-      : this.#regions.leaderBefore(pc, low);
+      : this.#regions.source.leaderBefore(pc, low);
     if (entry === undefined || this.#regions.at(entry)) return false;
     return this.#regions.compile(entry) !== undefined;
   }

@@ -121,7 +121,7 @@ class Jit implements Tier {
   }
 
   decoded(space: MicroOpSpace, pc: number): void {
-    if (!space.translated) this.#harts.get(space)?.regions.sites.changed(pc);
+    this.#harts.get(space)?.regions.sites.changed(pc);
   }
 
   hookChanged(pc: number): void {

@@ -1,11 +1,17 @@
 /**
- * Where the instructions of a region lie in physical memory.
+ * Where the instructions of a region lie in physical memory, and what it costs.
  *
  * @module
  */
 import { PAGE_SIZE } from "../../memory/page.ts";
 import type { Extent } from "../code_cache.ts";
+import { MODULE_COST } from "./module_cache.ts";
 import type { Region } from "./region.ts";
+
+/** Bytes that a region costs beyond its code, without its module: what V8 keeps of an instance. */
+const INSTANCE_COST = 24_000 - MODULE_COST;
+/** Bytes of WASM and of machine code that an instruction becomes, about. */
+const INSTRUCTION_COST = 150;
 
 /** A region and its pages. */
 export interface PlacedRegion {
@@ -42,4 +48,20 @@ export function hasStepIn(placed: PlacedRegion, start: number, end: number): boo
 export function physicalIn({ pages }: PlacedRegion, pc: number): number {
   const page = Math.floor(pc / PAGE_SIZE);
   return pages.get(page)! * PAGE_SIZE + (pc - page * PAGE_SIZE);
+}
+
+/** Bytes that a region counts as. */
+export function costOf({ written }: Region): number {
+  return written * INSTRUCTION_COST + MODULE_COST + INSTANCE_COST;
+}
+
+/** Whether a region comes by where it is entered, or by a copy of that. */
+export function comesBy({ region }: PlacedRegion): boolean {
+  if (region.entry.predecessors.length > 0) return true;
+  const reached = new Set([region.entry]);
+  for (const block of reached) {
+    if (block !== region.entry && block.all.some(({ pc }) => pc === region.entry.pc)) return true;
+    for (const each of block.successors) reached.add(each);
+  }
+  return false;
 }

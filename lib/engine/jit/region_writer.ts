@@ -44,6 +44,8 @@ export interface RegionLinks {
   slotOf(pc: number): number;
   /** How memory and other code are found. */
   readonly addressing: Addressing;
+  /** The region's table slot. */
+  readonly slot: number;
   /** Host address of the byte that says that the region was entered. */
   readonly used: number;
 }
@@ -308,16 +310,23 @@ export class RegionWriter {
     if (!passes) this.#callAt(target, block, pending);
     else {
       const { stub, count } = passes;
+      const entry = count > 0 ? target + SITE_SIZE : target;
       // What is closed leaves, by way of its stub, which counts.
-      pushIsClosed(code, stub);
+      pushIsClosed(code, stub, this.#slotOf(entry));
       code.unlikely().if();
       this.#pushCall(block, pending);
       code.i32(links.slotOf(target)).callIndirect(links.type);
       code.i32(this.#parts.flow.reserveBehind(block)).op("i32.add", "return", "end");
       if (count > 0) executeSite(code, stub);
-      this.#callAt(count > 0 ? target + SITE_SIZE : target, block, pending + count);
+      this.#callAt(entry, block, pending + count);
     }
     this.#afterCall(block);
+  }
+
+  /** The table slot of the region at an address. */
+  #slotOf(entry: number): number {
+    const { links, region } = this.#parts;
+    return entry === region.entry.pc ? links.slot : links.slotOf(entry);
   }
 
   /** Calls the region at an address: a region that is dropped is not running, so itself at once. */
@@ -332,7 +341,8 @@ export class RegionWriter {
   #enter(block: Block, pending: number): void {
     const { target, to, passes } = block.end;
     if (passes) {
-      pushIsClosed(this.#code, passes.stub);
+      // Only a region itself is inlined behind something that may be closed.
+      pushIsClosed(this.#code, passes.stub, this.#parts.links.slot);
       this.#code.unlikely().if();
       this.#leave(block, target, pending);
       this.#code.op("end");

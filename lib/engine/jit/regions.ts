@@ -26,27 +26,24 @@ import { createLookCloser } from "./look_closer.ts";
 import { Expected } from "./expected.ts";
 import { FetchedCode, type Placement, PLAIN, translatedPlacement } from "./fetched_code.ts";
 import type { Functions } from "./functions.ts";
-import { type Callee, inlineCalls, isComplete } from "./inlining.ts";
-import { MODULE_COST, moduleOf } from "./module_cache.ts";
-import { passedSite } from "./passed_site.ts";
-import { extentOf, hasStepIn, physicalIn, type PlacedRegion } from "./placed_region.ts";
-import { discoverRegion, type Passed, type Region } from "./region.ts";
+import { moduleOf } from "./module_cache.ts";
+import {
+  comesBy,
+  costOf,
+  extentOf,
+  hasStepIn,
+  physicalIn,
+  type PlacedRegion,
+} from "./placed_region.ts";
+import type { Region } from "./region.ts";
+import { RegionFinder } from "./region_finder.ts";
 import type { RegionCounters } from "./region_counters.ts";
-import { SITE_COUNT, SITE_SIZE } from "./site_words.ts";
 import { Sites } from "./sites.ts";
-import { unrollLoops } from "./unrolling.ts";
 
-/** Bytes that a region costs beyond its code, without its module: what V8 keeps of an instance. */
-const INSTANCE_COST = 24_000 - MODULE_COST;
 /** How often a region is made anew because its accesses were elsewhere than expected. */
 const MOST_LESSONS = 3;
-/** Bytes of another function that is inlined, at most. */
-const LONGEST_CALLEE = 256;
 /** Jump targets that a region learns of. */
 const MOST_TARGETS = 256;
-/** Bytes of WASM and of machine code that an instruction becomes, about. */
-const INSTRUCTION_COST = 150;
-
 /** How regions are made. */
 export interface RegionStyle {
   /** Whether nothing is asked of pages. */
@@ -99,8 +96,9 @@ export class Regions implements CodeOwner {
   readonly #parts: TierParts;
   readonly #space: MicroOpSpace;
   readonly #options: RegionOptions;
-  readonly #source: FetchedCode;
+  readonly source: FetchedCode;
   readonly #functions: Functions;
+  readonly #finder: RegionFinder;
   readonly #placement: Placement;
   readonly #areas: Areas;
   /** Where accesses were when they were not where they had been expected, by pc. */
@@ -111,7 +109,6 @@ export class Regions implements CodeOwner {
   readonly #lessons = new Map<number, number>();
   readonly #imports: WebAssembly.ModuleImports;
   readonly #read: RegionStyle["read"];
-  readonly #counters: RegionCounters | undefined;
   /** By the physical address of the first instruction, which may have several virtual ones. */
   readonly #byEntry = new Map<number, CompiledRegion[]>();
   /** By the numbers of the pages, as the hart names them, that hold their instructions. */
@@ -129,12 +126,13 @@ export class Regions implements CodeOwner {
     this.hart = space.hart;
     this.#space = space;
     this.#parts = parts;
-    this.slots = new CallSlots(memory, thunks.table, style.counters);
+    const { translated } = space;
+    this.slots = new CallSlots(memory, thunks.table, { translated, counters: style.counters });
     const { hart } = this;
     this.#placement = space.translated ? translatedPlacement(hart) : PLAIN;
     const { hooks } = parts;
     this.#functions = functions;
-    this.#source = new FetchedCode({
+    this.source = new FetchedCode({
       hart,
       hooks,
       placement: this.#placement,
@@ -143,11 +141,16 @@ export class Regions implements CodeOwner {
       ahead: style.ahead,
     });
     this.sites = new Sites({
-      ...{ space, decoder: parts.decoder, hooks, heap: memory.heap, slots: this.slots },
-      source: this.#source,
+      ...{ space, decoder: parts.decoder, hooks, memory, slots: this.slots },
+      source: this.source,
+      physical: (pc) => this.physical(pc),
       regionAt: (pc) => hooks.at(pc) ? undefined : this.at(pc)?.slot,
     });
-    if (!space.translated) hart.fetched.onDrop((address) => this.sites.dropped(address));
+    hart.fetched.onDrop((address) => this.sites.dropped(address));
+    this.#finder = new RegionFinder({
+      ...{ source: this.source, functions, hooks, sites: this.sites, slots: this.slots },
+      ...{ translated, counts: style.counters !== undefined },
+    });
     this.#areas = new Areas(memory, (area) => this.#areaLost(area));
     this.#options = {
       memory,
@@ -159,7 +162,6 @@ export class Regions implements CodeOwner {
       isRead: style.read !== undefined,
     };
     this.#read = style.read;
-    this.#counters = style.counters;
     const { guest, host } = memory;
     const lookCloser = createLookCloser(memory);
     this.#imports = { guest, host, thunks: thunks.table, lookCloser, ...style.counters?.imports };
@@ -214,48 +216,15 @@ export class Regions implements CodeOwner {
 
   /** The region that would be entered at `pc` now, where no site is. */
   discover(pc: number): Region | undefined {
-    if (this.#parts.hooks.at(pc)) return undefined;
-    const region = discoverRegion(this.#source, pc);
-    if (!region) return undefined;
-    for (const block of region.blocks.values()) {
-      const { end } = block;
-      if (end.kind === "call") block.endAs({ ...end, passes: this.#passed(end.target, pc) });
-    }
-    // Calls are counted where they are calls.
-    if (this.#counters) return unrollLoops(region);
-    return unrollLoops(inlineCalls(region, (at) => this.#calleeAt(at, region)));
-  }
-
-  /** What a call of `pc` passes in the region at `entry`. */
-  #passed(pc: number, entry: number): Passed | undefined {
-    this.#functions.note(pc);
-    const isSite = this.sites.begin(pc) !== pc;
-    // What the stub of a site executes is counted there.
-    if (isSite ? this.#counters : pc !== entry) return undefined;
-    return { stub: this.slots.stubOf(pc), count: isSite ? SITE_COUNT : 0 };
-  }
-
-  /** What is called at an address from `region`, if it may be inlined there. */
-  #calleeAt(pc: number, region: Region): Callee | undefined {
-    const entry = region.entry.pc;
-    if (pc === entry) return { region };
-    if (this.sites.begin(pc) !== pc) {
-      return pc + SITE_SIZE === entry
-        ? { region, site: passedSite(pc, this.slots.stubOf(pc)) }
-        : undefined;
-    }
-    const { low, high } = this.#functions.around(pc);
-    if (low !== pc || high - low > LONGEST_CALLEE || this.#parts.hooks.at(pc)) return undefined;
-    const callee = discoverRegion(this.#source, pc);
-    return callee && isComplete(callee) ? { region: callee } : undefined;
+    return this.#finder.find(pc);
   }
 
   /** Why compiled code that comes to an address goes no further. */
   reasonAt(pc: number): ExitReason {
     if (this.#parts.hooks.at(pc)) return "hook";
-    const instruction = this.#source.peek(pc);
+    const instruction = this.source.peek(pc);
     if (!instruction) return "unfetched";
-    return this.#source.plan(instruction).flow === "leave" ? "reference" : "outside";
+    return this.source.plan(instruction).flow === "leave" ? "reference" : "outside";
   }
 
   /**
@@ -265,7 +234,10 @@ export class Regions implements CodeOwner {
    */
   compile(pc: number, region?: Region): CompiledRegion | undefined {
     const begin = region ? pc : this.sites.begin(pc);
-    if (begin !== pc && this.at(begin) || this.#source.isInSite(pc)) return undefined;
+    if (begin !== pc && this.at(begin) || this.source.isInSite(pc)) {
+      this.sites.changed(begin);
+      return undefined;
+    }
     const found = region ?? this.discover(begin);
     if (!found || !this.#parts.cache.fits(costOf(found) + BLOCK_SIZE)) return undefined;
     return this.#compile(begin, found);
@@ -279,13 +251,14 @@ export class Regions implements CodeOwner {
     const addressing = this.#space.translated
       ? translatedAddressing(made.pages)
       : plainAddressing(this.#space.table);
-    const used = made.unit.address + ENTRANCE.used;
-    const written = writeRegion(this.#options, region, made.expected.model(), { addressing, used });
+    const { slot, unit } = made;
+    const place = { addressing, slot, used: unit.address + ENTRANCE.used };
+    const written = writeRegion(this.#options, region, made.expected.model(), place);
     const { bytes } = written;
     const wrote = performance.now();
     const instance = new WebAssembly.Instance(moduleOf(bytes), { host: this.#imports });
     const run = instance.exports["run"] as CallableFunction;
-    this.slots.set(made.slot, run);
+    this.slots.set(slot, run);
     this.#runs.set(made, run);
     this.#lead(made);
     this.#enter(made);
@@ -322,7 +295,7 @@ export class Regions implements CodeOwner {
     const bitsAt = (pc: number) => this.hart.fetched.peek(physicalIn(made, pc))!;
     return {
       entry: made.entry,
-      function: this.#source.bounds(made.entry),
+      function: this.source.bounds(made.entry),
       instructions: new Map([...made.region.steps.keys()].map((pc) => [pc, bitsAt(pc)])),
       bytes: bytes.length,
       code: code.slice(),
@@ -429,23 +402,6 @@ export class Regions implements CodeOwner {
     this.sites.pageMade(page);
   }
 
-  /** The first instruction of the code in one row that leads to `pc`, no further down than `low`. */
-  leaderBefore(pc: number, low: number): number | undefined {
-    const source = this.#source;
-    if (!source.held(pc)) return undefined;
-    let leader = pc;
-    for (;;) {
-      const before = [2, 4].map((length) => leader - length).find((at) => {
-        const instruction = at >= low ? source.held(at) : undefined;
-        if (instruction?.length !== leader - at) return false;
-        const { flow } = source.plan(instruction);
-        return flow === "next" || flow === "branch";
-      });
-      if (before === undefined) return leader;
-      leader = before;
-    }
-  }
-
   /** Takes a region out. */
   drop({ unit }: CompiledRegion): void {
     this.#parts.cache.drop(unit);
@@ -457,8 +413,7 @@ export class Regions implements CodeOwner {
    */
   hookChanged(pc: number): void {
     for (const region of this.#holding(pc)) {
-      const comesBy = region.region.entry.predecessors.length > 0;
-      if (this.#space.translated || region.entry !== pc || comesBy) this.drop(region);
+      if (this.#space.translated || region.entry !== pc || comesBy(region)) this.drop(region);
       else if (this.#parts.hooks.at(pc)) this.#close(region);
       else {
         this.#lead(region);
@@ -516,9 +471,4 @@ export class Regions implements CodeOwner {
       if (bits !== undefined) yield { address, bits };
     }
   }
-}
-
-/** Bytes that a region counts as. */
-function costOf({ written }: Region): number {
-  return written * INSTRUCTION_COST + MODULE_COST + INSTANCE_COST;
 }

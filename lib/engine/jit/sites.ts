@@ -7,12 +7,13 @@
  * its address executes both words and goes on in the region; else it leaves, and the interpreter does
  * what the site says now.
  *
- * What words are a site is `site_words.ts`; the code of call slots, `call_slots.ts`. Behind page
- * tables there are none.
+ * Behind page tables a site is open for the physical page that it was opened in, which its slot asks.
+ *
+ * What words are a site is `site_words.ts`; the code of call slots, `call_slots.ts`.
  *
  * @module
  */
-import type { HostHeap } from "../../memory/host_heap.ts";
+import type { Memory } from "../../memory/memory.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
 import type { Hooks } from "../hooks.ts";
 import type { Decoder } from "../interpreter/decoder.ts";
@@ -27,9 +28,11 @@ export interface SiteParts {
   readonly space: MicroOpSpace;
   readonly decoder: Decoder;
   readonly hooks: Hooks;
-  readonly heap: HostHeap;
+  readonly memory: Memory;
   readonly slots: CallSlots;
   readonly source: FetchedCode;
+  /** Where the instruction at an address lies now; −1 if it is not known. */
+  physical(pc: number): number;
   /** The table slot of the region that is entered at an address, if there is one. */
   regionAt(pc: number): number | undefined;
 }
@@ -41,15 +44,18 @@ interface Site {
   readonly slot: number;
   /** Host address of the micro-op that stands for its first word while it is open. */
   readonly entrance: number;
-  isOpen: boolean;
+  /** Its physical address while it is open, else −1. */
+  openAt: number;
 }
 
 /** Opens and closes the sites of one hart. */
 export class Sites {
   readonly #parts: SiteParts;
   readonly #byEntry = new Map<number, Site>();
-  /** Those whose first word is in a page, by its number. */
-  readonly #byPage = new Map<number, Site[]>();
+  /** Those that are open, by the number of their physical page. */
+  readonly #byPage = new Map<number, Set<Site>>();
+  /** The same, by their physical address. */
+  readonly #open = new Map<number, Set<Site>>();
 
   /** Knows none yet. */
   constructor(parts: SiteParts) {
@@ -63,20 +69,12 @@ export class Sites {
     return begin;
   }
 
-  /** Whether there is a site at an address. */
-  has(pc: number): boolean {
-    return this.#byEntry.has(pc);
-  }
-
   #add(entry: number): void {
-    const { heap, slots } = this.#parts;
+    const { memory: { heap }, slots } = this.#parts;
     const entrance = heap.allocate(ENTRANCE.size, 16);
-    const site: Site = { entry, slot: slots.of(entry), entrance, isOpen: false };
+    const site: Site = { entry, slot: slots.of(entry), entrance, openAt: -1 };
     this.#byEntry.set(entry, site);
-    const page = Math.floor(entry / PAGE_SIZE);
-    const here = this.#byPage.get(page);
-    if (here) here.push(site);
-    else this.#byPage.set(page, [site]);
+    this.#parts.memory.hostView.setBigInt64(entrance + ENTRANCE.pc, BigInt(entry), true);
     this.#update(site);
   }
 
@@ -88,43 +86,57 @@ export class Sites {
     }
   }
 
-  /** A word is to be fetched anew. */
-  dropped(pc: number): void {
-    const site = this.#byEntry.get(pc) ?? this.#byEntry.get(pc - SITE_SIZE / 2);
-    if (site?.isOpen) this.#close(site);
+  /** The word at a physical address is to be fetched anew. */
+  dropped(address: number): void {
+    for (const first of [address, address - SITE_SIZE / 2]) {
+      for (const site of this.#open.get(first) ?? []) this.#close(site);
+    }
   }
 
-  /** The micro-ops of a page were made anew. */
+  /** The micro-ops of a physical page were made anew. */
   pageMade(page: number): void {
-    for (const site of this.#byPage.get(page) ?? []) if (site.isOpen) this.#enter(site);
+    for (const site of this.#byPage.get(page) ?? []) this.#enter(site);
   }
 
   #update(site: Site): void {
     const { slots, source, hooks, regionAt } = this.#parts;
     const { entry, slot } = site;
-    const behind = entry + SITE_SIZE;
     const isAsked = hooks.at(entry) !== undefined || hooks.at(entry + 4) !== undefined;
     const words = isAsked ? undefined : source.siteAt(entry);
-    const region = words?.isOff ? regionAt(behind) : undefined;
-    if (region !== undefined) {
-      slots.open(slot, { region, t0: words!.t0 });
-      if (!site.isOpen) this.#enter(site);
-      site.isOpen = true;
-    } else if (site.isOpen) this.#close(site);
+    const region = words?.isOff ? regionAt(entry + SITE_SIZE) : undefined;
+    const physical = region === undefined ? -1 : this.#parts.physical(entry);
+    if (site.openAt !== physical) this.#close(site);
+    if (region === undefined) return;
+    slots.open(slot, { region, t0: words!.t0, physical });
+    if (site.openAt >= 0) return;
+    site.openAt = physical;
+    addTo(this.#open, physical, site);
+    addTo(this.#byPage, Math.floor(physical / PAGE_SIZE), site);
+    this.#enter(site);
   }
 
   #close(site: Site): void {
     const { slots, space } = this.#parts;
-    slots.close(site.slot);
-    space.removeEntrance(site.entry, site.slot);
-    site.isOpen = false;
+    const { openAt, slot } = site;
+    if (openAt < 0) return;
+    slots.close(slot);
+    space.removeEntrance(openAt, slot);
+    this.#open.get(openAt)!.delete(site);
+    this.#byPage.get(Math.floor(openAt / PAGE_SIZE))!.delete(site);
+    site.openAt = -1;
   }
 
   /** Makes the micro-op at a site enter its slot; where its page has none, that waits for it. */
-  #enter({ entry, slot, entrance }: Site): void {
+  #enter({ openAt, slot, entrance }: Site): void {
     const { space, decoder } = this.#parts;
-    if (!space.has(Math.floor(entry / PAGE_SIZE))) return;
-    decoder.decodeApart(space, entry, entrance + ENTRANCE.microOp);
-    space.writeEntrance(entry, slot, entrance);
+    if (!space.has(Math.floor(openAt / PAGE_SIZE))) return;
+    decoder.decodeApart(space, openAt, entrance + ENTRANCE.microOp);
+    space.writeEntrance(openAt, slot, entrance);
   }
+}
+
+function addTo(sites: Map<number, Set<Site>>, number: number, site: Site): void {
+  const here = sites.get(number);
+  if (here) here.add(site);
+  else sites.set(number, new Set([site]));
 }
