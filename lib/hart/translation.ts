@@ -27,6 +27,9 @@ const Bank = { M: 0, U: 1, S: 2, SUM: 3, other: 4 } as const;
 const MEMORY_SIZE = 2n ** 32n;
 const PAGE = BigInt(PAGE_SIZE - 1);
 
+/** When a walk marks entries as accessed and dirty: `"quietly"` fails where somebody is to be told. */
+type Marks = "always" | "quietly" | "never";
+
 /** A page that a walk of the page tables has found. */
 interface Found {
   readonly physical: bigint;
@@ -138,6 +141,17 @@ export class Translation {
     return this.isTracing(this.#hart.pc) && this.#isUnmapped(address) ? Number(address) : found;
   }
 
+  /**
+   * Brings the page of an access of data into the TLB as `data()` does, for compiled code that goes
+   * on behind it. What it does not bring in is the reference's: faults, what is looked up each time,
+   * and entries of page tables whose marking somebody has to be told of.
+   */
+  fillData(address: bigint, access: number): void {
+    this.#find(address, 1, access, this.#dataMode, (page, physical, found) => {
+      this.tlb.fillData(this.dataBank, { ...found, page, physical });
+    }, "quietly");
+  }
+
   /** The physical address for a fetch of two bytes, or a fault as of `data()`. */
   fetch(address: bigint): number {
     const known = this.tlb.fetch(this.fetchBank, address);
@@ -185,8 +199,9 @@ export class Translation {
     access: number,
     mode: Mode,
     fill: (page: bigint, physical: number, found: Found) => void,
+    marks: Marks = "always",
   ): number {
-    const found = this.#walk(address, access, mode);
+    const found = this.#walk(address, access, mode, marks);
     if (typeof found === "number") return found;
     if (found.physical >= MEMORY_SIZE) return ACCESS_FAULT;
     const physical = Number(found.physical);
@@ -206,27 +221,27 @@ export class Translation {
     return physical;
   }
 
-  #walk(address: bigint, access: number, mode: Mode): Found | number {
+  #walk(address: bigint, access: number, mode: Mode, marks: Marks): Found | number {
     const { mstatus, menvcfg } = this.#system;
     return this.#through(address, mode, {
       access,
       sum: (mstatus & Mstatus.SUM) !== 0n,
       mxr: (mstatus & Mstatus.MXR) !== 0n,
       update: (menvcfg & ADUE) !== 0n,
-    }, true);
+    }, marks);
   }
 
   /** A walk that changes nothing, not even what the tables say of accesses. */
   #look(address: bigint, access: number, mode: Mode): Found | number {
-    return this.#through(address, mode, { access, sum: true, mxr: false, update: true }, false);
+    return this.#through(address, mode, { access, sum: true, mxr: false, update: true }, "never");
   }
 
-  /** Walks through the page tables in a mode; entries are only written if they may be. */
+  /** Walks through the page tables in a mode. */
   #through(
     address: bigint,
     mode: Mode,
     how: Pick<WalkRequest, "access" | "sum" | "mxr" | "update">,
-    writes: boolean,
+    marks: Marks,
   ): Found | number {
     const { satp, pmp } = this.#system;
     const scheme = Number(satp >> 60n);
@@ -247,8 +262,9 @@ export class Translation {
     }, {
       read: (at) => allowed(at, READ) ? memory.view.getBigUint64(Number(at), true) : undefined,
       write(at, value) {
-        if (!writes) return true;
+        if (marks === "never") return true;
         if (!allowed(at, WRITE)) return false;
+        if (marks === "quietly" && !memory.watch.isQuiet(Number(at) >>> 12)) return false;
         memory.view.setBigUint64(Number(at), value, true);
         memory.watch.stored(Number(at));
         return true;

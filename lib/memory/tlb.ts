@@ -8,6 +8,10 @@
  * A bank has entries for data, and others for fetches, to which an engine may add where it keeps
  * what it made of the page. Who fills them is `lib/hart/translation.ts`.
  *
+ * A bank has room, too, for areas: runs of pages that lie in one row in physical memory as well and
+ * all have an entry for data. An engine keeps them there (`lib/engine/jit/find_area.ts`); they are
+ * forgotten as soon as a bank loses any translation, or a page may no longer be stored to quietly.
+ *
  * @module
  */
 import { EXECUTE, PAGE_SIZE, READ, WRITE } from "./page.ts";
@@ -28,6 +32,8 @@ export const DATA_ENTRY = {
   addend: 16,
   /** u32: 1 if the page is for all address spaces. */
   global: 20,
+  /** u8: number of the area for reads that the page may be in; behind it that of the one for writes. */
+  area: 24,
 } as const;
 
 /** Layout of an entry for fetches. */
@@ -42,9 +48,25 @@ export const FETCH_ENTRY = {
   own: 12,
 } as const;
 
+/**
+ * Layout of an area: i64 address of its first byte, i64 its size, i32 what is added to an address in
+ * it, modulo 2^32. One without bytes is none.
+ */
+export const AREA = { size: 24, start: 0, bytes: 8, addend: 16 } as const;
+/** Areas for reads that a bank has room for, and as many for writes: a power of two. */
+export const AREA_COUNT = 16;
+
 const DATA_SIZE = DATA_ENTRY.size * DATA_ENTRY.count;
 const FETCH_SIZE = FETCH_ENTRY.size * FETCH_ENTRY.count;
-const BANK_SIZE = DATA_SIZE + FETCH_SIZE;
+
+/** Where a bank has its areas, in bytes behind its entries for data. */
+export const BANK_AREAS = {
+  /** Areas for reads, each followed by one for writes. */
+  all: DATA_SIZE + FETCH_SIZE,
+  /** u32: how many areas were put there. */
+  used: DATA_SIZE + FETCH_SIZE + 2 * AREA_COUNT * AREA.size,
+} as const;
+const BANK_SIZE = BANK_AREAS.used + 8;
 const GLOBAL = 0x80000000;
 /** log2 of the sizes of larger leaves. */
 const LARGE = [21n, 30n, 39n, 48n];
@@ -70,6 +92,9 @@ export class Tlb {
   readonly #view: DataView;
   readonly #start: number;
   readonly #used: boolean[] = new Array(TLB_BANKS).fill(true);
+  /** By both banks, those that were asked for since something was last lost. */
+  readonly #generations: (bigint | undefined)[] = new Array(TLB_BANKS ** 2).fill(undefined);
+  #lastGeneration = 0n;
   /** Larger leaves that entries were filled from, by log2 of their size. */
   readonly #large = new Map<bigint, Set<bigint>>(LARGE.map((bits) => [bits, new Set()]));
 
@@ -79,6 +104,25 @@ export class Tlb {
     this.#view = memory.hostView;
     this.#start = memory.heap.allocate(BANK_SIZE * TLB_BANKS, PAGE_SIZE);
     this.flush();
+    memory.watch.onChange(() => this.#lost());
+  }
+
+  /**
+   * A number for what these banks know now. It is another one whenever what they knew before may no
+   * longer be true, or somebody has to be told of stores to a page.
+   */
+  generation(dataBank: number, fetchBank: number): bigint {
+    return this.#generations[dataBank * TLB_BANKS + fetchBank] ??= ++this.#lastGeneration;
+  }
+
+  /** Something is no longer known: forgets what was made of it. */
+  #lost(): void {
+    this.#generations.fill(undefined);
+    for (let bank = 0; bank < TLB_BANKS; bank++) {
+      if (!this.#used[bank]) continue;
+      const start = this.dataOf(bank);
+      this.#memory.hostBytes.fill(0, start + BANK_AREAS.all, start + BANK_SIZE);
+    }
   }
 
   /** Host address of a bank's entries for data. */
@@ -123,12 +167,24 @@ export class Tlb {
   fillData(bank: number, { page, physical, permissions, bits, global }: Translated): void {
     const view = this.#view;
     const entry = this.#dataEntry(bank, page);
+    const addend = physical - Number(BigInt.asUintN(32, page));
+    if (this.#loses(entry, page, addend | 0, permissions)) this.#lost();
     view.setBigInt64(entry + DATA_ENTRY.read, permissions & READ ? page : -1n, true);
     view.setBigInt64(entry + DATA_ENTRY.write, permissions & WRITE ? page : -1n, true);
-    const addend = physical - Number(BigInt.asUintN(32, page));
     view.setInt32(entry + DATA_ENTRY.addend, addend, true);
     view.setUint32(entry + DATA_ENTRY.global, global ? 1 : 0, true);
     this.#filled(bank, page, bits);
+  }
+
+  /** Whether an entry for data says something that is no longer true when it is filled so. */
+  #loses(entry: number, page: bigint, addend: number, permissions: number): boolean {
+    const view = this.#view;
+    const read = view.getBigInt64(entry + DATA_ENTRY.read, true);
+    const write = view.getBigInt64(entry + DATA_ENTRY.write, true);
+    if (read === -1n && write === -1n) return false;
+    return view.getInt32(entry + DATA_ENTRY.addend, true) !== addend ||
+      (read !== -1n && (read !== page || !(permissions & READ))) ||
+      (write !== -1n && (write !== page || !(permissions & WRITE)));
   }
 
   /** Enters the translation of a page for fetches, if it is executable. */
@@ -136,6 +192,7 @@ export class Tlb {
     if (!(permissions & EXECUTE)) return;
     const view = this.#view;
     const entry = this.fetchEntry(bank, page);
+    if (view.getBigInt64(entry, true) !== -1n) this.#lost();
     view.setBigInt64(entry, page, true);
     const number = physical / PAGE_SIZE + (global ? GLOBAL : 0);
     view.setUint32(entry + FETCH_ENTRY.physical, number, true);
@@ -175,8 +232,10 @@ export class Tlb {
   /** Empties one bank. */
   flushBank(bank: number): void {
     if (!this.#used[bank]) return;
+    this.#lost();
     this.#used[bank] = false;
-    this.#memory.hostBytes.fill(0xff, this.dataOf(bank), this.dataOf(bank) + BANK_SIZE);
+    const start = this.dataOf(bank);
+    this.#memory.hostBytes.fill(0xff, start, start + BANK_AREAS.all);
   }
 
   /** Drops the entries that are not global. */
@@ -187,6 +246,7 @@ export class Tlb {
   /** Forgets what the leaf for one address led to; `all` is false to spare what is global. */
   flushPage(address: bigint, all: boolean): void {
     const page = address & ~OFFSET;
+    this.#lost();
     const leaf = LARGE.find((bits) => this.#large.get(bits)!.has(page >> bits));
     if (leaf !== undefined) {
       this.#dropWhere((each, global) => each >> leaf === page >> leaf && (all || !global));
@@ -202,6 +262,7 @@ export class Tlb {
   }
 
   #dropWhere(matches: (page: bigint, global: boolean) => boolean): void {
+    this.#lost();
     for (let bank = 0; bank < TLB_BANKS; bank++) {
       if (!this.#used[bank]) continue;
       for (let k = 0; k < DATA_ENTRY.count; k++) {

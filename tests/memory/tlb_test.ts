@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { EXECUTE, READ, WRITE } from "../../lib/memory/page.ts";
 import { Memory } from "../../lib/memory/memory.ts";
 import { DATA_ENTRY, FETCH_ENTRY, Tlb, TLB_BANKS } from "../../lib/memory/tlb.ts";
@@ -83,4 +83,47 @@ Deno.test("an entry gives way to the page that has its place", () => {
   tlb.fillData(0, { ...page, page: V + 4096n * BigInt(DATA_ENTRY.count) });
   tlb.fillFetch(0, { ...page, page: V + 4096n * BigInt(FETCH_ENTRY.count) });
   assertEquals([tlb.data(0, V, READ), tlb.fetch(0, V)], [-1, -1]);
+});
+
+Deno.test("generation() is another one when something is lost, and only then", () => {
+  const memory = new Memory();
+  const tlb = new Tlb(memory);
+  const filled = () => {
+    tlb.flush();
+    tlb.fillData(0, page);
+    tlb.fillFetch(0, page);
+    return tlb.generation(0, 1);
+  };
+  const kept: Readonly<Record<string, () => void>> = {
+    "a page more": () => tlb.fillData(0, { ...page, page: V + 4096n }),
+    "the same again": () => tlb.fillData(0, page),
+    "a page of another bank": () => tlb.fillFetch(2, page),
+  };
+  const lost: Readonly<Record<string, () => void>> = {
+    "a flush": () => tlb.flush(),
+    "a page flushed": () => tlb.flushPage(V, true),
+    "a space gone": () => tlb.flushLocal(),
+    "a place taken by data": () =>
+      tlb.fillData(0, { ...page, page: V + 4096n * BigInt(DATA_ENTRY.count) }),
+    "a place taken by a fetch": () =>
+      tlb.fillFetch(0, { ...page, page: V + 4096n * BigInt(FETCH_ENTRY.count) }),
+    "fewer rights": () => tlb.fillData(0, { ...page, permissions: READ }),
+    "another frame": () => tlb.fillData(0, { ...page, physical: P + 4096 }),
+    "stores that are told of": () => memory.watch.watchText(P / 4096),
+  };
+  memory.map(P, 4096, READ | WRITE);
+  for (const [what, act] of Object.entries(kept)) {
+    const before = filled();
+    act();
+    assertEquals(tlb.generation(0, 1), before, what);
+  }
+  const seen = new Set<bigint>();
+  for (const [what, act] of Object.entries(lost)) {
+    const before = filled();
+    act();
+    assert(tlb.generation(0, 1) !== before, what);
+    assert(tlb.generation(0, 1) !== tlb.generation(1, 1), what);
+    assert(!seen.has(tlb.generation(0, 1)), what);
+    seen.add(tlb.generation(0, 1));
+  }
 });
