@@ -47,13 +47,8 @@ export const REGION_INSTRET: number = HART + 608;
 export const DATA_ENTRIES: number = HART + 616;
 /** u32: host address of the TLB's entries for fetches in the present mode. */
 export const FETCH_ENTRIES: number = HART + 620;
-/**
- * i64: the virtual page that regions last pushed to the stack in since the host was asked, or −1; its
- * translation is as `DATA_ENTRY.addend` has it.
- */
-export const STACK_PAGE: number = HART + 624;
-/** i32: what is added to an address in that page. */
-export const STACK_ADDEND: number = HART + 632;
+/** i64: the number of what the TLB knew in the present mode when the host was last asked. */
+export const GENERATION: number = HART + 624;
 /** i64: where compiled code was last led by a pointer and found no region, or 0. */
 export const WANTED_TARGET: number = HART + 640;
 /** i64: where an indirect jump of compiled code last went that its jump table did not know, or 0. */

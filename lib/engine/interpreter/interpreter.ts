@@ -18,10 +18,10 @@ import {
   DATA_ENTRIES,
   EXIT_REASON,
   FETCH_ENTRIES,
+  GENERATION,
   INSTRET,
   PC,
   REGION_BUDGET,
-  STACK_PAGE,
 } from "../../hart/state.ts";
 import type { Memory } from "../../memory/memory.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
@@ -266,7 +266,8 @@ export class Interpreter {
     const data = tlb.dataOf(translation.dataBank);
     this.#view.setUint32(DATA_ENTRIES, data, true);
     this.#view.setUint32(FETCH_ENTRIES, fetches, true);
-    this.#view.setBigInt64(STACK_PAGE, -1n, true);
+    const generation = tlb.generation(translation.dataBank, fetchBank);
+    this.#view.setBigInt64(GENERATION, generation, true);
     const fuelLeft = this.#translatingRun(
       block + (physical % PAGE_SIZE) * 8,
       fuel,

@@ -7,6 +7,9 @@
  * names its pages, so those are asked once. Pages change only while no region runs: a proof holds
  * until the region is left, across calls, too, where only registers are forgotten.
  *
+ * Behind page tables a proof is that the bytes lie in an area that is held in locals of the register
+ * that was checked (`find_area.ts`), its origin: where that is asked again, other proofs of it end.
+ *
  * How a check is written is `region_sink.ts`.
  *
  * @module
@@ -17,6 +20,8 @@ import type { ControlFlow } from "./control_flow.ts";
 import { registerAt } from "./plan_use.ts";
 import type { Block, Step } from "./region.ts";
 
+/** Number of the stack pointer. */
+const SP = 2;
 /** A proof reaches no further than this from a register's value: into the page before or behind. */
 const REACH = PAGE_SIZE - 64;
 /** A fact that changed so often round a loop is dropped. */
@@ -24,7 +29,13 @@ const MOST_CHANGES = 2;
 
 /** What is known of a register: the bytes from `low` up to `high` around its value, or the value. */
 export type Fact =
-  | { readonly low: number; readonly high: number; readonly writes: boolean }
+  | {
+    readonly low: number;
+    readonly high: number;
+    readonly writes: boolean;
+    /** What was checked, if the proof is that of an area: {@linkcode originOf}; else 0. */
+    readonly origin: number;
+  }
   | { readonly value: number };
 
 /** Bytes around a register's value. */
@@ -42,7 +53,19 @@ export interface Check {
   /** Behind the last byte. */
   readonly high: number;
   readonly writes: boolean;
+  /** Behind page tables: whose area the access is in, as {@linkcode originOf} has it; else 0. */
+  readonly origin: number;
+  /** Whether nothing is left to ask, as is only said behind page tables. */
+  readonly isProven: boolean;
 }
+
+/** Names the area that is found through a base register, for reads or for writes. */
+export function originOf(base: number, writes: boolean): number {
+  return base * 2 + Number(writes);
+}
+
+/** What is asked behind page tables: for all accesses on the way at once, or for each its own. */
+export type TranslatedChecks = "together" | "apart";
 
 /** What has to be asked before the steps of blocks. */
 export interface Checks {
@@ -53,7 +76,7 @@ export interface Checks {
   checks(block: Block, copies: number): readonly (readonly (Check | undefined)[])[];
 }
 
-/** For code whose accesses ask nothing of pages, or ask the TLB, which knows what those allow. */
+/** For code whose accesses ask nothing of pages. */
 export const NO_CHECKS: Checks = { checks: (_block, copies) => new Array(copies).fill([]) };
 
 /** What is known at one place. */
@@ -61,22 +84,26 @@ class Facts {
   readonly registers: (Fact | undefined)[];
   /** Pages that were asked, doubled, and one more where they may be written. */
   readonly pages: Set<number>;
+  /** Behind page tables no address is known by its value, as its area is not. */
+  readonly isTranslated: boolean;
 
   constructor(
+    isTranslated: boolean,
     registers: (Fact | undefined)[] = new Array(32).fill(undefined),
     pages = new Set<number>(),
   ) {
+    this.isTranslated = isTranslated;
     this.registers = registers;
     this.pages = pages;
   }
 
   copy(): Facts {
-    return new Facts(this.registers.slice(), new Set(this.pages));
+    return new Facts(this.isTranslated, this.registers.slice(), new Set(this.pages));
   }
 
   /** What is left where the other way may have been taken. */
   meet(other: Facts): void {
-    for (let r = 1; r < 32; r++) {
+    for (let r = 0; r < 32; r++) {
       this.registers[r] = meetFacts(this.registers[r], other.registers[r]);
     }
     for (const page of this.pages) if (!other.pages.has(page)) this.pages.delete(page);
@@ -87,7 +114,15 @@ class Facts {
   }
 
   of(register: number): Fact | undefined {
-    return register === 0 ? { value: 0 } : this.registers[register];
+    return register === 0 && !this.isTranslated ? { value: 0 } : this.registers[register];
+  }
+
+  /** Ends the proofs of an area whose locals are about to hold another one. */
+  forgetOrigin(origin: number): void {
+    for (let r = 0; r < 32; r++) {
+      const fact = this.registers[r];
+      if (fact && "origin" in fact && fact.origin === origin) this.registers[r] = undefined;
+    }
   }
 
   /** What an instruction's write leaves known. */
@@ -97,9 +132,9 @@ class Facts {
     if (rd === 0) return;
     const { imm } = instruction;
     let fact: Fact | undefined;
-    if (use.form === "immediate") fact = { value: imm };
-    else if (use.form === "target") fact = { value: pc + imm };
-    else if (use.form === "offset") fact = shifted(this.of(registerAt(instruction, "rs1")), imm);
+    if (use.form === "immediate" || use.form === "target") {
+      if (!this.isTranslated) fact = { value: use.form === "target" ? pc + imm : imm };
+    } else if (use.form === "offset") fact = shifted(this.of(registerAt(instruction, "rs1")), imm);
     else if (use.form === "sum") {
       const a = registerAt(instruction, "rs1"), b = registerAt(instruction, "rs2");
       if (a === 0 || b === 0) fact = this.of(a || b);
@@ -111,21 +146,23 @@ class Facts {
 function shifted(fact: Fact | undefined, by: number): Fact | undefined {
   if (!fact) return undefined;
   if ("value" in fact) return { value: fact.value + by };
-  return { low: fact.low - by, high: fact.high - by, writes: fact.writes };
+  return { ...fact, low: fact.low - by, high: fact.high - by };
 }
 
 function isSame(a: Fact | undefined, b: Fact | undefined): boolean {
   if (a === b) return true;
   if (!a || !b) return false;
   if ("value" in a || "value" in b) return "value" in a && "value" in b && a.value === b.value;
-  return a.low === b.low && a.high === b.high && a.writes === b.writes;
+  return a.low === b.low && a.high === b.high && a.writes === b.writes && a.origin === b.origin;
 }
 
 function meetFacts(a: Fact | undefined, b: Fact | undefined): Fact | undefined {
   if (!a || !b) return undefined;
   if ("value" in a || "value" in b) return isSame(a, b) ? a : undefined;
+  const { origin } = a;
+  if (origin !== b.origin) return undefined;
   const low = Math.max(a.low, b.low), high = Math.min(a.high, b.high);
-  return low < high ? { low, high, writes: a.writes && b.writes } : undefined;
+  return low < high ? { low, high, writes: a.writes && b.writes, origin } : undefined;
 }
 
 /** The pages of a known address that an access may touch, as {@linkcode Facts.pages} has them. */
@@ -151,6 +188,7 @@ type Demand = (Range | undefined)[];
 /** The checks of one region. */
 export class AccessFacts implements Checks {
   readonly #flow: ControlFlow;
+  readonly #translated: TranslatedChecks | undefined;
   readonly #demands = new Map<Block, Demand>();
   /** What each access of a block should prove at once, by the position of its step. */
   readonly #wanted = new Map<Block, readonly (Range | undefined)[]>();
@@ -158,9 +196,10 @@ export class AccessFacts implements Checks {
   readonly #once = new Map<Block, (Check | undefined)[]>();
   readonly #in = new Map<Block, Facts>();
 
-  /** Goes through the region until nothing more is learned. */
-  constructor(flow: ControlFlow) {
+  /** Goes through the region until nothing more is learned; `translated` if page tables matter. */
+  constructor(flow: ControlFlow, translated?: TranslatedChecks) {
     this.#flow = flow;
+    this.#translated = translated;
     for (const block of [...flow.order].reverse()) this.#demands.set(block, this.#demandOf(block));
     this.#spread();
   }
@@ -169,11 +208,22 @@ export class AccessFacts implements Checks {
   checks(block: Block, copies: number): (Check | undefined)[][] {
     if (copies === 1) return [this.#checksOnce(block)];
     const facts = this.#in.get(block)!.copy();
-    return Array.from({ length: copies }, () => {
+    const wanted = this.#wantedByCopies(block, copies);
+    const all = wanted.map((each) => {
       const checks: (Check | undefined)[] = [];
-      this.#through(block, facts, checks);
+      this.#through(block, facts, checks, each);
       return checks;
     });
+    return this.#translated ? alike(all) : all;
+  }
+
+  /** Behind page tables, what later copies access is asked for by earlier ones. */
+  #wantedByCopies(block: Block, copies: number): readonly (readonly (Range | undefined)[])[] {
+    const once = this.#wanted.get(block)!;
+    if (this.#translated !== "together") return new Array(copies).fill(once);
+    const demand = this.#demandBehind(block);
+    const all = Array.from({ length: copies }, () => this.#collect(block, demand));
+    return all.reverse();
   }
 
   #checksOnce(block: Block): (Check | undefined)[] {
@@ -204,16 +254,22 @@ export class AccessFacts implements Checks {
 
   #demandOf(block: Block): Demand {
     const demand = this.#demandBehind(block);
-    const { all } = block;
+    this.#wanted.set(block, this.#collect(block, demand));
+    return demand;
+  }
+
+  /** Goes backward through a block: what is demanded behind it becomes what is demanded before it. */
+  #collect({ all }: Block, demand: Demand): (Range | undefined)[] {
     const wanted: (Range | undefined)[] = new Array(all.length).fill(undefined);
     for (let k = all.length - 1; k >= 0; k--) {
       const step = all[k]!;
       demandBefore(demand, step);
       const { access } = step.use;
-      if (access) wanted[k] = demand[registerAt(step.instruction, access.field)];
+      if (access && this.#translated !== "apart") {
+        wanted[k] = demand[registerAt(step.instruction, access.field)];
+      }
     }
-    this.#wanted.set(block, wanted);
-    return demand;
+    return wanted;
   }
 
   // ---- forward: what was asked
@@ -240,41 +296,65 @@ export class AccessFacts implements Checks {
   }
 
   #meetBefore(block: Block, out: ReadonlyMap<Block, Facts>): Facts {
-    let facts = this.#flow.order[0] === block ? new Facts() : undefined;
+    const none = () => new Facts(this.#translated !== undefined);
+    let facts = this.#flow.order[0] === block ? none() : undefined;
     for (const predecessor of block.predecessors) {
       const after = out.get(predecessor);
       if (!after) continue;
       if (facts) facts.meet(after);
       else facts = after.copy();
     }
-    return facts ?? new Facts();
+    return facts ?? none();
   }
 
   /** Drops what goes on changing, as a range does that shrinks round a loop. */
   #settle(facts: Facts, before: Facts, all: Map<Block, Uint8Array>, block: Block): void {
     let changes = all.get(block);
     if (!changes) all.set(block, changes = new Uint8Array(32));
-    for (let r = 1; r < 32; r++) {
+    for (let r = 0; r < 32; r++) {
       if (isSame(facts.registers[r], before.registers[r])) continue;
       if (++changes[r]! > MOST_CHANGES) facts.registers[r] = undefined;
     }
   }
 
   /** Goes through a block as the writer will. */
-  #through(block: Block, facts: Facts, checks: (Check | undefined)[]): void {
-    const wanted = this.#wanted.get(block)!;
+  #through(
+    block: Block,
+    facts: Facts,
+    checks: (Check | undefined)[],
+    wanted: readonly (Range | undefined)[] = this.#wanted.get(block)!,
+  ): void {
     const { all } = block;
     for (let at = 0; at < all.length; at++) {
       const step = all[at]!;
-      checks.push(check(facts, step, wanted[at]));
+      checks.push(this.#check(facts, step, wanted[at]));
       facts.step(step);
     }
     if (block.isCall) facts.forgetRegisters();
   }
+
+  #check(facts: Facts, step: Step, demand: Range | undefined): Check | undefined {
+    const how = this.#translated;
+    return how
+      ? checkTranslated(facts, step, demand, how === "together")
+      : check(facts, step, demand);
+  }
+}
+
+/** Makes the checks of one step in all copies ask for as many bytes: they share what they know. */
+function alike(copies: readonly (readonly (Check | undefined)[])[]): (Check | undefined)[][] {
+  const asked = (check: Check | undefined) => check && !check.isProven ? check.high - check.low : 0;
+  return copies.map((checks) =>
+    checks.map((check, at) => {
+      if (asked(check) === 0) return check;
+      const most = Math.max(...copies.map((each) => asked(each[at])));
+      return { ...check!, high: check!.low + most };
+    })
+  );
 }
 
 function sameRegisters(a: Facts, b: Facts): boolean {
-  for (let r = 1; r < 32; r++) if (!isSame(a.registers[r], b.registers[r])) return false;
+  for (let r = 0; r < 32; r++) if (!isSame(a.registers[r], b.registers[r])) return false;
   return true;
 }
 
@@ -326,8 +406,34 @@ function check(
     const whole = hull(fact, range);
     if (whole.high - whole.low <= REACH) range = whole;
   }
-  facts.registers[base] = { ...range, writes };
-  return { base, ...range, writes };
+  facts.registers[base] = { ...range, writes, origin: 0 };
+  return { base, ...range, writes, origin: 0, isProven: false };
+}
+
+/** Which area an access is in, and what has to be asked before it. */
+function checkTranslated(
+  facts: Facts,
+  { instruction, use }: Step,
+  demand: Range | undefined,
+  isTogether: boolean,
+): Check | undefined {
+  const { access } = use;
+  if (!access) return undefined;
+  const base = registerAt(instruction, access.field);
+  const own = rangeOf(access, instruction.imm);
+  const { writes } = access;
+  const fact = facts.of(base);
+  if (
+    fact && "origin" in fact && own.low >= fact.low && own.high <= fact.high &&
+    (fact.writes || !writes)
+  ) return { base, ...own, writes, origin: fact.origin, isProven: true };
+  const range = demand ? hull(demand, own) : own;
+  // What is on the stack was written there.
+  const forWrites = writes || (base === SP && isTogether);
+  const origin = originOf(base, forWrites);
+  facts.forgetOrigin(origin);
+  facts.registers[base] = { ...range, writes: forWrites, origin };
+  return { base, ...range, writes, origin, isProven: false };
 }
 
 function checkKnown(
@@ -338,5 +444,6 @@ function checkKnown(
   const pages = pagesOf(address, access.bytes, writes);
   if (pages.every((page) => facts.pages.has(page) || facts.pages.has(page | 1))) return undefined;
   for (const page of pages) facts.pages.add(page);
-  return { base: 0, low: address, high: address + access.bytes, writes };
+  const high = address + access.bytes;
+  return { base: 0, low: address, high, writes, origin: 0, isProven: false };
 }

@@ -10,6 +10,7 @@ import { AccessFacts, NO_CHECKS } from "./access_facts.ts";
 import type { Addressing } from "./addressing.ts";
 import { BlockWriter } from "./block_writer.ts";
 import { ControlFlow } from "./control_flow.ts";
+import { findAreaType, renewType } from "./find_area.ts";
 import { Liveness } from "./liveness.ts";
 import { lookCloserType } from "./look_closer.ts";
 import { NarrowRegisters } from "./narrow.ts";
@@ -39,7 +40,10 @@ export interface RegionOptions {
 }
 
 /** What is expected of a region's accesses. */
-export type Expectations = Pick<AccessModel, "expected" | "cellOf">;
+export interface Expectations extends Pick<AccessModel, "expected" | "cellOf"> {
+  /** Where the cells of its checks are in host memory. */
+  readonly cells: { readonly head: number; readonly end: number };
+}
 
 /** The module that was made of a region, which exports `run`. */
 export interface WrittenRegion {
@@ -78,15 +82,19 @@ export function writeRegion(
   module.importMemory("guest", memory.guest.buffer.byteLength / 65536);
   module.importMemory("host", memory.host.buffer.byteLength / 65536);
   module.importTable("thunks");
-  const lookCloser = module.importFunction("lookCloser", lookCloserType(module));
+  const asked = translated ? "findArea" : "lookCloser";
+  const askedType = translated ? findAreaType(module) : lookCloserType(module);
+  const lookCloser = module.importFunction(asked, askedType);
+  const renew = translated ? module.importFunction("renew", renewType(module)) : -1;
   const counting = counters?.declare(module);
   const type = regionType(module);
   const { code, locals, index } = module.function(type, [], counters ? undefined : "run");
   if (counting) counters!.wrap(module, { type, body: index, entry: region.entry.pc, ...counting });
-  const model: AccessModel = { aligned, unchecked, translated, lookCloser, ...expectations };
+  const isTranslated = translated !== undefined;
+  const model = { aligned, unchecked, translated: isTranslated, lookCloser, ...expectations };
   const frame = new RegionFrame(locals);
   const flow = new ControlFlow(region);
-  const facts = unchecked || translated ? NO_CHECKS : new AccessFacts(flow);
+  const facts = unchecked && !translated ? NO_CHECKS : new AccessFacts(flow, translated);
   const leaving = new Set(flow.order.filter((block) => {
     const [checks] = facts.checks(block, 1);
     return block.steps.some((step, at) => mayLeave(step, checks![at], model));
@@ -99,10 +107,16 @@ export function writeRegion(
   const self = counting ? index + 1 : index;
   const links = {
     ...{ type, self, ...place },
+    cells: { ...expectations.cells, renew },
     slotOf: (pc: number) => options.slotOf(pc),
   };
   new RegionWriter({ region, flow, liveness, frame, code, blocks, links, notes }).write();
-  const functions = ["lookCloser", ...counting ? ["enter", "leave", "body"] : [], "self"];
+  const functions = [
+    asked,
+    ...translated ? ["renew"] : [],
+    ...counting ? ["enter", "leave", "body"] : [],
+    "self",
+  ];
   return { bytes: module.encode(), code: code.bytes, frame, functions, notes };
 }
 

@@ -8,6 +8,7 @@ import type { Hart } from "../../hart/hart.ts";
 import type { Check } from "./access_facts.ts";
 import type { Area, Areas } from "./areas.ts";
 import type { Expectations } from "./compile.ts";
+import { AREA_CELL, CELLS_HEAD } from "./find_area.ts";
 import { CELL } from "./look_closer.ts";
 import type { Region } from "./region.ts";
 
@@ -21,6 +22,8 @@ export interface ExpectedParts {
   readonly slot: number;
   /** Host address of its cells, {@linkcode Expected.cells} bytes of zeros. */
   readonly cells: number;
+  /** Whether it is behind page tables, where a cell has an area and nothing is expected. */
+  readonly translated: boolean;
   readonly hart: Hart;
   readonly areas: Areas;
   /** Addresses that accesses were seen at, by pc: what is learned goes there. */
@@ -34,26 +37,30 @@ export class Expected {
   /** The areas that each access was expected in, by pc: one that is written several times may have more. */
   readonly #taken = new Map<number, Set<Area>>();
   readonly #view: DataView;
+  /** Behind the last cell. */
+  readonly #end: number;
 
   /** Bytes that the cells of a region take. */
-  static cells({ steps }: Region): number {
+  static cells({ steps }: Region, translated: boolean): number {
     let count = 0;
     for (const { use } of steps.values()) count += Number(use.access !== undefined);
-    return count * CELL.size;
+    return translated ? CELLS_HEAD + count * AREA_CELL.size : count * CELL.size;
   }
 
   /** Clears the cells. */
   constructor(parts: ExpectedParts) {
     this.#parts = parts;
-    const { region, hart, cells, slot } = parts;
+    const { region, hart, cells, slot, translated } = parts;
+    const layout = translated ? AREA_CELL : CELL;
     this.#view = hart.memory.hostView;
-    let at = cells;
+    let at = translated ? cells + CELLS_HEAD : cells;
     for (const [pc, { use }] of region.steps) {
       if (!use.access) continue;
       this.#cells.set(pc, at);
-      this.#view.setUint32(at + CELL.slot, slot, true);
-      at += CELL.size;
+      this.#view.setUint32(at + layout.slot, slot, true);
+      at += layout.size;
     }
+    this.#end = at;
   }
 
   /** As the writer of the region wants to know them. */
@@ -61,6 +68,7 @@ export class Expected {
     return {
       expected: (check, pc) => this.#expected(check, pc),
       cellOf: (pc) => this.#cells.get(pc)!,
+      cells: { head: this.#parts.cells, end: this.#end },
     };
   }
 

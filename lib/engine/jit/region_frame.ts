@@ -33,31 +33,14 @@ export const RegionLocal = {
   word: 6,
   /** Any other 64 bits. */
   long: 7,
-  /** Host address of the TLB's entries for data. */
-  entries: 8,
 } as const;
 
-/** Those behind the parameters; one is unused, as scratch locals begin where recorded code has them. */
+/** Those behind the parameters; two are unused, as scratch locals begin where recorded code has them. */
 const OWN_LOCALS: readonly ValueType[] = [I64, I32, I64, I32, I32, I64, I32, I32];
-
-/** Number of the stack pointer. */
-const SP = 2;
 
 /** Declares the type of regions in a module. */
 export function regionType(module: Module): number {
   return module.type([I32, I32], [I64, I32]);
-}
-
-/** Locals of what was last translated for one base register and kind of access. */
-export interface LastPage {
-  /** Number of the local with the address of the virtual page, or −1. */
-  readonly page: number;
-  /** Number of the local with what is added to an address there, modulo 2^32. */
-  readonly addend: number;
-  /** Whether the page, unless it is −1, may be written as well as read. */
-  readonly forWrites: boolean;
-  /** Whether it is the stack's, which regions hand on to each other. */
-  readonly isStack: boolean;
 }
 
 /** The locals of one region: fixed ones, and those of registers as they are first used. */
@@ -65,8 +48,7 @@ export class RegionFrame {
   readonly locals: ValueType[];
   readonly #x: number[] = [];
   readonly #f: number[] = [];
-  readonly #lastPages: LastPage[] = [];
-  readonly #writtenThrough = new Set<number>();
+  readonly #addends: number[] = [];
 
   /** Adds to `locals`, which are those of the function. */
   constructor(locals: ValueType[]) {
@@ -84,20 +66,9 @@ export class RegionFrame {
     return this.#f[register] ??= this.#add(F64);
   }
 
-  /** The locals of what was last translated for a base register; one that is written through has one. */
-  lastPage(register: number, writes: boolean): LastPage {
-    const forWrites = writes || this.#writtenThrough.has(register);
-    return this.#lastPages[register * 2 + Number(forWrites)] ??= {
-      page: this.#add(I64),
-      addend: this.#add(I32),
-      forWrites,
-      isStack: register === SP && forWrites,
-    };
-  }
-
-  /** Says that memory is written through a base register. */
-  writeThrough(register: number): void {
-    this.#writtenThrough.add(register);
+  /** The local with what is added to an address in the area of an origin (`access_facts.ts`). */
+  addend(origin: number): number {
+    return this.#addends[origin] ??= this.#add(I32);
   }
 
   /** Parameters and locals, for whoever reads the code. */
@@ -106,10 +77,9 @@ export class RegionFrame {
     for (const [name, local] of Object.entries(RegionLocal)) names.set(local, name);
     this.#x.forEach((local, register) => names.set(local, X_NAMES[register]!));
     this.#f.forEach((local, register) => names.set(local, F_NAMES[register]!));
-    this.#lastPages.forEach(({ page, addend }, at) => {
-      const what = `${X_NAMES[at >> 1]!}.${at % 2 ? "write" : "read"}`;
-      names.set(page, `${what}.page`).set(addend, `${what}.addend`);
-    });
+    this.#addends.forEach((local, origin) =>
+      names.set(local, `${X_NAMES[origin >> 1]!}.${origin % 2 ? "write" : "read"}.addend`)
+    );
     const types: readonly ValueType[] = [I32, I32, ...this.locals];
     return types.map((type, local) => ({ name: names.get(local) ?? `v${local}`, type }));
   }

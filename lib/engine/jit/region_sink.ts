@@ -11,10 +11,10 @@ import { SHIFT } from "../../isa/encoding.ts";
 import type { Field } from "../../isa/sem.ts";
 import type { Code, PlainName, ValueType } from "../../wasm/code.ts";
 import { copyPlan, type PieceSink } from "../plan/piece_sink.ts";
-import type { AddressHole } from "../plan/plan.ts";
+import { type AddressHole, HOST } from "../plan/plan.ts";
 import type { Check } from "./access_facts.ts";
-import { pushTranslated } from "./addressing.ts";
 import type { Area } from "./areas.ts";
+import { AREA_CELL, How } from "./find_area.ts";
 import { isNarrowPair, narrowBehind } from "./narrow.ts";
 import { registerAt } from "./plan_use.ts";
 import type { Step } from "./region.ts";
@@ -35,9 +35,9 @@ export interface AccessModel {
   readonly aligned: boolean;
   /** Whether nothing is asked of pages. */
   readonly unchecked: boolean;
-  /** Whether addresses are looked up in the TLB, which knows what pages allow. */
+  /** Whether addresses are virtual, so that each has to be found in an area. */
   readonly translated: boolean;
-  /** Number of the imported function that looks closer. */
+  /** Number of the imported function that looks closer, or finds areas where addresses are virtual. */
   readonly lookCloser: number;
   /** The area that a check of the access at `pc` expects its bytes in, if any. */
   expected(check: Check, pc: number): Area | undefined;
@@ -49,14 +49,14 @@ export interface AccessModel {
 export function mayLeave(step: Step, check: Check | undefined, model: AccessModel): boolean {
   const { use, pc } = step;
   const { access } = use;
-  if (access && model.translated) return true;
   const isTested = access !== undefined && access.access.bytes > 1 &&
     (access.atomic || model.aligned);
   return use.declines || isTested || (check !== undefined && !isGranted(check, pc, model));
 }
 
-/** Whether nothing has to be asked: a known address is where it is expected. */
+/** Whether nothing has to be asked: it was, or a known address is where it is expected. */
 function isGranted(check: Check, pc: number, model: AccessModel): boolean {
+  if (model.translated) return check.isProven;
   if (model.unchecked) return true;
   if (check.base !== 0) return false;
   const area = model.expected(check, pc);
@@ -147,31 +147,31 @@ export class RegionSink implements PieceSink {
 
   address(hole: AddressHole): void {
     const { check } = this.#place;
-    if (this.#model.translated) {
-      this.integer(hole.field, false);
-      if (hole.offset) this.#code.i64(BigInt(this.#place.step.instruction.imm)).op("i64.add");
-      const last = this.#frame.lastPage(this.#register(hole.field), hole.writes);
-      return pushTranslated(this.#code, hole, last, (nested) => this.#leaveIf(nested));
-    }
     const { pc } = this.#place.step;
-    if (check && !isGranted(check, pc, this.#model)) this.#check(check, pc);
+    // First: what traps for this marks no page as accessed.
     if ((hole.atomic || this.#model.aligned) && hole.access.bytes > 1) {
       this.#pushAddress(hole);
       this.#code.i32(hole.access.bytes - 1).op("i32.and");
       this.#leaveIf();
     }
-    this.#pushAddress(hole);
+    if (check && !isGranted(check, pc, this.#model)) {
+      if (this.#model.translated) this.#find(check, hole);
+      else this.#check(check, pc);
+    }
+    this.#pushAddress(hole, check && this.#model.translated ? check.origin : undefined);
   }
 
-  #pushAddress({ field, offset }: AddressHole): void {
+  /** Pushes the address of an access, through the area of an origin if there is one. */
+  #pushAddress({ field, offset }: AddressHole, origin?: number): void {
     const code = this.#code;
     const register = this.#register(field);
     const imm = offset ? this.#place.step.instruction.imm : 0;
-    if (register === 0) {
+    if (register === 0 && origin === undefined) {
       code.i32(imm);
       return;
     }
-    code.get(this.#frame.x(register)).op("i32.wrap_i64");
+    this.integer(field, true);
+    if (origin !== undefined) code.get(this.#frame.addend(origin)).op("i32.add");
     if (imm !== 0) code.i32(imm).op("i32.add");
   }
 
@@ -188,6 +188,26 @@ export class RegionSink implements PieceSink {
     this.#look(check, pc);
     code.op("end");
     this.#nested--;
+  }
+
+  /** One comparison asks whether all bytes are in the area that was found here last. */
+  #find({ base, low, high, writes, origin }: Check, hole: AddressHole): void {
+    const code = this.#code;
+    const { instruction: { imm }, pc } = this.#place.step;
+    const cell = this.#model.cellOf(pc);
+    const pushBase = () => base === 0 ? code.i64(0n) : code.get(this.#frame.x(base));
+    pushBase();
+    if (low !== 0) code.i64(BigInt(low)).op("i64.add");
+    code.i32(0).access("i64.load", HOST, cell + AREA_CELL.start).op("i64.sub");
+    code.i32(0).access("i64.load", HOST, cell + AREA_CELL.count).op("i64.ge_u").unlikely().if();
+    this.#nested++;
+    pushBase().i32(hole.offset ? imm : 0).i32(low).i32(high - 1);
+    code.i32((origin & How.writes) + (writes ? 0 : How.reads)).i32(cell);
+    code.call(this.#model.lookCloser);
+    this.#leaveIf();
+    code.op("end");
+    this.#nested--;
+    code.i32(0).access("i32.load", HOST, cell + AREA_CELL.addend).set(this.#frame.addend(origin));
   }
 
   #look({ base, low, high, writes }: Check, pc: number): void {

@@ -13,12 +13,11 @@
 import { FLOAT_GUARD, JUMPED_FROM, WANTED_JUMP, WANTED_TARGET } from "../../hart/state.ts";
 import type { Code } from "../../wasm/code.ts";
 import { HOST } from "../plan/plan.ts";
-import { type Addressing, findSlot, loadDataEntries, loadStackPage } from "./addressing.ts";
+import { type Addressing, type CellsPlace, findSlot } from "./addressing.ts";
 import type { BlockWriter } from "./block_writer.ts";
 import { executeSite, pushIsClosed } from "./call_slots.ts";
 import { type ControlFlow, UNROLL } from "./control_flow.ts";
 import type { Liveness } from "./liveness.ts";
-import { registerAt } from "./plan_use.ts";
 import type { RegionNotes } from "./region_notes.ts";
 import type { Block, Region } from "./region.ts";
 import {
@@ -48,6 +47,8 @@ export interface RegionLinks {
   readonly slot: number;
   /** Host address of the byte that says that the region was entered. */
   readonly used: number;
+  /** Where it keeps what it knows of its accesses. */
+  readonly cells: CellsPlace;
 }
 
 /** What a region's function is written from. */
@@ -97,36 +98,14 @@ export class RegionWriter {
       leaveAt(code, entry.pc, 0);
       code.op("end");
     }
-    if (links.addressing.translated) {
-      links.addressing.ask(code);
-      code.unlikely().if();
+    links.addressing.enter(code, links.cells, () => {
       notes?.left("moved");
       leaveAt(code, entry.pc, 0);
-      code.op("end");
-      loadDataEntries(code);
-      this.#forgetPages();
-    }
+    });
     if (!flow.of(entry).isLoop) this.#ask(entry, () => {});
     frame.load(code, liveness.of(entry).live);
     this.#tree(entry);
     code.op("unreachable");
-  }
-
-  /**
-   * Makes every access through a register look its page up first, but for the stack's, which is
-   * mostly its caller's.
-   */
-  #forgetPages(): void {
-    const { region, frame } = this.#parts;
-    const accesses = [...region.steps.values()].flatMap(({ instruction, use: { access } }) =>
-      access ? [{ base: registerAt(instruction, access.field), writes: access.writes }] : []
-    );
-    for (const { base, writes } of accesses) if (writes) frame.writeThrough(base);
-    for (const { base, writes } of accesses) {
-      const last = frame.lastPage(base, writes);
-      if (last.isStack) loadStackPage(this.#code, last);
-      else this.#code.i64(-1n).set(last.page);
-    }
   }
 
   /** Leaves at a block unless what is left covers the longest way from there. */

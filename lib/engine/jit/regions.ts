@@ -22,6 +22,7 @@ import { plainAddressing, translatedAddressing } from "./addressing.ts";
 import { type Area, Areas } from "./areas.ts";
 import { CallSlots } from "./call_slots.ts";
 import { type RegionOptions, writeRegion, type WrittenRegion } from "./compile.ts";
+import { createFindArea } from "./find_area.ts";
 import { createLookCloser } from "./look_closer.ts";
 import { Expected } from "./expected.ts";
 import { FetchedCode, type Placement, PLAIN, translatedPlacement } from "./fetched_code.ts";
@@ -107,6 +108,11 @@ export class Regions implements CodeOwner {
   readonly #jumpTargets = new Map<number, Set<number>>();
   /** How often a region was made anew for what was learned, by its entry. */
   readonly #lessons = new Map<number, number>();
+  /**
+   * Entries of regions behind page tables where what is accessed together often lay in pages that are
+   * apart: each access there asks for itself.
+   */
+  readonly #apart = new Set<number>();
   readonly #imports: WebAssembly.ModuleImports;
   readonly #read: RegionStyle["read"];
   /** By the physical address of the first instruction, which may have several virtual ones. */
@@ -163,8 +169,10 @@ export class Regions implements CodeOwner {
     };
     this.#read = style.read;
     const { guest, host } = memory;
-    const lookCloser = createLookCloser(memory);
-    this.#imports = { guest, host, thunks: thunks.table, lookCloser, ...style.counters?.imports };
+    const asked = space.translated
+      ? createFindArea(space.hart)
+      : { lookCloser: createLookCloser(memory) };
+    this.#imports = { guest, host, thunks: thunks.table, ...asked, ...style.counters?.imports };
   }
 
   /**
@@ -249,7 +257,7 @@ export class Regions implements CodeOwner {
     const started = performance.now();
     const made = this.#make(pc, region);
     const addressing = this.#space.translated
-      ? translatedAddressing(made.pages)
+      ? translatedAddressing(made.pages, this.#apart.has(pc) ? "apart" : "together")
       : plainAddressing(this.#space.table);
     const { slot, unit } = made;
     const place = { addressing, slot, used: unit.address + ENTRANCE.used };
@@ -316,7 +324,7 @@ export class Regions implements CodeOwner {
       owner: this,
       pages: [...new Set(pages.values())],
       extent: extentOf({ region, pages }),
-      bytes: ENTRANCE.size + Expected.cells(region),
+      bytes: ENTRANCE.size + Expected.cells(region, this.#space.translated),
       cost: costOf(region),
     });
     unit.instructions = region.steps.size;
@@ -329,6 +337,7 @@ export class Regions implements CodeOwner {
       hart: this.hart,
       areas: this.#areas,
       learned: this.#learned,
+      translated: this.#space.translated,
     });
     const since = this.#executed();
     const made = { entry, region, slot, unit, pages, expected, since };
@@ -353,6 +362,11 @@ export class Regions implements CodeOwner {
   }
 
   #relearn(region: CompiledRegion): boolean {
+    if (this.#space.translated) {
+      if (this.#apart.has(region.entry)) return false;
+      this.#apart.add(region.entry);
+      return this.compile(region.entry, region.region) !== undefined;
+    }
     const lessons = (this.#lessons.get(region.entry) ?? 0) + 1;
     if (lessons > MOST_LESSONS || !region.expected.learn()) return false;
     this.#lessons.set(region.entry, lessons);
