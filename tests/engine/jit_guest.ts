@@ -183,18 +183,22 @@ export function stateLine(hart: Hart): string {
     `reserved=${hex(address)},${hex(value)} status=${status} ${[...x, ...f].join(" ")}`;
 }
 
-function memoryLine({ memory: { bytes }, physical }: RunningGuest, { mapped }: RunPlan): string {
+function memoryLine(
+  { memory: { bytes }, physical, tables }: RunningGuest,
+  { mapped }: RunPlan,
+): string {
   const all = [
     ...mapped,
     { start: CFG_CODE, pages: CFG_CODE_PAGES },
     { start: CFG_STACK - CFG_STACK_SIZE, pages: STACK_PAGES },
   ];
-  return all.flatMap(({ start, pages }) =>
+  const pages = all.flatMap(({ start, pages }) =>
     Array.from({ length: pages }, (_, k) => {
       const at = physical(start + k * PAGE_SIZE);
       return `${(start + k * PAGE_SIZE).toString(16)}: ${hash(bytes.subarray(at, at + PAGE_SIZE))}`;
     })
-  ).join(" ");
+  );
+  return [`tables: ${tables ? hash(tables.bytes) : "none"}`, ...pages].join(" ");
 }
 
 /** A hash of bytes (FNV-1a). */
