@@ -56,6 +56,7 @@ export const AREA = { size: 24, start: 0, bytes: 8, addend: 16 } as const;
 /** Areas for reads that a bank has room for, and as many for writes: a power of two. */
 export const AREA_COUNT = 16;
 
+const PAGE_BITS = Math.log2(PAGE_SIZE);
 const DATA_SIZE = DATA_ENTRY.size * DATA_ENTRY.count;
 const FETCH_SIZE = FETCH_ENTRY.size * FETCH_ENTRY.count;
 
@@ -84,6 +85,16 @@ export interface Translated {
   readonly bits: number;
   /** Whether the leaf is for all address spaces. */
   readonly global: boolean;
+}
+
+/** The low half of an address, signed. */
+function low32(address: bigint): number {
+  return Number(BigInt.asIntN(32, address));
+}
+
+/** Which of `count` entries is for an address, by its low half: no bit above is asked for. */
+function indexOf(low: number, count: number): number {
+  return (low >>> PAGE_BITS) & (count - 1);
 }
 
 /** One hart's TLB: translations of pages, in banks. */
@@ -137,30 +148,35 @@ export class Tlb {
 
   /** Host address of the entry for fetches from an address. */
   fetchEntry(bank: number, address: bigint): number {
-    const index = Number(address >> 12n & BigInt(FETCH_ENTRY.count - 1));
-    return this.fetchesOf(bank) + index * FETCH_ENTRY.size;
+    return this.fetchesOf(bank) + indexOf(low32(address), FETCH_ENTRY.count) * FETCH_ENTRY.size;
   }
 
   #dataEntry(bank: number, address: bigint): number {
-    const index = Number(address >> 12n & BigInt(DATA_ENTRY.count - 1));
-    return this.dataOf(bank) + index * DATA_ENTRY.size;
+    return this.dataOf(bank) + indexOf(low32(address), DATA_ENTRY.count) * DATA_ENTRY.size;
+  }
+
+  /** Whether a tag is the page of an address; in halves, as V8 allocates other numbers of 64 bits. */
+  #isPageOf(tag: number, address: bigint): boolean {
+    const view = this.#view;
+    return view.getInt32(tag, true) === (low32(address) & -PAGE_SIZE) &&
+      view.getInt32(tag + 4, true) === Number(BigInt.asIntN(32, address >> 32n));
   }
 
   /** The physical address of data at a signed virtual one, or −1 where none is known. */
   data(bank: number, address: bigint, access: number): number {
     const entry = this.#dataEntry(bank, address);
     const tag = entry + (access & WRITE ? DATA_ENTRY.write : DATA_ENTRY.read);
-    if (this.#view.getBigInt64(tag, true) !== (address & ~OFFSET)) return -1;
+    if (!this.#isPageOf(tag, address)) return -1;
     const addend = this.#view.getInt32(entry + DATA_ENTRY.addend, true);
-    return (Number(BigInt.asIntN(32, address)) + addend) >>> 0;
+    return (low32(address) + addend) >>> 0;
   }
 
   /** The physical address of a fetch, or -1 if the TLB does not have its page. */
   fetch(bank: number, address: bigint): number {
     const entry = this.fetchEntry(bank, address);
-    if (this.#view.getBigInt64(entry, true) !== (address & ~OFFSET)) return -1;
+    if (!this.#isPageOf(entry, address)) return -1;
     const page = this.#view.getUint32(entry + FETCH_ENTRY.physical, true) & 0x7fffffff;
-    return page * PAGE_SIZE + Number(address & OFFSET);
+    return page * PAGE_SIZE + (low32(address) & (PAGE_SIZE - 1));
   }
 
   /** Enters the translation of a page for loads and stores. */

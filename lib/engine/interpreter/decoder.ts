@@ -26,10 +26,14 @@ import type { MicroOpSpace } from "./micro_op_space.ts";
  */
 export function executableAddress({ memory, system }: Hart, pc: bigint): number {
   const { translation } = system!;
-  const physical = translation.fetch(pc);
-  if (physical < 0 || (pc & 1n) !== 0n) return -1;
-  if (!(memory.permissions[Math.floor(physical / PAGE_SIZE)]! & EXECUTE)) return -1;
-  return translation.tlb.fetch(translation.fetchBank, pc);
+  const { tlb, fetchBank } = translation;
+  let physical = tlb.fetch(fetchBank, pc);
+  if (physical < 0) {
+    translation.fetch(pc);
+    physical = tlb.fetch(fetchBank, pc);
+  }
+  if (physical < 0 || physical % 2 !== 0) return -1;
+  return memory.permissions[Math.floor(physical / PAGE_SIZE)]! & EXECUTE ? physical : -1;
 }
 
 /** Where a micro-op is written, and what it may say of where it stands. */

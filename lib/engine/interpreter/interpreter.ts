@@ -273,7 +273,7 @@ export class Interpreter {
       fuel,
       fetches,
       space.counter,
-      (pc & ~BigInt(PAGE_SIZE - 1)) - BigInt(block / 8),
+      pc - BigInt(physical % PAGE_SIZE + block / 8),
       data,
     );
     this.#cameBack(tier, space, fuel - fuelLeft);
