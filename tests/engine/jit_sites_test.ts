@@ -168,8 +168,13 @@ for (const mode of ["U", "translated"] as const) {
 
 for (const [name, counter, calls] of [["inner", 13, DEEP], ["bare", 15, 3]] as const) {
   Deno.test(`hook() of ${name} is asked from the next arrival on when compiled code is on its way`, () => {
-    for (const jitThreshold of [0, 1, 2000]) {
-      const guest = jitGuest(jitThreshold);
+    // Calls are inlined where nothing is counted.
+    const plain = (jitThreshold: number) =>
+      makeGuest((memory) => createJit(memory, { jitThreshold, functionAt }));
+    const guests = [0, 1, 2000].flatMap((jitThreshold) =>
+      [jitGuest, plain].map((make) => ({ jitThreshold, guest: make(jitThreshold) }))
+    );
+    for (const { jitThreshold, guest } of guests) {
       run(guest, jitThreshold + 60);
       for (const round of [1, 2, 3]) {
         start(guest, 100);
@@ -187,7 +192,7 @@ for (const [name, counter, calls] of [["inner", 13, DEEP], ["bare", 15, 3]] as c
         engine.run(hart, 2n ** 40n);
         assertEquals([asked, entered()], [asks, 100 * calls]);
       }
-      if (jitThreshold > 1) assertCompiledOnce(guest);
+      if (jitThreshold > 1 && compiled.has(guest)) assertCompiledOnce(guest);
     }
   });
 }

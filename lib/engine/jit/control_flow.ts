@@ -9,6 +9,7 @@
  * @module
  */
 import type { Block, Region } from "./region.ts";
+import { SITE_COUNT } from "./site_words.ts";
 
 /** Where a block stands among the others. */
 export interface Place {
@@ -163,7 +164,8 @@ export class ControlFlow {
     for (const block of [...this.order].reverse()) {
       const place = this.of(block);
       const times = this.isUnrolled(block) ? UNROLL : 1;
-      const passed = block.end.kind === "call" ? block.end.passes?.count ?? 0 : 0;
+      const { kind, passes } = block.end;
+      const passed = kind === "call" && passes !== undefined ? SITE_COUNT : 0;
       place.longest = block.count * times + passed + this.#behind(block);
     }
   }

@@ -54,14 +54,3 @@ export function physicalIn({ pages }: PlacedRegion, pc: number): number {
 export function costOf({ written }: Region): number {
   return written * INSTRUCTION_COST + MODULE_COST + INSTANCE_COST;
 }
-
-/** Whether a region comes by where it is entered, or by a copy of that. */
-export function comesBy({ region }: PlacedRegion): boolean {
-  if (region.entry.predecessors.length > 0) return true;
-  const reached = new Set([region.entry]);
-  for (const block of reached) {
-    if (block !== region.entry && block.all.some(({ pc }) => pc === region.entry.pc)) return true;
-    for (const each of block.successors) reached.add(each);
-  }
-  return false;
-}

@@ -52,14 +52,6 @@ export type EndKind =
   /** Leaves the region at `target`: nothing more is known, or the reference is to execute it. */
   | "exit";
 
-/** What may be closed, as a tracer was switched on there or somebody is to be asked. */
-export interface Passed {
-  /** Host address of what the stub of the called address reads. */
-  readonly stub: number;
-  /** Instructions of the site that stands there; 0 if there is none. */
-  readonly count: number;
-}
-
 /** The end of a block. */
 export interface End {
   readonly kind: EndKind;
@@ -73,8 +65,8 @@ export interface End {
   readonly to?: Block | undefined;
   /** The block at `next` where control may go there, or comes back to there. */
   readonly behind?: Block | undefined;
-  /** What a call passes by without its slot. */
-  readonly passes?: Passed | undefined;
+  /** Of a call that passes a site itself: host address of what the stub of the site reads. */
+  readonly passes?: number | undefined;
 }
 
 /** Instructions that are entered at the first and left at the last. */

@@ -12,8 +12,8 @@ import type { FetchedCode } from "./fetched_code.ts";
 import type { Functions } from "./functions.ts";
 import { type Callee, inlineCalls, isComplete } from "./inlining.ts";
 import { passedSite } from "./passed_site.ts";
-import { discoverRegion, type Passed, type Region } from "./region.ts";
-import { SITE_COUNT, SITE_SIZE } from "./site_words.ts";
+import { discoverRegion, type Region } from "./region.ts";
+import { SITE_SIZE } from "./site_words.ts";
 import type { Sites } from "./sites.ts";
 import { unrollLoops } from "./unrolling.ts";
 
@@ -58,15 +58,13 @@ export class RegionFinder {
     return unrollLoops(inlineCalls(region, (at) => this.#calleeAt(at, region)));
   }
 
-  /** What a call of `pc` passes in the region at `entry`, if it needs not go by its slot. */
-  #passed(pc: number, entry: number): Passed | undefined {
+  /** What the stub of the site at a called address reads, if the call needs not go by its slot. */
+  #passed(pc: number, entry: number): number | undefined {
     const { sites, slots, translated, counts } = this.#parts;
-    const isSite = sites.begin(pc) !== pc;
     // What the stub of a site executes is counted there.
-    if (isSite ? counts : pc !== entry) return undefined;
-    // Behind page tables a slot asks where its site is, and a hook drops the region that it is in.
-    if (translated && !(isSite && pc + SITE_SIZE === entry)) return undefined;
-    return { stub: slots.stubOf(pc), count: isSite ? SITE_COUNT : 0 };
+    if (counts || sites.begin(pc) === pc) return undefined;
+    // Behind page tables a slot asks where its site is: that of a region is where the region is.
+    return translated && pc + SITE_SIZE !== entry ? undefined : slots.stubOf(pc);
   }
 
   /** What is called at an address from `region`, if it may be inlined there. */

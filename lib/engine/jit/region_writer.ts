@@ -28,7 +28,7 @@ import {
   RegionLocal,
   spend,
 } from "./region_frame.ts";
-import { SITE_SIZE } from "./site_words.ts";
+import { SITE_COUNT, SITE_SIZE } from "./site_words.ts";
 
 /** A jump table of more entries is a look-up. */
 const MOST_SWITCHED = 4096;
@@ -286,18 +286,17 @@ export class RegionWriter {
     this.#parts.notes?.left("depth");
     leaveAt(code, target, pending);
     code.op("end");
-    if (!passes) this.#callAt(target, block, pending);
+    if (passes === undefined) this.#callAt(target, block, pending);
     else {
-      const { stub, count } = passes;
-      const entry = count > 0 ? target + SITE_SIZE : target;
-      // What is closed leaves, by way of its stub, which counts.
-      pushIsClosed(code, stub, this.#slotOf(entry));
+      const entry = target + SITE_SIZE;
+      // A closed site leaves, by way of its stub, which counts.
+      pushIsClosed(code, passes, this.#slotOf(entry));
       code.unlikely().if();
       this.#pushCall(block, pending);
       code.i32(links.slotOf(target)).callIndirect(links.type);
       code.i32(this.#parts.flow.reserveBehind(block)).op("i32.add", "return", "end");
-      if (count > 0) executeSite(code, stub);
-      this.#callAt(entry, block, pending + count);
+      executeSite(code, passes);
+      this.#callAt(entry, block, pending + SITE_COUNT);
     }
     this.#afterCall(block);
   }
@@ -316,12 +315,12 @@ export class RegionWriter {
     else this.#code.i32(links.slotOf(entry)).callIndirect(links.type);
   }
 
-  /** Goes on in what is inlined, unless what it passes is closed. */
+  /** Goes on in what is inlined, unless the site before it is closed. */
   #enter(block: Block, pending: number): void {
     const { target, to, passes } = block.end;
-    if (passes) {
-      // Only a region itself is inlined behind something that may be closed.
-      pushIsClosed(this.#code, passes.stub, this.#parts.links.slot);
+    if (passes !== undefined) {
+      // Only the region itself is inlined behind a site.
+      pushIsClosed(this.#code, passes, this.#parts.links.slot);
       this.#code.unlikely().if();
       this.#leave(block, target, pending);
       this.#code.op("end");

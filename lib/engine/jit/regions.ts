@@ -28,14 +28,7 @@ import { Expected } from "./expected.ts";
 import { FetchedCode, type Placement, PLAIN, translatedPlacement } from "./fetched_code.ts";
 import type { Functions } from "./functions.ts";
 import { moduleOf } from "./module_cache.ts";
-import {
-  comesBy,
-  costOf,
-  extentOf,
-  hasStepIn,
-  physicalIn,
-  type PlacedRegion,
-} from "./placed_region.ts";
+import { costOf, extentOf, hasStepIn, physicalIn, type PlacedRegion } from "./placed_region.ts";
 import type { Region } from "./region.ts";
 import { RegionFinder } from "./region_finder.ts";
 import type { RegionCounters } from "./region_counters.ts";
@@ -422,12 +415,12 @@ export class Regions implements CodeOwner {
   }
 
   /**
-   * A hook came to an address, or went. A region that is entered there, and comes by in no other way,
-   * stays and is not entered as long as somebody is to be asked; others that hold it are dropped.
+   * A hook came to an address, or went. A region that is entered there stays, and is not entered as
+   * long as somebody is to be asked; others that hold it are dropped.
    */
   hookChanged(pc: number): void {
     for (const region of this.#holding(pc)) {
-      if (this.#space.translated || region.entry !== pc || comesBy(region)) this.drop(region);
+      if (this.#space.translated || region.entry !== pc) this.drop(region);
       else if (this.#parts.hooks.at(pc)) this.#close(region);
       else {
         this.#lead(region);
