@@ -40,7 +40,7 @@ export interface RegionOptions {
 }
 
 /** What is expected of a region's accesses. */
-export interface Expectations extends Pick<AccessModel, "expected" | "cellOf"> {
+export interface Expectations extends Pick<AccessModel, "expected" | "cellOf" | "areaCell"> {
   /** Where the cells of its checks are in host memory. */
   readonly cells: { readonly head: number; readonly end: number };
 }

@@ -37,6 +37,8 @@ export class Expected {
   /** The areas that each access was expected in, by pc: one that is written several times may have more. */
   readonly #taken = new Map<number, Set<Area>>();
   readonly #view: DataView;
+  /** How many bytes each access asks for that has a cell with an area, by pc. */
+  readonly #asked = new Map<number, number>();
   /** Behind the last cell. */
   readonly #end: number;
 
@@ -44,7 +46,7 @@ export class Expected {
   static cells({ steps }: Region, translated: boolean): number {
     let count = 0;
     for (const { use } of steps.values()) count += Number(use.access !== undefined);
-    return translated ? CELLS_HEAD + count * AREA_CELL.size : count * CELL.size;
+    return translated ? CELLS_HEAD + (count + 1) * AREA_CELL.size : count * CELL.size;
   }
 
   /** Clears the cells. */
@@ -60,6 +62,7 @@ export class Expected {
       this.#view.setUint32(at + layout.slot, slot, true);
       at += layout.size;
     }
+    if (translated) this.#view.setUint32(at + layout.slot, slot, true);
     this.#end = at;
   }
 
@@ -68,8 +71,20 @@ export class Expected {
     return {
       expected: (check, pc) => this.#expected(check, pc),
       cellOf: (pc) => this.#cells.get(pc)!,
+      areaCell: (pc, bytes) => this.#areaCell(pc, bytes),
       cells: { head: this.#parts.cells, end: this.#end },
     };
+  }
+
+  /**
+   * What a cell knows is true of so many bytes only: where an access is written several times and asks
+   * for others elsewhere, those ask each time, with the cell behind the last one.
+   */
+  #areaCell(pc: number, bytes: number): { readonly cell: number; readonly isKept: boolean } {
+    const first = this.#asked.get(pc) ?? bytes;
+    this.#asked.set(pc, first);
+    const isKept = first === bytes;
+    return { cell: isKept ? this.#cells.get(pc)! : this.#end, isKept };
   }
 
   /** Whether the region's code takes an area for granted. */

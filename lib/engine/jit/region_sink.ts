@@ -43,6 +43,8 @@ export interface AccessModel {
   expected(check: Check, pc: number): Area | undefined;
   /** Host address where the check of the access at `pc` is noted. */
   cellOf(pc: number): number;
+  /** Host address of the cell for the area of so many bytes, and whether it is theirs alone. */
+  areaCell(pc: number, bytes: number): { readonly cell: number; readonly isKept: boolean };
 }
 
 /** Whether a step may be left to the reference where it stands. */
@@ -194,12 +196,15 @@ export class RegionSink implements PieceSink {
   #find({ base, low, high, writes, origin }: Check, hole: AddressHole): void {
     const code = this.#code;
     const { instruction: { imm }, pc } = this.#place.step;
-    const cell = this.#model.cellOf(pc);
+    const { cell, isKept } = this.#model.areaCell(pc, high - low);
     const pushBase = () => base === 0 ? code.i64(0n) : code.get(this.#frame.x(base));
-    pushBase();
-    if (low !== 0) code.i64(BigInt(low)).op("i64.add");
-    code.i32(0).access("i64.load", HOST, cell + AREA_CELL.start).op("i64.sub");
-    code.i32(0).access("i64.load", HOST, cell + AREA_CELL.count).op("i64.ge_u").unlikely().if();
+    if (isKept) {
+      pushBase();
+      if (low !== 0) code.i64(BigInt(low)).op("i64.add");
+      code.i32(0).access("i64.load", HOST, cell + AREA_CELL.start).op("i64.sub");
+      code.i32(0).access("i64.load", HOST, cell + AREA_CELL.count).op("i64.ge_u");
+    } else code.i32(1);
+    code.unlikely().if();
     this.#nested++;
     pushBase().i32(hole.offset ? imm : 0).i32(low).i32(high - 1);
     code.i32((origin & How.writes) + (writes ? 0 : How.reads)).i32(cell);
