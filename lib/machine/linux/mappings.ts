@@ -258,7 +258,8 @@ export class Mappings {
       }
       const last = this.#mapped.lastIndexOf(1, end / PAGE_SIZE - 1);
       if (last * PAGE_SIZE < start) return start;
-      end = last * PAGE_SIZE;
+      // Mappings lie close to each other, a hundred thousand pages in one piece.
+      end = (this.#mapped.lastIndexOf(0, last) + 1) * PAGE_SIZE;
     }
     return undefined;
   }
