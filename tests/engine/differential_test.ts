@@ -17,7 +17,7 @@ import { createRandom, type Random } from "./random.ts";
 import { THOROUGH } from "../thorough.ts";
 
 /** Instances of each definition. */
-const INSTANCES = THOROUGH ? 300 : 30;
+const INSTANCES = THOROUGH ? 200 : 30;
 const INTEGERS = [
   0n,
   1n,
