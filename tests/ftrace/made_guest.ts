@@ -111,13 +111,18 @@ export function makeManyFunctions(count: number): Uint8Array {
   }).bytes;
 }
 
-/** Loads firmware under ftrace. */
+/** Loads firmware under ftrace; a JIT that is asked for compiles whatever was fetched. */
 export function tracedFirmware(
   program: Uint8Array,
   options: FtraceOptions = {},
   machineOptions: MachineOptions = {},
 ): MadeGuest {
-  const machine = createMachine(program, { name: "firmware", stdout: () => {}, ...machineOptions });
+  const machine = createMachine(program, {
+    name: "firmware",
+    stdout: () => {},
+    ...machineOptions.engine === "jit" ? { jitThreshold: 1 } : {},
+    ...machineOptions,
+  });
   const reports: string[] = [];
   const ftrace = createFtrace(machine, { report: (line) => void reports.push(line), ...options });
   return { machine, ftrace, reports };

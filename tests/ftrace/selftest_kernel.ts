@@ -12,15 +12,14 @@ import { createTracefs, type Tracefs } from "../../lib/tracefs/tracefs.ts";
 import { type FilesGuest, filesOf, TRACERS } from "../tracefs/guest.ts";
 import { type MadeGuest, makeFirmware, tracedFirmware } from "./made_guest.ts";
 
-/**
- * The eras and engines of selftests: each era on the interpreter, and the newest on the reference, too.
- */
+/** The eras and engines of selftests: each era on the interpreter, and the newest on all engines. */
 export const WAYS: readonly (readonly [era: EraName, engine: EngineName])[] = [
   ["regs", "interp"],
   ["args", "interp"],
   ["preset", "interp"],
   ["call-ops", "interp"],
   ["call-ops", "ref"],
+  ["call-ops", "jit"],
 ];
 
 /** What each function calls, in order; `-5` is what it returns instead of its argument. */
