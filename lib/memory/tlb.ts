@@ -97,6 +97,12 @@ function indexOf(low: number, count: number): number {
   return (low >>> PAGE_BITS) & (count - 1);
 }
 
+/** Where in a bank the entry for fetches from a virtual page is, in bytes, by the page's number. */
+export function fetchOffset(page: number): number {
+  const { count, size } = FETCH_ENTRY;
+  return (((page % count) + count) % count) * size;
+}
+
 /** One hart's TLB: translations of pages, in banks. */
 export class Tlb {
   readonly #memory: Memory;

@@ -106,17 +106,11 @@ export function pairReaches(at: bigint, target: bigint): boolean {
   return offset >= -(2n ** 31n) - 2n ** 11n && offset < 2n ** 31n - 2n ** 11n;
 }
 
-function setWord(bytes: Uint8Array, at: number, word: number): void {
-  bytes[at] = word;
-  bytes[at + 1] = word >>> 8;
-  bytes[at + 2] = word >>> 16;
-  bytes[at + 3] = word >>> 24;
-}
-
 /** 32-bit words as bytes of guest text. */
 export function wordBytes(...words: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(words.length * 4);
-  for (let k = 0; k < words.length; k++) setWord(bytes, k * 4, words[k]!);
+  const view = new DataView(bytes.buffer);
+  words.forEach((word, k) => view.setUint32(k * 4, word, true));
   return bytes;
 }
 

@@ -14,14 +14,13 @@
  *
  * @module
  */
+import { SP } from "../../isa/abi.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
 import type { AddressHole } from "../plan/plan.ts";
 import type { ControlFlow } from "./control_flow.ts";
 import { registerAt } from "./plan_use.ts";
 import type { Block, Step } from "./region.ts";
 
-/** Number of the stack pointer. */
-const SP = 2;
 /** A proof reaches no further than this from a register's value: into the page before or behind. */
 const REACH = PAGE_SIZE - 64;
 /** A fact that changed so often round a loop is dropped. */

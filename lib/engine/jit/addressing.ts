@@ -9,7 +9,7 @@
  */
 import { FETCH_ENTRIES, GENERATION } from "../../hart/state.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
-import { FETCH_ENTRY } from "../../memory/tlb.ts";
+import { FETCH_ENTRY, fetchOffset } from "../../memory/tlb.ts";
 import type { Code } from "../../wasm/code.ts";
 import { ENTRANCE, Handler, MICRO_OP } from "../interpreter/micro_op.ts";
 import { HOST } from "../plan/plan.ts";
@@ -87,8 +87,7 @@ function askForPages(code: Code, pages: ReadonlyMap<number, number>): void {
   const { word } = RegionLocal;
   code.i32(0).access("i32.load", HOST, FETCH_ENTRIES).set(word).i32(0);
   for (const [virtual, physical] of pages) {
-    const at = (((virtual % FETCH_ENTRY.count) + FETCH_ENTRY.count) % FETCH_ENTRY.count) *
-      FETCH_ENTRY.size;
+    const at = fetchOffset(virtual);
     code.get(word).access("i64.load", HOST, at + FETCH_ENTRY.page);
     code.i64(BigInt(virtual) * BigInt(PAGE_SIZE)).op("i64.ne", "i32.or");
     code.get(word).access("i32.load", HOST, at + FETCH_ENTRY.physical);

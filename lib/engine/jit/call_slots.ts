@@ -18,7 +18,7 @@ import {
 import { T0 } from "../../isa/abi.ts";
 import type { Memory } from "../../memory/memory.ts";
 import { PAGE_SIZE } from "../../memory/page.ts";
-import { FETCH_ENTRY } from "../../memory/tlb.ts";
+import { FETCH_ENTRY, fetchOffset } from "../../memory/tlb.ts";
 import { type Code, I32 } from "../../wasm/code.ts";
 import { Module } from "../../wasm/module.ts";
 import { HOST } from "../plan/plan.ts";
@@ -179,8 +179,7 @@ export class CallSlots {
     hostView.setUint32(at + STUB.setsT0, Number(t0 !== undefined), true);
     const pc = this.#pcs.get(slot)!, page = Math.floor(pc / PAGE_SIZE);
     hostView.setUint32(at + STUB.cell, this.#style.counters?.cellOf(pc) ?? 0, true);
-    const { count, size } = FETCH_ENTRY;
-    hostView.setUint32(at + STUB.entry, (page - Math.floor(page / count) * count) * size, true);
+    hostView.setUint32(at + STUB.entry, fetchOffset(page), true);
     hostView.setUint32(at + STUB.physical, Math.floor(physical / PAGE_SIZE), true);
     hostView.setBigInt64(at + STUB.page, BigInt(page) * BigInt(PAGE_SIZE), true);
   }

@@ -5,15 +5,13 @@
  * @module
  */
 import type { Hart } from "../../hart/hart.ts";
+import { SP } from "../../isa/abi.ts";
 import type { Check } from "./access_facts.ts";
 import type { Area, Areas } from "./areas.ts";
 import type { Expectations } from "./compile.ts";
 import { AREA_CELL, CELLS_HEAD } from "./find_area.ts";
 import { CELL } from "./look_closer.ts";
 import type { Region } from "./region.ts";
-
-/** Number of the stack pointer. */
-const SP = 2;
 
 /** What the expectations of a region come from. */
 export interface ExpectedParts {

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { Block, type Region, type Step } from "./region.ts";
+import { Block, copyBlocks, type Region, type Step } from "./region.ts";
 
 /** Instructions of a function that is inlined, at most. */
 const MOST_INLINED = 64;
@@ -44,18 +44,7 @@ export function inlineCalls(
   for (const { call, to } of inlined) {
     call.endAs({ ...call.end, kind: "enter", to, behind: undefined });
   }
-  if (inlined.length > 0) forgetUnreached(region.entry);
   return { ...region, steps, written: region.written + added };
-}
-
-/** What is behind a call may be reached no more, if what is inlined never comes back. */
-function forgetUnreached(entry: Block): void {
-  const reached = new Set([entry]);
-  for (const block of reached) for (const each of block.successors) reached.add(each);
-  for (const { predecessors } of reached) {
-    const kept = predecessors.filter((block) => reached.has(block));
-    predecessors.splice(0, predecessors.length, ...kept);
-  }
 }
 
 /** What is called, if it is small, comes back, and jumps nowhere else. */
@@ -82,7 +71,7 @@ export function isComplete({ blocks }: Region): boolean {
 
 /** Copies what a call calls, to come back behind it; gives the block that is entered. */
 function copyFor({ end: { target, next, behind } }: Block, { region, site }: Callee): Block {
-  const copies = new Map([...region.blocks.values()].map((block) => [block, block.copy()]));
+  const copies = copyBlocks(region.blocks.values());
   for (const [{ end }, copy] of copies) {
     if (end.kind === "return") copy.endAs({ ...end, kind: "comeBack", next, behind });
     else copy.endAs(end, (to) => copies.get(to)!);

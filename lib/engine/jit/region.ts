@@ -43,7 +43,7 @@ export type EndKind =
   | "callIndirect"
   /** Goes where ra or t0 says. */
   | "return"
-  /** The same at the end of an inlined call, which is expected to go back to `next`. */
+  /** Goes where ra or t0 says at the end of an inlined call, which is expected to be `next`. */
   | "comeBack"
   /** Goes where another register says, by way of the region's jump table. */
   | "dispatch"
@@ -101,13 +101,6 @@ export class Block {
     for (const each of new Set([to, behind])) if (each) this.connect(each);
   }
 
-  /** A block with the same instructions, whose end is still to be said. */
-  copy(): Block {
-    const copy = new Block(this.pc);
-    copy.steps.push(...this.steps);
-    return copy;
-  }
-
   /** Adds an edge. */
   connect(to: Block): void {
     this.successors.push(to);
@@ -130,6 +123,17 @@ export class Block {
   get count(): number {
     return this.steps.length + (this.end.step ? 1 : 0);
   }
+}
+
+/** Copies of blocks with the same instructions, whose ends are still to be said. */
+export function copyBlocks(blocks: Iterable<Block>): Map<Block, Block> {
+  const copies = new Map<Block, Block>();
+  for (const block of blocks) {
+    const copy = new Block(block.pc);
+    copy.steps.push(...block.steps);
+    copies.set(block, copy);
+  }
+  return copies;
 }
 
 /** The blocks of a function that can be reached from where it is entered. */

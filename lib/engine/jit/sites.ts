@@ -52,9 +52,9 @@ interface Site {
 export class Sites {
   readonly #parts: SiteParts;
   readonly #byEntry = new Map<number, Site>();
-  /** Those that are open, by the number of their physical page. */
+  /** Sites that are open, by the number of their physical page. */
   readonly #byPage = new Map<number, Set<Site>>();
-  /** The same, by their physical address. */
+  /** Sites that are open, by their physical address. */
   readonly #open = new Map<number, Set<Site>>();
 
   /** Knows none yet. */

@@ -10,7 +10,7 @@
  * @module
  */
 import { ControlFlow, UNROLL } from "./control_flow.ts";
-import type { Block, Region } from "./region.ts";
+import { type Block, copyBlocks, type Region } from "./region.ts";
 
 /** Instructions of a loop with all of its copies, at most. */
 const MOST_IN_LOOP = 64;
@@ -43,17 +43,17 @@ export function unrollLoops(region: Region): Region {
 
 /** The blocks on the ways from a header back to it; undefined if there are too many to be copied. */
 function loopAt(header: Block, flow: ControlFlow): Loop | undefined {
+  // Copies of other loops, and what nothing leads to any more, are not in the control flow.
+  const before = ({ predecessors }: Block) => predecessors.filter((block) => flow.has(block));
   const body = new Set([header]);
   let { count } = header;
-  // Copies of other loops may lead here, which the control flow does not know.
-  const known = header.predecessors.filter((block) => flow.has(block));
-  const work = known.filter((block) => flow.dominates(header, block));
+  const work = before(header).filter((block) => flow.dominates(header, block));
   for (let block = work.pop(); block; block = work.pop()) {
     if (body.has(block)) continue;
     body.add(block);
     count += block.count;
     if (count * 2 > MOST_IN_LOOP) return undefined;
-    work.push(...block.predecessors);
+    work.push(...before(block));
   }
   return { header, body, count };
 }
@@ -71,10 +71,7 @@ function isSimple({ header, body }: Loop, flow: ControlFlow): boolean {
 }
 
 function copyLoop({ header, body }: Loop, count: number): void {
-  const copies = Array.from(
-    { length: count },
-    () => new Map([...body].map((block) => [block, block.copy()])),
-  );
+  const copies = Array.from({ length: count }, () => copyBlocks(body));
   /** Where an edge of the copy before `next` leads. */
   const lead = (copy: ReadonlyMap<Block, Block> | undefined, next: number) => (to: Block) =>
     to === header ? copies[next]?.get(header) ?? header : copy?.get(to) ?? to;
