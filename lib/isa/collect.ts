@@ -30,43 +30,39 @@ export interface Collected {
 
 type Nothing = undefined;
 
-/** Collects what the instruction `word` of this definition touches. */
-export function collect({ meaning, pattern }: Definition, word: number): Collected {
-  const readsX = new Set<number>(), writesX = new Set<number>();
-  const readsF = new Set<number>(), writesF = new Set<number>();
-  let reads = false, writes = false, arithmetic = false, csrs = false, targeted = false;
-  let flow: Collected["flow"] = "next";
-  const number = (field: Field) => (word >>> SHIFT[field]) & 31;
-  const add = (set: Set<number>, register: number) => void (register !== 0 && set.add(register));
-  const silent = (): Nothing => undefined;
-  const alu: Alu<Nothing> = {
-    add: silent,
-    sub: silent,
-    mul: silent,
-    and: silent,
-    or: silent,
-    xor: silent,
-    shl: silent,
-    shr: silent,
-    sar: silent,
-    rotl: silent,
-    rotr: silent,
-    clz: silent,
-    ctz: silent,
-    cpop: silent,
-    div: silent,
-    divu: silent,
-    rem: silent,
-    remu: silent,
-    eq: silent,
-    ne: silent,
-    lt: silent,
-    ge: silent,
-    ltu: silent,
-    geu: silent,
-  };
-  const raising = (): Nothing => void (arithmetic = true);
-  const fpu: Fpu<Nothing> = {
+const silent = (): Nothing => undefined;
+
+/** Operations on integers, which touch nothing but their operands. */
+const INTEGERS: Alu<Nothing> = {
+  add: silent,
+  sub: silent,
+  mul: silent,
+  and: silent,
+  or: silent,
+  xor: silent,
+  shl: silent,
+  shr: silent,
+  sar: silent,
+  rotl: silent,
+  rotr: silent,
+  clz: silent,
+  ctz: silent,
+  cpop: silent,
+  div: silent,
+  divu: silent,
+  rem: silent,
+  remu: silent,
+  eq: silent,
+  ne: silent,
+  lt: silent,
+  ge: silent,
+  ltu: silent,
+  geu: silent,
+};
+
+/** Operations on floats; those that may raise a flag call `raising`. */
+function floats(raising: () => Nothing): Fpu<Nothing> {
+  return {
     add: raising,
     sub: raising,
     mul: raising,
@@ -87,6 +83,17 @@ export function collect({ meaning, pattern }: Definition, word: number): Collect
     classify: silent,
     fromBits: silent,
   };
+}
+
+/** Collects what the instruction `word` of this definition touches. */
+export function collect({ meaning, pattern }: Definition, word: number): Collected {
+  const readsX = new Set<number>(), writesX = new Set<number>();
+  const readsF = new Set<number>(), writesF = new Set<number>();
+  let reads = false, writes = false, arithmetic = false, csrs = false, targeted = false;
+  let flow: Collected["flow"] = "next";
+  const number = (field: Field) => (word >>> SHIFT[field]) & 31;
+  const add = (set: Set<number>, register: number) => void (register !== 0 && set.add(register));
+  const fpu = floats(() => void (arithmetic = true));
   const reading: Sem<Nothing> = {
     x: (field) => add(readsX, number(field)),
     setX: (field) => add(writesX, number(field)),
@@ -98,8 +105,8 @@ export function collect({ meaning, pattern }: Definition, word: number): Collect
     next: silent,
     constant: silent,
     keep: silent,
-    i64: alu,
-    i32: alu,
+    i64: INTEGERS,
+    i32: INTEGERS,
     low: silent,
     signed: silent,
     unsigned: silent,

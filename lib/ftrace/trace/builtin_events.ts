@@ -46,24 +46,20 @@ const ARGUMENTS = layoutFields(
 );
 const RETURNED = layoutFields({ retval: "unsigned long" });
 
+function describe(
+  name: BuiltInEventName,
+  id: number,
+  fields: Readonly<Record<string, string>>,
+  printFormat: string,
+  extra: readonly EventField[] = [],
+): BuiltInEvent {
+  return { system: "ftrace", name, id, fields: layoutFields(fields), printFormat, extra };
+}
+
 /** The built-in events of a kernel from 6.16 on (`recent`), or of an older one. */
 export function builtInEvents(recent: boolean): readonly BuiltInEvent[] {
   const depth = recent ? "%lu" : "%d";
   const exitDepth = recent ? "%u" : "%d";
-  const describe = (
-    name: BuiltInEventName,
-    id: number,
-    fields: Readonly<Record<string, string>>,
-    printFormat: string,
-    extra: readonly EventField[] = [],
-  ): BuiltInEvent => ({
-    system: "ftrace",
-    name,
-    id,
-    fields: layoutFields(fields),
-    printFormat,
-    extra,
-  });
   return [
     describe(
       "function",
