@@ -8,7 +8,7 @@ import type { EngineName } from "../../lib/engine/mod.ts";
 import { ERA_NAMES } from "../../lib/ftrace/mod.ts";
 import { createFtrace, createMachine, type EraName, type Ftrace } from "../../mod.ts";
 import { runHarts } from "../../tests/ftrace/harts_guest.ts";
-import { program } from "../../tests/machine/privileged_programs.ts";
+import { program } from "../../tests/machine/privileged_runtime.ts";
 import {
   DISPATCH_ERAS,
   DISPATCHES,

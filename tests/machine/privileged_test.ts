@@ -10,16 +10,8 @@ import { assertSnapshot } from "@std/testing/snapshot";
 import { createMachine } from "../../lib/machine/machine.ts";
 import { installed, outputOf } from "../engine/guest_tools.ts";
 import { buildBare } from "../program/elf_builder.ts";
-import {
-  here,
-  inMode,
-  NOWHERE,
-  program,
-  PROGRAMS,
-  put,
-  TABLES,
-  title,
-} from "./privileged_programs.ts";
+import { PROGRAMS } from "./privileged_programs.ts";
+import { here, inMode, NOWHERE, program, put, TABLES, title } from "./privileged_runtime.ts";
 
 const ENGINES = ENGINE_NAMES;
 
