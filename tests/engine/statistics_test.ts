@@ -144,3 +144,36 @@ Deno.test("whyNotCompiled() says what keeps a function interpreted", async () =>
   using _hook = engine.hook(at("bill"), { host() {} });
   assertEquals(engine.whyNotCompiled!(at("bill")), { reason: "hook" });
 });
+
+/** Two loops, the first of them long; the second calls what executes far more than it does. */
+const TWO_LOOPS = `
+  li s1, 1000
+1:
+  li t0, 20000
+2:
+  addi t0, t0, -1
+  bnez t0, 2b
+  li s2, 200
+3:
+  call work
+  addi s2, s2, -1
+  bnez s2, 3b
+  addi s1, s1, -1
+  bnez s1, 1b
+  ebreak
+work:
+  li t1, 1000
+4:
+  addi t1, t1, -1
+  bnez t1, 4b
+  ret`;
+
+Deno.test("run() finds the little that is still interpreted between long stays in compiled code", () => {
+  const guest = createGuest((memory) => createJit(memory, { statistics: true }));
+  resetGuest(guest);
+  guest.memory.poke(CODE, assemble(TWO_LOOPS, { origin: BigInt(CODE) }).bytes);
+  assertEquals(guest.engine.run(guest.hart, 10n ** 9n).kind, "trap");
+  const { entered } = guest.engine.statistics!()!.regions;
+  // Each of the 200,000 calls is one entry as long as the loop around them is interpreted.
+  assert(entered < 100_000, `entered ${entered} times`);
+});

@@ -93,6 +93,8 @@ export class Interpreter {
   readonly #meter: Meter | undefined;
   /** Interpreted instructions until the tier is to look. */
   #untilLook: number;
+  /** What compiled code had executed, and might execute, when the function was last entered. */
+  readonly #before = { executed: 0, budget: 0 };
 
   /**
    * Keeps `budget` bytes of translated code at most; `makeTier` makes what compiles, if anything, and
@@ -204,14 +206,26 @@ export class Interpreter {
     if (!tier) return Math.min(left, FUEL);
     tier.arrive(space, pc);
     const fuel = Math.min(left, this.#untilLook);
-    this.#view.setUint32(REGION_BUDGET, Math.min(left - fuel, tier.budget), true);
+    const budget = Math.min(left - fuel, tier.budget);
+    this.#before.executed = space.hart.compiledInstret;
+    this.#before.budget = budget;
+    this.#view.setUint32(REGION_BUDGET, budget, true);
     return fuel;
   }
 
-  /** Lets the tier look at what is executed once in its period; `used` was executed. */
+  /** What compiled code has executed, beyond its budget, of what the function was given. */
+  #takenBy({ compiledInstret }: Hart): number {
+    const { executed, budget } = this.#before;
+    return compiledInstret - executed - (budget - this.#view.getUint32(REGION_BUDGET, true));
+  }
+
+  /**
+   * Lets the tier look at what is interpreted, once in its period; `used` was executed, which compiled
+   * code may have taken part in.
+   */
   #cameBack(tier: Tier | undefined, space: MicroOpSpace, used: number): void {
     if (!tier) return;
-    this.#untilLook -= used;
+    this.#untilLook -= used - this.#takenBy(space.hart);
     tier.cameBack(space);
     if (this.#untilLook > 0) return;
     this.#untilLook = tier.period;

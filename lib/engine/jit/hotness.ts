@@ -117,7 +117,9 @@ export class Hotness {
   #compile(pc: number, start: number, heat: Heat): boolean {
     const low = this.#regions.sites.begin(start);
     const covering = this.#regions.covering(pc);
-    if (covering.length === 0 && this.#grow(low, pc, heat)) return true;
+    const first = this.#regions.at(low);
+    const isLeft = first ? !covering.includes(first) : covering.length === 0;
+    if (isLeft && this.#grow(low, pc, heat)) return true;
     const entry = covering.length > 0
       ? this.#leaderIn(covering[0]!, pc)
       : this.#regions.source.leaderBefore(pc, low);
