@@ -11,7 +11,8 @@
  */
 import type { Code } from "../../wasm/code.ts";
 import { addWrites, type RegisterSet } from "./liveness.ts";
-import { narrowBehind, type NarrowRegisters } from "./narrow.ts";
+import { narrowBehind } from "./narrow.ts";
+import type { NarrowRegisters } from "./narrow_registers.ts";
 import type { Block, Step } from "./region.ts";
 import type { RegionFrame } from "./region_frame.ts";
 

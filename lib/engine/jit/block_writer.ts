@@ -1,17 +1,16 @@
 /**
  * Writes the instructions of one block, and the exits of those that may be left to the reference.
  *
- * The exits of a block lie behind its code, one behind the other: the last one stores what was
- * written last and falls into the one before it, so each register is stored in one place. Where it
- * left, and how far it had come, an instruction says in locals, which costs nothing where it stays.
+ * The exits of a block lie behind its code (`block_exits.ts`). Where it left, and how far it had come,
+ * an instruction says in locals, which costs nothing where it stays.
  *
  * @module
  */
 import type { Code } from "../../wasm/code.ts";
 import type { Check, Checks } from "./access_facts.ts";
-import type { Liveness, RegisterSet } from "./liveness.ts";
-import { addWrites } from "./liveness.ts";
-import type { NarrowRegisters } from "./narrow.ts";
+import { BlockExits } from "./block_exits.ts";
+import type { Liveness } from "./liveness.ts";
+import type { NarrowRegisters } from "./narrow_registers.ts";
 import { registerAt } from "./plan_use.ts";
 import type { Block, Step } from "./region.ts";
 import { type RegionFrame, RegionLocal } from "./region_frame.ts";
@@ -31,31 +30,6 @@ export interface BlockParts {
   readonly notes: RegionNotes | undefined;
 }
 
-/** The exits of a block: what each stores, from the first on. */
-class Exits {
-  readonly sets: RegisterSet[] = [];
-  /** Which exit each step takes. */
-  readonly #of = new Map<Step, number>();
-
-  constructor(block: Block, dirtyIn: RegisterSet, leaves: (step: Step, at: number) => boolean) {
-    const dirty = { ...dirtyIn };
-    block.steps.forEach((step, at) => {
-      if (leaves(step, at)) {
-        const last = this.sets.at(-1);
-        if (!last || last.x !== dirty.x || last.f !== dirty.f) this.sets.push({ ...dirty });
-        this.#of.set(step, this.sets.length - 1);
-      }
-      addWrites(dirty, step);
-    });
-  }
-
-  /** How many blocks out the exit of a step is; undefined if it has none. */
-  depth(step: Step): number | undefined {
-    const exit = this.#of.get(step);
-    return exit === undefined ? undefined : this.sets.length - 1 - exit;
-  }
-}
-
 /** Writes blocks. */
 export class BlockWriter {
   readonly #parts: BlockParts;
@@ -67,87 +41,80 @@ export class BlockWriter {
 
   /** Writes all but the end of a block that begins with `pending` instructions not yet taken off. */
   write(block: Block, pending: number): void {
-    const { facts, sink, narrow } = this.#parts;
+    const { code, facts, sink, narrow } = this.#parts;
     const checks = facts.checks(block, 1)[0]!;
     sink.narrow = narrow.of(block);
     const exits = this.#exits(block, [checks]);
-    this.#open(exits);
+    exits.open(code);
     this.#steps(block, { checks, exits, spent: pending, nested: 0 });
     this.#close(exits);
   }
 
   /**
    * Writes a block several times in a row. `between` ends each copy, `depth` blocks inside of where
-   * the block is written; it leaves the copies by a branch to the innermost block.
+   * the block is written; it leaves the copies by a branch to the innermost block, and otherwise
+   * brings the registers into the locals where the block finds them.
    */
   writeCopies(block: Block, copies: number, between: (copy: number, depth: number) => void): void {
     const { code, facts, sink, narrow } = this.#parts;
     const checks = facts.checks(block, copies);
-    sink.narrow = narrow.of(block);
     const exits = this.#exits(block, checks);
-    this.#open(exits);
+    exits.open(code);
     code.block();
     for (let copy = 1; copy <= copies; copy++) {
       const spent = (copy - 1) * block.count;
+      sink.narrow = narrow.of(block);
       this.#steps(block, { checks: checks[copy - 1]!, exits, spent, nested: 1 });
-      between(copy, 1 + (exits.sets.length > 0 ? exits.sets.length + 1 : 0));
+      between(copy, 1 + exits.depth);
     }
     code.op("end");
     this.#close(exits);
   }
 
   /** Writes the instruction that ends a block: what decides is left on the stack. */
-  writeEnd({ end }: Block): void {
-    this.#parts.notes?.mark(end.step!.pc);
-    this.#parts.sink.write({ step: end.step!, check: undefined, exit: 0 });
+  writeEnd(block: Block): void {
+    const { notes, sink, narrow } = this.#parts;
+    const step = block.end.step!;
+    notes?.mark(step.pc);
+    const want = narrow.wantAt(block, block.steps.length);
+    sink.write({ step, want, check: undefined, exit: 0 });
   }
 
-  #exits(block: Block, copies: readonly (readonly (Check | undefined)[])[]): Exits {
-    const { liveness, model } = this.#parts;
+  #exits(block: Block, copies: readonly (readonly (Check | undefined)[])[]): BlockExits {
+    const { liveness, model, narrow } = this.#parts;
     const leaves = (step: Step, at: number) =>
       copies.some((checks) => mayLeave(step, checks[at], model));
-    return new Exits(block, liveness.of(block).dirtyIn, leaves);
-  }
-
-  #open({ sets }: Exits): void {
-    if (sets.length === 0) return;
-    this.#parts.code.block();
-    for (const _ of sets) this.#parts.code.block();
+    return new BlockExits(block, liveness.of(block).dirtyIn, narrow, leaves);
   }
 
   #steps(
-    { steps }: Block,
+    block: Block,
     { checks, exits, spent, nested }: {
       readonly checks: readonly (Check | undefined)[];
-      readonly exits: Exits;
+      readonly exits: BlockExits;
       readonly spent: number;
       /** Blocks that are open inside the exits. */
       readonly nested: number;
     },
   ): void {
-    const { code, sink, model, notes } = this.#parts;
-    steps.forEach((step, at) => {
+    const { code, sink, model, notes, narrow } = this.#parts;
+    block.steps.forEach((step, at) => {
       notes?.mark(step.pc);
       const check = checks[at];
-      const exit = exits.depth(step);
+      const exit = exits.of(step);
       if (exit !== undefined && mayLeave(step, check, model)) {
         code.i64(BigInt(step.pc)).set(RegionLocal.exitPc).i32(spent + at).set(RegionLocal.spent);
       }
-      if (!isIdle(step)) sink.write({ step, check, exit: (exit ?? 0) + nested });
+      const want = narrow.wantAt(block, at);
+      if (!isIdle(step)) sink.write({ step, want, check, exit: (exit ?? 0) + nested });
     });
   }
 
-  #close({ sets }: Exits): void {
+  #close(exits: BlockExits): void {
     const { code, frame, notes } = this.#parts;
-    if (sets.length === 0) return;
+    if (exits.depth === 0) return;
     notes?.mark("exits");
-    code.br(sets.length);
-    for (let exit = sets.length - 1; exit >= 0; exit--) {
-      code.op("end");
-      const before = exit > 0 ? sets[exit - 1]! : { x: 0, f: 0 };
-      const { x, f } = sets[exit]!;
-      frame.store(code, { x: x & ~before.x, f: f & ~before.f });
-    }
+    exits.write(code, frame);
     notes?.left("declined");
     code.get(RegionLocal.exitPc).get(RegionLocal.left).get(RegionLocal.spent);
     code.op("i32.sub", "return", "end");

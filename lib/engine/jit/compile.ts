@@ -13,7 +13,7 @@ import { ControlFlow } from "./control_flow.ts";
 import { findAreaType, renewType } from "./find_area.ts";
 import { Liveness } from "./liveness.ts";
 import { lookCloserType } from "./look_closer.ts";
-import { NarrowRegisters } from "./narrow.ts";
+import { NarrowRegisters } from "./narrow_registers.ts";
 import type { ExitReason } from "../statistics.ts";
 import type { Region } from "./region.ts";
 import type { RegionCounters } from "./region_counters.ts";
@@ -100,7 +100,7 @@ export function writeRegion(
     return block.steps.some((step, at) => mayLeave(step, checks![at], model));
   }));
   const liveness = new Liveness(flow, leaving);
-  const narrow = new NarrowRegisters(flow);
+  const narrow = new NarrowRegisters(flow, liveness);
   const sink = new RegionSink(code, frame, model);
   const notes = notesOf(options, code);
   const blocks = new BlockWriter({ code, frame, sink, model, facts, liveness, narrow, notes });
@@ -110,7 +110,7 @@ export function writeRegion(
     cells: { ...expectations.cells, renew },
     slotOf: (pc: number) => options.slotOf(pc),
   };
-  new RegionWriter({ region, flow, liveness, frame, code, blocks, links, notes }).write();
+  new RegionWriter({ region, flow, liveness, frame, code, narrow, blocks, links, notes }).write();
   const functions = [
     asked,
     ...translated ? ["renew"] : [],

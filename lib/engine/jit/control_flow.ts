@@ -93,6 +93,23 @@ export class ControlFlow {
     return each === above;
   }
 
+  /** The blocks on the ways from a loop's header back to it, the header first. */
+  loopOf(header: Block): Set<Block> {
+    const body = new Set([header]);
+    const work = this.#before(header).filter((block) => this.dominates(header, block));
+    for (let block = work.pop(); block; block = work.pop()) {
+      if (body.has(block)) continue;
+      body.add(block);
+      work.push(...this.#before(block));
+    }
+    return body;
+  }
+
+  /** Predecessors; copies of other loops, and what nothing leads to any more, are not among them. */
+  #before({ predecessors }: Block): Block[] {
+    return predecessors.filter((block) => this.has(block));
+  }
+
   #findDominators(): void {
     const known = new Set([this.#entry]);
     for (let changed = true; changed;) {

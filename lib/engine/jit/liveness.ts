@@ -5,6 +5,10 @@
  * A region keeps registers in locals and stores them where it is left; what is dirty there must have
  * been loaded on every way, even on those that did not write it.
  *
+ * What a loop leaves behind each time round and nobody reads in the next is dirty all the same: the
+ * loop may be left before it is written again. Where a loop has more registers than the host, these
+ * are stored on the way back, instead of being carried round and kept beside all others.
+ *
  * @module
  */
 import type { ControlFlow } from "./control_flow.ts";
@@ -49,10 +53,17 @@ function addReads(set: RegisterSet, written: RegisterSet, { instruction, use }: 
   for (const field of use.readsF) set.f |= (1 << registerAt(instruction, field)) & ~written.f;
 }
 
+/** The most registers of a loop, of integers and of floats, that are all kept in locals. */
+const MOST_KEPT: RegisterSet = { x: 11, f: 14 };
+
 /** The registers of all blocks of a region. */
 export class Liveness {
   readonly #flow: ControlFlow;
   readonly #blocks = new Map<Block, BlockRegisters>();
+  /** The registers that each loop writes, by its header. */
+  readonly #written = new Map<Block, RegisterSet>();
+  /** Those that are stored on every way to a loop's header. */
+  readonly #stored = new Map<Block, RegisterSet>();
 
   /**
    * Looks at every block.
@@ -62,6 +73,7 @@ export class Liveness {
   constructor(flow: ControlFlow, leaving: ReadonlySet<Block>) {
     this.#flow = flow;
     for (const block of flow.order) this.#blocks.set(block, ownRegisters(block));
+    this.#findStored();
     for (let changed = true; changed;) changed = this.#spreadDirty();
     for (let changed = true; changed;) changed = this.#spreadLive(leaving);
   }
@@ -69,6 +81,53 @@ export class Liveness {
   /** The registers of a block. */
   of(block: Block): BlockRegisters {
     return this.#blocks.get(block)!;
+  }
+
+  /** The registers that a loop writes; undefined where none begins. */
+  writtenInLoop(header: Block): RegisterSet | undefined {
+    return this.#written.get(header);
+  }
+
+  /** The registers that are stored on the way from a block to another. */
+  storedBetween(from: Block, to: Block): RegisterSet {
+    const stored = this.#stored.get(to);
+    // A call has stored everything.
+    if (!stored || from.isCall) return noRegisters();
+    const { x, f } = this.of(from).dirty;
+    return { x: stored.x & x, f: stored.f & f };
+  }
+
+  #findStored(): void {
+    const loops = this.#flow.order.filter((block) => this.#flow.of(block).isLoop);
+    if (loops.length === 0) return;
+    const read = this.#readBefore();
+    for (const header of loops) {
+      const written = noRegisters();
+      for (const block of this.#flow.loopOf(header)) add(written, this.of(block).writes);
+      this.#written.set(header, written);
+      const { x, f } = read.get(header)!;
+      this.#stored.set(header, {
+        x: count(written.x | x) > MOST_KEPT.x ? written.x & ~x : 0,
+        f: count(written.f | f) > MOST_KEPT.f ? written.f & ~f : 0,
+      });
+    }
+  }
+
+  /** The registers that each block, or what comes behind it, reads before they are written. */
+  #readBefore(): Map<Block, RegisterSet> {
+    const read = new Map(this.#flow.order.map((block) => [block, { ...this.of(block).reads }]));
+    for (let changed = true; changed;) {
+      changed = false;
+      for (const block of [...this.#flow.order].reverse()) {
+        if (block.isCall) continue;
+        const { writes } = this.of(block);
+        for (const successor of block.successors) {
+          const { x, f } = read.get(successor)!;
+          changed = add(read.get(block)!, { x: x & ~writes.x, f: f & ~writes.f }) || changed;
+        }
+      }
+    }
+    return read;
   }
 
   #spreadDirty(): boolean {
@@ -80,7 +139,9 @@ export class Liveness {
       // A call finds everything stored, and nothing in locals is true behind it.
       if (block.isCall) continue;
       for (const successor of block.successors) {
-        changed = add(this.of(successor).dirtyIn, dirty) || changed;
+        const stored = this.storedBetween(block, successor);
+        const left = { x: dirty.x & ~stored.x, f: dirty.f & ~stored.f };
+        changed = add(this.of(successor).dirtyIn, left) || changed;
       }
     }
     return changed;
@@ -92,7 +153,10 @@ export class Liveness {
       const { reads, writes, dirtyIn, dirty, live } = this.of(block);
       const after = this.#leavesAtEnd(block) ? { ...dirty } : noRegisters();
       if (!block.isCall) {
-        for (const successor of block.successors) add(after, this.of(successor).live);
+        for (const successor of block.successors) {
+          add(after, this.of(successor).live);
+          add(after, this.storedBetween(block, successor));
+        }
       }
       const found = { x: reads.x | (after.x & ~writes.x), f: reads.f | (after.f & ~writes.f) };
       if (this.#flow.of(block).isLoop || leaving.has(block)) add(found, dirtyIn);
@@ -110,6 +174,13 @@ export class Liveness {
       kind === "exit" ||
       this.#flow.of(block).dropped.size > 0 || block.successors.length < stays;
   }
+}
+
+/** How many registers are in half of a set. */
+function count(registers: number): number {
+  let found = 0;
+  for (let each = registers; each !== 0; each &= each - 1) found++;
+  return found;
 }
 
 function add(to: RegisterSet, from: RegisterSet): boolean {

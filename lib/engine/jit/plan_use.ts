@@ -35,6 +35,8 @@ export interface WordPair {
 export interface PlanUse {
   /** Fields that name the integer registers it reads. */
   readonly readsX: readonly Field[];
+  /** Those of them of which it reads the low half only. */
+  readonly readsHalf: readonly Field[];
   /** Fields that name the float registers it reads. */
   readonly readsF: readonly Field[];
   /** The file of the register that it writes. */
@@ -47,6 +49,8 @@ export interface PlanUse {
   readonly form: Form;
   /** Whether it always leaves the sign-extension of 32 bits in its register. */
   readonly narrow: boolean;
+  /** Whether it does so by an extension of its own, which nobody needs who wants the low half. */
+  readonly extends: boolean;
   /** What it writes or decides by, if that is as true of the low halves of sign-extended operands. */
   readonly pair: WordPair | undefined;
 }
@@ -73,13 +77,16 @@ export function registerAt({ word }: Instruction, field: Field): number {
 }
 
 function readUse({ body, outcome }: Plan): PlanUse {
-  const readsX = new Set<Field>(), readsF = new Set<Field>();
+  const readsX = new Set<Field>(), readsWhole = new Set<Field>(), readsF = new Set<Field>();
   let writes: PlanUse["writes"];
   let access: AddressHole | undefined;
   let declines = false;
   for (const piece of [...body, ...outcome]) {
-    if (piece.kind === "x") readsX.add(piece.field);
-    else if (piece.kind === "f") readsF.add(piece.field);
+    if (piece.kind === "x") {
+      readsX.add(piece.field);
+      // What is stored of a register by less than all of its bytes comes behind the address.
+      if (!piece.low && !(isStore(access) && access.access.bytes < 8)) readsWhole.add(piece.field);
+    } else if (piece.kind === "f") readsF.add(piece.field);
     else if (piece.kind === "begin") writes = piece.file;
     else if (piece.kind === "declineIf") declines = true;
     else if (piece.kind === "address") {
@@ -89,23 +96,49 @@ function readUse({ body, outcome }: Plan): PlanUse {
   }
   return {
     readsX: [...readsX],
+    readsHalf: [...readsX].filter((field) => !readsWhole.has(field)),
     readsF: [...readsF],
     writes,
     access,
     declines,
     form: formOf(body),
     narrow: isNarrow(body, access),
+    extends: extendsWord(body),
     pair: pairOf(outcome.length > 0 ? outcome : body),
   };
+}
+
+function isStore(access: AddressHole | undefined): access is AddressHole {
+  return access !== undefined && access.writes && !access.atomic;
+}
+
+/**
+ * The register that a step copies to another as it is, x0 included; undefined if it does something
+ * else.
+ */
+export function movedFrom(
+  { instruction, use }: { readonly instruction: Instruction; readonly use: PlanUse },
+): number | undefined {
+  const left = registerAt(instruction, "rs1"), right = registerAt(instruction, "rs2");
+  if (use.form === "offset") return instruction.imm === 0 ? left : undefined;
+  if (use.form !== "sum" || (left !== 0 && right !== 0)) return undefined;
+  return left || right;
+}
+
+/** Whether the last thing done to the value that is written is the sign-extension of 32 bits. */
+function extendsWord(body: readonly Piece[]): boolean {
+  const last = body.at(-2);
+  // No immediate ends in a byte like that.
+  return body.at(-1)?.kind === "end" && last?.kind === "code" &&
+    last.bytes.at(-1) === PLAIN["i64.extend_i32_s"];
 }
 
 /** Whether the value that is written is the sign-extension of 32 bits, by how it was recorded. */
 function isNarrow(body: readonly Piece[], access: AddressHole | undefined): boolean {
   const last = body.at(-2);
   if (body.at(-1)?.kind !== "end" || last?.kind !== "code") return false;
+  if (extendsWord(body)) return true;
   const { bytes } = last;
-  // No immediate ends in a byte like that.
-  if (bytes.at(-1) === PLAIN["i64.extend_i32_s"]) return true;
   if (bytes.length === 2 && bytes[1] === PLAIN["i64.extend_i32_u"]) {
     return bytes[0]! >= PLAIN["i64.eqz"] && bytes[0]! <= PLAIN["i64.ge_u"];
   }

@@ -47,6 +47,7 @@ export function regionType(module: Module): number {
 export class RegionFrame {
   readonly locals: ValueType[];
   readonly #x: number[] = [];
+  readonly #halves: number[] = [];
   readonly #f: number[] = [];
   readonly #addends: number[] = [];
 
@@ -59,6 +60,11 @@ export class RegionFrame {
   /** The local of an integer register. */
   x(register: number): number {
     return this.#x[register] ??= this.#add(I64);
+  }
+
+  /** The local of the low half of an integer register, where it is kept as that (`narrow.ts`). */
+  half(register: number): number {
+    return this.#halves[register] ??= this.#add(I32);
   }
 
   /** The local of a float register. */
@@ -76,6 +82,7 @@ export class RegionFrame {
     const names = new Map<number, string>();
     for (const [name, local] of Object.entries(RegionLocal)) names.set(local, name);
     this.#x.forEach((local, register) => names.set(local, X_NAMES[register]!));
+    this.#halves.forEach((local, register) => names.set(local, `${X_NAMES[register]!}.low`));
     this.#f.forEach((local, register) => names.set(local, F_NAMES[register]!));
     this.#addends.forEach((local, origin) =>
       names.set(local, `${X_NAMES[origin >> 1]!}.${origin % 2 ? "write" : "read"}.addend`)
@@ -99,10 +106,29 @@ export class RegionFrame {
     }
   }
 
-  /** Stores registers to the hart's state. */
-  store(code: Code, { x, f }: RegisterSet): void {
+  /** Pushes an integer register other than x0, i64, where those in `halves` are kept as halves. */
+  push(code: Code, register: number, halves: number): void {
+    if ((halves >>> register) & 1) code.get(this.half(register)).op("i64.extend_i32_s");
+    else code.get(this.x(register));
+  }
+
+  /** Extends registers that are kept as halves. */
+  widen(code: Code, registers: number): void {
     for (let r = 1; r < 32; r++) {
-      if ((x >>> r) & 1) code.i32(0).get(this.x(r)).access("i64.store", HOST, X + r * 8);
+      if ((registers >>> r) & 1) {
+        this.push(code, r, registers);
+        code.set(this.x(r));
+      }
+    }
+  }
+
+  /** Stores registers to the hart's state; those in `halves` are kept as halves. */
+  store(code: Code, { x, f }: RegisterSet, halves: number): void {
+    for (let r = 1; r < 32; r++) {
+      if (((x >>> r) & 1) === 0) continue;
+      code.i32(0);
+      this.push(code, r, halves);
+      code.access("i64.store", HOST, X + r * 8);
     }
     for (let r = 0; r < 32; r++) {
       if ((f >>> r) & 1) code.i32(0).get(this.f(r)).access("f64.store", HOST, F + r * 8);

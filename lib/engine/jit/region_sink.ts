@@ -15,7 +15,7 @@ import { type AddressHole, HOST } from "../plan/plan.ts";
 import type { Check } from "./access_facts.ts";
 import type { Area } from "./areas.ts";
 import { AREA_CELL, How } from "./find_area.ts";
-import { isNarrowPair, narrowBehind } from "./narrow.ts";
+import { hasHalf, isNarrowPair, type Narrow, narrowBehind, type Want } from "./narrow.ts";
 import { registerAt } from "./plan_use.ts";
 import type { Step } from "./region.ts";
 import type { RegionFrame } from "./region_frame.ts";
@@ -23,6 +23,8 @@ import type { RegionFrame } from "./region_frame.ts";
 /** What a step's code is written with. */
 export interface StepPlace {
   readonly step: Step;
+  /** How what it writes is wanted. */
+  readonly want: Want;
   /** What has to be asked before its access. */
   readonly check: Check | undefined;
   /** How many blocks out its exit is, if {@linkcode mayLeave}. */
@@ -86,14 +88,19 @@ export class RegionSink implements PieceSink {
    */
   write(place: StepPlace): void {
     this.#place = place;
-    const { step } = place;
-    if (isNarrowPair(this.narrow, step)) this.#writeNarrow(step);
+    const { step, want } = place;
+    const { known, halves } = this.narrow;
+    this.#behind = narrowBehind(this.narrow, step, want);
+    const isHalf = hasHalf(halves, step) || this.#writesHalf(step);
+    if (isHalf && isNarrowPair(known, step)) this.#writeNarrow(step);
     else copyPlan(step.plan, this);
-    this.narrow = narrowBehind(this.narrow, step);
+    this.narrow = this.#behind;
   }
 
-  /** Registers that hold the sign-extension of 32 bits where the next step is written. */
-  narrow = 0;
+  /** What is known of the registers where the next step is written. */
+  narrow: Narrow = { known: 0, halves: 0 };
+  /** What is known of them once the step has written its own. */
+  #behind = this.narrow;
 
   /** Writes an operation on the low halves of its operands. */
   #writeNarrow({ use }: Step): void {
@@ -103,8 +110,19 @@ export class RegionSink implements PieceSink {
     else this.integer(right, true);
     this.#code.op(operation.replace("i64", "i32") as PlainName);
     if (use.writes !== "x") return;
-    this.#code.op("i64.extend_i32_s");
-    this.endWrite("x", "i64");
+    const register = this.#register("rd");
+    if (register === 0) this.#code.op("drop");
+    else if (this.#isHalf(register)) this.#code.set(this.#frame.half(register));
+    else this.#code.op("i64.extend_i32_s").set(this.#frame.x(register));
+  }
+
+  #writesHalf({ use }: Step): boolean {
+    return use.writes === "x" && this.#isHalf(this.#register("rd"));
+  }
+
+  /** Whether a register is kept as its half behind the step. */
+  #isHalf(register: number): boolean {
+    return ((this.#behind.halves >>> register) & 1) !== 0;
   }
 
   code(bytes: Uint8Array): void {
@@ -118,8 +136,12 @@ export class RegionSink implements PieceSink {
       else this.#code.i64(0n);
       return;
     }
-    this.#code.get(this.#frame.x(register));
-    if (low) this.#code.op("i32.wrap_i64");
+    const { halves } = this.narrow;
+    if (low && (halves >>> register) & 1) this.#code.get(this.#frame.half(register));
+    else {
+      this.#frame.push(this.#code, register, halves);
+      if (low) this.#code.op("i32.wrap_i64");
+    }
   }
 
   float(field: Field, as: "bits" | "double"): void {
@@ -184,7 +206,8 @@ export class RegionSink implements PieceSink {
     const area = this.#model.expected(check, pc);
     const room = area ? area.end - area.start - (high - low) : -1;
     if (base === 0 || !area || room < 0) return this.#look(check, pc);
-    code.get(this.#frame.x(base)).i64(BigInt(area.start - low)).op("i64.sub").i64(BigInt(room));
+    this.#pushBase(base);
+    code.i64(BigInt(area.start - low)).op("i64.sub").i64(BigInt(room));
     code.op("i64.gt_u").unlikely().if();
     this.#nested++;
     this.#look(check, pc);
@@ -197,16 +220,16 @@ export class RegionSink implements PieceSink {
     const code = this.#code;
     const { instruction: { imm }, pc } = this.#place.step;
     const { cell, isKept } = this.#model.areaCell(pc, high - low);
-    const pushBase = () => base === 0 ? code.i64(0n) : code.get(this.#frame.x(base));
     if (isKept) {
-      pushBase();
+      this.#pushBase(base);
       if (low !== 0) code.i64(BigInt(low)).op("i64.add");
       code.i32(0).access("i64.load", HOST, cell + AREA_CELL.start).op("i64.sub");
       code.i32(0).access("i64.load", HOST, cell + AREA_CELL.count).op("i64.ge_u");
     } else code.i32(1);
     code.unlikely().if();
     this.#nested++;
-    pushBase().i32(hole.offset ? imm : 0).i32(low).i32(high - 1);
+    this.#pushBase(base);
+    code.i32(hole.offset ? imm : 0).i32(low).i32(high - 1);
     code.i32((origin & How.writes) + (writes ? 0 : How.reads)).i32(cell);
     code.call(this.#model.lookCloser);
     this.#leaveIf();
@@ -218,9 +241,18 @@ export class RegionSink implements PieceSink {
   #look({ base, low, high, writes }: Check, pc: number): void {
     const code = this.#code;
     if (base === 0) code.i64(BigInt(low)).i32(0).i32(high - low - 1);
-    else code.get(this.#frame.x(base)).i32(low).i32(high - 1);
+    else {
+      this.#pushBase(base);
+      code.i32(low).i32(high - 1);
+    }
     code.i32(this.#model.cellOf(pc) + Number(writes)).call(this.#model.lookCloser);
     this.#leaveIf();
+  }
+
+  /** Pushes all of the register that a check asks for, 0 for none. */
+  #pushBase(base: number): void {
+    if (base === 0) this.#code.i64(0n);
+    else this.#frame.push(this.#code, base, this.narrow.halves);
   }
 
   /** Pops i32: not 0 takes the exit. */
@@ -236,7 +268,10 @@ export class RegionSink implements PieceSink {
       if (as === "i64") this.#code.op("f64.reinterpret_i64");
       this.#code.set(this.#frame.f(register));
     } else if (register === 0) this.#code.op("drop");
-    else this.#code.set(this.#frame.x(register));
+    else if (this.#isHalf(register)) {
+      // V8 takes neither this nor an extension before it for an instruction.
+      this.#code.op("i32.wrap_i64").set(this.#frame.half(register));
+    } else this.#code.set(this.#frame.x(register));
   }
 
   openIf(type: ValueType): void {

@@ -18,6 +18,7 @@ import type { BlockWriter } from "./block_writer.ts";
 import { executeSite, pushIsClosed } from "./call_slots.ts";
 import { type ControlFlow, UNROLL } from "./control_flow.ts";
 import type { Liveness } from "./liveness.ts";
+import type { NarrowRegisters } from "./narrow_registers.ts";
 import type { RegionNotes } from "./region_notes.ts";
 import type { Block, Region } from "./region.ts";
 import {
@@ -56,6 +57,7 @@ export interface RegionParts {
   readonly region: Region;
   readonly flow: ControlFlow;
   readonly liveness: Liveness;
+  readonly narrow: NarrowRegisters;
   readonly frame: RegionFrame;
   readonly code: Code;
   readonly blocks: BlockWriter;
@@ -126,14 +128,14 @@ export class RegionWriter {
 
   /** A block and all that it dominates. */
   #tree(block: Block): void {
-    const { flow, frame, liveness } = this.#parts;
+    const { flow, frame, liveness, narrow } = this.#parts;
     const { isLoop, dominated } = flow.of(block);
     const merges = dominated.filter((each) => flow.of(each).isMerge);
     if (!isLoop) return this.#within(block, merges, 0);
     this.#parts.notes?.mark("loop");
     const code = this.#code.loop();
     this.#labels.push({ block, isLoop: true, depth: ++this.#depth });
-    this.#ask(block, () => frame.store(code, liveness.of(block).dirtyIn));
+    this.#ask(block, () => frame.store(code, liveness.of(block).dirtyIn, narrow.of(block).halves));
     this.#within(block, merges, 0);
     code.op("end", "unreachable");
     this.#depth--;
@@ -169,9 +171,32 @@ export class RegionWriter {
   #goTo(pc: number, block: Block | undefined, from: Block, pending: number): void {
     const to = this.#reached(block, from);
     if (!to) return this.#leave(from, pc, pending);
+    this.#bring(from, to);
     const label = this.#labelOf(to, from);
     if (label === undefined) return this.#tree(to);
     this.#code.br(label);
+  }
+
+  /** Brings registers to where another block finds them. */
+  #bring(from: Block, to: Block): void {
+    const { frame, liveness, narrow } = this.#parts;
+    frame.store(this.#code, liveness.storedBetween(from, to), narrow.behind(from).halves);
+    frame.widen(this.#code, this.#toWiden(from, to));
+  }
+
+  /** Whether a block finds all registers where another one has left them. */
+  #isBrought(from: Block, to: Block): boolean {
+    const { x, f } = this.#parts.liveness.storedBetween(from, to);
+    return x === 0 && f === 0 && this.#toWiden(from, to) === 0;
+  }
+
+  /** The registers that a block keeps as halves and another one finds as wholes. */
+
+  #toWiden(from: Block, to: Block): number {
+    const { liveness, narrow } = this.#parts;
+    // Behind a call registers are loaded anew.
+    if (from.isCall) return 0;
+    return narrow.behind(from).halves & ~narrow.of(to).halves & liveness.of(to).live.x;
   }
 
   #leave(from: Block, pc: number, pending: number): void {
@@ -181,7 +206,8 @@ export class RegionWriter {
   }
 
   #store(block: Block): void {
-    this.#parts.frame.store(this.#code, this.#parts.liveness.of(block).dirty);
+    const { frame, liveness, narrow } = this.#parts;
+    frame.store(this.#code, liveness.of(block).dirty, narrow.behind(block).halves);
   }
 
   // ---- blocks
@@ -206,7 +232,7 @@ export class RegionWriter {
         spend(code, count * UNROLL);
         this.#parts.blocks.writeEnd(block);
         this.#depth += depth;
-        code.brIf(this.#labelOf(block, block)!);
+        this.#brIf(block, block, this.#labelOf(block, block)!);
         this.#depth -= depth;
         return;
       }
@@ -214,6 +240,7 @@ export class RegionWriter {
       code.op("i32.eqz").if();
       spend(code, count * copy);
       code.br(1).op("end");
+      this.#bring(block, block);
     });
     this.#goTo(end.next, end.behind, block, 0);
   }
@@ -262,11 +289,21 @@ export class RegionWriter {
     this.#code.get(RegionLocal.depth).i32(links.slotOf(target)).returnCallIndirect(links.type);
   }
 
+  /** Pops i32: not 0 goes to a block by a label. */
+  #brIf(from: Block, to: Block, label: number): void {
+    if (this.#isBrought(from, to)) this.#code.brIf(label);
+    else {
+      this.#code.if();
+      this.#bring(from, to);
+      this.#code.br(label + 1).op("end");
+    }
+  }
+
   #branch(block: Block, pending: number): void {
     const { target, next, to, behind } = block.end;
     const there = this.#reached(to, block);
     const label = there && this.#labelOf(there, block);
-    if (label !== undefined) this.#code.brIf(label);
+    if (there && label !== undefined) this.#brIf(block, there, label);
     else {
       this.#code.if();
       this.#depth++;
@@ -389,6 +426,7 @@ export class RegionWriter {
     const table = block.successors[0]!;
     if (this.#parts.flow.of(block).dropped.has(table)) return this.#jumpOut(block, pending);
     const label = this.#labelOf(table, block);
+    this.#bring(block, table);
     if (label === undefined) this.#tree(table);
     else this.#code.br(label);
   }
@@ -415,6 +453,7 @@ export class RegionWriter {
     this.#depth++;
     for (const to of block.successors) {
       const label = this.#reached(to, block) && this.#labelOf(to, block);
+      if (label !== undefined) this.#bring(block, to);
       if (label !== undefined) targets.set(to.pc, label);
     }
     this.#depth--;

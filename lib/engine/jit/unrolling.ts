@@ -41,21 +41,12 @@ export function unrollLoops(region: Region): Region {
   return { ...region, written: region.written + added };
 }
 
-/** The blocks on the ways from a header back to it; undefined if there are too many to be copied. */
+/** The loop of a header; undefined if it is too large to be copied. */
 function loopAt(header: Block, flow: ControlFlow): Loop | undefined {
-  // Copies of other loops, and what nothing leads to any more, are not in the control flow.
-  const before = ({ predecessors }: Block) => predecessors.filter((block) => flow.has(block));
-  const body = new Set([header]);
-  let { count } = header;
-  const work = before(header).filter((block) => flow.dominates(header, block));
-  for (let block = work.pop(); block; block = work.pop()) {
-    if (body.has(block)) continue;
-    body.add(block);
-    count += block.count;
-    if (count * 2 > MOST_IN_LOOP) return undefined;
-    work.push(...before(block));
-  }
-  return { header, body, count };
+  const body = flow.loopOf(header);
+  let count = 0;
+  for (const block of body) count += block.count;
+  return count * 2 > MOST_IN_LOOP ? undefined : { header, body, count };
 }
 
 /** Whether control goes only from block to block in a loop, and to no loop inside. */

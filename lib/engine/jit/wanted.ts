@@ -7,12 +7,9 @@
  * @module
  */
 import type { ControlFlow } from "./control_flow.ts";
-import { isNarrowPair, knownBehind } from "./narrow.ts";
+import { isNarrowPair, knownBehind, type Want } from "./narrow.ts";
 import { movedFrom, registerAt } from "./plan_use.ts";
 import type { Block, Step } from "./region.ts";
-
-/** How a value is wanted. */
-export type Want = "half" | "whole" | "either";
 
 /** Registers that are wanted at one place, by their next readers; one may be in both sets. */
 interface Wanted {
