@@ -3,7 +3,7 @@
  * calls, tail calls, jump tables, calls through pointers, returns to elsewhere and jumps out of many
  * calls at once. Each ends, because each way round costs one of a counter.
  *
- * Between that they do what the pieces of `fuzz_program.ts` do, in memory at the edge of what is
+ * Between that they do what the pieces of `fuzz_pieces.ts` do, in memory at the edge of what is
  * mapped, so that any of it may fault. x2 points at constants and x8 at memory to play with, as
  * there; x25 counts short loops, x26 what may still be executed, and x27 is the stack pointer.
  *
@@ -11,7 +11,7 @@
  */
 import { assemble, type Assembly } from "../../lib/isa/asm.ts";
 import { PAGE_SIZE } from "../../lib/memory/page.ts";
-import { FUZZ_CLASSES, type FuzzClass, type Piece, randomPiece } from "./fuzz_program.ts";
+import { FUZZ_CLASSES, type FuzzClass, type Piece, randomPiece } from "./fuzz_pieces.ts";
 import type { Random } from "./random.ts";
 
 /** Where the program is. */

@@ -7,17 +7,18 @@
  * @module
  */
 import { F_NAMES, X_NAMES } from "../../lib/isa/names.ts";
-import { createMachine, type Machine } from "../../lib/machine/machine.ts";
+import { MACHINE_ENGINES, type MachineEngine } from "./engines.ts";
+import { FOLDED_SIZE } from "./fuzz_loop.ts";
+import type { FuzzClass } from "./fuzz_pieces.ts";
 import {
-  type FuzzClass,
   type FuzzProgram,
   instructionsOf,
   listing,
-  packProgram,
+  type Loop,
   randomProgram,
   SNAPSHOT_SIZE,
 } from "./fuzz_program.ts";
-import { engineOptions, MACHINE_ENGINES, type MachineEngine } from "./engines.ts";
+import { countLoop, instructionsAround, onEngine, onQemu, type Written } from "./fuzz_run.ts";
 import { createRandom } from "./random.ts";
 
 /** The engine that all others must equal. */
@@ -27,14 +28,47 @@ const PROGRAM_LENGTH = 20_000;
 /** Instructions of one that often leaves compiled code: each way back is compiled, with all behind. */
 const BRANCHING_LENGTH = 1_000;
 const BRANCHING: readonly FuzzClass[] = ["atomic", "control", "selfmod", "mixed"];
+/** Of so many programs in a loop one runs once more, and it is counted who executes what. */
+const COUNTED = 8;
+
+/** How the instructions of a campaign are executed. */
+export const FUZZ_MODES = ["straight", "once", "hot"] as const;
+/** One of them. */
+export type FuzzMode = typeof FUZZ_MODES[number];
+
+/** Programs in a loop, by mode. */
+interface LoopMode {
+  /** The JIT, as it is compared with QEMU. */
+  readonly engine: MachineEngine;
+  readonly length: number;
+  readonly passes: number;
+  readonly textEvery: number;
+  /** Pieces between two snapshots. */
+  readonly every: number;
+}
+const LOOPS: { readonly [M in FuzzMode]?: LoopMode } = {
+  once: { engine: "jit at once", length: 5_000, passes: 10, textEvery: 3, every: 24 },
+  hot: { engine: "jit", length: 2_000, passes: 5_000, textEvery: 2_000, every: 48 },
+};
+/** Pieces of a function: a program has one of these. */
+const FUNCTIONS = [6, 24, 96];
+/** The same where much is left to the reference, and what is behind that to the interpreter. */
+const SHORT_FUNCTIONS = [4, 8, 16];
+/** Those classes, whose programs compile at once in more and shorter regions. */
+const LEAVING: readonly FuzzClass[] = ["float", "selfmod", "mixed"];
 
 /** What a campaign is asked for. */
 export interface Campaign {
   readonly kind: FuzzClass;
   readonly seed: number;
-  /** Random instructions to execute, at least. */
+  /** Random instructions that programs have, at least. */
   readonly count: number;
   readonly machine: "linux" | "bare";
+  /**
+   * `straight` unless given: each instruction is executed once. The others have them in a loop, for the
+   * JIT when it compiles at once, and when it compiles what has become hot; on Linux only.
+   */
+  readonly mode?: FuzzMode;
   /** Without QEMU the engines are compared with the reference only. */
   readonly qemu: boolean;
   /** Called after each program. */
@@ -54,114 +88,89 @@ export interface Disagreement {
 
 /** What came of a campaign. */
 export interface CampaignResult {
+  /** Random instructions of all programs. */
   readonly instructions: number;
+  /** How often one of them was executed, on each engine. */
+  readonly executed: number;
+  /** Of loops: which part of that compiled code executed, at least, where that was counted. */
+  readonly compiled: number | undefined;
   readonly programs: number;
   readonly disagreements: readonly Disagreement[];
 }
 
 /** Runs programs until `count` instructions have been executed or three programs disagree. */
 export async function fuzz(campaign: Campaign): Promise<CampaignResult> {
-  const { kind, machine, count, qemu, progress } = campaign;
-  const disagreements: Disagreement[] = [];
+  const { kind, machine, count, qemu, progress, mode = "straight" } = campaign;
+  const world: World = { machine, qemu };
+  const loop = LOOPS[mode];
   const isShort = machine === "bare" || BRANCHING.includes(kind);
-  const length = Math.min(count, isShort ? BRANCHING_LENGTH : PROGRAM_LENGTH);
-  let instructions = 0;
+  const usual = isShort ? BRANCHING_LENGTH : PROGRAM_LENGTH;
+  const engines = loop ? ["interp", loop.engine] as const : MACHINE_ENGINES;
+  const disagreements: Disagreement[] = [];
+  const counted = { executed: 0, compiled: 0 };
+  let instructions = 0, executed = 0;
   let programs = 0;
   while (instructions < count && disagreements.length < 3) {
     const seed = campaign.seed + programs++;
-    const program = randomProgram(kind, seed, length, createRandom(seed));
+    const length = Math.min(count, loop ? lengthOf(loop, kind) : usual);
+    const shape = loop && shapeOf(loop, kind, seed);
+    const program = randomProgram(kind, seed, length, createRandom(seed), shape);
     instructions += instructionsOf(program);
-    const oracle = (each: FuzzProgram) =>
-      qemu ? onQemu(each, machine) : onEngine(ORACLE, each, machine);
-    const expected = await oracle(program);
-    for (const engine of qemu ? MACHINE_ENGINES : MACHINE_ENGINES.slice(1)) {
-      const actual = await onEngine(engine, program, machine);
+    const known = new Map<MachineEngine, Written>();
+    const expected = await expect(program, world, known);
+    for (const engine of engines) {
+      const actual = known.get(engine) ?? await onEngine(engine, program, machine);
       if (same(actual, expected)) continue;
-      disagreements.push(await shrink(engine, program, machine, oracle));
+      disagreements.push(
+        await shrink(engine, program, machine, (shorter) => expect(shorter, world)),
+      );
+    }
+    if (!loop) executed = instructions;
+    else executed += Number(expected.instret) - await instructionsAround(program);
+    if (loop && (programs - 1) % COUNTED === 0 && disagreements.length === 0) {
+      const who = await countLoop(loop.engine, program);
+      if (!same(who, expected)) throw new Error(`Counting changes program ${seed} of ${kind}`);
+      counted.executed += who.executed;
+      counted.compiled += who.compiled;
     }
     progress?.(instructions);
   }
-  return { instructions, programs, disagreements };
+  const compiled = counted.executed > 0 ? counted.compiled / counted.executed : undefined;
+  return { instructions, executed, compiled, programs, disagreements };
 }
 
-/** What a program wrote, and how it ended. */
-export interface Written {
-  readonly bytes: Uint8Array;
-  readonly end: string;
+function lengthOf({ length }: LoopMode, kind: FuzzClass): number {
+  return LEAVING.includes(kind) ? BRANCHING_LENGTH : length;
+}
+
+function shapeOf({ passes, textEvery, every }: LoopMode, kind: FuzzClass, seed: number) {
+  const lengths = LEAVING.includes(kind) ? SHORT_FUNCTIONS : FUNCTIONS;
+  const loop: Loop = { passes, textEvery, pieces: lengths[seed % lengths.length]! };
+  return { every, loop };
+}
+
+/** Where a program runs, and what it is compared with. */
+interface World {
+  readonly machine: "linux" | "bare";
+  readonly qemu: boolean;
+}
+
+/** What a program should write; QEMU does not count instructions, so an engine does. */
+async function expect(
+  program: FuzzProgram,
+  { machine, qemu }: World,
+  known = new Map<MachineEngine, Written>(),
+): Promise<Written> {
+  if (qemu && !program.loop) return await onQemu(program, machine);
+  const engine = qemu ? "interp" : ORACLE;
+  const mine = await onEngine(engine, program, machine);
+  known.set(engine, mine);
+  return qemu ? { ...mine, ...await onQemu(program, machine) } : mine;
 }
 
 function same(a: Written, b: Written): boolean {
-  return a.end === b.end && a.bytes.length === b.bytes.length &&
+  return a.end === b.end && a.instret === b.instret && a.bytes.length === b.bytes.length &&
     a.bytes.every((byte, k) => byte === b.bytes[k]);
-}
-
-/**
- * Puts the hart of firmware into S-mode, with all of RAM at its own addresses: by 4 KiB pages where
- * the program is, whose accessed and dirty bits are still to be set.
- */
-function translate({ harts, memory }: Machine): void {
-  const hart = harts[0]!;
-  const [start, tables] = [0x80000000, 0x87000000];
-  const entry = (at: number, target: number, flags: number) =>
-    memory.view.setBigUint64(at, BigInt(target) >> 12n << 10n | BigInt(flags), true);
-  const [middle, pages, perTable, leaf] = [tables + 4096, tables + 8192, 512, 0xcf];
-  entry(tables + 8 * 2, middle, 1);
-  for (let k = 0; k < 64; k++) {
-    if (k < 2) entry(middle + 8 * k, pages + 4096 * k, 1);
-    else entry(middle + 8 * k, start + k * 2 ** 21, leaf);
-  }
-  for (let k = 0; k < 2 * perTable; k++) entry(pages + 8 * k, start + 4096 * k, leaf & 0xf);
-  const everything = (1n << 54n) - 1n;
-  hart.csrs.write(0x3b0, everything);
-  hart.csrs.write(0x3a0, 0x1fn);
-  hart.csrs.write(0x180, 8n << 60n | BigInt(tables) >> 12n);
-  hart.mode = "S";
-  hart.system!.changed();
-}
-
-/** Runs a program on one of the engines; `"paged"` is firmware behind page tables, in S-mode. */
-export async function onEngine(
-  engine: MachineEngine,
-  program: FuzzProgram,
-  where: "linux" | "bare" | "paged",
-): Promise<Written> {
-  const kind = where === "paged" ? "bare" : where;
-  const parts: Uint8Array[] = [];
-  const machine = createMachine(packProgram(program, kind), {
-    ...engineOptions(engine),
-    machine: kind,
-    stdout: (data) => void parts.push(data.slice()),
-  });
-  if (where === "paged") translate(machine);
-  const outcome = await machine.run({ limit: 100_000_000n });
-  const bytes = new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer());
-  const end = outcome.kind === "exit"
-    ? `exit ${outcome.code}`
-    : outcome.kind === "signal"
-    ? `signal ${outcome.signal}`
-    : outcome.kind;
-  return { bytes, end };
-}
-
-async function onQemu(program: FuzzProgram, machine: "linux" | "bare"): Promise<Written> {
-  const file = await Deno.makeTempFile({ prefix: "fuzz_isa_" });
-  try {
-    await Deno.writeFile(file, packProgram(program, machine), { mode: 0o755 });
-    const extensions = "zba=true,zbb=true,zbc=true,zbkb=true,zbs=true,Zfh=true";
-    const command = machine === "linux"
-      ? new Deno.Command("qemu-riscv64", { args: ["-cpu", `rv64,${extensions}`, file] })
-      : new Deno.Command("qemu-system-riscv64", {
-        args: [
-          ...["-M", "spike", "-cpu", `rv64,${extensions}`, "-display", "none", "-monitor", "none"],
-          ...["-serial", "stdio", "-bios", file],
-        ],
-        stdin: "null",
-      });
-    const { code, signal, stdout } = await command.output();
-    return { bytes: stdout, end: signal ? `signal ${signal}` : `exit ${code}` };
-  } finally {
-    await Deno.remove(file);
-  }
 }
 
 /** Leaves out pieces as long as the engine still disagrees. */
@@ -198,7 +207,7 @@ export async function shrink(
     engine,
     seed: program.seed,
     lines: listing(smallest),
-    differences: describe(actual, expected),
+    differences: describe(actual, expected, program.loop ? FOLDED_SIZE : SNAPSHOT_SIZE),
   };
 }
 
@@ -212,21 +221,25 @@ async function firstDifference(
   const { bytes: mine } = await onEngine(engine, program, machine);
   const { bytes: theirs } = await oracle(program);
   const at = mine.findIndex((byte, k) => byte !== theirs[k]);
-  return Math.floor((at < 0 ? Math.min(mine.length, theirs.length) : at) / SNAPSHOT_SIZE);
+  const size = program.loop ? FOLDED_SIZE : SNAPSHOT_SIZE;
+  return Math.floor((at < 0 ? Math.min(mine.length, theirs.length) : at) / size);
 }
 
 const CELLS = [...X_NAMES.slice(1), ...F_NAMES, "fcsr"];
 
 /** The first words that differ, by the names of registers. */
-function describe(actual: Written, expected: Written): string[] {
+function describe(actual: Written, expected: Written, size: number): string[] {
   const lines: string[] = [];
   if (actual.end !== expected.end) lines.push(`ended with ${actual.end}, expected ${expected.end}`);
+  if (actual.instret !== expected.instret) {
+    lines.push(`${actual.instret} instructions, expected ${expected.instret}`);
+  }
   const [mine, theirs] = [actual, expected].map(({ bytes }) => new DataView(bytes.slice().buffer));
   const length = Math.min(mine!.byteLength, theirs!.byteLength);
   for (let at = 0; at + 8 <= length && lines.length < 6; at += 8) {
     const [a, b] = [mine!.getBigUint64(at, true), theirs!.getBigUint64(at, true)];
     if (a === b) continue;
-    const cell = CELLS[(at % SNAPSHOT_SIZE) / 8]!;
+    const cell = CELLS[(at % size) / 8] ?? "memory";
     lines.push(`${cell}: 0x${a.toString(16)}, expected 0x${b.toString(16)}`);
   }
   return lines;

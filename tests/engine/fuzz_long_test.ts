@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { fuzz } from "./fuzz.ts";
-import { FUZZ_CLASSES, type FuzzClass } from "./fuzz_program.ts";
+import { FUZZ_CLASSES, type FuzzClass } from "./fuzz_pieces.ts";
 import { installed } from "./guest_tools.ts";
 
 const long = Deno.env.has("HARTRACE_LONG");
@@ -12,6 +12,18 @@ const COUNTS: { readonly [K in FuzzClass]?: number } = { selfmod: 60_000, float:
 const USUAL = 300_000;
 
 for (const kind of FUZZ_CLASSES) {
+  for (const mode of ["once", "hot"] as const) {
+    Deno.test({
+      name:
+        `the JIT does what qemu-riscv64 does in long random loops: ${kind}, ${mode} (needs qemu-user)`,
+      ignore: !long || !user,
+      async fn() {
+        const count = mode === "once" ? 20_000 : 4_000;
+        const campaign = { kind, mode, seed: 70_000, count, machine: "linux", qemu: true } as const;
+        assertEquals((await fuzz(campaign)).disagreements, []);
+      },
+    });
+  }
   Deno.test({
     name:
       `every engine does what qemu-riscv64 does on long random programs: ${kind} (needs qemu-user)`,

@@ -7,7 +7,7 @@
 import { PAGE_SIZE, READ, WRITE } from "../../lib/memory/page.ts";
 import { callPair, wordBytes } from "../../lib/patcher/scheme.ts";
 import { CFG_CODE, CFG_NOP, cfgProgram } from "./cfg_program.ts";
-import { FUZZ_CLASSES, type FuzzClass } from "./fuzz_program.ts";
+import { FUZZ_CLASSES, type FuzzClass } from "./fuzz_pieces.ts";
 import type { Mapped, RunningGuest, RunPlan } from "./jit_guest.ts";
 import { ALIAS } from "./jit_paged.ts";
 import { createRandom, type Random } from "./random.ts";
