@@ -55,5 +55,7 @@ export const WANTED_TARGET: number = HART + 640;
 export const WANTED_JUMP: number = HART + 648;
 /** i64: the entry of the region that it left. */
 export const JUMPED_FROM: number = HART + 656;
+/** i64: where compiled code was last left as it goes no further there, or 0. */
+export const LEFT_AT: number = HART + 664;
 /** Bytes of a hart's state. */
 export const STATE_SIZE = 704;

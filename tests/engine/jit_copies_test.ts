@@ -11,6 +11,7 @@ import { createJit } from "../../lib/engine/jit/jit.ts";
 import { ControlFlow } from "../../lib/engine/jit/control_flow.ts";
 import { inlineCalls } from "../../lib/engine/jit/inlining.ts";
 import { type CodeSource, discoverRegion, type Region } from "../../lib/engine/jit/region.ts";
+import { splitLoops } from "../../lib/engine/jit/splitting.ts";
 import { unrollLoops } from "../../lib/engine/jit/unrolling.ts";
 import { LEAVE } from "../../lib/engine/plan/plan.ts";
 import { Plans } from "../../lib/engine/plan/plans.ts";
@@ -113,8 +114,35 @@ const SKIPS = TREE.replace(
   ret`,
 );
 
+/** A loop that is entered at its first block or, from s0 = 2 on, in its middle, as compilers move tests. */
+const MIDDLE = `
+  lui a0, ${END / PAGE_SIZE}
+  addi a0, a0, -40
+  li a1, 1
+outer:
+  li a2, 7
+  bge s0, a1, test
+loop:
+  addi a2, a2, -1
+  addi a3, a3, 2
+  beqz a2, out
+  bltz a2, loop
+test:
+  addi a4, a4, 3
+  sb a4, 0(a0)
+  addi a0, a0, 1
+  andi a5, a4, 1
+  bnez a5, loop
+  addi a3, a3, -1
+  bgtz a2, loop
+out:
+  addi a1, a1, 1
+  bge s0, a1, outer
+  ebreak`;
+
 const PROGRAMS = [
   { name: "a loop of two blocks that ends at what may not be written", source: MATCH, s0: 1n },
+  { name: "a loop that is entered in its middle", source: MIDDLE, s0: 3n },
   { name: "a function that calls itself", source: TREE, s0: 2n },
   { name: "a function that calls itself twice", source: FIBONACCI, s0: 5n },
   { name: "a function that calls itself until its stack ends", source: TREE, s0: 300n },
@@ -181,6 +209,20 @@ Deno.test("unrollLoops() leads each copy of a loop into the next, and the last o
   assertEquals(flow.order.filter((block) => flow.of(block).isLoop), [header!]);
   assertEquals(flow.of(header!).longest, 4 * 6);
   for (const block of flow.order) assertEquals(flow.of(block).dropped.size, 0);
+});
+
+Deno.test("splitLoops() gives those who come into a loop's middle a copy that leads to its header", () => {
+  const region = regionAt(MIDDLE, "outer");
+  const dropped = (flow: ControlFlow) =>
+    flow.order.reduce((sum, block) => sum + flow.of(block).dropped.size, 0);
+  assert(dropped(new ControlFlow(region)) > 0);
+  const { size } = region.steps;
+  const { flow, region: split } = splitLoops(region);
+  assertEquals(dropped(flow), 0);
+  const count = flow.order.reduce((sum, block) => sum + block.count, 0);
+  assertEquals([count, split.steps.size], [split.written, size]);
+  // Nothing is left to be split.
+  assertEquals(splitLoops(split).region.written, split.written);
 });
 
 for (

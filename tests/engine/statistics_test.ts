@@ -168,6 +168,14 @@ work:
   bnez t1, 4b
   ret`;
 
+Deno.test("run() finds what is interpreted where that is one instruction between two regions", async () => {
+  // A loop is entered in its middle here, and a function's last instruction is fetched late.
+  const args = ["1000"];
+  const run = await runFixture("bench_lz_p84", { args, engineStatistics: true });
+  const { entered } = run.statistics!.regions;
+  assert(entered < 100_000, `entered ${entered} times in ${run.instret} instructions`);
+});
+
 Deno.test("run() finds the little that is still interpreted between long stays in compiled code", () => {
   const guest = createGuest((memory) => createJit(memory, { statistics: true }));
   resetGuest(guest);

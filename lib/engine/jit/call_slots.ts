@@ -10,6 +10,7 @@
 import {
   FETCH_ENTRIES,
   JUMPED_FROM,
+  LEFT_AT,
   WANTED_JUMP,
   WANTED_REGION,
   WANTED_TARGET,
@@ -142,6 +143,14 @@ export class CallSlots {
     if (target === 0) return undefined;
     hostView.setBigInt64(WANTED_JUMP, 0n, true);
     return { target, from: Number(hostView.getBigInt64(JUMPED_FROM, true)) };
+  }
+
+  /** Where compiled code was last left since, as it goes no further there. */
+  takeLeft(): number | undefined {
+    const { hostView } = this.#memory;
+    const left = Number(hostView.getBigInt64(LEFT_AT, true));
+    hostView.setBigInt64(LEFT_AT, 0n, true);
+    return left === 0 ? undefined : left;
   }
 
   /** Makes an entry lead to compiled code. */

@@ -93,20 +93,24 @@ export class ControlFlow {
     return each === above;
   }
 
-  /** The blocks on the ways from a loop's header back to it, the header first. */
+  /**
+   * The blocks on the ways from a loop's header back to it, the header first. Of a loop that is
+   * entered elsewhere, too, the header is what comes first in order.
+   */
   loopOf(header: Block): Set<Block> {
+    const { order } = this.of(header);
     const body = new Set([header]);
-    const work = this.#before(header).filter((block) => this.dominates(header, block));
+    const work = this.before(header).filter((block) => this.of(block).order >= order);
     for (let block = work.pop(); block; block = work.pop()) {
       if (body.has(block)) continue;
       body.add(block);
-      work.push(...this.#before(block));
+      work.push(...this.before(block).filter((each) => this.of(each).order >= order));
     }
     return body;
   }
 
   /** Predecessors; copies of other loops, and what nothing leads to any more, are not among them. */
-  #before({ predecessors }: Block): Block[] {
+  before({ predecessors }: Block): Block[] {
     return predecessors.filter((block) => this.has(block));
   }
 

@@ -62,7 +62,11 @@ class Jit implements Tier {
   }
 
   look(space: MicroOpSpace, pc: number): void {
-    if (this.#threshold > 1) this.#compiled(this.#tierOf(space).hotness.seen(pc));
+    if (this.#threshold <= 1) return;
+    const { regions, hotness } = this.#tierOf(space);
+    const left = regions.slots.takeLeft();
+    // Where a region is entered nothing is interpreted: what was, was where another one had ended.
+    this.#compiled(hotness.seen(left !== undefined && regions.at(pc) ? left : pc));
   }
 
   #tierOf(space: MicroOpSpace): HartTier {

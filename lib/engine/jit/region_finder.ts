@@ -1,6 +1,6 @@
 /**
  * The region that would be entered at an address, as it is to be written: with what its calls pass,
- * functions inlined, loops unrolled.
+ * functions inlined, loops entered in one place and unrolled.
  *
  * What belongs to it is found by `region.ts`.
  *
@@ -15,6 +15,7 @@ import { passedSite } from "./passed_site.ts";
 import { discoverRegion, type Region } from "./region.ts";
 import { SITE_SIZE } from "./site_words.ts";
 import type { Sites } from "./sites.ts";
+import { splitLoops } from "./splitting.ts";
 import { unrollLoops } from "./unrolling.ts";
 
 /** Bytes of another function that is inlined, at most. */
@@ -54,8 +55,9 @@ export class RegionFinder {
       functions.note(end.target);
       block.endAs({ ...end, passes: this.#passed(end.target, pc) });
     }
-    if (counts) return unrollLoops(region);
-    return unrollLoops(inlineCalls(region, (at) => this.#calleeAt(at, region)));
+    const whole = counts ? region : inlineCalls(region, (at) => this.#calleeAt(at, region));
+    const split = splitLoops(whole);
+    return unrollLoops(split.region, split.flow);
   }
 
   /** What the stub of the site at a called address reads, if the call needs not go by its slot. */

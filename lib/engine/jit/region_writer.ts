@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { FLOAT_GUARD, JUMPED_FROM, WANTED_JUMP, WANTED_TARGET } from "../../hart/state.ts";
+import { FLOAT_GUARD, JUMPED_FROM, LEFT_AT, WANTED_JUMP, WANTED_TARGET } from "../../hart/state.ts";
 import type { Code } from "../../wasm/code.ts";
 import { HOST } from "../plan/plan.ts";
 import { type Addressing, type CellsPlace, findSlot } from "./addressing.ts";
@@ -202,6 +202,7 @@ export class RegionWriter {
   #leave(from: Block, pc: number, pending: number): void {
     this.#store(from);
     this.#parts.notes?.leftAt(pc);
+    this.#code.i32(0).i64(BigInt(pc)).access("i64.store", HOST, LEFT_AT);
     leaveAt(this.#code, pc, pending);
   }
 

@@ -363,7 +363,9 @@ export class Regions implements CodeOwner {
     const lessons = (this.#lessons.get(region.entry) ?? 0) + 1;
     if (lessons > MOST_LESSONS || !region.expected.learn()) return false;
     this.#lessons.set(region.entry, lessons);
-    return this.compile(region.entry, region.region) !== undefined;
+    // What was fetched since is part of it then.
+    const found = this.discover(region.entry) ?? region.region;
+    return this.compile(region.entry, found) !== undefined;
   }
 
   /**

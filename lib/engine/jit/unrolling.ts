@@ -25,9 +25,11 @@ interface Loop {
   readonly count: number;
 }
 
-/** A region, which nobody uses yet, with copies of the bodies of its innermost loops. */
-export function unrollLoops(region: Region): Region {
-  const flow = new ControlFlow(region);
+/**
+ * A region, which nobody uses yet, with copies of the bodies of its innermost loops; `flow` is what
+ * is known of it.
+ */
+export function unrollLoops(region: Region, flow: ControlFlow = new ControlFlow(region)): Region {
   let added = 0;
   for (const header of flow.order) {
     if (!flow.of(header).isLoop) continue;
