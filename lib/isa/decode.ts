@@ -51,11 +51,11 @@ export class Isa {
   /** Compressed instructions that halfwords can match, by funct3 and quadrant; made as the others. */
   readonly #quadrants: (readonly Compressed[] | undefined)[] = new Array(32).fill(undefined);
   readonly #expansions = new Map<Compressed, Expansion>();
-  /** Where each definition's immediate is. */
-  readonly #immediates: readonly (readonly Run[])[];
+  /** Where each definition's immediate is; made when one is first decoded. */
+  readonly #immediates: (readonly Run[] | undefined)[] = [];
   readonly #illegal: Definition;
-  /** By halfword; filled when first asked for. */
-  readonly #halves: (Instruction | undefined)[] = new Array(65536).fill(undefined);
+  /** By halfword; those that were asked for. */
+  readonly #halves = new Map<number, Instruction>();
 
   /** What these extensions have, and what every hart has (`privileged.ts`). */
   constructor(extensions: readonly Extension[]) {
@@ -65,9 +65,6 @@ export class Isa {
     this.compressed = extensions.flatMap(({ compressed }) => compressed);
     this.#byName = new Map(this.definitions.map((definition) => [definition.name, definition]));
     this.#illegal = this.named("illegal");
-    this.#immediates = this.definitions.map(({ pattern }) =>
-      pattern.runs.filter(({ field }) => IMMEDIATES.includes(field))
-    );
   }
 
   /**
@@ -90,7 +87,11 @@ export class Isa {
   decode(bits: number): Instruction {
     if ((bits & 3) === 3) return this.#decodeWord(bits >>> 0, 4);
     const half = bits & 0xffff;
-    return this.#halves[half] ??= this.#decodeHalf(half);
+    const known = this.#halves.get(half);
+    if (known) return known;
+    const decoded = this.#decodeHalf(half);
+    this.#halves.set(half, decoded);
+    return decoded;
   }
 
   /** The compressed instruction that 16 bits are, if they are one. */
@@ -115,7 +116,7 @@ export class Isa {
       const definition = bucket[k]!;
       const { mask, match, signBit } = definition.pattern;
       if (((word & mask) >>> 0) !== match) continue;
-      const runs = this.#immediates[definition.index]!;
+      const runs = this.#immediates[definition.index] ??= immediateOf(definition);
       let value = 0;
       for (let r = 0; r < runs.length; r++) {
         const { at, length: bits, low } = runs[r]!;
@@ -181,6 +182,11 @@ export class Isa {
     });
     return { pattern, fields };
   }
+}
+
+/** The runs of a definition's immediate, whatever the field is called. */
+function immediateOf({ pattern }: Definition): readonly Run[] {
+  return pattern.runs.filter(({ field }) => IMMEDIATES.includes(field));
 }
 
 /** What a register or number that is written out stands for. */

@@ -133,29 +133,54 @@ export function parsePattern(text: string, bits: 16 | 32 = 32): Pattern {
   let match = 0;
   let signBit = -1;
   const runs: Run[] = [];
-  for (const token of text.split(" ")) {
-    if (/^[01]+$/.test(token)) {
-      at -= token.length;
-      mask |= (2 ** token.length - 1) << at;
-      match |= parseInt(token, 2) << at;
+  for (const word of text.split(" ")) {
+    const token = tokenOf(word);
+    if (token === undefined) {
+      throw new SyntaxError(`Cannot parse encoding "${text}": "${word}" is no field`);
+    }
+    if (typeof token === "number") {
+      at -= word.length;
+      mask |= (2 ** word.length - 1) << at;
+      match |= token << at;
       continue;
     }
-    const parts = /^([a-z0-9']+)(?:\[([\d:|]+)\])?$/.exec(token);
-    if (!parts) throw new SyntaxError(`Cannot parse encoding "${text}": "${token}" is no field`);
-    const field = parts[1]!;
-    const ranges = parts[2]?.split("|") ?? [`${(WIDTHS[field] ?? 5) - 1}:0`];
-    for (const range of ranges) {
-      const [high = 0, low = high] = range.split(":").map(Number);
-      const length = high - low + 1;
+    const { field, parts } = token;
+    for (const { length, low } of parts) {
       at -= length;
       runs.push({ at, length, field, low });
-      if (field === "imm") signBit = Math.max(signBit, high);
+      if (field === "imm") signBit = Math.max(signBit, low + length - 1);
     }
   }
   if (at !== 0) {
     throw new SyntaxError(`Cannot parse encoding "${text}": ${bits - at} bits, not ${bits}`);
   }
   return { bits, mask: mask >>> 0, match: match >>> 0, runs, signBit };
+}
+
+/** A word of an encoding: a field, or the value of digits. */
+type Token = number | {
+  readonly field: string;
+  readonly parts: readonly Pick<Run, "length" | "low">[];
+};
+
+/** Words that were read: a few stand in nearly every encoding. */
+const tokens = new Map<string, Token | undefined>();
+
+function tokenOf(word: string): Token | undefined {
+  if (!tokens.has(word)) tokens.set(word, readToken(word));
+  return tokens.get(word);
+}
+
+function readToken(word: string): Token | undefined {
+  if (/^[01]+$/.test(word)) return parseInt(word, 2);
+  const [, field, ranges] = /^([a-z0-9']+)(?:\[([\d:|]+)\])?$/.exec(word) ?? [];
+  if (field === undefined) return undefined;
+  if (ranges === undefined) return { field, parts: [{ length: WIDTHS[field] ?? 5, low: 0 }] };
+  const parts = ranges.split("|").map((range) => {
+    const [high = 0, low = high] = range.split(":").map(Number);
+    return { length: high - low + 1, low };
+  });
+  return { field, parts };
 }
 
 /** Whether a word has the pattern's fixed bits. */

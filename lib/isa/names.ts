@@ -80,29 +80,32 @@ const CSR_RUNS: readonly (readonly [number, string, string, number, number])[] =
   [0xc80, "hpmcounter", "h", 3, 31],
 ];
 
-const CSR_NAMES: ReadonlyMap<number, string> = new Map([
-  ...CSR_LIST.matchAll(/([\da-f]{3}) (\w+)/g).map(([, number, name]) =>
-    [parseInt(number!, 16), name!] as const
-  ),
-  ...CSR_RUNS.flatMap(([base, before, after, first, last]) =>
-    Array.from(
-      { length: last - first + 1 },
-      (_, k) => [base + first + k, `${before}${first + k}${after}`] as const,
-    )
-  ),
-]);
-const CSR_NUMBERS: ReadonlyMap<string, number> = new Map(
-  CSR_NAMES.entries().map(([number, name]) => [name, number]),
-);
+/** CSRs both ways; made when one is first asked for. */
+let csrs: { names: ReadonlyMap<number, string>; numbers: ReadonlyMap<string, number> } | undefined;
+
+function readCsrs(): NonNullable<typeof csrs> {
+  const names = new Map([
+    ...CSR_LIST.matchAll(/([\da-f]{3}) (\w+)/g).map(([, number, name]) =>
+      [parseInt(number!, 16), name!] as const
+    ),
+    ...CSR_RUNS.flatMap(([base, before, after, first, last]) =>
+      Array.from(
+        { length: last - first + 1 },
+        (_, k) => [base + first + k, `${before}${first + k}${after}`] as const,
+      )
+    ),
+  ]);
+  return { names, numbers: new Map(names.entries().map(([number, name]) => [name, number])) };
+}
 
 /** Name of a CSR, if it has one. */
 export function csrName(number: number): string | undefined {
-  return CSR_NAMES.get(number);
+  return (csrs ??= readCsrs()).names.get(number);
 }
 
 /** Number of the CSR with this name. */
 export function csrNumber(name: string): number | undefined {
-  return CSR_NUMBERS.get(name);
+  return (csrs ??= readCsrs()).numbers.get(name);
 }
 
 /** Rounding modes as the rm field numbers them; objdump does not tell the reserved two apart. */
