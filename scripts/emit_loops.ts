@@ -2,14 +2,12 @@
  * Emits the interpreter's functions and writes them to `lib/engine/interpreter/loop_bytes.ts`:
  * `deno task loops`, after any change of what an instruction means or of how it is emitted.
  *
- * What is emitted is the engine's affair (`loops.ts` there); a test compares the file with what this
+ * What is emitted is the engine's affair (`own_loops.ts` there); a test compares the file with what this
  * would write.
  *
  * @module
  */
-import { HandlerTable } from "../lib/engine/interpreter/handler_table.ts";
-import { emitLoop, LOOPS } from "../lib/engine/interpreter/loops.ts";
-import { Plans } from "../lib/engine/plan/plans.ts";
+import { LOOPS, ownLoops } from "../lib/engine/interpreter/own_loops.ts";
 import { hostFusesMultiplyAdd } from "../lib/engine/plan/relaxed_madd.ts";
 
 /** Where the text goes. */
@@ -27,9 +25,9 @@ export function loopBytesText(): string {
   if (!hostFusesMultiplyAdd()) {
     throw new TypeError("Cannot emit the loops: this host's relaxed multiply-add rounds twice");
   }
-  const table = new HandlerTable(new Plans());
-  const bytes = LOOPS.map((loop) => `  ${loop}:\n    "${emitLoop(table, loop).toBase64()}",\n`);
-  const rows = [...table.rows].map(([key, row]) => `${key}, ${row}`);
+  const own = ownLoops();
+  const bytes = LOOPS.map((loop) => `  ${loop}:\n    "${own.emit(loop).toBase64()}",\n`);
+  const rows = [...own.rows].map(([key, row]) => `${key}, ${row}`);
   const lines = Array.from(
     { length: Math.ceil(rows.length / 8) },
     (_, line) => `  ${rows.slice(line * 8, line * 8 + 8).join(", ")},\n`,
@@ -45,7 +43,7 @@ export const ROWS: readonly number[] = [
 ${lines.join("")}];
 
 /** The handler of an instruction that ends in another page. */
-export const SPLIT = ${table.split};
+export const SPLIT = ${own.split};
 `;
 }
 

@@ -9,7 +9,7 @@
  */
 import type { Instruction } from "../../isa/encoding.ts";
 import type { Asks, Flow, Plan } from "../plan/plan.ts";
-import { planKey } from "../plan/plans.ts";
+import { planKey } from "../plan/plan_key.ts";
 import { Handler } from "./micro_op.ts";
 
 /** Four handlers: `[length 2 near, length 2 far, length 4 near, length 4 far]`; equal where nothing differs. */

@@ -9,7 +9,8 @@
 import { RV64 } from "../../isa/decode.ts";
 import type { Definition } from "../../isa/encoding.ts";
 import type { Plan } from "../plan/plan.ts";
-import { planKey, type Plans } from "../plan/plans.ts";
+import { planKey } from "../plan/plan_key.ts";
+import type { Plans } from "../plan/plans.ts";
 import { isTargeted, packRow } from "./handler_rows.ts";
 import { FIRST_PLAN } from "./micro_op.ts";
 
