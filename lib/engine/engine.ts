@@ -72,6 +72,12 @@ export interface EngineOptions {
 export interface Engine {
   /** Its name in the table of engines (`engines.ts`), which `--engine` takes. */
   readonly name: string;
+  /**
+   * What the engine has to load before harts go on that have executed so many instructions together;
+   * undefined if nothing. A machine waits for it between two slices; without it the engine does the
+   * same, only slower.
+   */
+  prepare?(executed: bigint): Promise<void> | undefined;
   /** Executes instructions until `hart.instret === until`, a trap, or a hook that asks to stop. */
   run(hart: Hart, until: bigint): Stop;
   /**

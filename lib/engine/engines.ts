@@ -9,7 +9,7 @@
 import type { Memory } from "../memory/memory.ts";
 import type { Engine, EngineOptions } from "./engine.ts";
 import { createInterpreter } from "./interpreter/interpreter.ts";
-import { createJit } from "./jit/jit.ts";
+import { createLateJit } from "./jit/late_jit.ts";
 import { createReference } from "./reference/reference.ts";
 
 /** Makes an engine for the harts of one memory. */
@@ -31,7 +31,7 @@ export const ENGINES = {
     title: "WASM interpreter",
   },
   jit: {
-    make: (memory: Memory, options?: EngineOptions): Engine => createJit(memory, options),
+    make: (memory: Memory, options?: EngineOptions): Engine => createLateJit(memory, options),
     title: "JIT",
   },
 } as const satisfies Readonly<Record<string, EngineRow>>;

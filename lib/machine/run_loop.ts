@@ -60,6 +60,8 @@ type Limits = (hart: Hart) => bigint | undefined;
 
 /** Milliseconds that a slice of the run is to take before the host's own events are served. */
 const SLICE_MS = 12;
+/** Milliseconds for which the host's own events can wait, whatever ended the slice. */
+const YIELD_MS = 4;
 /** Instructions of a run's first slice, and the fewest of any later one. */
 const FIRST_SLICE = 20_000n, SHORTEST_SLICE = 10_000;
 /** A slice is at most so many times as long or as short as the one before. */
@@ -70,6 +72,11 @@ const WAITED_AT_ONCE = 4_000_000n;
 const NS_PER_MS = 1e6;
 /** Nanoseconds that each turn takes from a slice besides its instructions, for harts that wait. */
 const TURN_COST = 100n;
+
+/** Instructions that harts have executed together. */
+function executedBy(harts: readonly Hart[]): bigint {
+  return harts.reduce((sum, { instret }) => sum + instret, 0n);
+}
 
 /** Runs the harts of one machine. */
 export class RunLoop {
@@ -100,6 +107,7 @@ export class RunLoop {
       return own === undefined || limit !== undefined && limit < own ? limit : own;
     };
     let budget = FIRST_SLICE;
+    let yielded = performance.now();
     if (this.#awaited && !this.#stopRequested) {
       const outcome = await this.#settle(this.#awaited);
       if (outcome) return outcome;
@@ -111,6 +119,8 @@ export class RunLoop {
         return { kind: "interrupted" };
       }
       if (harts.some((hart) => hasCome(hart, limits))) return { kind: "limit" };
+      const preparing = this.#parts.engine.prepare?.(executedBy(harts));
+      if (preparing) await preparing;
       const started = performance.now();
       const pause = harts.length > 1
         ? this.#runTogether(limits, budget, started)
@@ -118,8 +128,11 @@ export class RunLoop {
       const outcome = pause instanceof Promise ? await this.#settle(pause) : pause;
       if (typeof outcome === "object") return outcome;
       budget = nextBudget(budget, performance.now() - started);
-      await slice?.(harts.reduce((sum, { instret }) => sum + instret, 0n));
+      await slice?.(executedBy(harts));
+      // The first time may load what yields, and a short run has nothing to let through.
+      if (performance.now() - yielded < YIELD_MS) continue;
       await yieldToHost();
+      yielded = performance.now();
     }
   }
 

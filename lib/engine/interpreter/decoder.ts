@@ -82,6 +82,15 @@ export class Decoder {
     return true;
   }
 
+  /** Who executes the instruction at a hart's `pc`, as far as that was fetched. */
+  known({ fetched, isa, flat, system }: Hart, pc: number): "unfetched" | "reference" | undefined {
+    const translation = flat ? undefined : system?.translation;
+    const at = translation ? translation.tlb.fetch(translation.fetchBank, BigInt(pc)) : pc;
+    const bits = at < 0 ? undefined : fetched.peek(at);
+    if (bits === undefined || bits < 0) return "unfetched";
+    return this.#rows.of(isa.decode(bits)).flow === "leave" ? "reference" : undefined;
+  }
+
   #decodeSplit(space: MicroOpSpace, virtual: bigint, pc: number): boolean {
     const second = executableAddress(space.hart, BigInt.asIntN(64, virtual + 2n));
     if (second < 0) return false;

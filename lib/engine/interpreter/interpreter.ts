@@ -33,9 +33,10 @@ import { Meter } from "../meter.ts";
 import { createReference } from "../reference/reference.ts";
 import type { EngineStatistics } from "../statistics.ts";
 import { Decoder, executableAddress } from "./decoder.ts";
-import { type Loop, loopModule, loopRows, loopSplit } from "./loops.ts";
+import { loopModule, loopRows, loopSplit } from "./loops.ts";
 import { Exit } from "./micro_op.ts";
 import { MicroOpSpace, type SpaceKind, type SpaceParts } from "./micro_op_space.ts";
+import type { Loop } from "./own_loops.ts";
 import { ThunkTable } from "./thunk_table.ts";
 import type { Tier, TierParts } from "./tier.ts";
 
@@ -89,23 +90,18 @@ export class Interpreter {
   readonly #hooks: Hooks;
   readonly #decoder: Decoder;
   readonly #parts: SpaceParts;
-  readonly #tier: Tier | undefined;
+  #tier: Tier | undefined;
   readonly #meter: Meter | undefined;
   /** Interpreted instructions until the tier is to look. */
-  #untilLook: number;
+  #untilLook = FUEL;
   /** What compiled code had executed, and might execute, when the function was last entered. */
   readonly #before = { executed: 0, budget: 0 };
 
   /**
-   * Keeps `budget` bytes of translated code at most; `makeTier` makes what compiles, if anything, and
-   * `meter` is told what is executed where, if somebody wants to know.
+   * Keeps `budget` bytes of translated code at most; `meter` is told what is executed where, if
+   * somebody wants to know.
    */
-  constructor(
-    memory: Memory,
-    budget: number,
-    makeTier?: (parts: TierParts) => Tier,
-    meter?: Meter,
-  ) {
+  constructor(memory: Memory, budget: number, meter?: Meter) {
     const thunks = new ThunkTable(memory);
     this.#memory = memory;
     this.#meter = meter;
@@ -125,9 +121,21 @@ export class Interpreter {
       pageMade: (space, page) => this.#tier?.pageMade(space, page),
     };
     cache.onRelease((units) => this.#release(units));
-    const decoder = this.#decoder;
-    this.#tier = makeTier?.({ memory, cache, hooks: this.#hooks, thunks, decoder });
-    this.#untilLook = this.#tier?.period ?? FUEL;
+  }
+
+  /** Lets what `makeTier` makes compile code from now on; what ran before was only interpreted. */
+  addTier(makeTier: (parts: TierParts) => Tier): void {
+    const { memory, cache, hooks, thunks } = this.#parts;
+    this.#tier = makeTier({ memory, cache, hooks, thunks, decoder: this.#decoder });
+    this.#untilLook = this.#tier.period;
+  }
+
+  /** What keeps an instruction at `pc` from being compiled, if anything does. */
+  obstacleAt(pc: number): "unfetched" | "hook" | "reference" | undefined {
+    if (this.#hooks.at(pc)) return "hook";
+    const answers = new Set([...this.#harts.keys()].map((hart) => this.#decoder.known(hart, pc)));
+    if (answers.has(undefined)) return undefined;
+    return answers.has("reference") ? "reference" : "unfetched";
   }
 
   /** What was executed where so far, if that is measured: see {@linkcode Engine.statistics}. */
@@ -402,7 +410,7 @@ export function createInterpreter(
   budget: number = DEFAULT_BUDGET,
 ): Engine {
   const meter = statistics ? new Meter() : undefined;
-  return engineOf("interp", new Interpreter(memory, budget, undefined, meter));
+  return engineOf("interp", new Interpreter(memory, budget, meter));
 }
 
 /** An interpreter as an engine of some name. */

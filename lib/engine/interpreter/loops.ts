@@ -12,9 +12,7 @@
 import { hostFusesMultiplyAdd } from "../plan/relaxed_madd.ts";
 import { HandlerRows } from "./handler_rows.ts";
 import { BYTES, ROWS, SPLIT } from "./loop_bytes.ts";
-
-/** The name of a function: which addresses it takes, and whether it asks before floats. */
-export type Loop = keyof typeof BYTES;
+import type { Loop } from "./own_loops.ts";
 
 /** The handlers as this host has to number and emit them; undefined where what is committed serves. */
 const own = hostFusesMultiplyAdd() ? undefined : (await import("./own_loops.ts")).ownLoops();

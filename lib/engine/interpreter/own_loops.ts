@@ -8,16 +8,18 @@ import { Plans } from "../plan/plans.ts";
 import { interpreterModule } from "./emitted_loop.ts";
 import { HandlerTable } from "./handler_table.ts";
 import { type Frame, GUARDING_FRAME, PLAIN_FRAME, TRANSLATING_FRAME } from "./loop_frame.ts";
-import type { Loop } from "./loops.ts";
 
 /** WebAssembly pages of guest and host memory, which the modules import. */
 const GUEST_PAGES = 65536, HOST_PAGES = 16384;
 
-const FRAMES: Readonly<Record<Loop, Frame>> = {
+const FRAMES = {
   plain: PLAIN_FRAME,
   guarding: GUARDING_FRAME,
   translating: TRANSLATING_FRAME,
-};
+} as const satisfies Readonly<Record<string, Frame>>;
+
+/** The name of a function: which addresses it takes, and whether it asks before floats. */
+export type Loop = keyof typeof FRAMES;
 
 /** Names of all functions. */
 export const LOOPS: readonly Loop[] = Object.keys(FRAMES) as Loop[];

@@ -18,12 +18,9 @@ import { Hotness } from "./hotness.ts";
 import { Functions } from "./functions.ts";
 import { RegionCounters } from "./region_counters.ts";
 import { Regions } from "./regions.ts";
+import { PERIOD, startsOf } from "./starts.ts";
 import { tierStatistics } from "./tier_statistics.ts";
 
-/** Interpreted instructions between two looks, unless the threshold is lower. */
-const PERIOD = 10_000;
-/** How often a function has to be seen, unless another threshold is given. */
-const THRESHOLD = 2;
 /** Regions that are made because they are called: so many, and one more in so many instructions. */
 const CALLED = { free: 400, each: 50_000 } as const;
 /** Instructions that regions may execute at once: few while V8 may have better code soon. */
@@ -36,9 +33,10 @@ interface HartTier {
 }
 
 /** Compiles what the interpreter of one memory is seen in. */
-class Jit implements Tier {
+export class Jit implements Tier {
   readonly period: number;
   readonly #threshold: number;
+  readonly #needed: number;
   budget: number = BUDGET.least;
   readonly #parts: TierParts;
   readonly #options: EngineOptions;
@@ -46,13 +44,16 @@ class Jit implements Tier {
   readonly #counters: RegionCounters | undefined;
   readonly #functions: Functions;
 
+  /** Works with `parts`, as `options` say; `meter` is told of what is executed. */
   constructor(parts: TierParts, options: EngineOptions, meter: Meter | undefined) {
     this.#parts = parts;
     this.#options = options;
     this.#counters = meter && new RegionCounters(parts.memory, meter);
     this.#functions = new Functions(options.functionAt);
-    this.#threshold = options.jitThreshold ?? PERIOD * THRESHOLD;
-    this.period = Math.max(1, Math.min(PERIOD, Math.floor(this.#threshold / THRESHOLD)));
+    const { threshold, period, needed } = startsOf(options);
+    this.#threshold = threshold;
+    this.period = period;
+    this.#needed = needed;
   }
 
   arrive(space: MicroOpSpace, pc: number): void {
@@ -83,8 +84,7 @@ class Jit implements Tier {
       counters: this.#counters,
       read: onCompiled,
     });
-    const threshold = Math.max(1, Math.round(this.#threshold / this.period));
-    const hotness = new Hotness(regions, this.#functions, threshold, this.period);
+    const hotness = new Hotness(regions, this.#functions, this.#needed, this.period);
     regions.onSpoilt((region, executed) => hotness.spoilt(region.entry, executed));
     return { regions, hotness };
   }
@@ -160,16 +160,19 @@ class Jit implements Tier {
   }
 }
 
-/** Makes a JIT for harts on `memory`, which keeps `budget` bytes of translated code at most. */
+/**
+ * Makes a JIT for harts on `memory`, which keeps `budget` bytes of translated code at most. It has all
+ * that it needs, for who runs an engine without a machine; that of machines is `late_jit.ts`.
+ */
 export function createJit(
   memory: Memory,
   options: EngineOptions = {},
   budget: number = DEFAULT_BUDGET,
 ): Engine {
   const meter = options.statistics ? new Meter() : undefined;
+  const interpreter = new Interpreter(memory, budget, meter);
   let jit: Jit;
-  const makeTier = (parts: TierParts) => jit = new Jit(parts, options, meter);
-  const interpreter = new Interpreter(memory, budget, makeTier, meter);
+  interpreter.addTier((parts) => jit = new Jit(parts, options, meter));
   return {
     ...engineOf("jit", interpreter),
     whyNotCompiled: (pc) => jit.whyNot(pc, interpreter.guestSpaces()),
