@@ -7,31 +7,24 @@
  */
 import { main } from "./lib/cli/main.ts";
 import type { Tracer } from "./mod.ts";
-import args from "./plugins/args.ts";
-import fail from "./plugins/fail.ts";
-import fprobe from "./plugins/fprobe.ts";
-import functionTracer from "./plugins/function.ts";
-import functionGraph from "./plugins/function_graph.ts";
-import functionProfile from "./plugins/function_profile.ts";
-import hist from "./plugins/hist.ts";
-import kprobe from "./plugins/kprobe.ts";
-import stack from "./plugins/stack.ts";
-import watch from "./plugins/watch.ts";
 
-/** The tracers that need no `--plugin`, in the order in which they are listed. */
-export const BUILT_IN: readonly Tracer[] = [
-  functionGraph,
-  functionTracer,
-  functionProfile,
-  args,
-  hist,
-  stack,
-  watch,
-  fail,
-  fprobe,
-  kprobe,
-];
+/** Loads the tracers that need no `--plugin`, in the order in which they are listed. */
+export async function builtInTracers(): Promise<readonly Tracer[]> {
+  const modules = await Promise.all([
+    import("./plugins/function_graph.ts"),
+    import("./plugins/function.ts"),
+    import("./plugins/function_profile.ts"),
+    import("./plugins/args.ts"),
+    import("./plugins/hist.ts"),
+    import("./plugins/stack.ts"),
+    import("./plugins/watch.ts"),
+    import("./plugins/fail.ts"),
+    import("./plugins/fprobe.ts"),
+    import("./plugins/kprobe.ts"),
+  ]);
+  return modules.map((module) => module.default);
+}
 
 if (import.meta.main) {
-  Deno.exit(await main(Deno.args, BUILT_IN));
+  Deno.exit(await main(Deno.args, builtInTracers));
 }

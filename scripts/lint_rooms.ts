@@ -20,6 +20,20 @@ const DOORS = [
   "lib/tracefs/mod.ts",
 ];
 
+/**
+ * Files behind doors that a run is made of which traces nothing: a door would load the rest of its
+ * room, and a start is to load nothing that it does not use.
+ */
+const FOR_PLAIN_RUNS = [
+  "lib/engine/engines.ts",
+  "lib/ftrace/era.ts",
+  "lib/ftrace/trace/trace_clock.ts",
+  "lib/hart/trap.ts",
+  "lib/isa/hex.ts",
+  "lib/machine/machine.ts",
+  "lib/machine/platforms.ts",
+];
+
 /** Each room, or door, and what of ours it may import. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "lib/isa": [],
@@ -63,7 +77,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "lib/hart",
   ],
   "lib/explore": ["lib/patcher", "lib/trampoline", "lib/isa"],
-  "lib/cli": ["mod.ts", "lib/host", ...DOORS],
+  "lib/cli": ["mod.ts", "lib/host", ...DOORS, ...FOR_PLAIN_RUNS],
   "plugins": ["mod.ts"],
 };
 

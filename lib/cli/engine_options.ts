@@ -6,7 +6,7 @@
  * @module
  */
 import type { MachineOptions } from "../../mod.ts";
-import { DEFAULT_ENGINE } from "../engine/mod.ts";
+import { DEFAULT_ENGINE } from "../engine/engines.ts";
 import { type CliArguments, numberOf } from "./arguments.ts";
 
 /** The value of `--memory` that is no range of addresses. */

@@ -28,7 +28,8 @@ import { allTracers } from "./load_tracer.ts";
 import { memoryMapOf } from "./firmware.ts";
 import { showsReadable } from "./arguments.ts";
 import { readProgram } from "./program.ts";
-import { type CommandContext, ftraceOptions } from "./run.ts";
+import type { CommandContext } from "./command_context.ts";
+import { ftraceOptions } from "./traced_run.ts";
 
 /** A row of a listing: its columns by title. */
 type Row = Readonly<Record<string, string>>;
@@ -187,7 +188,9 @@ function wordsText(words: readonly number[] | undefined): string {
 
 async function listPlugins(context: CommandContext): Promise<readonly Row[]> {
   const { builtIn, args } = context;
-  return (await allTracers(builtIn, args.lists["plugin"] ?? [])).map(({ tracer, source }) => ({
+  return (await allTracers(await builtIn(), args.lists["plugin"] ?? [])).map((
+    { tracer, source },
+  ) => ({
     name: tracer.name,
     from: source,
     description: tracer.description ?? "",
@@ -201,7 +204,7 @@ async function listOptions(
   const { builtIn, args } = context;
   const rows: Row[] = [];
   const only = args.values["tracer"];
-  const tracers = await allTracers(builtIn, args.lists["plugin"] ?? []);
+  const tracers = await allTracers(await builtIn(), args.lists["plugin"] ?? []);
   if (only !== undefined && !tracers.some(({ tracer }) => tracer.name === only)) {
     const names = tracers.map(({ tracer }) => tracer.name).join(", ");
     throw new RangeError(

@@ -5,13 +5,12 @@
  *
  * @module
  */
-import type { Tracer } from "../../mod.ts";
 import { type ColorMode, paintHelp } from "./colors.ts";
 import { type CliHost, denoHost, print, say } from "./host.ts";
-import { allTracers, BUILT_IN } from "./load_tracer.ts";
 import { type CliArguments, readArguments } from "./arguments.ts";
 import { ProgramError } from "./program.ts";
-import { type CommandContext, isRefusal, run } from "./run.ts";
+import type { CommandContext } from "./command_context.ts";
+import { isRefusal, run } from "./run.ts";
 import { VERSION } from "./version.ts";
 
 /** Exit code of our own errors. */
@@ -20,11 +19,11 @@ const OUR_ERROR = 125;
 /**
  * Does what `args` say and gives the exit code.
  *
- * @param builtIn Tracers that need no `--plugin`.
+ * @param builtIn Loads the tracers that need no `--plugin`.
  */
 export async function main(
   args: readonly string[],
-  builtIn: readonly Tracer[],
+  builtIn: CommandContext["builtIn"],
   host: CliHost = denoHost(),
 ): Promise<number> {
   try {
@@ -46,7 +45,7 @@ export async function main(
 
 async function dispatch(
   args: readonly string[],
-  builtIn: readonly Tracer[],
+  builtIn: CommandContext["builtIn"],
   host: CliHost,
 ): Promise<number> {
   const first = readArguments(args);
@@ -99,7 +98,8 @@ async function help({ host, builtIn, args }: CommandContext): Promise<number> {
     print(host, helpText(), paintHelp);
     return 0;
   }
-  const tracers = await allTracers(builtIn, plugins);
+  const { allTracers, BUILT_IN } = await import("./load_tracer.ts");
+  const tracers = await allTracers(await builtIn(), plugins);
   const asked = tracers.filter(({ tracer, source }) =>
     tracer.name === name || plugins.includes(source) || plugins.includes(tracer.name)
   );

@@ -8,9 +8,10 @@
  *
  * @module
  */
-import { DEFAULT_ENGINE, ENGINE_NAMES, ENGINES } from "../engine/mod.ts";
-import { ERA_NAMES, ERAS, TRACE_CLOCKS } from "../ftrace/mod.ts";
-import { PLATFORM_NAMES } from "../machine/mod.ts";
+import { DEFAULT_ENGINE, ENGINE_NAMES, ENGINES } from "../engine/engines.ts";
+import { ERA_NAMES, ERAS } from "../ftrace/era.ts";
+import { TRACE_CLOCKS } from "../ftrace/trace/trace_clock.ts";
+import { PLATFORM_NAMES } from "../machine/platforms.ts";
 
 /** One option, as `--help` and `list options` show it. */
 export interface CliOption {

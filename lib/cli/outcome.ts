@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { hex } from "../isa/mod.ts";
+import { hex } from "../isa/hex.ts";
 import type { StopSignal } from "./host.ts";
 import { STOPS } from "./stop_requests.ts";
 import type { Outcome } from "../../mod.ts";
 import type { Symbolizer } from "../ftrace/mod.ts";
-import { causeName, type Trap } from "../engine/mod.ts";
+import { causeName, type Trap } from "../hart/trap.ts";
 
 /** How the command ends after a run: the exit code and the words. */
 export interface Ending {

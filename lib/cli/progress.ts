@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Ftrace } from "../../mod.ts";
+import type { Ftrace, Machine } from "../../mod.ts";
 import type { CliHost } from "./host.ts";
 
 /** Milliseconds until the first line: shorter runs need none. */
@@ -47,18 +47,25 @@ export class StatusLine {
   }
 }
 
-/** Starts to watch a run. */
+/** How far a run is; `more` is said of its trace. */
+export function progressText(
+  seconds: number,
+  { harts }: Pick<Machine, "harts">,
+  more = " (Ctrl-C ends the guest)",
+): string {
+  const instructions = harts.reduce((sum, { instret }) => sum + instret, 0n);
+  return `${seconds.toFixed(0)} s, ${instructions / 1_000_000n} M instructions${more}`;
+}
+
+/** Starts to watch a traced run. */
 export function createProgress(host: CliHost, { machine, buffer, core }: Ftrace): StatusLine {
   return new StatusLine(host, (seconds) => {
-    let instructions = 0n;
-    let events = 0;
-    for (const hart of machine.harts) {
-      instructions += hart.instret;
-      events += buffer.statistics(hart.id).written;
-    }
-    const million = Number(instructions / 1_000_000n);
-    return `${seconds.toFixed(0)} s, ${million} M instructions, ` +
-      `${events > 0 ? `${events} events` : `${core.calls} calls traced`} ` +
-      "(Ctrl-C ends the guest and prints the trace)";
+    const events = machine.harts.reduce((sum, { id }) => sum + buffer.statistics(id).written, 0);
+    const traced = events > 0 ? `${events} events` : `${core.calls} calls traced`;
+    return progressText(
+      seconds,
+      machine,
+      `, ${traced} (Ctrl-C ends the guest and prints the trace)`,
+    );
   });
 }

@@ -8,7 +8,7 @@
  * @module
  */
 import type { CliHost } from "./host.ts";
-import type { TraceDestination } from "./trace_output.ts";
+import type { TraceDestination } from "./trace_destination.ts";
 
 /**
  * Stdout as the guest and the tracers share it: a tracer's line waits until the guest's is ended.

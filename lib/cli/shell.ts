@@ -15,14 +15,14 @@ import { type CliHost, print, say } from "./host.ts";
 import { readProgram } from "./program.ts";
 import {
   applyFilters,
-  type CommandContext,
   dump,
   ftraceOptions,
-  machineOptions,
   requestTracers,
   startTracers,
   stopTracers,
-} from "./run.ts";
+} from "./traced_run.ts";
+import type { CommandContext } from "./command_context.ts";
+import { machineOptions } from "./machine_options.ts";
 import { StoppedGuest } from "./shell_guest.ts";
 import { ShellInterpreter } from "./shell_interpreter.ts";
 import { createShellLines } from "./shell_lines.ts";
@@ -34,7 +34,7 @@ const LINE_FEED = 10;
 
 /** Runs the shell; gives the exit code. @throws {Error} For whatever is wrong with the call. */
 export async function shell(context: CommandContext): Promise<number> {
-  const { host, args, builtIn } = context;
+  const { host, args } = context;
   const program = await readProgram(args.rest[0], args);
   const tracers = await requestTracers(context, "selectable");
   host.terminal ??= await host.openTerminal?.();
@@ -61,7 +61,7 @@ export async function shell(context: CommandContext): Promise<number> {
   applyFilters(ftrace, args);
   const started = await startTracers(ftrace, tracers.plugins);
   await using tracefs = createTracefs(ftrace, {
-    tracers: builtIn,
+    tracers: await context.builtIn(),
     tracerOptions: tracers.optionsOf,
   });
   for (const text of args.lists["option"] ?? []) await tracefs.write("trace_options", text);

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { Ftrace, Tracer } from "../../mod.ts";
+import type { Ftrace } from "../../mod.ts";
 import { createTracefs, type Tracefs, TracefsError } from "../tracefs/mod.ts";
-import type { CliArguments } from "./arguments.ts";
+import type { CommandContext } from "./command_context.ts";
 import type { LoadedTracers } from "./load_tracer.ts";
 
 /** A write to a control file that the command line asks for. */
@@ -36,11 +36,11 @@ export function selectsTracer(values: readonly string[]): boolean {
 
 /** The control files with all of `--tracefs` written, and `-p` before it. */
 export async function openTracefs(
-  { args, builtIn }: { readonly args: CliArguments; readonly builtIn: readonly Tracer[] },
+  { args, builtIn }: CommandContext,
   ftrace: Ftrace,
   { current, plugins, optionsOf }: LoadedTracers,
 ): Promise<Tracefs> {
-  const tracefs = createTracefs(ftrace, { tracers: builtIn, tracerOptions: optionsOf });
+  const tracefs = createTracefs(ftrace, { tracers: await builtIn(), tracerOptions: optionsOf });
   const { state } = tracefs;
   if (!plugins.some(({ tracer }) => tracer === current)) await state.setTracer(current.name);
   await writeTracefs(tracefs, args.lists["tracefs"] ?? []);

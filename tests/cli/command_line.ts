@@ -6,7 +6,7 @@
 import type { CliHost, StopSignal } from "../../lib/cli/host.ts";
 import { main } from "../../lib/cli/main.ts";
 import { fromFileUrl, relative } from "@std/path";
-import { BUILT_IN } from "../../trace.ts";
+import { builtInTracers } from "../../trace.ts";
 import { programFile } from "../fixtures/expected.ts";
 import { withFolder } from "../folder.ts";
 
@@ -88,7 +88,7 @@ export async function hartrace(
     },
     now: () => performance.now(),
   };
-  const code = await main(args, BUILT_IN, host);
+  const code = await main(args, builtInTracers, host);
   return { code, stdout, stderr };
 }
 

@@ -37,3 +37,12 @@ Deno.test("trace.ts loads neither node's modules nor other commands when it star
   const late = /^node:|^lib\/tracefs\/|^lib\/cli\/(shell|list|fail|help|terminal|stats|campaign)\b/;
   assertEquals(loaded.filter((name) => late.test(name)), []);
 });
+
+Deno.test("trace.ts loads neither tracing nor compiling when it starts", async () => {
+  const loaded = await loadedAtStart();
+  const late = new RegExp(
+    "^mod.ts$|^plugins/|^lib/(events|output|trampoline)/|^lib/engine/plan/(?!plan|relaxed_madd)|" +
+      "^lib/engine/jit/(?!late_jit|starts)|^lib/ftrace/(?!era.ts$|trace/(trace_|release_forms))",
+  );
+  assertEquals(loaded.filter((name) => late.test(name)), []);
+});

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { BUILT_IN } from "../../trace.ts";
+import { builtInTracers } from "../../trace.ts";
 import { fixture, hartrace } from "../cli/command_line.ts";
 import { graph, traced } from "./guest.ts";
 
@@ -44,7 +44,7 @@ for (const sleepTime of [true, false]) {
       args: [["--set", "args.of=void nap(long n)", "--set", "args.time=1"], `<${duration} ns>`],
     };
     for (const [name, [more, expected]] of Object.entries(shown)) {
-      assert(BUILT_IN.some((tracer) => tracer.name === name), name);
+      assert((await builtInTracers()).some((tracer) => tracer.name === name), name);
       const { stdout } = await hartrace(["-q", "-p", name, "-O", option, ...more, NAP]);
       assert(new RegExp(expected).test(stdout), `${name}: ${stdout}`);
     }

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { assertSnapshot } from "@std/testing/snapshot";
-import { BUILT_IN } from "../../trace.ts";
+import { builtInTracers } from "../../trace.ts";
 import { fixture, hartrace, withFile } from "../cli/command_line.ts";
 
 const SAMPLE = fixture("sample_p84");
@@ -280,7 +280,7 @@ for (const [tracer, settings, answer] of WRONG) {
   });
 }
 
-for (const { name, options = {} } of BUILT_IN) {
+for (const { name, options = {} } of await builtInTracers()) {
   Deno.test(`${name} teaches with --help`, async (t) => {
     const { code, stdout } = await hartrace(["-p", name, "--help"]);
     assertEquals(code, 0);
@@ -298,7 +298,7 @@ Deno.test("every built-in tracer prints something on the sample, and the guest g
     fail: ["fail.at=price_of", "fail.return=1"],
     kprobe: ["kprobe.at=bill+8"],
   };
-  for (const { name } of BUILT_IN) {
+  for (const { name } of await builtInTracers()) {
     const set = (settings[name] ?? []).flatMap((text) => ["--set", text]);
     const { code, stdout } = await hartrace(["-q", "-p", name, ...set, SAMPLE]);
     assertEquals(code, 0, name);

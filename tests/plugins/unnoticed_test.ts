@@ -10,7 +10,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { EngineName } from "../../lib/engine/engines.ts";
 import type { EraName } from "../../lib/ftrace/era.ts";
 import type { Tracer } from "../../mod.ts";
-import { BUILT_IN } from "../../trace.ts";
+import { builtInTracers } from "../../trace.ts";
 import { graph, traced } from "../ftrace/guest.ts";
 import { THOROUGH } from "../thorough.ts";
 
@@ -105,7 +105,7 @@ function setupsOf(guest: string): readonly Setup[] {
 }
 
 for (const name of GUESTS) {
-  for (const tracer of BUILT_IN) {
+  for (const tracer of await builtInTracers()) {
     Deno.test(`${tracer.name} changes nothing of ${name}`, async () => {
       const ways = setupsOf(name).slice(0, THOROUGH || !LIGHT.has(tracer.name) ? undefined : 1);
       for (const setup of ways) {

@@ -9,7 +9,8 @@ import { resolveOptions } from "../../ftrace/mod.ts";
 import type { CliHost } from "../host.ts";
 import { type CliArguments, numberOf } from "../arguments.ts";
 import { type Program, readProgram } from "../program.ts";
-import { ftraceOptions, machineOptions } from "../run.ts";
+import { machineOptions } from "../machine_options.ts";
+import { ftraceOptions } from "../traced_run.ts";
 import type { RunSetup, UnfailedRun } from "./guest_run.ts";
 import { COMPARED, type Compared, givenOptions } from "./options.ts";
 import type { Campaign, CampaignOptions, Shard } from "./results.ts";
@@ -176,7 +177,7 @@ function readShard(text: string | undefined): Shard {
 /** The machine as a run would have it, without what of the host it is connected to. */
 function machineSettings(host: CliHost, args: CliArguments, program: Program): RunSetup["machine"] {
   const connected: MachineOptions = machineOptions(
-    { host, builtIn: [], args },
+    { host, args },
     program,
     { guest: () => true },
     () => {
