@@ -58,10 +58,8 @@ type Pause = Outcome | Promise<Outcome | undefined> | "stopped" | "late" | undef
 /** The count of instructions at which a hart ends the run, if any. */
 type Limits = (hart: Hart) => bigint | undefined;
 
-/** Milliseconds that a slice of the run is to take before the host's own events are served. */
+/** Milliseconds that a run is to take before the host's own events are served. */
 const SLICE_MS = 12;
-/** Milliseconds for which the host's own events can wait, whatever ended the slice. */
-const YIELD_MS = 4;
 /** Instructions of a run's first slice, and the fewest of any later one. */
 const FIRST_SLICE = 20_000n, SHORTEST_SLICE = 10_000;
 /** A slice is at most so many times as long or as short as the one before. */
@@ -129,8 +127,8 @@ export class RunLoop {
       if (typeof outcome === "object") return outcome;
       budget = nextBudget(budget, performance.now() - started);
       await slice?.(executedBy(harts));
-      // The first time may load what yields, and a short run has nothing to let through.
-      if (performance.now() - yielded < YIELD_MS) continue;
+      // What yields may have to be loaded, and a slice that a system call ended can be short.
+      if (performance.now() - yielded < SLICE_MS) continue;
       await yieldToHost();
       yielded = performance.now();
     }

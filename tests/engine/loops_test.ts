@@ -6,9 +6,9 @@ import { Plans } from "../../lib/engine/plan/plans.ts";
 import { RV64 } from "../../lib/isa/decode.ts";
 import { LOOP_BYTES, loopBytesText } from "../../scripts/emit_loops.ts";
 
-Deno.test("loop_bytes.ts is what the emitter writes when it is asked now", () => {
+Deno.test("loop_bytes.json is what the emitter writes when it is asked now", () => {
   const same = Deno.readTextFileSync(LOOP_BYTES) === loopBytesText();
-  assert(same, "loop_bytes.ts is out of date: run deno task loops");
+  assert(same, "loop_bytes.json is out of date: run deno task loops");
 });
 
 Deno.test("loopRows() gives handlers of an instruction's own plan when plans are recorded", () => {

@@ -3,7 +3,7 @@
  * what its plan asks for.
  *
  * Rows are packed into numbers, so that a start reads them without recording a single plan. They are
- * made from plans by `handler_table.ts`, and kept in `loop_bytes.ts`.
+ * made from plans by `handler_table.ts`, and kept in `loop_bytes.json`.
  *
  * @module
  */
