@@ -13,7 +13,8 @@ import { growthTables } from "./bench/growth_tables.ts";
 import { lengthsTable } from "./bench/lengths_table.ts";
 import { out, textOf } from "./bench/measure.ts";
 import { type Measurement, speedTable } from "./bench/speed_table.ts";
-import { startupTable, tracingTable } from "./bench/tracing_tables.ts";
+import { startupTable } from "./bench/startup_table.ts";
+import { tracingTable } from "./bench/tracing_tables.ts";
 import { BENCH_WORKLOADS, type Workload } from "./bench/workloads.ts";
 
 /** The tables, in the order in which they are printed. */
@@ -29,7 +30,7 @@ const HELP = `Measures speed, beside QEMU where it is installed.
 
   speed     each workload on an engine and on QEMU; about 8 minutes, --only and --rounds take less
   tracing   what an event, a tracer, a hart and a switched site cost; 1 minute
-  startup   from the start of a process to the first instruction; seconds
+  startup   from the start of a process to the first output and to the end; seconds
   lengths   whole processes by the length of the run, 10^6 to 10^10 instructions; an hour for all
   growth    more functions, more memory, more hooks; 2 minutes
   all       all of them; ${USUAL.join(", ")} unless a table is named

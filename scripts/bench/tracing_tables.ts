@@ -1,6 +1,5 @@
 /**
- * Tables `tracing` and `startup`: what tracing and several harts cost, in this process, and what
- * starting a process takes.
+ * Table `tracing`: what tracing and several harts cost, in this process.
  *
  * @module
  */
@@ -16,7 +15,7 @@ import {
   dispatchNanoseconds,
   PUBLISHED,
 } from "../dispatch_cost.ts";
-import { median, out, progress, ROOT, textOf } from "./measure.ts";
+import { median, out, progress, ROOT } from "./measure.ts";
 
 const ELF = `${ROOT}tests/fixtures/elf`;
 
@@ -127,35 +126,6 @@ async function hartsSpeed({ engine, rounds }: Setup): Promise<void> {
     }
     out(`${what.padEnd(44)} ${median(rates).toFixed(0).padStart(6)} M instructions/s`);
   }
-}
-
-/** Prints the time from the start of a process to the first instruction of a guest, and its memory. */
-export async function startupTable({ engine, rounds }: Setup): Promise<void> {
-  const script = `
-    const { createMachine } = await import("${ROOT}mod.ts");
-    const bytes = await Deno.readFile("${ELF}/sample_p84");
-    const machine = createMachine(bytes, { engine: "${engine}", stdout() {} });
-    await machine.run({ limit: 1n });
-    const first = Date.now();
-    await machine.run();
-    console.log(first, Deno.memoryUsage().rss);
-  `;
-  const times: number[] = [], memory: number[] = [];
-  progress("startup");
-  const file = await Deno.makeTempFile({ suffix: ".ts" });
-  await Deno.writeTextFile(file, script);
-  for (let round = 0; round < rounds; round++) {
-    const started = Date.now();
-    const [first, rss] = (await textOf(Deno.execPath(), "run", "-A", "--no-check", file)).split(
-      " ",
-    );
-    times.push(Number(first) - started);
-    memory.push(Number(rss) / 2 ** 20);
-  }
-  await Deno.remove(file);
-  progress("");
-  out(`process start to first guest instruction ${median(times).toFixed(0).padStart(10)} ms`);
-  out(`resident memory after a small program ${median(memory).toFixed(0).padStart(13)} MiB`);
 }
 
 /** Prints what an event costs, what calling tracers costs, and what switching sites costs. */
