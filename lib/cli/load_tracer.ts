@@ -1,7 +1,7 @@
 /**
  * Which tracers run: the one that `-p` names, and the modules that `--plugin` loads.
  *
- * Tracers come in as an argument (`trace.ts` names the built-in ones), so a new one is a file in
+ * Tracers come in as an argument (`tracers.ts` lists the built-in ones), so a new one is a file in
  * `plugins` and a line there. `nop` is here, because it is the absence of one.
  *
  * @module

@@ -21,7 +21,7 @@ const noQemu = LONG &&
   (await missingTool("qemu-riscv64") || await missingTool("qemu-system-riscv64"));
 const decoder = new TextDecoder();
 /** What makes up the checkout; the lock is copied, as `deno bundle` writes to it. */
-const LINKED = ["lib", "plugins", "tests", "scripts", "mod.ts", "trace.ts"];
+const LINKED = ["lib", "plugins", "tests", "scripts", "mod.ts", "trace.ts", "tracers.ts"];
 const COPIED = ["deno.json", "deno.lock"];
 /** Parts of the campaign in the README's scripts. */
 const SHARDS = 16;
