@@ -119,7 +119,8 @@ async function served(use: (origin: string) => Promise<void>): Promise<void> {
   const server = Deno.serve({ port: 0, onListen() {} }, async ({ url }) => {
     const { pathname } = new URL(url);
     if (!served.has(pathname)) return new Response("no such file", { status: 404 });
-    const headers = { "content-type": "application/typescript" };
+    const kind = pathname.endsWith(".json") ? "json" : "typescript";
+    const headers = { "content-type": `application/${kind}` };
     return new Response(await Deno.readFile(new URL(`.${pathname}`, ROOT)), { headers });
   });
   try {
