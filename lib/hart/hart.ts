@@ -170,7 +170,8 @@ export class Hart {
    * @internal
    */
   get compiledInstret(): number {
-    return Number(this.#state.getBigUint64(this.#base + REGION_INSTRET, true));
+    const at = this.#base + REGION_INSTRET;
+    return this.#state.getUint32(at, true) + this.#state.getUint32(at + 4, true) * 2 ** 32;
   }
 
   /** Instructions of trampolines that have retired, or would have on the real path. */

@@ -127,30 +127,32 @@ export class CallSlots {
 
   /** Where a pointer has led twice since, and no region begins; asked for now and then. */
   takeTarget(): number | undefined {
-    const { hostView } = this.#memory;
-    const target = Number(hostView.getBigInt64(WANTED_TARGET, true));
-    if (target === 0) return undefined;
-    hostView.setBigInt64(WANTED_TARGET, 0n, true);
-    if (this.#seen.delete(target)) return target;
+    const target = this.#take(WANTED_TARGET);
+    if (target === undefined || this.#seen.delete(target)) return target;
     this.#seen.add(target);
     return undefined;
   }
 
   /** From which region, and where, an indirect jump has gone since that no jump table knew. */
   takeJump(): { readonly from: number; readonly target: number } | undefined {
-    const { hostView } = this.#memory;
-    const target = Number(hostView.getBigInt64(WANTED_JUMP, true));
-    if (target === 0) return undefined;
-    hostView.setBigInt64(WANTED_JUMP, 0n, true);
-    return { target, from: Number(hostView.getBigInt64(JUMPED_FROM, true)) };
+    const target = this.#take(WANTED_JUMP);
+    if (target === undefined) return undefined;
+    return { target, from: Number(this.#memory.hostView.getBigInt64(JUMPED_FROM, true)) };
   }
 
   /** Where compiled code was last left since, as it goes no further there. */
   takeLeft(): number | undefined {
+    return this.#take(LEFT_AT);
+  }
+
+  /** Takes an address out of an i64, in halves: this is asked after every system call. */
+  #take(cell: number): number | undefined {
     const { hostView } = this.#memory;
-    const left = Number(hostView.getBigInt64(LEFT_AT, true));
-    hostView.setBigInt64(LEFT_AT, 0n, true);
-    return left === 0 ? undefined : left;
+    const low = hostView.getUint32(cell, true), high = hostView.getInt32(cell + 4, true);
+    if (low === 0 && high === 0) return undefined;
+    hostView.setUint32(cell, 0, true);
+    hostView.setInt32(cell + 4, 0, true);
+    return high * 2 ** 32 + low;
   }
 
   /** Makes an entry lead to compiled code. */
