@@ -8,8 +8,8 @@ const user = installed("qemu-riscv64");
 const system = installed("qemu-system-riscv64");
 
 /** Random instructions of a class: fewer where much of it leaves compiled code, which is made anew. */
-const COUNTS: { readonly [K in FuzzClass]?: number } = { selfmod: 60_000, float: 40_000 };
-const USUAL = 300_000;
+const COUNTS: { readonly [K in FuzzClass]?: number } = { selfmod: 40_000, float: 25_000 };
+const USUAL = 150_000;
 
 for (const kind of FUZZ_CLASSES) {
   for (const mode of ["once", "hot"] as const) {
