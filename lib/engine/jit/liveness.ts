@@ -190,9 +190,9 @@ function add(to: RegisterSet, from: RegisterSet): boolean {
   return to.x !== x || to.f !== f;
 }
 
-function ownRegisters({ steps, end }: Block): BlockRegisters {
+function ownRegisters({ all }: Block): BlockRegisters {
   const reads = noRegisters(), writes = noRegisters();
-  for (const step of end.step ? [...steps, end.step] : steps) {
+  for (const step of all) {
     addReads(reads, writes, step);
     addWrites(writes, step);
   }

@@ -31,18 +31,18 @@ export function narrowBehind(before: Narrow, step: Step, want: Want): Narrow {
   const rd = registerAt(step.instruction, "rd");
   if (rd === 0) return before;
   const bit = 1 << rd;
-  const isKnown = writesNarrow(before.known, step);
-  const isHalf = isKnown &&
+  const known = knownBehind(before.known, step);
+  const isHalf = (known & bit) !== 0 &&
     (comesAsHalf(before.halves, step) ? want !== "whole" : want === "half");
-  return {
-    known: isKnown ? before.known | bit : before.known & ~bit,
-    halves: isHalf ? before.halves | bit : before.halves & ~bit,
-  };
+  return { known, halves: isHalf ? before.halves | bit : before.halves & ~bit };
 }
 
 /** The registers that are known to be narrow behind a step, if those in `known` are before it. */
 export function knownBehind(known: number, step: Step): number {
-  return narrowBehind({ known, halves: 0 }, step, "either").known;
+  if (step.use.writes !== "x") return known;
+  const rd = registerAt(step.instruction, "rd");
+  if (rd === 0) return known;
+  return writesNarrow(known, step) ? known | (1 << rd) : known & ~(1 << rd);
 }
 
 /** Whether both operands of a step's pair are known to be narrow. */

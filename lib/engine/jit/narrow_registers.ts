@@ -30,10 +30,10 @@ export class NarrowRegisters {
     this.#flow = flow;
     this.#liveness = liveness;
     for (let changed = true; changed;) {
-      changed = this.#spread(({ steps, end }, { known }) => {
-        for (const step of steps) known = knownBehind(known, step);
-        return { known: end.step ? knownBehind(known, end.step) : known, halves: -1 };
-      });
+      changed = this.#spread(({ all }, { known }) => ({
+        known: all.reduce(knownBehind, known),
+        halves: -1,
+      }));
     }
     this.#wanted = new WantedHalves(flow, (block) => this.of(block).known);
     this.#out.clear();
@@ -58,12 +58,10 @@ export class NarrowRegisters {
   }
 
   #behind(block: Block, before: Narrow): Narrow {
-    const { steps, end } = block;
-    let narrow = before;
-    steps.forEach((step, at) => {
-      narrow = narrowBehind(narrow, step, this.wantAt(block, at));
-    });
-    return end.step ? narrowBehind(narrow, end.step, this.wantAt(block, steps.length)) : narrow;
+    return block.all.reduce(
+      (narrow, step, at) => narrowBehind(narrow, step, this.wantAt(block, at)),
+      before,
+    );
   }
 
   /** Goes through all blocks once. */

@@ -55,7 +55,7 @@ export class WantedHalves {
         wanted.whole |= whole;
       }
     }
-    const steps = stepsOf(block);
+    const steps = block.all;
     const wants = new Array<Want>(steps.length);
     for (let at = steps.length - 1; at >= 0; at--) {
       wants[at] = wantOf(steps[at]!, wanted);
@@ -66,15 +66,11 @@ export class WantedHalves {
   }
 }
 
-function stepsOf({ steps, end }: Block): readonly Step[] {
-  return end.step ? [...steps, end.step] : steps;
-}
-
 /** Which of a block's steps are done on halves. */
 function narrowPairs(block: Block, knownIn: number): Set<number> {
   let known = knownIn;
   const pairs = new Set<number>();
-  stepsOf(block).forEach((step, at) => {
+  block.all.forEach((step, at) => {
     if (isNarrowPair(known, step)) pairs.add(at);
     known = knownBehind(known, step);
   });
