@@ -132,7 +132,7 @@ Deno.test("SIGTERM ends a campaign, and the same command goes on from there", as
   await withFile("unused", "", async (path) => {
     const file = `${path}.jsonl`;
     // One of the runs never ends by itself; it is under way when the signal comes, or yet to come.
-    const how = ["--limit-insns", "5G", "-o", file, PROGRAM];
+    const how = ["--limit-insns", "20G", "-o", file, PROGRAM];
     const { code, stdout, stderr } = await signalled([...MALLOC, ...how], "SIGTERM");
     assertEquals(code, 143);
     const [, done] = /(\d) of 7 calls failed: /.exec(stdout)!;
